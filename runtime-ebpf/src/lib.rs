@@ -1,0 +1,26 @@
+//! What the eBPF programs and the agent share: map keys and values, ring-buffer records, counters.
+//!
+//! Everything here is `repr(C)`, plain integers and byte arrays, without padding that carries meaning; sizes are pinned by
+//! tests. The programs themselves are the `strobe-ebpf` binary of this crate (`scripts/build-ebpf`).
+//!
+//! Not here: what the values mean as spans (`runtime::spans`).
+#![no_std]
+
+pub mod counters;
+pub mod net_http_server;
+pub mod process;
+pub mod sampler;
+
+/// The compiled programs for this machine's architecture, as `scripts/build-ebpf` left them.
+///
+/// aya wants the bytes aligned to 8, hence the wrapper.
+#[cfg(feature = "objects")]
+pub fn object() -> &'static [u8] {
+    #[repr(C, align(8))]
+    struct Aligned<B: ?Sized>(B);
+    #[cfg(target_arch = "x86_64")]
+    static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!("../objects/strobe-x86_64.o"));
+    #[cfg(target_arch = "aarch64")]
+    static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!("../objects/strobe-aarch64.o"));
+    &OBJECT.0
+}
