@@ -1,0 +1,3 @@
+module strobe.test/httpserver
+
+go 1.19
