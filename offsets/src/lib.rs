@@ -1,1 +1,24 @@
 //! strobe's catalog of instrumented libraries and its database of struct field offsets.
+//!
+//! Two bodies of data live here and are embedded into every program that links this crate:
+//!
+//! - [`catalog`]: what each instrumentation needs of a Go library (functions, fields, itabs, maps), written by hand, one
+//!   TOML file per library under `catalog/`;
+//! - [`database`]: where those fields lie in each tested version, written by `offsetgen` alone, one JSON file per Go
+//!   module under `data/`.
+//!
+//! [`version`] is the grammar both are read with. Deliberately not here: I/O, networking, ELF. A caller that has files
+//! of its own hands their text over.
+
+pub mod catalog;
+pub mod database;
+pub mod version;
+
+pub use database::{Basis, Database, DatabaseError, Lookup, VersionMatch};
+pub use version::Version;
+
+/// The name under which the standard library stands where a module's path is asked for.
+pub const STD: &str = "std";
+
+/// The architectures that the database has figures for, as Go spells them.
+pub const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];

@@ -1,0 +1,230 @@
+//! The catalog: what each instrumented library is made of, and what the agent needs of it.
+//!
+//! One TOML file per library under `catalog/` (its README explains every key). The text is read strictly: an unknown
+//! key, a missing one, a version that is none, two roles of one name are errors that name file, line and key.
+//!
+//! Deliberately not here: whether a given binary has these functions and fields (the analyzer says), and where the
+//! fields lie ([`crate::database`]).
+
+mod error;
+mod raw;
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
+
+pub use error::CatalogError;
+
+use crate::Version;
+
+/// The catalog's files, in the order in which a Plan lists libraries. A new library is one more line here.
+const FILES: &[(&str, &str)] = &[
+    ("net-http-server.toml", include_str!("../../catalog/net-http-server.toml")),
+    ("net-http-server-h2.toml", include_str!("../../catalog/net-http-server-h2.toml")),
+];
+
+/// One instrumented (or recorded) library.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// `net/http.server`.
+    pub id: String,
+    /// What a person calls it.
+    pub title: String,
+    /// The Go module that owns it; `std` is the standard library.
+    pub module: String,
+    /// The module's versions that it covers.
+    pub versions: Range,
+    /// Whether the agent of this version traces it.
+    pub status: Status,
+    /// Linker names: any of them in pclntab means that the library is in the binary.
+    pub present: Vec<String>,
+    /// A Go program that makes every struct and function of this entry reachable.
+    pub target: Target,
+    /// What is probed.
+    pub roles: Vec<Role>,
+    /// What is read.
+    pub fields: Vec<Field>,
+    /// What interface values are compared with.
+    pub itabs: Vec<Itab>,
+    /// Maps that are walked.
+    pub maps: Vec<Map>,
+    /// The file it was read from.
+    pub file: String,
+}
+
+/// Whether the agent of this version traces a library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It does.
+    Instrumented,
+    /// Its layouts are recorded; tracing comes later.
+    Recorded,
+}
+
+/// A half-open range of versions.
+#[derive(Debug, Clone, Default)]
+pub struct Range {
+    /// The first version in it; none is the beginning.
+    pub since: Option<Version>,
+    /// The first version after it; none is no end.
+    pub until: Option<Version>,
+}
+
+/// The program that offsetgen compiles.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its only source file.
+    pub source: String,
+}
+
+/// Something that happens in the library, and the sites where it can be seen.
+#[derive(Debug, Clone)]
+pub struct Role {
+    /// `start`; the agent's program has the same name behind the entry's (`net_http_server_start`).
+    pub name: String,
+    /// Whether the library is refused without it.
+    pub required: bool,
+    /// Whether it is hit by every request, so that a stepped site is worth a word.
+    pub hot: bool,
+    /// What will be missing without it.
+    pub gives: Option<String>,
+    /// Alternatives in order of preference.
+    pub sites: Vec<Site>,
+    /// Line in [`Entry::file`].
+    pub line: usize,
+}
+
+/// One place where a role can be seen.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Linker name of the function.
+    pub function: String,
+    /// Where in it.
+    pub at: At,
+    /// For [`At::AfterCall`]: linker name of the function whose return is seen.
+    pub callee: Option<String>,
+    /// The function's argument words as FUNCDATA_ArgInfo has them, single spaces between (`{8} {8 8} 8`).
+    pub args: Option<String>,
+    /// The module's versions in which the site means what the role says.
+    pub versions: Range,
+    /// Line in [`Entry::file`].
+    pub line: usize,
+}
+
+/// Where in a function a site is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// Once per call, before an argument register is changed.
+    Entry,
+    /// At its returns.
+    Exit,
+    /// After the return of a callee.
+    AfterCall,
+}
+
+/// A struct field that is read.
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// The struct with its full import path (`net/http.Request`).
+    pub type_name: String,
+    /// The field.
+    pub name: String,
+    /// Its Go type with full import paths (`*net/url.URL`).
+    pub kind: String,
+    /// The module's versions that have it so.
+    pub versions: Range,
+    /// Whether the library is refused without it.
+    pub required: bool,
+    /// What will be missing without it.
+    pub gives: Option<String>,
+    /// Line in [`Entry::file`].
+    pub line: usize,
+}
+
+/// A pair of types whose itab the agent compares with.
+#[derive(Debug, Clone)]
+pub struct Itab {
+    /// `net/http.ResponseWriter`.
+    pub interface: String,
+    /// `*net/http.response`.
+    pub concrete: String,
+    /// Whether the library is refused without it.
+    pub required: bool,
+    /// What will be missing without it.
+    pub gives: Option<String>,
+    /// Line in [`Entry::file`].
+    pub line: usize,
+}
+
+/// A map type that the agent walks.
+#[derive(Debug, Clone)]
+pub struct Map {
+    /// `map[string][]string`.
+    pub type_name: String,
+    /// Whether the library is refused without it.
+    pub required: bool,
+    /// What will be missing without it.
+    pub gives: Option<String>,
+    /// Line in [`Entry::file`].
+    pub line: usize,
+}
+
+impl Range {
+    /// Whether a version lies in it. A pre-release of Go counts as its release: `1.23rc1` has what came `since = "1.23"`.
+    pub fn contains(&self, version: &Version) -> bool {
+        let version = version.as_released();
+        self.since.as_ref().is_none_or(|since| *since <= version)
+            && self.until.as_ref().is_none_or(|until| version < *until)
+    }
+}
+
+impl Entry {
+    /// The fields that a version is expected to have.
+    pub fn fields_for<'a>(&'a self, version: &'a Version) -> impl Iterator<Item = &'a Field> {
+        self.fields.iter().filter(|field| field.versions.contains(version))
+    }
+
+    /// The sites of a role that mean something in a version, in order of preference.
+    pub fn sites_for<'a>(&self, role: &'a Role, version: &'a Version) -> impl Iterator<Item = &'a Site> {
+        role.sites.iter().filter(|site| site.versions.contains(version))
+    }
+
+    /// The structs that it names, each once, in the order of the file.
+    pub fn structs(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for field in &self.fields {
+            if !names.contains(&field.type_name.as_str()) {
+                names.push(&field.type_name);
+            }
+        }
+        names
+    }
+}
+
+/// The embedded catalog, parsed once.
+pub fn entries() -> &'static [Entry] {
+    static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+        // The embedded files are part of the program, and a test of this crate reads them.
+        load_dir(FILES.iter().copied()).unwrap_or_else(|error| panic!("embedded catalog: {error}"))
+    });
+    &ENTRIES
+}
+
+/// The embedded entry of that id.
+pub fn entry(id: &str) -> Option<&'static Entry> {
+    entries().iter().find(|entry| entry.id == id)
+}
+
+/// Reads catalog files that the caller has: pairs of file name and text. Ids must be unique among them.
+pub fn load_dir<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Vec<Entry>, CatalogError> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for (file, text) in files {
+        let entry = raw::parse(file, text)?;
+        if let Some(other) = entries.iter().find(|other| other.id == entry.id) {
+            let reason = format!("{:?} is the id of {} too", entry.id, other.file);
+            return Err(CatalogError { file: file.to_owned(), line: 1, key: "id".to_owned(), reason });
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}

@@ -1,0 +1,100 @@
+//! The embedded files are read, and every defect of a file is told with its line and key.
+
+use super::*;
+use crate::STD;
+
+const GOOD: &str = r#"id = "x"
+title = "x"
+module = "std"
+since = "1.19"
+status = "recorded"
+present = ["a.B"]
+[target]
+source = "package main"
+[[role]]
+name = "start"
+required = true
+[[role.site]]
+function = "a.B"
+at = "entry"
+args = "{8} {8 8} 8"
+[[field]]
+type = "a/b.T"
+name = "F"
+kind = "int"
+since = "1.22"
+until = "1.23"
+gives = "something"
+"#;
+
+fn go(text: &str) -> Version {
+    Version::parse(STD, text).expect("a version")
+}
+
+#[test]
+fn embedded_files_are_read() {
+    let server = entry("net/http.server").expect("net/http.server");
+    assert_eq!(server.status, Status::Instrumented);
+    let names: Vec<&str> = server.roles.iter().map(|role| role.name.as_str()).collect();
+    assert_eq!(names, ["start", "end", "hijack", "abort"]);
+    assert_eq!(server.roles[0].sites[0].args.as_deref(), Some("{8} {8 8} 8"));
+    assert_eq!(server.maps[0].type_name, "map[string][]string");
+    assert!(server.itabs[0].required);
+    let route = |version: &str| {
+        let version = go(version);
+        let fields = server.fields_for(&version).filter(|field| field.gives.as_deref() == Some("http.route"));
+        fields.map(|field| field.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(route("1.21.13"), [""; 0]);
+    assert_eq!(route("1.22.3"), ["pat", "str"]);
+    assert_eq!(route("1.23rc1"), ["Pattern"]);
+    assert_eq!(route("1.27.4"), ["Pattern"]);
+}
+
+#[test]
+fn a_good_file_knows_its_lines() {
+    let entry = &load_dir([("good.toml", GOOD)]).expect("reads")[0];
+    assert_eq!((entry.roles[0].line, entry.roles[0].sites[0].line, entry.fields[0].line), (9, 12, 16));
+}
+
+#[test]
+fn defects_name_file_line_and_key() {
+    for (from, to, expected) in [
+        (
+            "status = \"recorded\"",
+            "status = \"done\"",
+            "bad.toml:5: status: \"done\" is not instrumented or recorded",
+        ),
+        ("status = \"recorded\"\n", "", "bad.toml:1: "),
+        ("kind = \"int\"", "kind = \"\"", "bad.toml:19: field.kind: is empty"),
+        ("kind = \"int\"", "sort = \"int\"", "bad.toml:19: sort: unknown field `sort`"),
+        ("since = \"1.22\"", "since = \"soon\"", "bad.toml:20: field.since: \"soon\" is no version of std"),
+        ("until = \"1.23\"", "until = \"1.22\"", "bad.toml:21: field.until: 1.22.0 is not after since"),
+        ("gives = \"something\"\n", "", "bad.toml:16: field.gives: an optional field must say"),
+        ("at = \"entry\"", "at = \"start\"", "bad.toml:14: role.site.at: \"start\" is not entry"),
+        ("at = \"entry\"", "at = \"after_call\"", "bad.toml:14: role.site.callee: "),
+        ("args = \"{8} {8 8} 8\"", "args = \"{8 8\"", "bad.toml:15: role.site.args: "),
+        ("args = \"{8} {8 8} 8\"", "args = 8", "bad.toml:15: args: invalid type: integer"),
+        ("present = [\"a.B\"]", "present = []", "bad.toml:6: present: names no function"),
+        ("type = \"a/b.T\"", "type = \"T\"", "bad.toml:17: field.type: "),
+        ("id = \"x\"", "id = x", "bad.toml:1: id: "),
+    ] {
+        let text = GOOD.replace(from, to);
+        assert_ne!(text, GOOD, "{from} stands in the file");
+        let message = load_dir([("bad.toml", text.as_str())]).expect_err(to).to_string();
+        assert!(message.starts_with(expected), "{message}\n  is not\n{expected}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}
+
+#[test]
+fn doubles_are_refused() {
+    let twice = load_dir([("one.toml", GOOD), ("two.toml", GOOD)]).expect_err("same id");
+    assert_eq!(twice.to_string(), "two.toml:1: id: \"x\" is the id of one.toml too");
+    let field = "[[field]]\ntype = \"a/b.T\"\nname = \"F\"\nkind = \"int\"\nrequired = true\n";
+    let text = format!("{GOOD}{field}");
+    let error = load_dir([("bad.toml", text.as_str())]).expect_err("overlap").to_string();
+    assert_eq!(error, "bad.toml:23: field.name: F of a/b.T stands on line 16 too");
+    let later = format!("{GOOD}{}", field.replace("kind", "since = \"1.23\"\nkind"));
+    assert_eq!(load_dir([("good.toml", later.as_str())]).expect("ranges apart")[0].fields.len(), 2);
+}

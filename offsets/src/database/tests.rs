@@ -1,0 +1,150 @@
+//! Every kind of answer, and every contradiction that a document can hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::format::{Tested, Toolchain};
+use super::observations::{Layout, Observations};
+use super::*;
+use crate::STD;
+
+fn tested(version: &str) -> Tested {
+    let toolchain = Toolchain {
+        version: format!("go{version}"),
+        module: format!("golang.org/toolchain@v0.0.1-go{version}.linux-amd64"),
+        hash: "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned(),
+    };
+    Tested { version: version.to_owned(), arch: Vec::new(), toolchain, hash: None }
+}
+
+fn layout(fields: &[(&str, u64, &str)]) -> Layout {
+    fields.iter().map(|(name, offset, kind)| ((*name).to_owned(), (*offset, (*kind).to_owned()))).collect()
+}
+
+/// Versions 1.21.13, 1.22.12, 1.23.12 and 1.24.13; `pat` in 1.22 only, `ctx` moves at 1.23, on arm64 a field less.
+fn document() -> Document {
+    let mut all = Observations::default();
+    for (version, fields) in [
+        (
+            "1.24.13",
+            &[("Method", 0, "string"), ("ctx", 248, "context.Context"), ("Pattern", 232, "string")][..],
+        ),
+        ("1.21.13", &[("Method", 0, "string"), ("ctx", 232, "context.Context")]),
+        ("1.23.12", &[("Method", 0, "string"), ("ctx", 248, "context.Context"), ("Pattern", 232, "string")]),
+        (
+            "1.22.12",
+            &[("Method", 0, "string"), ("ctx", 232, "context.Context"), ("pat", 248, "*net/http.pattern")],
+        ),
+    ] {
+        for arch in ["arm64", "amd64"] {
+            let structs = BTreeMap::from([("net/http.Request".to_owned(), layout(fields))]);
+            all.record(Version::parse(STD, version).expect("version"), &tested(version), arch, structs);
+        }
+    }
+    all.into_document(STD, &BTreeSet::from(["net/http.Request".to_owned()]))
+}
+
+fn database() -> Database {
+    Database::from_json([("std.json", document().to_json().as_str())]).expect("a database")
+}
+
+#[test]
+fn answers() {
+    let database = database();
+    let ask = |version, field| database.lookup(STD, version, "amd64", "net/http.Request", field);
+    let (below, above) = ("1.21.13", "1.22.12");
+    assert_eq!(ask("go1.22.12", "Method"), Lookup::Exact { offset: 0, kind: "string" });
+    assert_eq!(ask("1.22.3", "Method"), Lookup::Between { offset: 0, kind: "string", below, above });
+    assert_eq!(ask("1.22.12", "Pattern"), Lookup::Absent(Basis::Exact));
+    assert_eq!(ask("1.22.3", "Pattern"), Lookup::Absent(Basis::Between { below, above }));
+    assert_eq!(ask("1.23.3", "ctx"), Lookup::Differs { below: "1.22.12", above: "1.23.12" });
+    assert_eq!(ask("1.23rc1", "Pattern"), Lookup::Differs { below: "1.22.12", above: "1.23.12" });
+    for version in ["1.21.12", "1.24.14", "1.25", "go1.22.12 X:rangefunc", "go1.24.13-X:noswissmap"] {
+        assert_eq!(ask(version, "Method"), Lookup::Outside, "{version}");
+    }
+    let vendor = Lookup::Between { offset: 232, kind: "context.Context", below: above, above };
+    assert_eq!(ask("go1.22.12 (Red Hat 1.22.12-2.el9_5)", "ctx"), vendor);
+    assert_eq!(ask("(devel)", "Method"), Lookup::Unknown);
+    assert_eq!(ask("1.22.12", "Nonsense"), Lookup::Unknown);
+    assert_eq!(database.lookup(STD, "1.22.12", "riscv64", "net/http.Request", "Method"), Lookup::Unknown);
+    assert_eq!(database.lookup("a/b", "v1.0.0", "amd64", "a/b.T", "F"), Lookup::Unknown);
+    assert_eq!(
+        Database::empty().lookup(STD, "1.22.12", "amd64", "net/http.Request", "Method"),
+        Lookup::Unknown
+    );
+}
+
+#[test]
+fn version_matches() {
+    let database = database();
+    for (version, expected) in [
+        ("1.22.12", VersionMatch::Exact),
+        ("go1.22.12", VersionMatch::Exact),
+        ("1.23", VersionMatch::Between),
+        ("1.20.14", VersionMatch::Outside),
+        ("1.24.13 X:nocoverageredesign", VersionMatch::Outside),
+        ("1.24.13-vendor", VersionMatch::Between),
+        ("unknown", VersionMatch::Unknown),
+    ] {
+        assert_eq!(database.version_match(STD, version), expected, "{version}");
+    }
+    assert_eq!(database.version_match("a/b", "v1.0.0"), VersionMatch::Unknown);
+}
+
+#[test]
+fn folding_is_canonical_and_reversible() {
+    let document = document();
+    let runs = &document.structs["net/http.Request"].fields["ctx"];
+    assert_eq!(runs.len(), 2);
+    assert_eq!((runs[0].from.as_str(), runs[0].to.as_str(), runs[0].arch.len()), ("1.21.13", "1.22.12", 2));
+    let wanted = document.structs.keys().cloned().collect();
+    assert_eq!(Observations::read(&document).into_document(STD, &wanted), document);
+    let text = document.to_json();
+    assert_eq!(Document::parse("x", &text).expect("reads").to_json(), text);
+    assert_eq!(
+        Document::new("std").to_json(),
+        Document::parse("x", &Document::new("std").to_json()).unwrap().to_json()
+    );
+}
+
+#[test]
+fn architectures_that_differ_stay_apart() {
+    let mut all = Observations::read(&document());
+    let structs = BTreeMap::from([("net/http.Request".to_owned(), layout(&[("Method", 8, "string")]))]);
+    all.record(Version::parse(STD, "1.23.12").unwrap(), &tested("1.23.12"), "arm64", structs);
+    let document = all.into_document(STD, &BTreeSet::from(["net/http.Request".to_owned()]));
+    let database = Database::from_json([("std.json", document.to_json().as_str())]).expect("a database");
+    let ask = |arch, field| database.lookup(STD, "1.23.12", arch, "net/http.Request", field);
+    assert_eq!(ask("amd64", "Method").offset(), Some(0));
+    assert_eq!(ask("arm64", "Method").offset(), Some(8));
+    assert_eq!(ask("arm64", "ctx"), Lookup::Absent(Basis::Exact));
+}
+
+#[test]
+fn contradictions_are_told() {
+    let good = document().to_json();
+    for (from, to, expected) in [
+        ("\"schema_version\": 1", "\"schema_version\": 2", "f: schema_version is 2, this program reads 1"),
+        ("\"from\":\"1.21.13\"", "\"from\":\"1.21.1\"", "1.21.1 is not among the tested versions"),
+        ("\"version\":\"1.22.12\"", "\"version\":\"1.20\"", "f: versions[1].version: 1.20 does not follow"),
+        ("\"version\":\"1.22.12\"", "\"version\":\"x\"", "f: versions[1].version: \"x\" is no version"),
+        ("\"offset\":0", "\"offset\":-1", "f: line "),
+        ("\"offset\"", "\"ofset\"", "f: line "),
+        ("{\"from\":\"1.23.12\"", "{\"from\":\"1.22.12\"", "two runs claim"),
+    ] {
+        let text = good.replace(from, to);
+        assert_ne!(text, good, "{from}");
+        let message = Database::from_json([("f", text.as_str())]).expect_err(to).to_string();
+        assert!(message.contains(expected), "{message}\n  lacks\n{expected}");
+    }
+    let twice = Database::from_json([("f", good.as_str()), ("g", good.as_str())]).expect_err("twice");
+    assert_eq!(twice.to_string(), "g: module: another file has module std too");
+}
+
+#[test]
+fn the_digest_depends_on_every_byte() {
+    let database = database();
+    assert!(database.digest().starts_with("sha256:") && database.digest().len() == 71);
+    assert_ne!(database.digest(), Database::empty().digest());
+    assert_eq!(database.digest(), self::database().digest());
+    assert!(Database::embedded().digest().starts_with("sha256:"));
+}
