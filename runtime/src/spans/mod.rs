@@ -1,0 +1,137 @@
+//! Spans as the agent builds them: names, attributes and status by the semantic conventions, borrowed from the record.
+//!
+//! One small module per library turns its records into [`Span`]s. A `Span` borrows its strings from the ring's record where
+//! it can and is written out before the next record is read ([`crate::export`]), so that a span costs few allocations. All
+//! strings are `str`: one that is not UTF-8 would make a collector refuse the whole batch, and the type rules it out.
+//!
+//! Not here: transport, queues, and which process a span belongs to.
+
+use std::borrow::Cow;
+
+pub mod clock;
+pub mod net_http_server;
+pub mod semconv;
+pub mod text;
+
+/// What went wrong, for `error.type` and the status.
+pub type Attributes<'a> = Vec<(&'static str, Value<'a>)>;
+
+/// An attribute's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// A string.
+    Str(Cow<'a, str>),
+    /// A number.
+    Int(i64),
+}
+
+/// The role of a span, numbered as OTLP numbers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Kind {
+    /// Answers a remote request.
+    Server = 2,
+}
+
+/// A finished span.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Span<'a> {
+    /// Instrumentation scope, one of [`semconv::scope`].
+    pub scope: &'static str,
+    /// Trace id.
+    pub trace_id: [u8; 16],
+    /// Span id.
+    pub span_id: [u8; 8],
+    /// The remote parent's span id, if there is one.
+    pub parent_span_id: Option<[u8; 8]>,
+    /// OTLP flags: W3C flags, and whether the parent is remote.
+    pub flags: u32,
+    /// Name.
+    pub name: Cow<'a, str>,
+    /// Kind.
+    pub kind: Kind,
+    /// Start, nanoseconds since 1970.
+    pub start_unix_ns: u64,
+    /// End, nanoseconds since 1970, not before the start.
+    pub end_unix_ns: u64,
+    /// Attributes, each key once.
+    pub attributes: Attributes<'a>,
+    /// Attributes left out by the count limit.
+    pub dropped_attributes: u32,
+    /// Status Error; otherwise unset.
+    pub error: bool,
+}
+
+impl Span<'_> {
+    /// The value of a string attribute.
+    pub fn str(&self, key: &str) -> Option<&str> {
+        self.attributes.iter().find_map(|(k, value)| match value {
+            Value::Str(text) if *k == key => Some(text.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The value of a number attribute.
+    pub fn int(&self, key: &str) -> Option<i64> {
+        self.attributes.iter().find_map(|(k, value)| match value {
+            Value::Int(number) if *k == key => Some(*number),
+            _ => None,
+        })
+    }
+}
+
+/// OTLP: the flag that says that [`FLAG_REMOTE`] is meaningful.
+pub const FLAG_HAS_REMOTE: u32 = 0x100;
+/// OTLP: the parent is remote.
+pub const FLAG_REMOTE: u32 = 0x200;
+
+/// What the configuration says about span contents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Methods that are kept as they are; others become `_OTHER`.
+    pub known_methods: Vec<String>,
+    /// At most this many characters per string value.
+    pub value_length_limit: Option<usize>,
+    /// At most this many attributes per span.
+    pub attribute_count_limit: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            known_methods: semconv::KNOWN_METHODS.iter().map(|method| (*method).to_owned()).collect(),
+            value_length_limit: None,
+            attribute_count_limit: 128,
+        }
+    }
+}
+
+impl Settings {
+    /// Applies the limits: the last step of building a span.
+    pub fn limit(&self, span: &mut Span<'_>) {
+        if span.attributes.len() > self.attribute_count_limit {
+            let dropped = span.attributes.len() - self.attribute_count_limit;
+            span.attributes.truncate(self.attribute_count_limit);
+            span.dropped_attributes = u32::try_from(dropped).unwrap_or(u32::MAX);
+        }
+        let Some(limit) = self.value_length_limit else { return };
+        for (_, value) in &mut span.attributes {
+            if let Value::Str(text) = value {
+                text::truncate_chars(text, limit);
+            }
+        }
+    }
+}
+
+/// What building spans left out. Nothing is lost in silence: the caller logs and exports these.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Spans built.
+    pub built: u64,
+    /// Routes that did not fit their slot, and were left out.
+    pub routes_cut: u64,
+    /// Other strings that did not fit their slot, and were kept in part.
+    pub texts_cut: u64,
+    /// Strings that were not UTF-8, and were repaired.
+    pub texts_repaired: u64,
+}

@@ -1,0 +1,72 @@
+//! The names of the semantic conventions, version 1.45.0, that the agent uses: a table, and nothing else.
+
+/// Schema of everything the agent emits.
+pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
+
+/// Instrumentation scopes, one per library.
+pub mod scope {
+    /// `net/http` server and client.
+    pub const NET_HTTP: &str = "strobe/net/http";
+}
+
+/// Methods that `http.request.method` may hold unless the configuration names others.
+pub const KNOWN_METHODS: &[&str] =
+    &["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"];
+/// What stands for any other.
+pub const METHOD_OTHER: &str = "_OTHER";
+/// `error.type` of a handler that panicked before it wrote an error status.
+pub const ERROR_PANIC: &str = "panic";
+
+/// Query keys whose values are credentials: the value is replaced by [`REDACTED`].
+pub const SENSITIVE_QUERY_KEYS: &[&str] = &[
+    "AWSAccessKeyId",
+    "Signature",
+    "sig",
+    "X-Amz-Credential",
+    "X-Amz-Security-Token",
+    "X-Amz-Signature",
+    "X-Goog-Signature",
+];
+/// Replaces a sensitive value.
+pub const REDACTED: &str = "REDACTED";
+
+macro_rules! names {
+    ($($ident:ident = $name:literal,)+) => { $(#[doc = concat!("`", $name, "`")] pub const $ident: &str = $name;)+ };
+}
+
+names! {
+    CLIENT_ADDRESS = "client.address",
+    CONTAINER_ID = "container.id",
+    ERROR_TYPE = "error.type",
+    HOST_ARCH = "host.arch",
+    HOST_ID = "host.id",
+    HOST_NAME = "host.name",
+    HTTP_REQUEST_METHOD = "http.request.method",
+    HTTP_REQUEST_METHOD_ORIGINAL = "http.request.method_original",
+    HTTP_RESPONSE_STATUS_CODE = "http.response.status_code",
+    HTTP_ROUTE = "http.route",
+    NETWORK_PEER_ADDRESS = "network.peer.address",
+    NETWORK_PEER_PORT = "network.peer.port",
+    NETWORK_PROTOCOL_VERSION = "network.protocol.version",
+    OS_TYPE = "os.type",
+    PROCESS_CREATION_TIME = "process.creation.time",
+    PROCESS_EXECUTABLE_NAME = "process.executable.name",
+    PROCESS_EXECUTABLE_PATH = "process.executable.path",
+    PROCESS_PID = "process.pid",
+    PROCESS_RUNTIME_NAME = "process.runtime.name",
+    PROCESS_RUNTIME_VERSION = "process.runtime.version",
+    SERVER_ADDRESS = "server.address",
+    SERVER_PORT = "server.port",
+    SERVICE_INSTANCE_ID = "service.instance.id",
+    SERVICE_NAME = "service.name",
+    SERVICE_VERSION = "service.version",
+    TELEMETRY_DISTRO_NAME = "telemetry.distro.name",
+    TELEMETRY_DISTRO_VERSION = "telemetry.distro.version",
+    TELEMETRY_SDK_LANGUAGE = "telemetry.sdk.language",
+    TELEMETRY_SDK_NAME = "telemetry.sdk.name",
+    TELEMETRY_SDK_VERSION = "telemetry.sdk.version",
+    URL_PATH = "url.path",
+    URL_QUERY = "url.query",
+    URL_SCHEME = "url.scheme",
+    USER_AGENT_ORIGINAL = "user_agent.original",
+}
