@@ -1,1 +1,15 @@
-//! Support for the end-to-end tests.
+//! What the end-to-end tests stand on: real Go programs, a fake OTLP receiver, raw HTTP clients, and the comparison of
+//! span forests. Tests depend on this crate alone, so that what they expect is written down independently of the agent.
+//!
+//! Not here: what a given request should look like as a span (that is each test's own knowledge).
+
+pub mod client;
+pub mod collector;
+pub mod dwarf;
+pub mod golang;
+pub mod h2;
+pub mod machine;
+pub mod process;
+pub mod programs;
+pub mod spans;
+pub mod wire;

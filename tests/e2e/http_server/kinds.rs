@@ -1,0 +1,181 @@
+//! Every kind of request that the agent has to get right, each with its span. `minor` is Go's minor version: patterns came
+//! with 1.22, and a request carries its pattern since 1.22 (`pat`), in public since 1.23.
+
+use strobe_tests::spans::Want;
+
+use super::exchange::{Answer, Exchange};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00f067aa0ba902b7";
+
+/// All kinds once; `n` makes requests without a user agent unique.
+pub fn all(minor: u32, n: usize) -> Vec<Exchange> {
+    let mut all = routed(minor);
+    all.extend(unrouted(n));
+    all.extend(targets());
+    all.extend(parents(n));
+    all.extend(header_counts(n));
+    all.extend(ends());
+    all
+}
+
+/// Through a mux.
+fn routed(minor: u32) -> Vec<Exchange> {
+    let since = |version: u32, route: &'static str| Some(route).filter(|_| minor >= version);
+    let only_get = |e: Exchange| if minor >= 22 { e.status(405) } else { e };
+    vec![
+        Exchange::get("/users/42").route(since(22, "/users/{id}")),
+        Exchange::get("/users/42?verbose=1&x=%20y").route(since(22, "/users/{id}")),
+        Exchange::new("HEAD", "/users/7").route(since(22, "/users/{id}")),
+        Exchange::get("/static/css/site.css").route(since(22, "/static/")),
+        Exchange::get("/plain").route(since(22, "/plain")),
+        Exchange::new("POST", "/orders").body("hello world").status(201).route(since(22, "/orders")),
+        Exchange::new("POST", "/orders")
+            .header("Transfer-Encoding", "chunked")
+            .body("5\r\nhello\r\n0\r\n\r\n")
+            .status(201)
+            .route(since(22, "/orders")),
+        Exchange::new("POST", "/orders")
+            .header("Expect", "100-continue")
+            .body("hello")
+            .status(201)
+            .route(since(22, "/orders")),
+        Exchange::get("/no/such/page").status(404),
+        only_get(Exchange::new("POST", "/users/1")),
+        Exchange::get("/fail/for/this").status(500).route(since(22, "/fail/{why...}")),
+        Exchange::get("/hosted/z").host("example.com:8080").route(since(22, "/hosted/{x}")),
+        Exchange::get("/strip/a/b").route(since(22, "/strip/")),
+        // The mux writes its pattern into the copy that the middleware made: the server's own request has none.
+        Exchange::get("/clone/5"),
+        // A redirect carries the pattern it leads to, where a request has a place for it.
+        Exchange::get("/static").answer(Answer::SomeStatus).route(since(23, "/static/")),
+    ]
+}
+
+/// Without a mux, and with middleware that changes the request in place.
+fn unrouted(n: usize) -> Vec<Exchange> {
+    let status = |code: u16| Exchange::get(&format!("/raw/status?code={code}")).status(code);
+    let mut all: Vec<_> = [200, 204, 304, 404, 418, 500, 503].into_iter().map(status).collect();
+    all.extend([
+        Exchange::get("/raw/nothing"),
+        Exchange::get("/raw/early").status(202),
+        Exchange::get("/raw/wipe"),
+        Exchange::new("POST", "/raw/echo").body("body").status(201),
+        Exchange::new("DELETE", "/raw/ok"),
+        Exchange::new("OPTIONS", "/raw/ok"),
+        Exchange::new("OPTIONS", "*"),
+        Exchange::new("QUERY", "/raw/ok"),
+        Exchange::new("FOO", "/raw/ok"),
+        Exchange::new("get", "/raw/ok"),
+        Exchange::new("POST", "/override/ok"),
+        Exchange::get("/nouri/a%20b?x=1"),
+        Exchange::get("/nouri/a%2Fb"),
+        Exchange::get("/realip/ok").client("203.0.113.9"),
+        Exchange::get(&format!("/raw/ok?unique={n}")).no_agent(),
+        Exchange::get(&format!("/raw/ok?unique={n}&old")).no_agent().http10(),
+        Exchange::get("/raw/ok").host("example.com"),
+        Exchange::get("/raw/ok").host("[::1]:8080"),
+    ]);
+    all
+}
+
+/// Request targets.
+fn targets() -> Vec<Exchange> {
+    // The character's first byte is the last one of a slot of 256.
+    let cut = format!("/raw/{}é{}", "a".repeat(250), "b".repeat(43));
+    let long_path = format!("/raw/{}", "é".repeat(2500));
+    let long_query = format!("x={}", "q".repeat(1500));
+    let mut not_utf8 = Exchange::get("/raw/").path(Want::Any);
+    not_utf8.target.extend([b'a', 0xff, b'b']);
+    let head = |s: &str| Want::HeadOf(s.to_owned(), 1024);
+    vec![
+        Exchange::get("/raw/%ff"),
+        Exchange::get("/raw/é"),
+        not_utf8,
+        Exchange::get("//raw/twice"),
+        Exchange::get(&cut),
+        Exchange::get(&long_path).path(head(&long_path)),
+        Exchange::get(&format!("/raw/ok?{long_query}")).query(head(&long_query)),
+        Exchange::get(&format!("{long_path}?{long_query}")).path(head(&long_path)).query(head(&long_query)),
+        Exchange::get("/raw/q?sig=abc&x=1&X-Amz-Signature=zz")
+            .query(Want::Is("sig=REDACTED&x=1&X-Amz-Signature=REDACTED".into())),
+        absolute(),
+    ]
+}
+
+/// As a proxy is asked; the target's host beats the header's.
+fn absolute() -> Exchange {
+    let mut e = Exchange::get("/raw/abs?x=1").host("example.com:8080");
+    e.target = b"http://example.com:8080/raw/abs?x=1".to_vec();
+    e
+}
+
+/// `traceparent`, valid and not.
+fn parents(n: usize) -> Vec<Exchange> {
+    let own = format!("{:032x}", 0x4bf9_0000_0000_u64 + n as u64);
+    let later = format!("01-{TRACE}-{PARENT}-01-and-more");
+    let spaces = format!("  00-{TRACE}-{PARENT}-01 \t");
+    let mut all = vec![
+        Exchange::get("/raw/parent").parent(&own, PARENT, 1),
+        Exchange::get("/raw/parent").parent(TRACE, PARENT, 3),
+        Exchange::get("/raw/parent").parent(TRACE, PARENT, 0xff),
+        Exchange::get("/users/9").parent(TRACE, PARENT, 0).untraced(),
+        Exchange::get("/raw/unsampled").parent(TRACE, PARENT, 2).untraced(),
+        Exchange::get("/raw/parent").parent_header("TRACEPARENT", &later, TRACE, PARENT, 1),
+        Exchange::get("/raw/parent").parent_header("traceparent", &spaces, TRACE, PARENT, 1),
+    ];
+    let invalid = [
+        format!("00-{}-{PARENT}-01", TRACE.to_uppercase()),
+        format!("00-{}-{PARENT}-01", "0".repeat(32)),
+        format!("00-{TRACE}-{}-01", "0".repeat(16)),
+        format!("00-{TRACE}-{PARENT}-0"),
+        format!("00-{TRACE}-{PARENT}-01-"),
+        format!("ff-{TRACE}-{PARENT}-01"),
+        format!("00-{TRACE}-{PARENT}-0g"),
+        format!("00-{TRACE}_{PARENT}-01"),
+        format!("01-{TRACE}-{PARENT}-01x"),
+        "nonsense".to_owned(),
+        String::new(),
+    ];
+    all.extend(invalid.iter().map(|v| Exchange::get("/raw/invalid").header("Traceparent", v)));
+    let twice = format!("00-{TRACE}-{PARENT}-01");
+    all.push(Exchange::get("/raw/two").header("Traceparent", &twice).header("Traceparent", &twice));
+    all
+}
+
+/// So many headers (`Host` is not among them in Go), the last of them `traceparent`.
+fn header_counts(n: usize) -> Vec<Exchange> {
+    let with = |count: usize| {
+        let filled =
+            (2..count).fold(Exchange::get("/raw/headers"), |e, i| e.header(&format!("X-Filler-{i}"), "v"));
+        filled.parent(TRACE, PARENT, 1)
+    };
+    let alone = Exchange::get(&format!("/raw/headers?one={n}")).no_agent().parent(TRACE, PARENT, 1);
+    vec![alone, with(8), with(9), with(20), with(60)]
+}
+
+/// Requests whose handler is never reached, or ends in another way than by returning.
+fn ends() -> Vec<Exchange> {
+    vec![
+        Exchange::get("/raw/ok").header("Expect", "foo").parent(TRACE, PARENT, 1).refused(417),
+        Exchange::get("/raw/ok").host("").parent(TRACE, PARENT, 1).refused(400),
+        Exchange::get("/raw/ok").header("Bad Name", "x").refused(400),
+        Exchange::get("/raw/hijack").hijacked(None),
+        Exchange::get("/raw/hijack-101").hijacked(Some(101)),
+        Exchange::get("/raw/hijack").parent(TRACE, PARENT, 1).hijacked(None),
+    ]
+}
+
+/// Handlers that panic.
+pub fn panics(minor: u32) -> Vec<Exchange> {
+    let boom = Exchange::get("/boom/5").route(Some("/boom/{id}").filter(|_| minor >= 22)).panics(None);
+    let kinds = [
+        Exchange::get("/raw/panic").panics(None),
+        Exchange::get("/raw/abort").panics(None),
+        Exchange::get("/raw/panic").parent(TRACE, PARENT, 1).panics(None),
+        Exchange::get("/raw/panic200").panics(Some(200)),
+        Exchange::get("/raw/panic502").panics(Some(502)),
+        boom,
+    ];
+    kinds.into_iter().cycle().take(20).collect()
+}

@@ -1,0 +1,164 @@
+//! One Go service, every Go version, plain and stripped, under the real agent on this machine's kernel: exactly the spans
+//! that are due reach a fake collector. One test per Go version, so that a failure names it.
+//!
+//! What a request has to look like as a span is in `exchange`, the kinds of requests are in `kinds`.
+
+mod drive;
+mod exchange;
+mod exe;
+mod exec;
+mod harness;
+mod kinds;
+mod refusals;
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use strobe_tests::client::Connection;
+use strobe_tests::golang::Build;
+use strobe_tests::h2;
+use strobe_tests::process::Running;
+use strobe_tests::spans::Expected;
+
+use drive::{all_at_once, drive};
+use exchange::Exchange;
+use harness::{Bench, Service};
+
+/// How often every kind is sent under `run --pid`: more than 200 requests.
+const ROUNDS: usize = 3;
+/// Concurrent connections.
+const CONNECTIONS: usize = 8;
+/// Requests that are in flight at the same time.
+const IN_FLIGHT: usize = 500;
+
+macro_rules! go_versions {
+    ($($name:ident = $version:literal,)+) => { $(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn a_running_plain_build() -> Result<()> { by_pid($version, Build::Plain) }
+            #[test]
+            fn a_running_stripped_build() -> Result<()> { by_pid($version, Build::Stripped) }
+            #[test]
+            fn started_by_exec() -> Result<()> { exec::from_the_first_request($version) }
+            #[test]
+            fn found_by_its_file() -> Result<()> { exe::across_restarts($version) }
+        }
+    )+
+
+        #[test]
+        fn every_newest_patch_has_its_tests() {
+            assert_eq!(strobe_tests::golang::NEWEST, [$($version),+]);
+        }
+    };
+}
+
+go_versions! {
+    go1_21 = "1.21.13",
+    go1_22 = "1.22.12",
+    go1_23 = "1.23.12",
+    go1_24 = "1.24.13",
+    go1_25 = "1.25.14",
+    go1_26 = "1.26.11",
+    go1_27 = "1.27.4",
+}
+
+/// Everything, on a service that was running and serving before the agent came.
+fn by_pid(version: &'static str, build: Build) -> Result<()> {
+    let bench = Bench::new(version, build)?;
+    let mut service = bench.service()?;
+    let mut before = Before::begin(&service)?;
+    let mut agent = bench.trace_pid(&service)?;
+
+    let mut due = before.go_on(&service)?;
+    due.extend(everything(&bench, &service)?);
+    due.extend(over_tls(&bench, &service)?);
+    over_http2(&bench, &service)?;
+    bench.settle(&mut agent, &due).context("run --pid")?;
+    service.stop()
+}
+
+/// All kinds, then panics followed by ordinary requests, then many at once.
+fn everything(bench: &Bench, service: &Service) -> Result<Vec<Expected>> {
+    let rounds: Vec<_> = (0..ROUNDS).flat_map(|round| kinds::all(bench.minor(), round)).collect();
+    ensure!(rounds.len() >= 200, "{} requests are too few", rounds.len());
+    let mut due = drive(service.http, rounds, CONNECTIONS)?;
+    due.extend(drive(service.http, kinds::panics(bench.minor()), CONNECTIONS)?);
+    due.extend(drive(service.http, kinds::all(bench.minor(), ROUNDS), CONNECTIONS)?);
+    let held = Exchange::get(&format!("/raw/barrier?n={IN_FLIGHT}"));
+    due.extend(all_at_once(service.http, vec![held; IN_FLIGHT]).context("many at once")?);
+    due.extend(drive(service.http, kinds::all(bench.minor(), ROUNDS + 1), 1)?);
+    Ok(due)
+}
+
+/// A connection and a request from before the agent's time.
+struct Before {
+    kept: Connection,
+    held: Connection,
+}
+
+impl Before {
+    /// One request is answered, one stays in flight.
+    fn begin(service: &Service) -> Result<Self> {
+        let mut kept = Connection::open(service.http)?;
+        send(&mut kept, service, &Exchange::get("/plain").untraced())?;
+        let mut held = Connection::open(service.http)?;
+        held.send(&held_back(service).bytes())?;
+        Ok(Before { kept, held })
+    }
+
+    /// The next request on the old connection is traced. The one that was in flight is released: its end without a
+    /// beginning makes no span.
+    fn go_on(&mut self, service: &Service) -> Result<Vec<Expected>> {
+        let mut due = Vec::new();
+        due.extend(send(&mut self.kept, service, &Exchange::get("/raw/nothing"))?);
+        due.extend(send(&mut self.kept, service, &Exchange::get("/raw/barrier?n=2"))?);
+        drive::receive(&mut self.held, &held_back(service).untraced())?;
+        Ok(due)
+    }
+}
+
+fn held_back(service: &Service) -> Exchange {
+    Exchange::get("/raw/barrier?n=2").default_host(&service.http.to_string())
+}
+
+fn send(connection: &mut Connection, service: &Service, exchange: &Exchange) -> Result<Option<Expected>> {
+    let named = drive::name(service.http, vec![exchange.clone()]);
+    let exchange = named.first().context("one exchange")?;
+    connection.send(&exchange.bytes())?;
+    drive::receive(connection, exchange)
+}
+
+/// HTTP/1.1 over TLS: spans as ever, with the other scheme.
+fn over_tls(bench: &Bench, service: &Service) -> Result<Vec<Expected>> {
+    let args = ["-n", "3", "-http1", "-user-agent", "t/tls"];
+    let answers = get(bench, &args, &format!("{}/raw/ok", service.https))?;
+    ensure!(answers == ["HTTP/1.1 200"; 3], "{answers:?}");
+    let host = service.https.trim_start_matches("https://");
+    let span = Exchange::get("/raw/ok").default_host(host).agent("t/tls".to_owned()).over_tls();
+    Ok(vec![span.expected(0, Some(200)); 3])
+}
+
+/// HTTP/2: no spans yet, and no harm.
+fn over_http2(bench: &Bench, service: &Service) -> Result<()> {
+    let answers = get(bench, &["-n", "5"], &format!("{}/plain", service.https))?;
+    ensure!(answers == ["HTTP/2.0 200"; 5], "{answers:?}");
+    if bench.minor() >= 24 {
+        h2::get(service.http, 5)?;
+    }
+    Ok(())
+}
+
+/// Runs the service's own client, from a file of its own.
+fn get(bench: &Bench, args: &[&str], url: &str) -> Result<Vec<String>> {
+    let program = bench.folder.path().join("client");
+    if !program.exists() {
+        std::fs::copy(&bench.app, &program).context("copy the client")?;
+    }
+    let mut client = Running::start(Command::new(&program).arg("get").args(args).arg(url))?;
+    let status = client.wait(Duration::from_secs(20))?;
+    ensure!(status.success(), "client {url}: {}", client.output());
+    Ok(client.stdout.all())
+}

@@ -1,0 +1,106 @@
+//! Go toolchains, by way of `offsetgen toolchain`, and the Go programs under `tests/apps` built with them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use crate::{machine, programs, spans};
+
+/// The newest patch of every minor release that the agent traces.
+pub const NEWEST: [&str; 7] = ["1.21.13", "1.22.12", "1.23.12", "1.24.13", "1.25.14", "1.26.11", "1.27.4"];
+
+/// The minor number of a version such as `1.26.8`.
+pub fn minor(version: &str) -> u32 {
+    version.split('.').nth(1).and_then(|m| m.parse().ok()).unwrap_or(0)
+}
+
+/// How a program is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// As `go build` does it: symbols and DWARF.
+    Plain,
+    /// `-ldflags='-s -w'`: neither.
+    Stripped,
+}
+
+impl Build {
+    /// Both.
+    pub const ALL: [Build; 2] = [Build::Plain, Build::Stripped];
+
+    fn ldflags(self) -> &'static str {
+        match self {
+            Build::Plain => "",
+            Build::Stripped => "-s -w",
+        }
+    }
+}
+
+/// The root of a Go toolchain of exactly that version.
+pub fn toolchain(version: &str) -> Result<PathBuf> {
+    let out = Command::new(programs::path("offsetgen")?).args(["toolchain", version]).output();
+    let out = out.context("run offsetgen toolchain")?;
+    if !out.status.success() {
+        bail!("offsetgen toolchain {version}: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+    }
+    let text = String::from_utf8(out.stdout).context("offsetgen toolchain: stdout")?;
+    let root = PathBuf::from(text.lines().last().unwrap_or_default().trim());
+    if !root.join("bin/go").is_file() {
+        bail!("offsetgen toolchain {version} printed {text:?}, which holds no bin/go");
+    }
+    Ok(root)
+}
+
+/// Builds `tests/apps/APP`, or takes the build of the same sources made before. The file is shared: run a copy of it.
+pub fn build(app: &str, version: &str, build: Build) -> Result<PathBuf> {
+    let source = machine::workspace().join("tests/apps").join(app);
+    let digest = digest(&source, version, build)?;
+    let built = machine::cache_dir("apps")?.join(format!("{app}-{version}-{build:?}-{digest}"));
+    if built.is_file() {
+        return Ok(built);
+    }
+    // A name of its own until it is whole: two tests may build the same program.
+    let folder = tempfile::tempdir_in(machine::cache_dir("apps")?)?;
+    let partial = folder.path().join(app);
+    compile(&source, &toolchain(version)?, build, &partial)
+        .with_context(|| format!("build {app} with Go {version}"))?;
+    fs::rename(&partial, &built).with_context(|| format!("rename to {}", built.display()))?;
+    Ok(built)
+}
+
+fn compile(source: &Path, root: &Path, build: Build, to: &Path) -> Result<()> {
+    let mut go = Command::new(root.join("bin/go"));
+    go.args(["build", "-trimpath", "-buildvcs=false", "-ldflags", build.ldflags(), "-o"]).arg(to).arg(".");
+    go.current_dir(source)
+        .env("GOROOT", root)
+        .env("GOFLAGS", "")
+        .env("GOTOOLCHAIN", "local")
+        .env("GOWORK", "off")
+        .env("GOPROXY", "off")
+        .env("CGO_ENABLED", "0")
+        .env("GOCACHE", machine::cache_dir("go-build")?);
+    let out = go.output().context("run go")?;
+    if !out.status.success() {
+        bail!("go build: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+    }
+    Ok(())
+}
+
+/// Names everything that the build depends on.
+fn digest(source: &Path, version: &str, build: Build) -> Result<String> {
+    let mut files = fs::read_dir(source)
+        .with_context(|| format!("read {}", source.display()))?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<Vec<_>, _>>()?;
+    files.sort();
+    let mut hash = Sha256::new();
+    hash.update(format!("{version} {}\n", build.ldflags()));
+    for file in files.iter().filter(|f| f.is_file()) {
+        let bytes = fs::read(file).with_context(|| format!("read {}", file.display()))?;
+        hash.update(format!("{} {}\n", file.display(), bytes.len()));
+        hash.update(&bytes);
+    }
+    Ok(spans::hex(&hash.finalize()).chars().take(16).collect())
+}

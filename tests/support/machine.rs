@@ -1,0 +1,37 @@
+//! What the end-to-end tests need of the machine, said in one line where it is missing: they never skip in silence.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The kernel's switchboard for uprobes as perf events.
+const UPROBE_PMU: &str = "/sys/bus/event_source/devices/uprobe/type";
+
+/// Fails unless this process may attach uprobes.
+pub fn require_probes() -> Result<()> {
+    // SAFETY: geteuid has no arguments and cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        bail!("the end-to-end tests attach real probes: run them as root (scripts/test)");
+    }
+    if !Path::new(UPROBE_PMU).exists() {
+        bail!("this kernel has no uprobes ({UPROBE_PMU} is missing): the end-to-end tests cannot run here");
+    }
+    Ok(())
+}
+
+/// The folder for what is slow to make and safe to keep (Go build caches, unpacked packages), outside the work tree.
+pub fn cache_dir(name: &str) -> Result<PathBuf> {
+    let base = match (std::env::var_os("STROBE_CACHE"), std::env::var_os("XDG_CACHE_HOME")) {
+        (Some(dir), _) if !dir.is_empty() => PathBuf::from(dir),
+        (_, Some(dir)) if !dir.is_empty() => PathBuf::from(dir).join("strobe"),
+        _ => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache/strobe"),
+    };
+    let dir = base.join("tests").join(name);
+    std::fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
+    Ok(dir)
+}
+
+/// The root of the work tree.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_path_buf()
+}

@@ -1,0 +1,46 @@
+//! The three programs under test, built in release mode beside the test itself, once per test process.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail};
+
+use crate::machine;
+
+/// The path of `strobe`, `analyze` or `offsetgen`.
+pub fn path(name: &str) -> Result<PathBuf> {
+    static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| build().map_err(|e| format!("{e:#}")));
+    let path = folder.as_ref().map_err(|e| anyhow::anyhow!("{e}"))?.join(name);
+    if !path.is_file() {
+        bail!("{} was not built", path.display());
+    }
+    Ok(path)
+}
+
+/// `STROBE_BIN_DIR` names a folder of programs to test as they are; otherwise cargo brings them up to date.
+fn build() -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os("STROBE_BIN_DIR") {
+        return Ok(PathBuf::from(dir));
+    }
+    let target = target_dir()?;
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked", "--release", "--target-dir"])
+        .arg(&target)
+        .args(["-p", "runtime", "-p", "analyzer", "-p", "offsetgen", "--bins"])
+        .current_dir(machine::workspace())
+        .status()
+        .context("run cargo")?;
+    if !status.success() {
+        bail!("cargo build of the programs under test: {status}");
+    }
+    Ok(target.join("release"))
+}
+
+/// A test runs from `TARGET/PROFILE/deps/NAME-HASH`.
+fn target_dir() -> Result<PathBuf> {
+    let exe = std::env::current_exe().context("the path of this test")?;
+    let target = exe.ancestors().nth(3).map(Path::to_path_buf);
+    target.with_context(|| format!("{} is not in a target folder", exe.display()))
+}
