@@ -1,3 +1,65 @@
 //! Reads Go executables, stripped ones above all, and plans the probes for them.
+//!
+//! [`plan`] is the way in: bytes to [`Plan`]. Below it lie an ELF [`image`], Go's own tables ([`go`]) in it, the
+//! [`sites`] for probes in its code, and the planner that holds all of them against the catalog.
+//!
+//! Nothing here does I/O except [`plan_file`], nothing panics on any input, and nothing allocates more than a stated
+//! bound from a length that it read.
+
+mod bytes;
+mod dwarf;
+pub mod error;
+pub mod go;
+pub mod go_image;
+pub mod image;
 pub mod plan;
+mod planner;
+pub mod sites;
+
+use std::fs::File;
+use std::path::Path;
+
+pub use error::{Error, ErrorKind};
+pub use go_image::GoImage;
 pub use plan::Plan;
+
+/// Which witnesses may speak. All do by default; tests withhold some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// The binary's own type descriptors.
+    pub types: bool,
+    /// The binary's DWARF.
+    pub dwarf: bool,
+    /// The offset database.
+    pub database: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { types: true, dwarf: true, database: true }
+    }
+}
+
+/// Plans the probes for the file with these bytes; `file_name` is what the Plan and errors call it.
+pub fn plan(bytes: &[u8], file_name: &str, options: &Options) -> Result<Plan, Error> {
+    let make = || planner::make(&GoImage::parse(bytes)?, file_name, options);
+    make().map_err(|kind| Error { file: file_name.to_owned(), kind })
+}
+
+/// Plans the probes for a file, mapped read-only.
+pub fn plan_file(path: &Path, options: &Options) -> Result<Plan, Error> {
+    let name = path.to_string_lossy();
+    let map = map(path).map_err(|kind| Error { file: name.clone().into_owned(), kind })?;
+    plan(&map, &name, options)
+}
+
+/// Maps a file read-only. Empty files give an empty slice.
+pub fn map(path: &Path) -> Result<impl std::ops::Deref<Target = [u8]> + use<>, ErrorKind> {
+    let file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(ErrorKind::Io(std::io::Error::other("not a regular file")));
+    }
+    // SAFETY: the map is read-only and private. Another process may truncate the file while it is mapped, which ends this
+    // one by SIGBUS: `analyze` accepts that, and the agent plans in a child of its own for that very reason.
+    Ok(unsafe { memmap2::Mmap::map(&file) }?)
+}

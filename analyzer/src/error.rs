@@ -1,0 +1,98 @@
+//! What can be wrong with a file, in words that name the structure and the place.
+
+use thiserror::Error;
+
+/// Why no Plan could be made of a file.
+#[derive(Debug, Error)]
+#[error("{file}: {kind}")]
+pub struct Error {
+    /// The file as the user named it.
+    pub file: String,
+    /// What is wrong with it.
+    #[source]
+    pub kind: ErrorKind,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The file could not be opened or mapped.
+    #[error("cannot read it: {0}")]
+    Io(#[from] std::io::Error),
+    /// No ELF magic.
+    #[error("not an ELF file: it begins with {magic}, not with 7f 45 4c 46")]
+    NotElf {
+        /// The first bytes in hex.
+        magic: String,
+    },
+    /// ELF, but no executable or shared object.
+    #[error("ELF header at offset 16: e_type is {e_type}; only executables (2) and shared objects (3) can be planned")]
+    NotExecutable {
+        /// The value found.
+        e_type: u16,
+    },
+    /// ELF of another machine, word size or byte order.
+    #[error("{what}: only 64-bit little-endian x86-64 and AArch64 are supported")]
+    Unsupported {
+        /// The header field and its value.
+        what: String,
+    },
+    /// A structure reaches beyond the end of the file.
+    #[error("truncated: {what} at offset {offset} needs {need} bytes, the file has {have}")]
+    Truncated {
+        /// The structure.
+        what: &'static str,
+        /// Where it begins.
+        offset: u64,
+        /// How many bytes it has.
+        need: u64,
+        /// How long the file is.
+        have: u64,
+    },
+    /// Nothing of Go in it.
+    #[error("not a Go binary: it has neither Go build information nor a Go function table (pclntab)")]
+    NotGo,
+    /// Go, but of before 1.18.
+    #[error("unsupported: built with {version}; Go 1.18 is the oldest whose tables can be read")]
+    GoTooOld {
+        /// As the binary or its tables say.
+        version: String,
+    },
+    /// Go's build information without the tables of the run time.
+    #[error("{what} not found: {why}")]
+    Missing {
+        /// The structure.
+        what: &'static str,
+        /// What that may mean.
+        why: String,
+    },
+    /// A structure contradicts itself.
+    #[error("malformed {what} at address {vaddr:#x}: {why}")]
+    Malformed {
+        /// The structure.
+        what: &'static str,
+        /// Its address in the file's address space.
+        vaddr: u64,
+        /// The field and its value.
+        why: String,
+    },
+    /// A stated limit was passed.
+    #[error("too big: {count} {what}, the limit is {limit}")]
+    Budget {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there are, or how many had been counted when it ended.
+        count: u64,
+        /// The limit.
+        limit: u64,
+    },
+}
+
+/// The result of a parser.
+pub type Result<T, E = ErrorKind> = std::result::Result<T, E>;
+
+/// A contradiction in a structure.
+pub(crate) fn malformed(what: &'static str, vaddr: u64, why: impl Into<String>) -> ErrorKind {
+    ErrorKind::Malformed { what, vaddr, why: why.into() }
+}

@@ -1,0 +1,187 @@
+//! Go's build information (`.go.buildinfo`): the Go version and the modules.
+//!
+//! | at | what |
+//! |---|---|
+//! | 0 | 14 bytes `ff " Go buildinf:"` |
+//! | 14 | pointer size |
+//! | 15 | flags: 1 big endian, 2 inline strings (always, since 1.18) |
+//! | 16, 24 | without inline strings: pointers to the headers of two strings |
+//! | 32 | uvarint length + version, uvarint length + module text between two 16-byte sentinels |
+//!
+//! A file may hold several copies (a program that embeds another, or that reads build information): the one in a
+//! writable segment is the program's own.
+
+use std::fmt;
+
+use crate::bytes;
+use crate::error::{ErrorKind, Result, malformed};
+use crate::image::Image;
+use crate::plan::{Module, Replacement};
+
+const MAGIC: &[u8; 14] = b"\xff Go buildinf:";
+const ALIGN: usize = 16;
+/// Longest version that is read.
+const MAX_VERSION_BYTES: u64 = 256;
+/// Longest module text that is read.
+const MAX_MODULES_BYTES: u64 = 16 << 20;
+
+/// Build information.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BuildInfo {
+    /// `go1.26.8`, experiments included.
+    pub go_version: String,
+    /// Import path of the main package.
+    pub path: Option<String>,
+    /// Main module, then its dependencies.
+    pub modules: Vec<Module>,
+    /// `build` lines: `-ldflags`, `CGO_ENABLED`, `vcs.revision` and the like.
+    pub settings: Vec<(String, String)>,
+}
+
+/// A Go version, as far as layouts depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Minor(pub u16);
+
+impl fmt::Display for Minor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "1.{}", self.0)
+    }
+}
+
+impl BuildInfo {
+    /// The minor release, when the version names one.
+    pub fn minor(&self) -> Option<Minor> {
+        let (_, rest) = self.go_version.split_once("go1.")?;
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok().map(Minor)
+    }
+}
+
+/// Finds and reads the program's own build information.
+pub fn read(image: &Image<'_>) -> Result<Option<BuildInfo>> {
+    match locate(image) {
+        Some((vaddr, blob)) => parse(image, vaddr, blob).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn locate<'a>(image: &Image<'a>) -> Option<(u64, &'a [u8])> {
+    if let Some(section) = image.section(".go.buildinfo") {
+        let tail = image.tail(section.vaddr).unwrap_or_default();
+        if tail.starts_with(MAGIC) {
+            return Some((section.vaddr, tail));
+        }
+    }
+    let writable = image.segments.iter().filter(|s| s.is_writable() && !s.is_executable());
+    let others = image.segments.iter().filter(|s| !s.is_writable() || s.is_executable());
+    writable.chain(others).find_map(|segment| {
+        let tail = image.tail(segment.vaddr)?;
+        let at = tail.chunks(ALIGN).position(|c| c.starts_with(MAGIC))? * ALIGN;
+        Some((segment.vaddr.checked_add(at as u64)?, tail.get(at..)?))
+    })
+}
+
+fn parse(image: &Image<'_>, vaddr: u64, blob: &[u8]) -> Result<BuildInfo> {
+    let bad = |why: &str| malformed("build information", vaddr, why);
+    let flags = bytes::u8(blob, 15).ok_or_else(|| bad("it ends before its flags at +15"))?;
+    if flags & 2 == 0 {
+        let version = by_pointer(image, blob, 16).unwrap_or_else(|| "a Go of before 1.18".into());
+        return Err(ErrorKind::GoTooOld { version });
+    }
+    let mut at = 32;
+    let version = string(blob, &mut at, MAX_VERSION_BYTES)
+        .ok_or_else(|| bad("the version at +32 is longer than the file or than 256 bytes"))?;
+    let text = string(blob, &mut at, MAX_MODULES_BYTES)
+        .ok_or_else(|| bad("the module text behind the version is longer than the file or than 16 MiB"))?;
+    let mut info = BuildInfo { go_version: lossy(version), ..BuildInfo::default() };
+    if let Some(text) = between_sentinels(text) {
+        info.read_lines(&lossy(text));
+    }
+    Ok(info)
+}
+
+fn string<'a>(blob: &'a [u8], at: &mut usize, limit: u64) -> Option<&'a [u8]> {
+    let len = bytes::uvarint(blob, at).filter(|&l| l <= limit)?;
+    let end = at.checked_add(usize::try_from(len).ok()?)?;
+    let out = blob.get(*at..end)?;
+    *at = end;
+    Some(out)
+}
+
+/// The version of a binary of before 1.18: a pointer to a string header.
+fn by_pointer(image: &Image<'_>, blob: &[u8], at: usize) -> Option<String> {
+    let header = bytes::u64(blob, at)?;
+    let len = image.word(header.checked_add(8)?)?.min(MAX_VERSION_BYTES);
+    image.bytes(image.pointer(header)?, len).map(lossy)
+}
+
+fn between_sentinels(text: &[u8]) -> Option<&[u8]> {
+    let end = text.len().checked_sub(16)?;
+    let inner = text.get(16..end)?;
+    (inner.last() == Some(&b'\n')).then_some(inner)
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl BuildInfo {
+    fn read_lines(&mut self, text: &str) {
+        for line in text.lines() {
+            let mut parts = line.split('\t');
+            let (key, first) = (parts.next(), parts.next().unwrap_or_default());
+            let second = parts.next().unwrap_or_default().to_owned();
+            match key {
+                Some("path") => self.path = Some(first.to_owned()),
+                Some("mod" | "dep") => {
+                    self.modules.push(Module { path: first.to_owned(), version: second, replaced_by: None });
+                }
+                Some("=>") => {
+                    if let Some(module) = self.modules.last_mut() {
+                        module.replaced_by = Some(Replacement { path: first.to_owned(), version: second });
+                    }
+                }
+                Some("build") => {
+                    let (key, value) = first.split_once('=').unwrap_or((first, ""));
+                    self.settings.push((key.to_owned(), value.to_owned()));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_modules_with_both_sides_of_a_replacement() {
+        let mut info = BuildInfo::default();
+        info.read_lines(
+            "path\texample.com/app\nmod\texample.com/app\t(devel)\t\ndep\tgithub.com/a/b\tv1.2.3\th1:x=\n=>\t../b\t\n\
+             dep\tgithub.com/c/d\tv0.0.0-20260101000000-abcdefabcdef\th1:y=\nbuild\t-ldflags=\"-s -w\"\n",
+        );
+        assert_eq!(info.modules.len(), 3);
+        assert_eq!(info.modules[0].version, "(devel)");
+        assert_eq!(
+            info.modules[1].replaced_by,
+            Some(Replacement { path: "../b".into(), version: String::new() })
+        );
+        assert_eq!(info.settings, [("-ldflags".to_owned(), "\"-s -w\"".to_owned())]);
+    }
+
+    #[test]
+    fn finds_the_minor_in_every_spelling() {
+        for (text, want) in [
+            ("go1.26.8", Some(26)),
+            ("go1.25.5 X:noswissmap", Some(25)),
+            ("go1.27.3-X:mapsplitgroup", Some(27)),
+            ("devel go1.24-abcdef", Some(24)),
+            ("unknown", None),
+        ] {
+            let info = BuildInfo { go_version: text.into(), ..BuildInfo::default() };
+            assert_eq!(info.minor(), want.map(Minor), "{text}");
+        }
+    }
+}

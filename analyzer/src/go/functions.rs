@@ -1,0 +1,254 @@
+//! The functions of pclntab.
+//!
+//! functab is `{u32 entryoff, u32 funcoff}` for each function and one more entryoff at the end. A `_func` record:
+//!
+//! | at | what |
+//! |---|---|
+//! | 0 | entryoff (garble scrambles it: functab's is used) |
+//! | 4 | name, offset into funcnametab |
+//! | 16 | pcsp, offset into pctab |
+//! | 28 | npcdata |
+//! | 36 | start line, only since 1.20; from here on everything is 4 bytes earlier before |
+//! | 40 | funcID; flag @41; nfuncdata @43 |
+//! | 44 | npcdata offsets into pctab, then nfuncdata offsets from gofunc |
+//!
+//! A pc-value table starts with value -1 at the function's entry and is a run of (zigzag delta of the value, delta of the
+//! pc in quanta), ended by a value delta of 0 that is not the first.
+//!
+//! Nothing is indexed: a question for some names reads each name once and each `_func` once.
+
+use std::collections::HashMap;
+
+use super::moduledata::ModuleData;
+use super::pclntab::Header;
+use crate::bytes;
+use crate::error::{Result, malformed};
+use crate::image::Image;
+
+/// Longest function name that is read; generic instantiations reach some thousands of bytes.
+const MAX_NAME_BYTES: usize = 1 << 16;
+/// Longest pc-value table that is decoded, in runs.
+const MAX_RUNS: usize = 1 << 20;
+const PCDATA_INL_TREE_INDEX: usize = 2;
+const FUNCDATA_INL_TREE: usize = 3;
+const FUNCDATA_ARG_INFO: usize = 5;
+const FLAG_ASM: u8 = 4;
+
+/// All functions of an image.
+#[derive(Debug)]
+pub struct Functions<'a> {
+    image: &'a Image<'a>,
+    module: &'a ModuleData,
+    header: Header,
+    names: &'a [u8],
+    pctab: &'a [u8],
+    /// From functab to the end of the segment: `_func` offsets count from here.
+    functab: &'a [u8],
+}
+
+/// One function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Function<'a> {
+    /// Position in functab.
+    pub index: u64,
+    /// First instruction.
+    pub vaddr: u64,
+    /// To the next function, padding included.
+    pub size: u64,
+    /// Offset of its name in funcnametab.
+    pub name_offset: u32,
+    record: &'a [u8],
+    /// Offset of the bytes behind the start line.
+    late: usize,
+}
+
+/// A range of pcs with one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Offset from the function's entry.
+    pub start: u64,
+    /// Exclusive.
+    pub end: u64,
+    /// The value.
+    pub value: i64,
+}
+
+impl<'a> Functions<'a> {
+    /// Opens the tables.
+    pub fn open(image: &'a Image<'a>, header: Header, module: &'a ModuleData) -> Result<Self> {
+        let part = |from: u64, to: u64, what: &str| {
+            let range = to.checked_sub(from).and_then(|len| image.bytes(header.vaddr.checked_add(from)?, len));
+            range.ok_or_else(|| malformed("pclntab", header.vaddr, format!("{what} from {from:#x} to {to:#x}")))
+        };
+        let [names, cutab, _, pctab, functab] = header.tables;
+        Ok(Functions {
+            image,
+            module,
+            header,
+            names: part(names, cutab, "funcnametab")?,
+            pctab: part(pctab, functab, "pctab")?,
+            functab: image
+                .tail(header.functab())
+                .ok_or_else(|| malformed("pclntab", header.vaddr, format!("functab at {functab:#x}")))?,
+        })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.header.functions
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.header.functions == 0
+    }
+
+    /// The function at a position of functab.
+    pub fn get(&self, index: u64) -> Option<Function<'a>> {
+        let at = usize::try_from(index.checked_mul(8)?).ok().filter(|_| index < self.header.functions)?;
+        let start = u64::from(bytes::u32(self.functab, at)?);
+        let record = bytes::u32(self.functab, at + 4)?;
+        let end = u64::from(bytes::u32(self.functab, at + 8)?);
+        let record = self.functab.get(usize::try_from(record).ok()?..)?;
+        Some(Function {
+            index,
+            vaddr: self.module.text_vaddr(start),
+            size: end.checked_sub(start)?,
+            name_offset: bytes::u32(record, 4)?,
+            record,
+            late: if self.header.since_120 { 40 } else { 36 },
+        })
+    }
+
+    /// All of them, in the order of their addresses; malformed ones are left out.
+    pub fn iter(&self) -> impl Iterator<Item = Function<'a>> + '_ {
+        (0..self.header.functions).filter_map(|i| self.get(i))
+    }
+
+    /// A name by its offset.
+    pub fn name_at(&self, offset: u32) -> Option<&'a [u8]> {
+        bytes::until_nul(self.names, usize::try_from(offset).ok()?, MAX_NAME_BYTES)
+    }
+
+    /// A function's name.
+    pub fn name(&self, function: &Function<'_>) -> String {
+        String::from_utf8_lossy(self.name_at(function.name_offset).unwrap_or_default()).into_owned()
+    }
+
+    /// Offsets in funcnametab of these names; a function that was inlined everywhere still has its name there.
+    pub fn name_offsets(&self, wanted: &[&str]) -> HashMap<u32, usize> {
+        let by_name: HashMap<&[u8], usize> =
+            wanted.iter().enumerate().map(|(i, n)| (n.as_bytes(), i)).collect();
+        let mut lengths = [false; 256];
+        for name in by_name.keys() {
+            lengths[name.len().min(255)] = true;
+        }
+        let mut out = HashMap::new();
+        let mut start = 0usize;
+        for (end, _) in self.names.iter().enumerate().filter(|&(_, &b)| b == 0) {
+            let name = self.names.get(start..end).unwrap_or_default();
+            if lengths.get(name.len().min(255)) == Some(&true)
+                && let Some(&i) = by_name.get(name)
+                && let Ok(offset) = u32::try_from(start)
+            {
+                out.insert(offset, i);
+            }
+            start = end + 1;
+        }
+        out
+    }
+
+    /// The pc-value table at an offset of pctab, as runs.
+    pub fn runs(&self, function: &Function<'_>, table: u32) -> Vec<Run> {
+        let mut out = Vec::new();
+        let (mut value, mut pc) = (-1i64, 0u64);
+        let Some(mut at) = usize::try_from(table).ok().filter(|&t| t != 0) else { return out };
+        while let Some(delta) = bytes::uvarint(self.pctab, &mut at) {
+            if (delta == 0 && pc != 0) || pc >= function.size || out.len() >= MAX_RUNS {
+                break;
+            }
+            value = value.wrapping_add(zigzag(delta));
+            let Some(step) = bytes::uvarint(self.pctab, &mut at) else { break };
+            let end = pc.saturating_add(step.saturating_mul(u64::from(self.header.quantum)));
+            out.push(Run { start: pc, end, value });
+            pc = end;
+        }
+        out
+    }
+
+    /// The stack pointer's distance by pc.
+    pub fn pcsp(&self, function: &Function<'_>) -> Vec<Run> {
+        self.runs(function, bytes::u32(function.record, 16).unwrap_or(0))
+    }
+
+    /// Where the function's inline tree is, and its index by pc.
+    pub fn inline_tree(&self, function: &Function<'_>) -> Option<u64> {
+        self.funcdata(function, FUNCDATA_INL_TREE)
+    }
+
+    /// How many entries its inline tree has.
+    pub fn inline_tree_len(&self, function: &Function<'_>) -> u64 {
+        let table = function.pcdata(PCDATA_INL_TREE_INDEX).unwrap_or(0);
+        let last = self.runs(function, table).iter().map(|r| r.value).max().unwrap_or(-1);
+        u64::try_from(last.saturating_add(1)).unwrap_or(0)
+    }
+
+    /// The argument words in the catalog's notation; absent without receiver and parameters.
+    pub fn arg_shape(&self, function: &Function<'_>) -> Option<String> {
+        super::arginfo::shape(self.image.tail(self.funcdata(function, FUNCDATA_ARG_INFO)?)?)
+    }
+
+    fn funcdata(&self, function: &Function<'_>, index: usize) -> Option<u64> {
+        let count = usize::from(bytes::u8(function.record, function.late + 3)?);
+        let npcdata = usize::try_from(function.npcdata()?).ok()?;
+        let at = npcdata.checked_add(index)?.checked_mul(4)?.checked_add(function.late + 4)?;
+        let offset = bytes::u32(function.record, at).filter(|&o| index < count && o != u32::MAX)?;
+        self.module.gofunc.checked_add(u64::from(offset))
+    }
+}
+
+impl Function<'_> {
+    fn npcdata(&self) -> Option<u32> {
+        bytes::u32(self.record, 28)
+    }
+
+    fn pcdata(&self, index: usize) -> Option<u32> {
+        (index < usize::try_from(self.npcdata()?).ok()?)
+            .then(|| bytes::u32(self.record, self.late + 4 + 4 * index))?
+    }
+
+    /// The linker's or run time's mark of special functions; see [`is_wrapper`].
+    pub fn func_id(&self) -> u8 {
+        bytes::u8(self.record, self.late).unwrap_or(0)
+    }
+
+    /// Whether it is written in assembly.
+    pub fn is_asm(&self) -> bool {
+        bytes::u8(self.record, self.late + 1).unwrap_or(0) & FLAG_ASM != 0
+    }
+}
+
+/// Whether this funcID marks a wrapper that the compiler made.
+pub fn is_wrapper(func_id: u8, minor: u16) -> bool {
+    func_id
+        == match minor {
+            ..=21 => 21,
+            22..=24 => 22,
+            _ => 23,
+        }
+}
+
+fn zigzag(delta: u64) -> i64 {
+    let magnitude = i64::try_from(delta >> 1).unwrap_or(i64::MAX);
+    if delta & 1 == 1 { !magnitude } else { magnitude }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zigzag_is_go_s() {
+        assert_eq!([0, 1, 2, 3, 4].map(zigzag), [0, -1, 1, -2, 2]);
+    }
+}

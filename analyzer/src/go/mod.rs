@@ -1,0 +1,13 @@
+//! The tables that Go's linker leaves for its own run time, and that no `strip` removes.
+
+pub mod arginfo;
+pub mod buildinfo;
+pub mod closure;
+pub mod functions;
+pub mod inline;
+pub mod itabs;
+pub mod maps;
+pub mod moduledata;
+pub mod notes;
+pub mod pclntab;
+pub mod types;

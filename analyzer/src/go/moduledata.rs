@@ -1,0 +1,284 @@
+//! `runtime.moduledata`, the root of everything else: where the text, the functions and the types are.
+//!
+//! Words 0-31 are the same in Go 1.18-1.27: pcHeader 0; slices funcnametab 1, cutab 4, filetab 7, pctab 10, pclntable 13,
+//! ftab 16; findfunctab 19, minpc 20, maxpc 21, text 22, etext 23, data and bss 24-31. Behind them:
+//!
+//! | word of | 1.18-1.19 | 1.20 | 1.21-1.22 | 1.23-1.25 | 1.26 | 1.27 |
+//! |---|---|---|---|---|---|---|
+//! | types | 35 | 37 | 37 | 37 | 37 | 37 |
+//! | typedesclen | | | | | | 38 |
+//! | etypes | 36 | 38 | 38 | 38 | 38 | 39 |
+//! | itaboffset, itabsize | | | | | | 40, 41 |
+//! | gofunc | 38 | 40 | 40 | 40 | 40 | 43 |
+//! | textsectmap | 39 | 41 | 41 | 41 | 42 | 45 |
+//! | typelinks | 42 | 44 | 44 | 44 | 45 | |
+//! | itablinks | 45 | 47 | 47 | 47 | 48 | |
+//! | hasmain (byte) | 61 | 63 | 66 | 66 | 67 | 64 |
+
+use super::buildinfo::Minor;
+use super::pclntab::Header;
+use crate::bytes;
+use crate::error::{ErrorKind, Result};
+use crate::image::{Image, Segment};
+
+const WORD: u64 = 8;
+/// The linker splits text only past 128 MB on arm64; so many parts no binary has.
+const MAX_TEXT_SECTIONS: u64 = 256;
+
+/// Where the words behind the common part are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Layout {
+    minors: (u16, u16),
+    types: u64,
+    etypes: u64,
+    gofunc: u64,
+    textsectmap: u64,
+    /// typelinks and itablinks, or typedesclen and itaboffset.
+    roots: Roots<u64>,
+    hasmain: u64,
+}
+
+/// How the first types are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Roots<T> {
+    /// Up to 1.26: slices of type offsets and of itab pointers.
+    Links {
+        /// `[]int32`, offsets from `types`.
+        types: T,
+        /// `[]*itab`.
+        itabs: T,
+    },
+    /// Since 1.27: type descriptors one after another, and a region of itabs.
+    Linear {
+        /// Bytes of the descriptors that follow one another.
+        typedesclen: T,
+        /// Offset of the itabs from `types`, followed by their size.
+        itabs: T,
+    },
+}
+
+const LAYOUTS: [Layout; 6] = [
+    links((18, 19), [35, 36, 38, 39, 42, 45, 61]),
+    links((20, 20), [37, 38, 40, 41, 44, 47, 63]),
+    links((21, 22), [37, 38, 40, 41, 44, 47, 66]),
+    links((23, 25), [37, 38, 40, 41, 44, 47, 66]),
+    links((26, 26), [37, 38, 40, 42, 45, 48, 67]),
+    Layout {
+        minors: (27, u16::MAX),
+        types: 37,
+        etypes: 39,
+        gofunc: 43,
+        textsectmap: 45,
+        roots: Roots::Linear { typedesclen: 38, itabs: 40 },
+        hasmain: 64,
+    },
+];
+
+const fn links(minors: (u16, u16), w: [u64; 7]) -> Layout {
+    let roots = Roots::Links { types: w[4], itabs: w[5] };
+    Layout { minors, types: w[0], etypes: w[1], gofunc: w[2], textsectmap: w[3], roots, hasmain: w[6] }
+}
+
+/// A slice in the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slice {
+    /// First element.
+    pub vaddr: u64,
+    /// Number of elements.
+    pub len: u64,
+}
+
+/// A part of a split text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextSection {
+    /// Offsets from the text's start, as the linker laid it out.
+    pub start: u64,
+    /// Exclusive.
+    pub end: u64,
+    /// Where it really is.
+    pub vaddr: u64,
+}
+
+/// What the planner needs of moduledata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleData {
+    /// Where it is.
+    pub vaddr: u64,
+    /// The oldest minor release with this layout.
+    pub minor: Minor,
+    /// Go 1.18 keeps a field's offset as `offset << 1 | embedded`.
+    pub doubled_offsets: bool,
+    /// Start of the text: functab's offsets count from here.
+    pub text: u64,
+    /// End of the text.
+    pub etext: u64,
+    /// Start of the type data: type and name offsets count from here.
+    pub types: u64,
+    /// End of the type data.
+    pub etypes: u64,
+    /// funcdata offsets count from here.
+    pub gofunc: u64,
+    /// How the first types are found.
+    pub roots: Roots<Slice>,
+    /// More than one only where the text was split.
+    pub text_sections: Vec<TextSection>,
+}
+
+impl ModuleData {
+    /// Address of the code at this offset from the text's start.
+    pub fn text_vaddr(&self, offset: u64) -> u64 {
+        let part = self.text_sections.iter().find(|s| s.start <= offset && offset < s.end);
+        match part {
+            Some(part) => part.vaddr.wrapping_add(offset - part.start),
+            None => self.text.wrapping_add(offset),
+        }
+    }
+}
+
+/// Finds the moduledata that points back at this pclntab.
+pub fn locate(image: &Image<'_>, pclntab: &Header, minor: Option<Minor>) -> Result<ModuleData> {
+    let mut candidates: Vec<u64> = image.section(".go.module").map(|s| s.vaddr).into_iter().collect();
+    candidates.retain(|&vaddr| points_back(image, vaddr, pclntab));
+    if candidates.is_empty() {
+        candidates = scan(image, pclntab);
+    }
+    let found = candidates.iter().find_map(|&vaddr| read(image, vaddr, pclntab, minor));
+    found.ok_or_else(|| ErrorKind::Missing {
+        what: "moduledata",
+        why: format!(
+            "no word of a writable segment points back at the pclntab at {:#x} with a layout of Go 1.18-1.27",
+            pclntab.vaddr
+        ),
+    })
+}
+
+fn scan(image: &Image<'_>, pclntab: &Header) -> Vec<u64> {
+    let mut out: Vec<u64> =
+        image.relocated_to(pclntab.vaddr).filter(|&at| points_back(image, at, pclntab)).collect();
+    let mut segments: Vec<&Segment> = image.segments.iter().collect();
+    segments.sort_by_key(|s| !s.is_writable());
+    for segment in segments {
+        if !out.is_empty() {
+            break;
+        }
+        let tail = image.tail(segment.vaddr).unwrap_or_default();
+        let skip = segment.vaddr.wrapping_neg() % WORD;
+        let words = tail.get(usize::try_from(skip).unwrap_or(0)..).unwrap_or_default().chunks_exact(8);
+        for (i, _) in words.enumerate().filter(|(_, w)| bytes::u64(w, 0) == Some(pclntab.vaddr)) {
+            let at = segment.vaddr.wrapping_add(skip).wrapping_add(i as u64 * WORD);
+            if points_back(image, at, pclntab) {
+                out.push(at);
+            }
+        }
+    }
+    out
+}
+
+fn word(image: &Image<'_>, vaddr: u64, index: u64) -> Option<u64> {
+    image.pointer(vaddr.checked_add(index * WORD)?)
+}
+
+fn slice(image: &Image<'_>, vaddr: u64, index: u64) -> Option<Slice> {
+    Some(Slice { vaddr: word(image, vaddr, index)?, len: word(image, vaddr, index + 1)? })
+}
+
+/// Whether the words that must equal the table's parts do.
+fn points_back(image: &Image<'_>, vaddr: u64, pclntab: &Header) -> bool {
+    let is = |index, value| word(image, vaddr, index) == Some(value);
+    is(0, pclntab.vaddr)
+        && is(1, pclntab.names())
+        && is(10, pclntab.pctab())
+        && is(13, pclntab.functab())
+        && is(16, pclntab.functab())
+        && is(17, pclntab.functions + 1)
+}
+
+fn read(image: &Image<'_>, vaddr: u64, pclntab: &Header, minor: Option<Minor>) -> Option<ModuleData> {
+    let fits_version = |l: &&Layout| minor.is_some_and(|m| l.minors.0 <= m.0 && m.0 <= l.minors.1);
+    let fits_header = |l: &&Layout| {
+        let (first, last) = l.minors;
+        (pclntab.since_120 == (first >= 20)) && ((pclntab.text_start != 0) == (last <= 25))
+    };
+    // What the version says goes first; what the tables' shape allows comes after it, newest first.
+    let by_version = LAYOUTS.iter().filter(fits_version);
+    let by_shape = LAYOUTS.iter().rev().filter(fits_header);
+    by_version.chain(by_shape).find_map(|layout| {
+        let module = with_layout(image, vaddr, layout)?;
+        Some(ModuleData { doubled_offsets: minor == Some(Minor(18)), ..module })
+    })
+}
+
+fn with_layout(image: &Image<'_>, vaddr: u64, layout: &Layout) -> Option<ModuleData> {
+    let at = |index| word(image, vaddr, index);
+    let (text, etext) = (at(22)?, at(23)?);
+    let (types, etypes) = (at(layout.types)?, at(layout.etypes)?);
+    let size = etypes.checked_sub(types)?;
+    image.bytes(types, size)?;
+    let roots = match layout.roots {
+        Roots::Links { types: t, itabs } => {
+            Roots::Links { types: slice(image, vaddr, t)?, itabs: slice(image, vaddr, itabs)? }
+        }
+        Roots::Linear { typedesclen, itabs } => Roots::Linear {
+            typedesclen: Slice { vaddr: types, len: at(typedesclen)? },
+            itabs: Slice { vaddr: types.checked_add(at(itabs)?)?, len: at(itabs + 1)? },
+        },
+    };
+    let has_main = image.bytes(vaddr.checked_add(layout.hasmain * WORD)?, 1)? == [1];
+    let sane = text < etext && size > 0 && has_main && roots_fit(image, &roots, size);
+    let text_sections = text_sections(image, slice(image, vaddr, layout.textsectmap)?)?;
+    let gofunc = at(layout.gofunc)?;
+    let minor = Minor(layout.minors.0);
+    sane.then_some(ModuleData {
+        vaddr,
+        minor,
+        doubled_offsets: false,
+        text,
+        etext,
+        types,
+        etypes,
+        gofunc,
+        roots,
+        text_sections,
+    })
+}
+
+fn roots_fit(image: &Image<'_>, roots: &Roots<Slice>, size: u64) -> bool {
+    let holds = |s: &Slice, width: u64| {
+        s.len == 0 || s.len.checked_mul(width).is_some_and(|n| image.bytes(s.vaddr, n).is_some())
+    };
+    match roots {
+        Roots::Links { types, itabs } => types.len > 0 && holds(types, 4) && holds(itabs, 8),
+        Roots::Linear { typedesclen, itabs } => {
+            (1..=size).contains(&typedesclen.len) && itabs.len <= size && holds(itabs, 1)
+        }
+    }
+}
+
+/// The parts of a split text; empty when there is one.
+fn text_sections(image: &Image<'_>, map: Slice) -> Option<Vec<TextSection>> {
+    if map.len <= 1 {
+        return Some(Vec::new());
+    }
+    if map.len > MAX_TEXT_SECTIONS {
+        return None;
+    }
+    let part = |i: u64| {
+        let at = map.vaddr.checked_add(i * 24)?;
+        let (start, end) = (image.word(at)?, image.word(at.checked_add(8)?)?);
+        Some(TextSection { start, end, vaddr: image.pointer(at.checked_add(16)?)? })
+    };
+    (0..map.len).map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layouts_cover_every_minor_once() {
+        for minor in 18..40u16 {
+            let n = LAYOUTS.iter().filter(|l| l.minors.0 <= minor && minor <= l.minors.1).count();
+            assert_eq!(n, 1, "Go 1.{minor}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Build identifiers from the ELF notes: Go's (name `Go`, type 4) and GNU's (name `GNU`, type 3).
+//!
+//! A note is: name size u32, description size u32, type u32, name and description each padded to 4 bytes.
+
+use crate::bytes;
+use crate::image::Image;
+use crate::plan::BuildId;
+
+const MAX_NOTES: usize = 64;
+const MAX_ID_BYTES: usize = 256;
+
+/// Reads both identifiers.
+pub fn build_id(image: &Image<'_>) -> BuildId {
+    let mut out = BuildId::default();
+    for segment in image.notes() {
+        let mut rest = segment;
+        for _ in 0..MAX_NOTES {
+            let Some((name, kind, description, tail)) = note(rest) else { break };
+            match (name, kind) {
+                (b"Go\0", 4) => out.go = Some(String::from_utf8_lossy(description).into_owned()),
+                (b"GNU\0", 3) => out.gnu = Some(description.iter().map(|b| format!("{b:02x}")).collect()),
+                _ => {}
+            }
+            rest = tail;
+        }
+    }
+    out
+}
+
+fn note(bytes: &[u8]) -> Option<(&[u8], u32, &[u8], &[u8])> {
+    let name_size = usize::try_from(bytes::u32(bytes, 0)?).ok()?;
+    let size = usize::try_from(bytes::u32(bytes, 4)?).ok()?;
+    let name_end = name_size.checked_add(12)?;
+    let start = name_end.checked_next_multiple_of(4)?;
+    let description = bytes.get(start..start.checked_add(size)?)?;
+    let end = start.checked_add(size)?.checked_next_multiple_of(4)?;
+    let shown = description.get(..size.min(MAX_ID_BYTES))?;
+    Some((bytes.get(12..name_end)?, bytes::u32(bytes, 8)?, shown, bytes.get(end..).unwrap_or_default()))
+}

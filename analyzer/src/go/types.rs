@@ -1,0 +1,304 @@
+//! Type descriptors, which Go keeps for reflection and no `strip` removes.
+//!
+//! | at | of `abi.Type` (48 bytes) |
+//! |---|---|
+//! | 0 | size |
+//! | 20 | tflag: 1 uncommon, 2 extra star, 4 named |
+//! | 23 | kind, low 5 bits |
+//! | 40 | name, i32 from `types` |
+//! | 44 | pointer to this, i32 from `types`, 0 none |
+//!
+//! | kind | behind it | base |
+//! |---|---|---|
+//! | pointer, slice | elem @48 | 56 |
+//! | array | elem @48, slice @56, len @64 | 72 |
+//! | chan | elem @48, direction @56 | 64 |
+//! | func | in u16 @48, out u16 @50, then their types behind uncommon | 56 |
+//! | interface | package @48, methods slice @56 of `{i32 name, i32 type}` | 80 |
+//! | map | key @48, elem @56, group or bucket @64, … | 88, 112, 136 |
+//! | struct | package @48, fields slice @56 of `{name, type, offset}` | 80 |
+//!
+//! `uncommon` at the base: package i32, mcount u16, xcount u16, moff u32. A method: name, type, ifn, tfn i32.
+//! A name: flags u8, uvarint length, bytes.
+
+use super::moduledata::ModuleData;
+use crate::bytes;
+use crate::image::Image;
+
+/// Longest type name that is read.
+const MAX_NAME_BYTES: u64 = 1 << 14;
+/// Deepest nesting of a composite type's name.
+const MAX_DEPTH: u32 = 16;
+/// Longest full name that is put together.
+const MAX_FULL_NAME_BYTES: usize = 1 << 16;
+/// Most fields, methods or parameters of a type that are read.
+pub(super) const MAX_MEMBERS: u64 = 1 << 14;
+
+const UNCOMMON: u8 = 1;
+const EXTRA_STAR: u8 = 2;
+const NAMED: u8 = 4;
+
+/// Go's kinds, as far as descriptors differ by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are Go's own words")]
+pub enum Kind {
+    Basic,
+    Array,
+    Chan,
+    Func,
+    Interface,
+    Map,
+    Pointer,
+    Slice,
+    Struct,
+}
+
+/// A descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Type<'a> {
+    /// Where it is.
+    pub vaddr: u64,
+    /// What it describes.
+    pub kind: Kind,
+    /// From the descriptor to the end of the segment.
+    bytes: &'a [u8],
+    tflag: u8,
+}
+
+/// A field of a struct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// Address of its type.
+    pub type_vaddr: u64,
+    /// From the start of the struct.
+    pub offset: u64,
+}
+
+/// The type data of an image.
+#[derive(Debug, Clone, Copy)]
+pub struct Types<'a> {
+    pub(super) image: &'a Image<'a>,
+    pub(super) module: &'a ModuleData,
+}
+
+impl<'a> Types<'a> {
+    /// Opens the type data.
+    pub fn new(image: &'a Image<'a>, module: &'a ModuleData) -> Self {
+        Types { image, module }
+    }
+
+    /// The descriptor at an address, which must lie in the type data.
+    pub fn get(&self, vaddr: u64) -> Option<Type<'a>> {
+        if vaddr % 8 != 0 || vaddr < self.module.types || vaddr >= self.module.etypes {
+            return None;
+        }
+        let bytes = self.image.tail(vaddr)?;
+        let kind = match bytes::u8(bytes, 23)? & 0x1f {
+            1..=16 | 24 | 26 => Kind::Basic,
+            17 => Kind::Array,
+            18 => Kind::Chan,
+            19 => Kind::Func,
+            20 => Kind::Interface,
+            21 => Kind::Map,
+            22 => Kind::Pointer,
+            23 => Kind::Slice,
+            25 => Kind::Struct,
+            _ => return None,
+        };
+        Some(Type { vaddr, kind, bytes, tflag: bytes::u8(bytes, 20)? })
+    }
+
+    /// The descriptor at an offset from the start of the type data.
+    pub(super) fn at_offset(&self, offset: i32) -> Option<u64> {
+        self.module.types.checked_add(u64::try_from(offset).ok()?)
+    }
+
+    /// The name at an address.
+    pub fn name_at(&self, vaddr: u64) -> Option<&'a [u8]> {
+        let bytes = self.image.tail(vaddr)?;
+        let mut at = 1;
+        let len = bytes::uvarint(bytes, &mut at).filter(|&l| l <= MAX_NAME_BYTES)?;
+        bytes.get(at..at.checked_add(usize::try_from(len).ok()?)?)
+    }
+
+    /// As `reflect` prints it: only the last element of the import path (`http.Request`).
+    pub fn short_name(&self, t: &Type<'_>) -> Option<&'a [u8]> {
+        let name = self.name_at(self.at_offset(bytes::i32(t.bytes, 40)?)?)?;
+        if t.tflag & EXTRA_STAR != 0 { name.strip_prefix(b"*") } else { Some(name) }
+    }
+
+    /// With full import paths (`*net/http.Request`), as DWARF spells it.
+    pub fn full_name(&self, vaddr: u64) -> Option<String> {
+        let mut out = String::new();
+        self.write_name(vaddr, 0, &mut out)?;
+        Some(out)
+    }
+
+    fn write_name(&self, vaddr: u64, depth: u32, out: &mut String) -> Option<()> {
+        if depth > MAX_DEPTH || out.len() > MAX_FULL_NAME_BYTES {
+            return None;
+        }
+        let t = self.get(vaddr)?;
+        if t.is_named() {
+            out.push_str(&self.named(&t)?);
+            return Some(());
+        }
+        let depth = depth + 1;
+        match t.kind {
+            Kind::Pointer => out.push('*'),
+            Kind::Slice => out.push_str("[]"),
+            Kind::Array => out.push_str(&format!("[{}]", bytes::u64(t.bytes, 64)?)),
+            Kind::Chan => out.push_str(match bytes::u64(t.bytes, 56)? {
+                1 => "<-chan ",
+                2 => "chan<- ",
+                _ => "chan ",
+            }),
+            Kind::Map => {
+                out.push_str("map[");
+                self.write_name(self.key(&t)?, depth, out)?;
+                out.push(']');
+            }
+            Kind::Func => return self.write_signature(&t, depth, out),
+            // Without a name of their own: reflect's spelling, which names no import paths.
+            Kind::Basic | Kind::Interface | Kind::Struct => {
+                out.push_str(&String::from_utf8_lossy(self.short_name(&t)?));
+                return Some(());
+            }
+        }
+        self.write_name(self.elem(&t)?, depth, out)
+    }
+
+    fn write_signature(&self, t: &Type<'_>, depth: u32, out: &mut String) -> Option<()> {
+        let (params, results, variadic) = self.signature(t)?;
+        out.push_str("func(");
+        for (i, &param) in params.iter().enumerate() {
+            out.push_str(if i > 0 { ", " } else { "" });
+            if variadic && i + 1 == params.len() {
+                out.push_str("...");
+                self.write_name(self.elem(&self.get(param)?)?, depth, out)?;
+            } else {
+                self.write_name(param, depth, out)?;
+            }
+        }
+        out.push(')');
+        out.push_str(["", " ", " ("].get(results.len().min(2))?);
+        for (i, &result) in results.iter().enumerate() {
+            out.push_str(if i > 0 { ", " } else { "" });
+            self.write_name(result, depth, out)?;
+        }
+        out.push_str(if results.len() > 1 { ")" } else { "" });
+        Some(())
+    }
+
+    /// A defined type: its package's import path in place of the package's name.
+    fn named(&self, t: &Type<'_>) -> Option<String> {
+        let short = String::from_utf8_lossy(self.short_name(t)?).into_owned();
+        let package = self.package(t).unwrap_or_default();
+        let head = short.find('[').unwrap_or(short.len());
+        match short.get(..head)?.find('.') {
+            Some(dot) if !package.is_empty() => {
+                Some(format!("{}{}", String::from_utf8_lossy(package), short.get(dot..)?))
+            }
+            _ => Some(short),
+        }
+    }
+
+    /// The import path of a defined type's package; empty for predeclared types.
+    pub fn package(&self, t: &Type<'_>) -> Option<&'a [u8]> {
+        let uncommon = self.uncommon(t)?;
+        self.name_at(self.at_offset(self.image.tail(uncommon).and_then(|b| bytes::i32(b, 0))?)?)
+    }
+
+    /// Address of the part that types with a name or with methods have.
+    pub(super) fn uncommon(&self, t: &Type<'_>) -> Option<u64> {
+        (t.tflag & UNCOMMON != 0).then(|| t.vaddr.checked_add(self.base_size(t)))?
+    }
+
+    /// Size of the descriptor without what follows it.
+    pub(super) fn base_size(&self, t: &Type<'_>) -> u64 {
+        match t.kind {
+            Kind::Basic => 48,
+            Kind::Pointer | Kind::Slice | Kind::Func => 56,
+            Kind::Chan => 64,
+            Kind::Array => 72,
+            Kind::Interface | Kind::Struct => 80,
+            Kind::Map => super::maps::descriptor_size(self, t),
+        }
+    }
+
+    fn pointer(&self, t: &Type<'_>, at: u64) -> Option<u64> {
+        self.image.pointer(t.vaddr.checked_add(at)?)
+    }
+
+    /// The element of a pointer, slice, array, chan or map.
+    pub fn elem(&self, t: &Type<'_>) -> Option<u64> {
+        self.pointer(t, if t.kind == Kind::Map { 56 } else { 48 })
+    }
+
+    /// The key of a map.
+    pub fn key(&self, t: &Type<'_>) -> Option<u64> {
+        self.pointer(t, 48)
+    }
+
+    /// The bucket or group of a map.
+    pub(super) fn group(&self, t: &Type<'_>) -> Option<u64> {
+        self.pointer(t, 64)
+    }
+
+    /// The pointer type to this type, when it has a descriptor.
+    pub(super) fn pointer_to(&self, t: &Type<'_>) -> Option<u64> {
+        bytes::i32(t.bytes, 44).filter(|&o| o != 0).and_then(|o| self.at_offset(o))
+    }
+
+    /// Parameters, results, and whether the last parameter is variadic.
+    pub(super) fn signature(&self, t: &Type<'_>) -> Option<(Vec<u64>, Vec<u64>, bool)> {
+        let ins = bytes::u16(t.bytes, 48)?;
+        let outs = bytes::u16(t.bytes, 50)?;
+        let (variadic, outs) = (outs & 0x8000 != 0, outs & 0x7fff);
+        let start = t.vaddr.checked_add(56 + if t.tflag & UNCOMMON != 0 { 16 } else { 0 })?;
+        let mut all = Vec::new();
+        for i in 0..u64::from(ins) + u64::from(outs) {
+            all.push(self.image.pointer(start.checked_add(i * 8)?)?);
+        }
+        let results = all.split_off(usize::from(ins));
+        Some((all, results, variadic))
+    }
+
+    /// The slice at +56 of a struct or an interface.
+    pub(super) fn members(&self, t: &Type<'_>) -> Option<(u64, u64)> {
+        let len = bytes::u64(t.bytes, 64).filter(|&n| n <= MAX_MEMBERS)?;
+        Some((self.pointer(t, 56)?, len))
+    }
+
+    /// The fields of a struct.
+    pub fn fields(&self, t: &Type<'_>) -> impl Iterator<Item = Field<'a>> + '_ {
+        let (start, len) = if t.kind == Kind::Struct { self.members(t).unwrap_or((0, 0)) } else { (0, 0) };
+        (0..len).map_while(move |i| {
+            let at = start.checked_add(i * 24)?;
+            let word = self.image.word(at.checked_add(16)?)?;
+            // 1.18 keeps (offset << 1 | embedded).
+            let offset = if self.module.doubled_offsets { word >> 1 } else { word };
+            let type_vaddr = self.image.pointer(at.checked_add(8)?)?;
+            Some(Field { name: self.name_at(self.image.pointer(at)?)?, type_vaddr, offset })
+        })
+    }
+
+}
+
+impl<'a> Type<'a> {
+    /// Whether it is a defined (or predeclared) type.
+    pub fn is_named(&self) -> bool {
+        self.tflag & NAMED != 0
+    }
+
+    /// Size of a value in bytes.
+    pub fn size(&self) -> u64 {
+        bytes::u64(self.bytes, 0).unwrap_or(0)
+    }
+
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+}

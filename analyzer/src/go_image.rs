@@ -1,0 +1,100 @@
+//! A Go binary opened: its image, its build information, its function table and its moduledata.
+//!
+//! Opening finds and checks the roots only; functions and types are read when they are asked for.
+
+use crate::error::{ErrorKind, Result};
+use crate::go::buildinfo::{self, BuildInfo, Minor};
+use crate::go::functions::Functions;
+use crate::go::moduledata::{self, ModuleData};
+use crate::go::pclntab::{self, Found, Header};
+use crate::go::types::Types;
+use crate::image::Image;
+
+/// The oldest minor release whose tables can be read.
+const OLDEST: Minor = Minor(18);
+
+/// A Go binary.
+#[derive(Debug)]
+pub struct GoImage<'a> {
+    /// The file and its address space.
+    pub image: Image<'a>,
+    /// Build information; some builders leave none.
+    pub build: Option<BuildInfo>,
+    /// The function table's header.
+    pub pclntab: Header,
+    /// The root of the rest.
+    pub module: ModuleData,
+}
+
+impl<'a> GoImage<'a> {
+    /// Opens a file.
+    pub fn parse(file: &'a [u8]) -> Result<Self> {
+        let image = Image::parse(file)?;
+        let build = buildinfo::read(&image)?;
+        let minor = build.as_ref().and_then(BuildInfo::minor);
+        if let (Some(minor), Some(build)) = (minor, &build)
+            && minor < OLDEST
+        {
+            return Err(ErrorKind::GoTooOld { version: build.go_version.clone() });
+        }
+        let mut found = pclntab::locate(&image);
+        let (pclntab, module) = match pair(&image, &found, minor) {
+            Ok(pair) => pair,
+            Err(first) => {
+                // The named section may be that of a file within the file.
+                let before = found.headers.len();
+                pclntab::scan(&image, &mut found);
+                if found.headers.len() == before {
+                    return Err(explain(first, &found, build.as_ref()));
+                }
+                pair(&image, &found, minor).map_err(|e| explain(e, &found, build.as_ref()))?
+            }
+        };
+        Ok(GoImage { image, build, pclntab, module })
+    }
+
+    /// Its functions.
+    pub fn functions(&self) -> Result<Functions<'_>> {
+        Functions::open(&self.image, self.pclntab, &self.module)
+    }
+
+    /// Its types.
+    pub fn types(&self) -> Types<'_> {
+        Types::new(&self.image, &self.module)
+    }
+
+    /// The Go version as the binary says it.
+    pub fn go_version(&self) -> Option<&str> {
+        self.build.as_ref().map(|b| b.go_version.as_str())
+    }
+}
+
+/// The first function table that a moduledata points back at.
+fn pair(image: &Image<'_>, found: &Found, minor: Option<Minor>) -> Result<(Header, ModuleData)> {
+    let mut last = ErrorKind::NotGo;
+    for header in &found.headers {
+        match moduledata::locate(image, header, minor) {
+            Ok(module) => return Ok((*header, module)),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// What it means that there are no tables.
+fn explain(error: ErrorKind, found: &Found, build: Option<&BuildInfo>) -> ErrorKind {
+    match (&error, build) {
+        (ErrorKind::NotGo, _) if found.too_old => {
+            let version = build.map_or_else(|| "a Go of before 1.18".into(), |b| b.go_version.clone());
+            ErrorKind::GoTooOld { version }
+        }
+        (ErrorKind::NotGo, Some(build)) => ErrorKind::Missing {
+            what: "pclntab",
+            why: format!(
+                "there is build information ({}) but no function table of Go 1.18 or newer: packed, obfuscated or damaged",
+                build.go_version
+            ),
+        },
+        _ => error,
+    }
+}

@@ -1,0 +1,230 @@
+//! The ELF64 headers.
+//!
+//! | header | size | fields read |
+//! |---|---|---|
+//! | file | 64 | class @4, data @5, type @16, machine @18, phoff @32, shoff @40, phentsize @54, phnum @56, shentsize @58, shnum @60, shstrndx @62 |
+//! | program | 56 | type @0, flags @4, offset @8, vaddr @16, filesz @32, memsz @40 |
+//! | section | 64 | name @0, type @4, flags @8, addr @16, offset @24, size @32 |
+//!
+//! Program headers must be right, for the kernel needs them. Section headers are a help: wrong ones count as absent.
+
+use super::within;
+use crate::bytes;
+use crate::error::{ErrorKind, Result};
+use crate::plan::Arch;
+
+const HEADER_SIZE: u64 = 64;
+const PROGRAM_HEADER_SIZE: u16 = 56;
+const SECTION_HEADER_SIZE: u16 = 64;
+const MAX_SEGMENTS: usize = 256;
+const PT_LOAD: u32 = 1;
+const PT_DYNAMIC: u32 = 2;
+const PT_NOTE: u32 = 4;
+const SHT_NOBITS: u32 = 8;
+const EM_X86_64: u16 = 62;
+const EM_AARCH64: u16 = 183;
+
+/// A loadable segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// First address.
+    pub vaddr: u64,
+    /// Its position in the file.
+    pub file_offset: u64,
+    /// How much of it the file holds.
+    pub file_size: u64,
+    /// `PF_X` 1, `PF_W` 2, `PF_R` 4.
+    pub flags: u32,
+}
+
+impl Segment {
+    pub(super) fn holds(&self, vaddr: u64) -> bool {
+        vaddr.checked_sub(self.vaddr).is_some_and(|d| d < self.file_size)
+    }
+    /// Whether the program can write to it.
+    pub fn is_writable(&self) -> bool {
+        self.flags & 2 != 0
+    }
+    /// Whether it holds code.
+    pub fn is_executable(&self) -> bool {
+        self.flags & 1 != 0
+    }
+}
+
+/// A section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// `sh_type`.
+    pub kind: u32,
+    /// `sh_flags`.
+    pub flags: u64,
+    /// First address; 0 when it is not loaded.
+    pub vaddr: u64,
+    /// Its position in the file.
+    pub file_offset: u64,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+impl Section<'_> {
+    pub(super) fn is_nobits(&self) -> bool {
+        self.kind == SHT_NOBITS
+    }
+}
+
+/// What the headers say.
+pub(super) struct Headers<'a> {
+    pub arch: Arch,
+    pub segments: Vec<Segment>,
+    pub sections: Vec<Section<'a>>,
+    pub notes: Vec<(u64, u64)>,
+    pub dynamic: Option<(u64, u64)>,
+}
+
+/// A range of the file.
+pub(super) fn slice(file: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
+    let end = usize::try_from(offset.checked_add(size)?).ok()?;
+    file.get(usize::try_from(offset).ok()?..end)
+}
+
+pub(super) fn parse(file: &[u8]) -> Result<Headers<'_>> {
+    let arch = identify(file)?;
+    let mut headers =
+        Headers { arch, segments: Vec::new(), sections: Vec::new(), notes: Vec::new(), dynamic: None };
+    program_headers(file, &mut headers)?;
+    headers.sections = sections(file).unwrap_or_default();
+    Ok(headers)
+}
+
+fn identify(file: &[u8]) -> Result<Arch> {
+    if file.get(..4) != Some(b"\x7fELF") {
+        let head: Vec<String> = file.iter().take(4).map(|b| format!("{b:02x}")).collect();
+        let magic = if head.is_empty() { "nothing (it is empty)".into() } else { head.join(" ") };
+        return Err(ErrorKind::NotElf { magic });
+    }
+    within(file, "the ELF header", 0, HEADER_SIZE)?;
+    let unsupported = |what: String| ErrorKind::Unsupported { what };
+    match bytes::u8(file, 4) {
+        Some(2) => {}
+        class => return Err(unsupported(format!("ELF class {} at offset 4", class.unwrap_or(0)))),
+    }
+    match bytes::u8(file, 5) {
+        Some(1) => {}
+        data => return Err(unsupported(format!("ELF byte order {} at offset 5", data.unwrap_or(0)))),
+    }
+    let e_type = bytes::u16(file, 16).unwrap_or(0);
+    if e_type != 2 && e_type != 3 {
+        return Err(ErrorKind::NotExecutable { e_type });
+    }
+    match bytes::u16(file, 18) {
+        Some(EM_X86_64) => Ok(Arch::Amd64),
+        Some(EM_AARCH64) => Ok(Arch::Arm64),
+        other => {
+            let machine = other.unwrap_or(0);
+            Err(unsupported(format!("ELF machine {machine}{} at offset 18", machine_name(machine))))
+        }
+    }
+}
+
+/// Names of the other machines that Go builds for.
+fn machine_name(machine: u16) -> &'static str {
+    match machine {
+        3 => " (386)",
+        8 => " (MIPS)",
+        21 => " (ppc64)",
+        22 => " (s390x)",
+        40 => " (arm)",
+        243 => " (riscv64)",
+        258 => " (loong64)",
+        _ => "",
+    }
+}
+
+fn program_headers(file: &[u8], headers: &mut Headers<'_>) -> Result<()> {
+    let offset = bytes::u64(file, 32).unwrap_or(0);
+    let entry_size = bytes::u16(file, 54).unwrap_or(0);
+    let count = bytes::u16(file, 56).unwrap_or(0);
+    if count == 0 || entry_size != PROGRAM_HEADER_SIZE {
+        return Err(ErrorKind::Unsupported {
+            what: format!("ELF program headers: {count} of {entry_size} bytes (at offset 54)"),
+        });
+    }
+    let size = u64::from(count) * u64::from(entry_size);
+    within(file, "the program header table", offset, size)?;
+    let table = slice(file, offset, size).unwrap_or_default();
+    for header in table.chunks_exact(usize::from(PROGRAM_HEADER_SIZE)) {
+        program_header(file, header, headers)?;
+    }
+    if headers.segments.len() > MAX_SEGMENTS {
+        let (count, limit) = (headers.segments.len() as u64, MAX_SEGMENTS as u64);
+        return Err(ErrorKind::Budget { what: "loadable segments", count, limit });
+    }
+    Ok(())
+}
+
+fn program_header(file: &[u8], header: &[u8], headers: &mut Headers<'_>) -> Result<()> {
+    let word = |at| bytes::u64(header, at).unwrap_or(0);
+    let (offset, vaddr, file_size) = (word(8), word(16), word(32));
+    match bytes::u32(header, 0) {
+        Some(PT_LOAD) if file_size != 0 => {
+            within(file, "a loadable segment", offset, file_size)?;
+            let flags = bytes::u32(header, 4).unwrap_or(0);
+            headers.segments.push(Segment { vaddr, file_offset: offset, file_size, flags });
+        }
+        Some(PT_DYNAMIC) => headers.dynamic = Some((offset, file_size)),
+        Some(PT_NOTE) if headers.notes.len() < MAX_SEGMENTS => headers.notes.push((offset, file_size)),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn sections(file: &[u8]) -> Option<Vec<Section<'_>>> {
+    let offset = bytes::u64(file, 40)?;
+    let (entry_size, count) = (bytes::u16(file, 58)?, bytes::u16(file, 60)?);
+    if offset == 0 || count == 0 || entry_size != SECTION_HEADER_SIZE {
+        return None;
+    }
+    let table = slice(file, offset, u64::from(count) * u64::from(entry_size))?;
+    let headers: Vec<&[u8]> = table.chunks_exact(usize::from(SECTION_HEADER_SIZE)).collect();
+    let names = headers.get(usize::from(bytes::u16(file, 62)?))?;
+    let names = slice(file, bytes::u64(names, 24)?, bytes::u64(names, 32)?)?;
+    headers.iter().map(|h| section(h, names)).collect()
+}
+
+fn section<'a>(header: &[u8], names: &'a [u8]) -> Option<Section<'a>> {
+    Some(Section {
+        name: bytes::until_nul(names, usize::try_from(bytes::u32(header, 0)?).ok()?, 256).unwrap_or_default(),
+        kind: bytes::u32(header, 4)?,
+        flags: bytes::u64(header, 8)?,
+        vaddr: bytes::u64(header, 16)?,
+        file_offset: bytes::u64(header, 24)?,
+        size: bytes::u64(header, 32)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_a_file_is_not() {
+        assert!(matches!(parse(b"#!/bin/sh"), Err(ErrorKind::NotElf { .. })));
+        assert!(matches!(parse(b""), Err(ErrorKind::NotElf { .. })));
+        assert!(matches!(parse(b"\x7fELF\x02\x01"), Err(ErrorKind::Truncated { .. })));
+    }
+
+    #[test]
+    fn names_another_machine() {
+        let mut file = [0u8; 64];
+        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        file[16] = 2;
+        file[18] = 243;
+        let text = parse(&file).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(text.contains("riscv64") && text.contains("offset 18"), "{text}");
+        file[4] = 1;
+        let text = parse(&file).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(text.contains("class 1"), "{text}");
+    }
+}

@@ -1,0 +1,108 @@
+//! An ELF file as the address space that it describes: segments, sections where there are any, and the words that
+//! relocations will have written by the time the program runs.
+//!
+//! Addresses are `vaddr` (`p_vaddr`, no load bias) throughout. Not here: anything of Go.
+
+mod elf;
+mod relocations;
+
+pub use elf::{Section, Segment};
+use relocations::Relocations;
+
+use crate::bytes;
+use crate::error::{ErrorKind, Result};
+use crate::plan::Arch;
+
+/// A file and its address space.
+#[derive(Debug)]
+pub struct Image<'a> {
+    /// The whole file.
+    pub file: &'a [u8],
+    /// The machine it is for.
+    pub arch: Arch,
+    /// The loadable segments, in the order of the file.
+    pub segments: Vec<Segment>,
+    /// The sections; none when the headers were removed or make no sense.
+    pub sections: Vec<Section<'a>>,
+    notes: Vec<(u64, u64)>,
+    relocations: Relocations<'a>,
+}
+
+impl<'a> Image<'a> {
+    /// Reads the headers and finds the relocations.
+    pub fn parse(file: &'a [u8]) -> Result<Self> {
+        let headers = elf::parse(file)?;
+        let mut image = Image {
+            file,
+            arch: headers.arch,
+            segments: headers.segments,
+            sections: headers.sections,
+            notes: headers.notes,
+            relocations: Relocations::default(),
+        };
+        if let Some((offset, size)) = headers.dynamic {
+            let table = elf::slice(file, offset, size).unwrap_or_default();
+            image.relocations = Relocations::from_dynamic(&image, table);
+        }
+        Ok(image)
+    }
+
+    /// From `vaddr` to the end of what the file holds of its segment.
+    pub fn tail(&self, vaddr: u64) -> Option<&'a [u8]> {
+        let segment = self.segments.iter().find(|s| s.holds(vaddr))?;
+        let start = usize::try_from(segment.file_offset.checked_add(vaddr - segment.vaddr)?).ok()?;
+        let end = usize::try_from(segment.file_offset.checked_add(segment.file_size)?).ok()?;
+        self.file.get(start..end)
+    }
+
+    /// `len` bytes at `vaddr`.
+    pub fn bytes(&self, vaddr: u64, len: u64) -> Option<&'a [u8]> {
+        self.tail(vaddr)?.get(..usize::try_from(len).ok()?)
+    }
+
+    /// The word at `vaddr` as the file has it.
+    pub fn word(&self, vaddr: u64) -> Option<u64> {
+        bytes::u64(self.tail(vaddr)?, 0)
+    }
+
+    /// The word at `vaddr` after relocation. What stands in the file may be zero, or garbage that looks like an
+    /// address (GNU ld and gold on arm64): only a RELA's addend counts where there is one.
+    pub fn pointer(&self, vaddr: u64) -> Option<u64> {
+        self.relocations.value_at(vaddr).or_else(|| self.word(vaddr))
+    }
+
+    /// Addresses of the words that relocation makes equal to `value`.
+    pub(crate) fn relocated_to(&self, value: u64) -> impl Iterator<Item = u64> + '_ {
+        self.relocations.iter().filter(move |&(_, v)| v == value).map(|(at, _)| at)
+    }
+
+    /// Where in the file `vaddr` is.
+    pub fn file_offset(&self, vaddr: u64) -> Option<u64> {
+        let segment = self.segments.iter().find(|s| s.holds(vaddr))?;
+        segment.file_offset.checked_add(vaddr - segment.vaddr)
+    }
+
+    /// A section by its name.
+    pub fn section(&self, name: &str) -> Option<&Section<'a>> {
+        self.sections.iter().find(|s| s.name == name.as_bytes())
+    }
+
+    /// What the file holds of a section.
+    pub fn section_bytes(&self, section: &Section<'a>) -> Option<&'a [u8]> {
+        if section.is_nobits() { None } else { elf::slice(self.file, section.file_offset, section.size) }
+    }
+
+    /// Contents of the PT_NOTE segments.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
+        self.notes.iter().filter_map(|&(offset, size)| elf::slice(self.file, offset, size))
+    }
+}
+
+/// Fails as truncated when `what` does not lie inside the file.
+pub(crate) fn within(file: &[u8], what: &'static str, offset: u64, need: u64) -> Result<()> {
+    let have = file.len() as u64;
+    match offset.checked_add(need) {
+        Some(end) if end <= have => Ok(()),
+        _ => Err(ErrorKind::Truncated { what, offset, need, have }),
+    }
+}

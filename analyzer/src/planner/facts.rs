@@ -1,0 +1,177 @@
+//! What the binary says of everything that the catalog names, from one pass over each table.
+
+use std::collections::{HashMap, HashSet};
+
+use offsets::catalog::Entry;
+
+use crate::Options;
+use crate::dwarf;
+use crate::error::Result;
+use crate::go::functions::{Function, Functions};
+use crate::go::types::{Kind, Type, Types};
+use crate::go::{closure, inline, itabs, maps};
+use crate::go_image::GoImage;
+use crate::plan::MapLayout;
+
+/// The fields of a struct, as one witness has them: name → (offset, kind).
+pub(super) type Fields = HashMap<String, (u64, String)>;
+
+/// What the binary says.
+#[derive(Debug)]
+pub(super) struct Facts<'a> {
+    /// The function table.
+    pub functions: Functions<'a>,
+    /// Every copy of the wanted functions.
+    pub copies: HashMap<&'a str, Vec<Function<'a>>>,
+    /// Names of the functions that each wanted one was inlined into.
+    pub inlined_into: HashMap<&'a str, Vec<String>>,
+    /// Structs by full name, from type data.
+    pub types: HashMap<String, Fields>,
+    /// Structs of one name that differ.
+    pub ambiguous: HashSet<String>,
+    /// Structs by full name, from DWARF.
+    pub dwarf: HashMap<String, Fields>,
+    /// Why DWARF that is there could not be read.
+    pub dwarf_error: Option<String>,
+    /// (interface, concrete type) → address.
+    pub itabs: HashMap<(String, String), u64>,
+    /// `map[K]V` → layout.
+    pub maps: HashMap<String, MapLayout>,
+}
+
+impl<'a> Facts<'a> {
+    /// Goes through the tables.
+    pub fn gather(go: &'a GoImage<'a>, entries: &'a [Entry], options: &Options) -> Result<Self> {
+        let functions = go.functions()?;
+        let mut facts = Facts {
+            functions,
+            copies: HashMap::new(),
+            inlined_into: HashMap::new(),
+            types: HashMap::new(),
+            ambiguous: HashSet::new(),
+            dwarf: HashMap::new(),
+            dwarf_error: None,
+            itabs: HashMap::new(),
+            maps: HashMap::new(),
+        };
+        facts.find_functions(go, entries);
+        let present: Vec<&Entry> = entries.iter().filter(|e| facts.is_present(e)).collect();
+        if present.is_empty() {
+            return Ok(facts);
+        }
+        let wanted: HashSet<&str> =
+            present.iter().flat_map(|e| e.fields.iter().map(|f| f.type_name.as_str())).collect();
+        if options.types {
+            facts.find_types(go, &present, &wanted)?;
+        }
+        if options.dwarf {
+            facts.read_dwarf(go, &wanted);
+        }
+        Ok(facts)
+    }
+
+    /// Whether the library is in the binary.
+    pub fn is_present(&self, entry: &Entry) -> bool {
+        entry.present.iter().any(|name| self.copies.contains_key(name.as_str()))
+    }
+
+    fn find_functions(&mut self, go: &GoImage<'_>, entries: &'a [Entry]) {
+        let sites = |e: &'a Entry| e.roles.iter().flat_map(|r| &r.sites);
+        let mut names: Vec<&'a str> = entries.iter().flat_map(|e| &e.present).map(String::as_str).collect();
+        for site in entries.iter().flat_map(sites) {
+            names.push(&site.function);
+            names.extend(site.callee.as_deref());
+        }
+        names.sort_unstable();
+        names.dedup();
+        let offsets = self.functions.name_offsets(&names);
+        if offsets.is_empty() {
+            return;
+        }
+        for function in self.functions.iter() {
+            if let Some(name) = offsets.get(&function.name_offset).and_then(|&i| names.get(i)) {
+                self.copies.entry(name).or_default().push(function);
+            }
+        }
+        for inlining in inline::find(&go.image, &self.functions, go.pclntab.since_120, &offsets) {
+            if let Some(name) = names.get(inlining.inlined) {
+                let outer = self.functions.name(&inlining.outer);
+                self.inlined_into.entry(name).or_default().push(outer);
+            }
+        }
+    }
+
+    fn find_types(&mut self, go: &'a GoImage<'a>, present: &[&Entry], wanted: &HashSet<&str>) -> Result<()> {
+        let types = go.types();
+        let short: HashSet<&str> = wanted.iter().map(|n| short_name(n)).collect();
+        let mut map_names: HashSet<&str> =
+            present.iter().flat_map(|e| &e.maps).map(|m| m.type_name.as_str()).collect();
+        closure::walk(&types, |t| match t.kind {
+            Kind::Struct if t.is_named() => self.keep_struct(&types, t, wanted, &short),
+            Kind::Map if !map_names.is_empty() => {
+                if let Some(name) = maps::underlying_name(&types, t)
+                    && map_names.remove(name.as_str())
+                {
+                    self.maps.extend(maps::layout(&types, t).map(|layout| (name, layout)));
+                }
+            }
+            _ => {}
+        })?;
+        self.find_itabs(&types, present);
+        Ok(())
+    }
+
+    fn keep_struct(&mut self, types: &Types<'_>, t: &Type<'_>, wanted: &HashSet<&str>, short: &HashSet<&str>) {
+        let is_wanted = types
+            .short_name(t)
+            .and_then(|n| std::str::from_utf8(n).ok())
+            .is_some_and(|n| short.contains(n));
+        let name = if is_wanted { types.full_name(t.vaddr) } else { None };
+        let Some(name) = name.filter(|n| wanted.contains(n.as_str())) else { return };
+        let fields: Fields = types
+            .fields(t)
+            .map(|f| {
+                let kind = types.full_name(f.type_vaddr).unwrap_or_default();
+                (String::from_utf8_lossy(f.name).into_owned(), (f.offset, kind))
+            })
+            .collect();
+        if self.types.get(&name).is_some_and(|other| *other != fields) {
+            self.ambiguous.insert(name.clone());
+        }
+        self.types.insert(name, fields);
+    }
+
+    fn find_itabs(&mut self, types: &Types<'_>, present: &[&Entry]) {
+        let wanted: Vec<_> = present.iter().flat_map(|e| &e.itabs).collect();
+        let interfaces: HashSet<&str> = wanted.iter().map(|i| short_name(&i.interface)).collect();
+        for itab in itabs::all(types) {
+            let short = types.get(itab.interface).and_then(|t| types.short_name(&t));
+            if !short.and_then(|n| std::str::from_utf8(n).ok()).is_some_and(|n| interfaces.contains(n)) {
+                continue;
+            }
+            let names = (types.full_name(itab.interface), types.full_name(itab.concrete));
+            if let (Some(interface), Some(concrete)) = names {
+                self.itabs.entry((interface, concrete)).or_insert(itab.vaddr);
+            }
+        }
+    }
+
+    fn read_dwarf(&mut self, go: &GoImage<'_>, wanted: &HashSet<&str>) {
+        match dwarf::structs(go.image.file, wanted) {
+            Ok(structs) => {
+                let fields = |list: Vec<(String, u64, String)>| {
+                    list.into_iter().map(|(name, offset, kind)| (name, (offset, kind))).collect()
+                };
+                self.dwarf = structs.into_iter().map(|(name, list)| (name, fields(list))).collect();
+            }
+            Err(error) => self.dwarf_error = Some(error.to_string()),
+        }
+    }
+}
+
+/// `net/http.Request` → `http.Request`.
+fn short_name(full: &str) -> &str {
+    let head = full.split('[').next().unwrap_or(full);
+    let start = head.rfind('/').map_or(0, |i| i + 1);
+    full.get(start..).unwrap_or(full)
+}

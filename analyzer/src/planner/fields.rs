@@ -1,0 +1,229 @@
+//! Offsets of struct fields, from up to three witnesses that must agree.
+//!
+//! | type data | DWARF | database | result |
+//! |---|---|---|---|
+//! | all that know the field agree | | | its offset, with the names of those who vouch |
+//! | two that know it differ, or one knows the struct without it | | | refused |
+//! | nobody knows it | | | null; refused when required, else partial |
+
+use offsets::Lookup;
+
+use super::Case;
+use super::facts::Fields;
+use super::verdict::Findings;
+use crate::plan::{Arch, Field, Itab, MapImplementation, MapLayout, Witness};
+
+/// What one witness says of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Word {
+    At(u64, String),
+    NoSuchField,
+}
+
+type Testimony = Vec<(Witness, Word)>;
+
+impl Case<'_> {
+    /// The fields of the entry that this version is expected to have.
+    pub fn fields(&self, findings: &mut Findings) -> Vec<Field> {
+        let expected = |f: &&offsets::catalog::Field| match &self.version {
+            Some(version) => f.versions.contains(version),
+            // Without a version: what every version has, and of the rest what the binary itself knows.
+            None => {
+                (f.versions.since.is_none() && f.versions.until.is_none())
+                    || self.testimony(f).iter().any(|(_, w)| matches!(w, Word::At(..)))
+            }
+        };
+        self.entry.fields.iter().filter(expected).map(|f| self.field(f, findings)).collect()
+    }
+
+    fn field(&self, field: &offsets::catalog::Field, findings: &mut Findings) -> Field {
+        let testimony = self.testimony(field);
+        let name = format!("{}.{}", field.type_name, field.name);
+        let gives = field.gives.as_deref();
+        let mut out = Field {
+            type_name: field.type_name.clone(),
+            field: field.name.clone(),
+            kind: field.kind.clone(),
+            offset: None,
+            witnesses: Vec::new(),
+        };
+        if self.facts.ambiguous.contains(&field.type_name) {
+            findings.refuse(format!("two types named {} have different fields", field.type_name));
+            return out;
+        }
+        match agree(&testimony, &field.kind) {
+            Ok(Some(offset)) => {
+                out.offset = Some(offset);
+                out.witnesses = testimony.iter().map(|&(w, _)| w).collect();
+            }
+            Ok(None) => findings.lack(field.required, gives, format!("{name}: {}", self.nobody(&testimony))),
+            Err(Dispute::Offsets(words)) => {
+                findings.refuse(format!("witnesses disagree about {name}: {words}"));
+            }
+            Err(Dispute::Kind(words)) => findings.lack(
+                field.required,
+                gives,
+                format!("{name} is another type than the catalog's {}: {words}", field.kind),
+            ),
+        }
+        out
+    }
+
+    fn testimony(&self, field: &offsets::catalog::Field) -> Testimony {
+        let own = |structs: &std::collections::HashMap<String, Fields>| {
+            let found = structs.get(&field.type_name)?;
+            Some(match found.get(&field.name) {
+                Some((offset, kind)) => Word::At(*offset, kind.clone()),
+                None => Word::NoSuchField,
+            })
+        };
+        let words = [
+            (Witness::Types, own(&self.facts.types)),
+            (Witness::Dwarf, own(&self.facts.dwarf)),
+            (Witness::Database, self.recorded(field)),
+        ];
+        words.into_iter().filter_map(|(witness, word)| Some((witness, word?))).collect()
+    }
+
+    fn recorded(&self, field: &offsets::catalog::Field) -> Option<Word> {
+        let arch = match self.go.image.arch {
+            Arch::Amd64 => "amd64",
+            Arch::Arm64 => "arm64",
+        };
+        let version = self.version_text.as_deref()?;
+        let module = &self.entry.module;
+        match self.database?.lookup(module, version, arch, &field.type_name, &field.name) {
+            Lookup::Exact { offset, kind } | Lookup::Between { offset, kind, .. } => {
+                Some(Word::At(offset, kind.to_owned()))
+            }
+            Lookup::Absent(_) => Some(Word::NoSuchField),
+            Lookup::Differs { .. } | Lookup::Outside | Lookup::Unknown => None,
+        }
+    }
+
+    /// Why nobody vouches for a field.
+    fn nobody(&self, testimony: &Testimony) -> String {
+        if let Some((witness, _)) = testimony.first() {
+            return format!("no such field ({})", word(*witness));
+        }
+        let version = self.version_text.as_deref().unwrap_or("unknown");
+        let dwarf = match &self.facts.dwarf_error {
+            Some(error) => format!("its DWARF cannot be read ({error})"),
+            None => "no DWARF names it".to_owned(),
+        };
+        format!(
+            "not in the binary's type data, {dwarf}, and the database does not vouch for {} {version}",
+            self.entry.module
+        )
+    }
+
+    /// The itabs of the entry.
+    pub fn itabs(&self, findings: &mut Findings) -> Vec<Itab> {
+        let one = |wanted: &offsets::catalog::Itab| {
+            let key = (wanted.interface.clone(), wanted.concrete.clone());
+            let vaddr = self.facts.itabs.get(&key).copied();
+            if vaddr.is_none() {
+                let why =
+                    format!("no static itab of ({}, {}) in the type data", wanted.interface, wanted.concrete);
+                findings.lack(wanted.required, wanted.gives.as_deref(), why);
+            }
+            Itab { interface: wanted.interface.clone(), concrete: wanted.concrete.clone(), vaddr }
+        };
+        self.entry.itabs.iter().map(one).collect()
+    }
+
+    /// The maps of the entry.
+    pub fn maps(&self, findings: &mut Findings) -> Vec<MapLayout> {
+        let one = |wanted: &offsets::catalog::Map| {
+            if let Some(layout) = self.facts.maps.get(&wanted.type_name) {
+                return layout.clone();
+            }
+            let why = format!("no descriptor of {} in the type data", wanted.type_name);
+            findings.lack(wanted.required, wanted.gives.as_deref(), why);
+            unknown_map(&wanted.type_name)
+        };
+        self.entry.maps.iter().map(one).collect()
+    }
+}
+
+fn unknown_map(type_name: &str) -> MapLayout {
+    MapLayout {
+        type_name: type_name.to_owned(),
+        implementation: None::<MapImplementation>,
+        keys_offset: 0,
+        key_stride: 0,
+        elems_offset: 0,
+        elem_stride: 0,
+        group_size: 0,
+    }
+}
+
+/// Why witnesses do not settle a field.
+#[derive(Debug, PartialEq, Eq)]
+enum Dispute {
+    Offsets(String),
+    Kind(String),
+}
+
+/// The offset that all witnesses give; nothing when none has the field.
+fn agree(testimony: &Testimony, kind: &str) -> Result<Option<u64>, Dispute> {
+    let offsets: Vec<Option<u64>> = testimony
+        .iter()
+        .map(|(_, w)| match w {
+            Word::At(offset, _) => Some(*offset),
+            Word::NoSuchField => None,
+        })
+        .collect();
+    if offsets.windows(2).any(|pair| pair.first() != pair.last()) {
+        return Err(Dispute::Offsets(say(testimony, |w| match w {
+            Word::At(offset, _) => offset.to_string(),
+            Word::NoSuchField => "no such field".to_owned(),
+        })));
+    }
+    let strange = |w: &Word| matches!(w, Word::At(_, k) if k != kind);
+    if testimony.iter().any(|(_, w)| strange(w)) {
+        return Err(Dispute::Kind(say(testimony, |w| match w {
+            Word::At(_, kind) => kind.clone(),
+            Word::NoSuchField => "no such field".to_owned(),
+        })));
+    }
+    Ok(offsets.first().copied().flatten())
+}
+
+fn say(testimony: &Testimony, what: impl Fn(&Word) -> String) -> String {
+    let words: Vec<String> =
+        testimony.iter().map(|(witness, w)| format!("{} {}", what(w), word(*witness))).collect();
+    words.join(", ")
+}
+
+fn word(witness: Witness) -> &'static str {
+    match witness {
+        Witness::Types => "by type data",
+        Witness::Dwarf => "by DWARF",
+        Witness::Database => "by the database",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(offset: u64, kind: &str) -> Word {
+        Word::At(offset, kind.to_owned())
+    }
+
+    #[test]
+    fn witnesses_settle_dispute_or_are_silent() {
+        use Witness::{Database, Dwarf, Types};
+        let agreeing = vec![(Types, at(8, "int")), (Dwarf, at(8, "int")), (Database, at(8, "int"))];
+        assert_eq!(agree(&agreeing, "int"), Ok(Some(8)));
+        assert_eq!(agree(&Vec::new(), "int"), Ok(None));
+        assert_eq!(agree(&vec![(Types, Word::NoSuchField)], "int"), Ok(None));
+        let differing = vec![(Types, at(8, "int")), (Database, at(16, "int"))];
+        assert!(matches!(agree(&differing, "int"), Err(Dispute::Offsets(w)) if w.contains("16 by the database")));
+        let absent = vec![(Types, Word::NoSuchField), (Database, at(16, "int"))];
+        assert!(matches!(agree(&absent, "int"), Err(Dispute::Offsets(_))));
+        let strange = vec![(Types, at(8, "struct {}"))];
+        assert!(matches!(agree(&strange, "*int"), Err(Dispute::Kind(_))));
+    }
+}

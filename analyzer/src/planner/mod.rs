@@ -1,0 +1,123 @@
+//! Makes the [`Plan`] of a file: what the catalog asks for, held against what the binary and the database say.
+//!
+//! Each table of the binary is gone through once for all catalog entries together ([`facts`]); then each entry is judged by
+//! itself ([`fields`], [`roles`]), so that none takes another down.
+
+mod facts;
+mod fields;
+mod roles;
+mod verdict;
+
+use offsets::catalog::{self, Entry};
+use offsets::{Database, Version};
+
+use crate::Options;
+use crate::error::Result;
+use crate::go::notes;
+use crate::go_image::GoImage;
+use crate::plan::{Library, Module, Plan, SCHEMA_VERSION, Status, VersionMatch};
+use facts::Facts;
+use verdict::Findings;
+
+/// Makes the Plan.
+pub(crate) fn make(go: &GoImage<'_>, file_name: &str, options: &Options) -> Result<Plan> {
+    let database = Database::embedded();
+    let facts = Facts::gather(go, catalog::entries(), options)?;
+    let present = catalog::entries().iter().filter(|e| facts.is_present(e));
+    let build = go.build.as_ref();
+    Ok(Plan {
+        schema_version: SCHEMA_VERSION,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        database: database.digest().to_owned(),
+        file: file_name.to_owned(),
+        arch: go.image.arch,
+        go_version: go.go_version().map(ToOwned::to_owned),
+        build_id: notes::build_id(&go.image),
+        modules: build.map(|b| b.modules.clone()).unwrap_or_default(),
+        libraries: present.map(|e| library(go, e, &facts, options)).collect(),
+    })
+}
+
+/// What a judgement of one entry needs.
+struct Case<'a> {
+    go: &'a GoImage<'a>,
+    entry: &'a Entry,
+    facts: &'a Facts<'a>,
+    /// The version's text, without `go` for the standard library.
+    version_text: Option<String>,
+    version: Option<Version>,
+    database: Option<&'static Database>,
+}
+
+fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options) -> Library {
+    let version_text = version_of(go, entry);
+    let version = version_text.as_deref().and_then(|v| Version::parse(&entry.module, v));
+    let database = options.database.then(Database::embedded);
+    let version_match = match &version_text {
+        Some(text) => version_match(Database::embedded().version_match(&entry.module, text)),
+        None => VersionMatch::Unknown,
+    };
+    let case = Case { go, entry, facts, version_text: version_text.clone(), version, database };
+    let mut findings = Findings::default();
+    case.judge_version(&mut findings);
+    let functions = case.roles(&mut findings);
+    let fields = case.fields(&mut findings);
+    let itabs = case.itabs(&mut findings);
+    let maps = case.maps(&mut findings);
+    let status = match entry.status {
+        catalog::Status::Instrumented => Status::Instrumented,
+        catalog::Status::Recorded => Status::Recorded,
+    };
+    let (verdict, reason) = findings.verdict(status);
+    Library {
+        id: entry.id.clone(),
+        module: entry.module.clone(),
+        version: version_text,
+        version_match,
+        status,
+        verdict,
+        reason,
+        functions,
+        fields,
+        itabs,
+        maps,
+    }
+}
+
+fn version_match(found: offsets::VersionMatch) -> VersionMatch {
+    match found {
+        offsets::VersionMatch::Exact => VersionMatch::Exact,
+        offsets::VersionMatch::Between => VersionMatch::Between,
+        offsets::VersionMatch::Outside => VersionMatch::Outside,
+        offsets::VersionMatch::Unknown => VersionMatch::Unknown,
+    }
+}
+
+/// The version of the module that owns the library, after replacement.
+fn version_of(go: &GoImage<'_>, entry: &Entry) -> Option<String> {
+    let build = go.build.as_ref()?;
+    if entry.module == offsets::STD {
+        let text = build.go_version.as_str();
+        return Version::parse(offsets::STD, text)
+            .map(|_| text.strip_prefix("go").unwrap_or(text).to_owned());
+    }
+    let owner = |m: &&Module| m.path == entry.module;
+    let module = build.modules.iter().find(owner)?;
+    match &module.replaced_by {
+        // Another module's versions say nothing of this one's layouts.
+        Some(other) if other.path != entry.module => None,
+        Some(same) => Some(same.version.clone()),
+        None => Some(module.version.clone()),
+    }
+}
+
+impl Case<'_> {
+    fn judge_version(&self, findings: &mut Findings) {
+        if let Some(version) = &self.version
+            && !self.entry.versions.contains(version)
+        {
+            let text = self.version_text.as_deref().unwrap_or_default();
+            findings.refuse(format!("version {text} lies outside what the catalog covers"));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! For each role of a catalog entry the first site alternative that exists and misses no call.
+
+use offsets::catalog::{At, Role, Site as Alternative};
+
+use super::Case;
+use super::verdict::Findings;
+use crate::go::functions::{self, Function as GoFunction};
+use crate::plan::{Cost, Function, Site};
+use crate::sites::{self, Code};
+
+impl Case<'_> {
+    /// The functions to probe.
+    pub fn roles(&self, findings: &mut Findings) -> Vec<Function> {
+        self.entry.roles.iter().flat_map(|role| self.role(role, findings)).collect()
+    }
+
+    fn role(&self, role: &Role, findings: &mut Findings) -> Vec<Function> {
+        let mut reasons = Vec::new();
+        for alternative in &role.sites {
+            if self.version.as_ref().is_some_and(|v| !alternative.versions.contains(v)) {
+                continue;
+            }
+            match self.alternative(role, alternative) {
+                Ok(found) => {
+                    note_cost(role, &found, findings);
+                    return found;
+                }
+                Err(reason) => reasons.push(format!("{}: {reason}", alternative.function)),
+            }
+        }
+        if reasons.is_empty() {
+            reasons.push("the catalog names no site for this version".to_owned());
+        }
+        let why = format!("no site for role {} ({})", role.name, reasons.join(", "));
+        findings.lack(role.required, role.gives.as_deref(), why);
+        Vec::new()
+    }
+
+    fn alternative(&self, role: &Role, wanted: &Alternative) -> Result<Vec<Function>, String> {
+        let name = wanted.function.as_str();
+        let outers = self.facts.inlined_into.get(name).map(Vec::as_slice).unwrap_or_default();
+        if let Some(outer) = outers.first() {
+            let more = outers.len() - 1;
+            let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+            return Err(format!("it was inlined into {outer}{others}, a probe would miss those calls"));
+        }
+        let copies = self.facts.copies.get(name).map(Vec::as_slice).unwrap_or_default();
+        let minor = self.minor();
+        let real: Vec<&GoFunction<'_>> =
+            copies.iter().filter(|f| !functions::is_wrapper(f.func_id(), minor)).collect();
+        if real.is_empty() {
+            return Err("no such function in pclntab".to_owned());
+        }
+        real.into_iter().map(|f| self.copy(role, wanted, f)).collect()
+    }
+
+    fn minor(&self) -> u16 {
+        let said = self.go.build.as_ref().and_then(|b| b.minor());
+        said.unwrap_or(self.go.module.minor).0
+    }
+
+    fn copy(&self, role: &Role, wanted: &Alternative, function: &GoFunction<'_>) -> Result<Function, String> {
+        if let Some(expected) = wanted.args.as_deref() {
+            let found = self.facts.functions.arg_shape(function);
+            if found.as_deref() != Some(expected) {
+                let found = found.unwrap_or_else(|| "not recorded".to_owned());
+                return Err(format!("its argument words are {found}, the catalog has {expected}"));
+            }
+        }
+        let sites = self.sites(wanted, function)?;
+        Ok(Function {
+            name: wanted.function.clone(),
+            role: role.name.clone(),
+            vaddr: function.vaddr,
+            size: function.size,
+            sites,
+        })
+    }
+
+    fn sites(&self, wanted: &Alternative, function: &GoFunction<'_>) -> Result<Vec<Site>, String> {
+        let image = &self.go.image;
+        let code = Code::read(image, &self.facts.functions, *function)
+            .ok_or_else(|| format!("its code at {:#x} is not in the file", function.vaddr))?;
+        match wanted.at {
+            At::Entry => sites::entry(image, &code)
+                .map(|site| vec![site])
+                .ok_or_else(|| "its prologue is none that is known, so no entry site is sound".to_owned()),
+            At::Exit => sites::exits(image, &self.facts.functions, &code)
+                .ok_or_else(|| "its returns cannot all be found".to_owned()),
+            At::AfterCall => self.after_call(wanted, &code),
+        }
+    }
+
+    fn after_call(&self, wanted: &Alternative, code: &Code<'_>) -> Result<Vec<Site>, String> {
+        let callee = wanted.callee.as_deref().unwrap_or_default();
+        let copies = self.facts.copies.get(callee).map(Vec::as_slice).unwrap_or_default();
+        let targets: Vec<u64> = copies.iter().map(|f| f.vaddr).collect();
+        if self.facts.inlined_into.contains_key(callee) {
+            return Err(format!("{callee} was inlined, a probe behind its calls would miss some"));
+        }
+        sites::after_calls(&self.go.image, code, &targets)
+            .ok_or_else(|| format!("no emulated instruction follows each call of {callee}"))
+    }
+}
+
+/// A stepped site on a hot path costs several microseconds a call, which the reader should know.
+fn note_cost(role: &Role, found: &[Function], findings: &mut Findings) {
+    let stepped = found.iter().flat_map(|f| &f.sites).any(|s| s.cost == Cost::Stepped);
+    if let Some(function) = found.first().filter(|_| role.hot && stepped) {
+        findings.note(format!(
+            "the site of role {} in {} is single-stepped: 4 µs a call, up to 20 µs in a virtual machine",
+            role.name, function.name
+        ));
+    }
+}

@@ -1,0 +1,204 @@
+//! Sites in x86-64 code.
+//!
+//! A prologue, with the stack check in brackets:
+//! ```text
+//!  [lea -X(%rsp),%r12]  [cmp 0x10(%r14),%rsp]  [jbe morestack]   push %rbp   mov %rsp,%rbp   sub $N,%rsp      since 1.21
+//!  [lea -X(%rsp),%r12]  [cmp 0x10(%r14),%r12]  [jbe morestack]   sub $N,%rsp   mov %rbp,N-8(%rsp)  lea …      up to 1.20
+//! ```
+
+use iced_x86::{Code as Opcode, Decoder, DecoderOptions, Instruction as X86, Mnemonic, OpKind, Register};
+
+use super::{Code, Instruction};
+use crate::go::functions::Run;
+use crate::plan::Cost;
+
+/// A prologue has at most this many instructions before its frame (the check of a huge frame has 8).
+const MAX_PROLOGUE: usize = 12;
+/// Registers that carry arguments in Go's internal ABI, and the closure context.
+const ARGUMENTS: [Register; 10] = [
+    Register::RAX,
+    Register::RBX,
+    Register::RCX,
+    Register::RDI,
+    Register::RSI,
+    Register::R8,
+    Register::R9,
+    Register::R10,
+    Register::R11,
+    Register::RDX,
+];
+
+/// What kernel 5.8 does with an instruction; nothing where it refuses a probe.
+fn cost(bytes: &[u8], x86: &X86) -> Option<Cost> {
+    // branch_setup_xol_ops refuses branches with an operand-size prefix (-ENOTSUPP).
+    let narrowed = bytes.first() == Some(&0x66);
+    match x86.mnemonic() {
+        Mnemonic::INVALID => None,
+        Mnemonic::Jmp | Mnemonic::Call if x86.op0_kind() != OpKind::NearBranch64 => Some(Cost::Stepped),
+        Mnemonic::Jmp | Mnemonic::Call => (!narrowed).then_some(Cost::Emulated),
+        Mnemonic::Nop if bytes.contains(&0x90) && x86.len() <= 2 => {
+            if narrowed { None } else { Some(Cost::Emulated) }
+        }
+        Mnemonic::Push if x86.op0_kind() == OpKind::Register && !narrowed => Some(Cost::Emulated),
+        _ if x86.is_jcc_short_or_near() => (!narrowed).then_some(Cost::Emulated),
+        _ => Some(Cost::Stepped),
+    }
+}
+
+fn decode<'a>(code: &Code<'a>) -> impl Iterator<Item = (X86, Option<Cost>)> + 'a {
+    let bytes = code.bytes;
+    let mut decoder = Decoder::new(64, bytes, DecoderOptions::NONE);
+    std::iter::from_fn(move || {
+        let start = decoder.position();
+        let x86 = decoder.can_decode().then(|| decoder.decode())?;
+        let raw = bytes.get(start..decoder.position()).unwrap_or_default();
+        Some((x86, cost(raw, &x86)))
+    })
+}
+
+fn instruction(x86: &X86, cost: Cost) -> Option<Instruction> {
+    Some(Instruction { offset: usize::try_from(x86.ip()).ok()?, len: x86.len(), cost })
+}
+
+/// Whether an argument may no longer be where it was.
+fn keeps_arguments(x86: &X86) -> bool {
+    let target = x86.op0_register().full_register();
+    let writes = !matches!(x86.mnemonic(), Mnemonic::Cmp | Mnemonic::Test | Mnemonic::Push);
+    !(writes && x86.op_count() > 0 && x86.op0_kind() == OpKind::Register && ARGUMENTS.contains(&target))
+}
+
+/// The cheapest sound entry.
+pub fn entry(code: &Code<'_>) -> Option<Instruction> {
+    let first = decode(code).next()?;
+    let Some(frame_end) = code.frame_end else { return frameless(&first) };
+    let mut check = None;
+    for (x86, cost) in decode(code).take(MAX_PROLOGUE) {
+        let offset = usize::try_from(x86.ip()).ok()?;
+        if offset >= frame_end {
+            break;
+        }
+        if offset + x86.len() == frame_end && x86.code() == Opcode::Push_r64 {
+            return instruction(&x86, cost?);
+        }
+        if matches!(x86.mnemonic(), Mnemonic::Jbe | Mnemonic::Jb) {
+            check = Some((x86, cost));
+        }
+        if !keeps_arguments(&x86) {
+            return None;
+        }
+    }
+    match check {
+        Some((x86, cost)) => instruction(&x86, cost?),
+        None => instruction(&first.0, first.1?),
+    }
+}
+
+/// Without a frame there is no stack check, unless the function begins with one all the same.
+fn frameless((x86, cost): &(X86, Option<Cost>)) -> Option<Instruction> {
+    let checks = x86.mnemonic() == Mnemonic::Cmp && x86.memory_base() == Register::R14;
+    if checks { None } else { instruction(x86, (*cost)?) }
+}
+
+/// Every return. A tail jump out of the function makes the answer incomplete, hence nothing.
+pub fn exits(code: &Code<'_>, runs: &[Run]) -> Option<Vec<Instruction>> {
+    match code.frame_end {
+        Some(_) => Some(framed_exits(code, runs)),
+        None => frameless_exits(code),
+    }
+}
+
+/// A `ret` begins each later range in which the stack pointer is back, behind its padding.
+fn framed_exits(code: &Code<'_>, runs: &[Run]) -> Vec<Instruction> {
+    let ret_of = |run: &Run| {
+        let mut at = usize::try_from(run.start).ok()?;
+        let end = usize::try_from(run.end).ok()?;
+        let padded = code.bytes.get(..end.min(code.bytes.len()))?;
+        let mut decoder = Decoder::new(64, padded, DecoderOptions::NONE);
+        decoder.set_position(at).ok()?;
+        loop {
+            let x86 = decoder.can_decode().then(|| decoder.decode())?;
+            match x86.mnemonic() {
+                Mnemonic::Nop => at = decoder.position(),
+                Mnemonic::Ret => return Some(Instruction { offset: at, len: x86.len(), cost: Cost::Stepped }),
+                _ => return None,
+            }
+        }
+    };
+    runs.iter().skip(1).filter(|r| r.value == 0).filter_map(ret_of).collect()
+}
+
+fn frameless_exits(code: &Code<'_>) -> Option<Vec<Instruction>> {
+    let size = u64::try_from(code.bytes.len()).ok()?;
+    let mut out = Vec::new();
+    for (x86, cost) in decode(code) {
+        let cost = cost?;
+        match x86.mnemonic() {
+            Mnemonic::Ret => out.push(instruction(&x86, cost)?),
+            Mnemonic::Jmp
+                if x86.op0_kind() != OpKind::NearBranch64 || x86.near_branch_target() >= size =>
+            {
+                return None;
+            }
+            Mnemonic::Int3 => {}
+            _ => {}
+        }
+    }
+    Some(out)
+}
+
+/// Most instructions between a call and the site behind it.
+const MAX_DISTANCE: usize = 4;
+
+/// The first emulated instruction behind each call of a target (offsets from the function's entry).
+pub fn after_calls(code: &Code<'_>, targets: &[u64]) -> Option<Vec<Instruction>> {
+    let mut out = Vec::new();
+    let mut waiting = None;
+    for (x86, cost) in decode(code) {
+        if let Some(distance) = waiting {
+            if cost == Some(Cost::Emulated) {
+                out.push(instruction(&x86, Cost::Emulated)?);
+                waiting = None;
+            } else if distance >= MAX_DISTANCE || !keeps_arguments(&x86) || x86.mnemonic() == Mnemonic::Ret {
+                return None;
+            } else {
+                waiting = Some(distance + 1);
+            }
+        }
+        let direct = x86.mnemonic() == Mnemonic::Call && x86.op0_kind() == OpKind::NearBranch64;
+        if direct && targets.contains(&x86.near_branch_target()) {
+            waiting = Some(0);
+        }
+    }
+    if waiting.is_some() { None } else { Some(out) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn costs(bytes: &[u8]) -> Option<Cost> {
+        let x86 = Decoder::new(64, bytes, DecoderOptions::NONE).decode();
+        cost(bytes.get(..x86.len()).unwrap_or_default(), &x86)
+    }
+
+    #[test]
+    fn the_floor_kernel_emulates_branches_and_pushes() {
+        for (bytes, want) in [
+            (&[0x55][..], Some(Cost::Emulated)),                               // push %rbp
+            (&[0x41, 0x54], Some(Cost::Emulated)),                             // push %r12
+            (&[0xe8, 0, 0, 0, 0], Some(Cost::Emulated)),                       // call
+            (&[0xe9, 0, 0, 0, 0], Some(Cost::Emulated)),                       // jmp
+            (&[0x76, 0x10], Some(Cost::Emulated)),                             // jbe
+            (&[0x0f, 0x86, 0, 0, 0, 0], Some(Cost::Emulated)),                 // jbe near
+            (&[0x90], Some(Cost::Emulated)),                                   // nop
+            (&[0x66, 0x90], None),                                             // refused
+            (&[0x0f, 0x1f, 0x00], Some(Cost::Stepped)),                        // long nop
+            (&[0xc3], Some(Cost::Stepped)),                                    // ret
+            (&[0x49, 0x3b, 0x66, 0x10], Some(Cost::Stepped)),                  // cmp
+            (&[0xff, 0xd0], Some(Cost::Stepped)),                              // call *%rax
+            (&[0x06], None),                                                   // no such instruction
+        ] {
+            assert_eq!(costs(bytes), want, "{bytes:02x?}");
+        }
+    }
+}
