@@ -1,0 +1,198 @@
+//! The resource of one traced process: which service it is, in which process, on which host.
+//!
+//! The entity is the target, never the agent. [`Resource::new`] is pure and takes everything as [`Facts`]; [`process`] holds
+//! the thin readers of `/proc`. Who wins for one key: what is certain (`telemetry.*`, the process's id), then the target's
+//! own environment, then the agent's, then what was found out. `service.name` is the first of: the target's
+//! `OTEL_SERVICE_NAME`, `service.name` in the target's `OTEL_RESOURCE_ATTRIBUTES`, the same two of the agent where it has a
+//! single target, and `unknown_service:` with the executable's name. Command lines are left out: they hold secrets.
+
+use std::path::Path;
+
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::resource::v1::Resource as Message;
+use prost::Message as _;
+use uuid::Uuid;
+
+use crate::config;
+use crate::spans::semconv as key;
+
+pub mod process;
+
+pub use process::{HostFacts, ProcessFacts};
+
+/// The name that the agent gives itself.
+pub const AGENT_NAME: &str = "strobe";
+/// The agent's version.
+pub const AGENT_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Namespace of `service.instance.id` (semantic conventions, `service` registry).
+const INSTANCE_NAMESPACE: Uuid = Uuid::from_u128(0x4d63009a_8d0f_11ee_aad7_4c796ed8e320);
+
+/// What the build info of the target's binary says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BinaryFacts {
+    /// `go1.26.8`.
+    pub go_version: Option<String>,
+    /// Version of the main module; `(devel)` counts as none.
+    pub main_version: Option<String>,
+}
+
+/// What the agent's configuration says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AgentFacts {
+    /// Whether the agent has a single target (`--pid`, `exec`), which its own service name then names.
+    pub single_target: bool,
+    /// The agent's `OTEL_SERVICE_NAME`.
+    pub service_name: Option<String>,
+    /// The agent's `OTEL_RESOURCE_ATTRIBUTES`.
+    pub attributes: Vec<(String, String)>,
+}
+
+/// Everything that a resource is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Of the process.
+    pub process: &'a ProcessFacts,
+    /// Of its binary.
+    pub binary: &'a BinaryFacts,
+    /// Of the host.
+    pub host: &'a HostFacts,
+    /// Of the agent.
+    pub agent: &'a AgentFacts,
+}
+
+/// The value of a resource attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A string.
+    Str(String),
+    /// A number.
+    Int(i64),
+}
+
+/// A process's resource, with its encoded form: it is sent with every batch and never changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resource {
+    /// `service.name`.
+    pub service_name: String,
+    /// All attributes, each key once.
+    pub attributes: Vec<(String, Value)>,
+    /// The OTLP message `Resource`, encoded.
+    pub encoded: Vec<u8>,
+}
+
+impl Resource {
+    /// Builds the resource; the second half are warnings for the log.
+    pub fn new(facts: Facts<'_>) -> (Self, Vec<String>) {
+        let mut warnings = Vec::new();
+        let target = target_attributes(facts.process, &mut warnings);
+        let service_name = service_name(facts, &target);
+        let mut set = Set::default();
+        set.str(key::SERVICE_NAME, Some(&service_name));
+        certain(&mut set, facts.process);
+        for (key, value) in target.iter().chain(&facts.agent.attributes) {
+            set.str(key, Some(value));
+        }
+        found_out(&mut set, facts);
+        let encoded = encode(&set.0);
+        (Self { service_name, attributes: set.0, encoded }, warnings)
+    }
+
+    /// The value of a string attribute.
+    pub fn str(&self, key: &str) -> Option<&str> {
+        self.attributes.iter().find_map(|(known, value)| match value {
+            Value::Str(text) if known == key => Some(text.as_str()),
+            _ => None,
+        })
+    }
+}
+
+/// Attributes in order; the first value of a key stays.
+#[derive(Default)]
+struct Set(Vec<(String, Value)>);
+
+impl Set {
+    fn put(&mut self, key: &str, value: Value) {
+        if !self.0.iter().any(|(known, _)| known == key) {
+            self.0.push((key.to_owned(), value));
+        }
+    }
+
+    fn str(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.put(key, Value::Str(value.to_owned()));
+        }
+    }
+}
+
+fn target_attributes(process: &ProcessFacts, warnings: &mut Vec<String>) -> Vec<(String, String)> {
+    let Some(text) = &process.resource_attributes else { return Vec::new() };
+    config::parse_pairs(text).unwrap_or_else(|why| {
+        let name = config::RESOURCE_ATTRIBUTES;
+        warnings.push(format!("{name} of process {} cannot be read ({why}); it is ignored", process.pid));
+        Vec::new()
+    })
+}
+
+fn service_name(facts: Facts<'_>, target: &[(String, String)]) -> String {
+    let named = |attributes: &[(String, String)]| {
+        attributes.iter().find(|(key, _)| key == key::SERVICE_NAME).map(|(_, value)| value.clone())
+    };
+    let agent = facts.agent;
+    let of_agent = || agent.service_name.clone().or_else(|| named(&agent.attributes)).filter(|_| agent.single_target);
+    let given = facts.process.service_name.clone().or_else(|| named(target)).or_else(of_agent);
+    given.filter(|name| !name.is_empty()).unwrap_or_else(|| match executable_name(facts.process) {
+        Some(name) => format!("unknown_service:{name}"),
+        None => "unknown_service".to_owned(),
+    })
+}
+
+fn executable_name(process: &ProcessFacts) -> Option<String> {
+    process.exe.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned())
+}
+
+fn certain(set: &mut Set, process: &ProcessFacts) {
+    set.put(key::PROCESS_PID, Value::Int(i64::from(process.namespace_pid.unwrap_or(process.pid))));
+    set.str(key::TELEMETRY_SDK_LANGUAGE, Some("go"));
+    set.str(key::TELEMETRY_SDK_NAME, Some(AGENT_NAME));
+    set.str(key::TELEMETRY_SDK_VERSION, Some(AGENT_VERSION));
+    set.str(key::TELEMETRY_DISTRO_NAME, Some(AGENT_NAME));
+    set.str(key::TELEMETRY_DISTRO_VERSION, Some(AGENT_VERSION));
+}
+
+fn found_out(set: &mut Set, Facts { process, binary, host, .. }: Facts<'_>) {
+    let version = binary.main_version.as_deref().filter(|version| *version != "(devel)");
+    set.str(key::SERVICE_VERSION, version);
+    set.str(key::SERVICE_INSTANCE_ID, instance_id(process, host).as_deref());
+    set.str(key::PROCESS_CREATION_TIME, process.creation_time(host).as_deref());
+    set.str(key::PROCESS_EXECUTABLE_NAME, executable_name(process).as_deref());
+    set.str(key::PROCESS_EXECUTABLE_PATH, process.exe.as_deref().map(Path::to_string_lossy).as_deref());
+    set.str(key::PROCESS_RUNTIME_NAME, Some("go"));
+    set.str(key::PROCESS_RUNTIME_VERSION, binary.go_version.as_deref());
+    set.str(key::CONTAINER_ID, process.container_id.as_deref());
+    set.str(key::HOST_NAME, host.name.as_deref());
+    set.str(key::HOST_ARCH, Some(host.arch));
+    set.str(key::HOST_ID, host.id.as_deref());
+    set.str(key::OS_TYPE, Some("linux"));
+}
+
+/// Stable for the life of a process, different for the next: the host's boot, the process's id and its start.
+fn instance_id(process: &ProcessFacts, host: &HostFacts) -> Option<String> {
+    let boot = host.boot_id.as_deref()?;
+    let start = process.start_ticks?;
+    let name = format!("{boot}/{}/{start}", process.pid);
+    Some(Uuid::new_v5(&INSTANCE_NAMESPACE, name.as_bytes()).to_string())
+}
+
+fn encode(attributes: &[(String, Value)]) -> Vec<u8> {
+    let attributes = attributes.iter().map(|(key, value)| {
+        let value = match value {
+            Value::Str(text) => any_value::Value::StringValue(text.clone()),
+            Value::Int(number) => any_value::Value::IntValue(*number),
+        };
+        KeyValue { key: key.clone(), value: Some(AnyValue { value: Some(value) }), ..Default::default() }
+    });
+    Message { attributes: attributes.collect(), ..Default::default() }.encode_to_vec()
+}
+
+#[cfg(test)]
+mod tests;
