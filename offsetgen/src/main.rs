@@ -1,2 +1,47 @@
-//! placeholder
-fn main() {}
+//! `offsetgen`: builds strobe's offset database from versions, toolchains, probe targets and DWARF.
+//!
+//! This file is the only place that knows exit statuses. What the user typed becomes plain configuration in [`cli`];
+//! each command is a module.
+
+mod build;
+mod cli;
+mod lookup;
+mod net;
+mod progress;
+mod store;
+mod toolchain;
+mod versions;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use cli::{Cli, Command};
+
+/// `EX_USAGE` of sysexits.h: the command line is wrong.
+const EXIT_USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if shown { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) };
+        }
+    };
+    let result = match cli.command {
+        Command::Build(options) => build::run(&options),
+        Command::Toolchain(options) => toolchain::run(&options),
+        Command::Lookup(options) => lookup::run(&options),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("offsetgen: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

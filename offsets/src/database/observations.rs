@@ -90,11 +90,10 @@ impl Observations {
         self.builds.keys()
     }
 
-    /// Whether any version has that field, with any type, on any architecture.
-    pub fn has_field(&self, type_name: &str, field: &str, inside: impl Fn(&Version) -> bool) -> bool {
-        let builds = self.builds.iter().filter(|(version, _)| inside(version)).map(|(_, build)| build);
-        let mut layouts = builds.filter_map(|build| build.structs.get(type_name)).flat_map(BTreeMap::values);
-        layouts.any(|layout| layout.contains_key(field))
+    /// The types that a field has in one version, by architecture; none where it does not exist.
+    pub fn kinds(&self, version: &Version, type_name: &str, field: &str) -> impl Iterator<Item = &str> {
+        let layouts = self.builds.get(version).and_then(|build| build.structs.get(type_name));
+        layouts.into_iter().flat_map(BTreeMap::values).filter_map(move |layout| Some(layout.get(field)?.1.as_str()))
     }
 
     /// Folds into a document, with the structs in `wanted` only.

@@ -1,0 +1,76 @@
+//! The catalog as a build needs it: the entries of one module, and what the figures say about them.
+//!
+//! A field that no tested version has, or has with another type, is a mistake of the catalog: file, line and key are
+//! named, and nothing is written.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use offsets::STD;
+use offsets::catalog::{self, Entry, Field};
+use offsets::database::observations::Observations;
+
+/// The entries of the modules asked for, the embedded ones or those of a folder.
+pub fn read(folder: Option<&Path>, only: &[String]) -> Result<Vec<Entry>> {
+    let entries = match folder {
+        None => catalog::entries().to_vec(),
+        Some(folder) => {
+            let files = texts(folder)?;
+            catalog::load_dir(files.iter().map(|(name, text)| (name.as_str(), text.as_str())))?
+        }
+    };
+    for module in only {
+        if !entries.iter().any(|entry| entry.module == *module) {
+            bail!("--only {module}: the catalog has no entry of that module");
+        }
+    }
+    let entries: Vec<Entry> =
+        entries.into_iter().filter(|entry| only.is_empty() || only.contains(&entry.module)).collect();
+    match entries.iter().find(|entry| entry.module != STD) {
+        Some(entry) => bail!("{}: module: {} cannot be built yet, only std can", entry.file, entry.module),
+        None if entries.is_empty() => bail!("the catalog is empty"),
+        None => Ok(entries),
+    }
+}
+
+fn texts(folder: &Path) -> Result<Vec<(String, String)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read the folder {}", folder.display()))? {
+        let path = entry.with_context(|| format!("cannot read the folder {}", folder.display()))?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            files.push((path.display().to_string(), text));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// What is wrong with the catalog, by what was built: one line each.
+pub fn check(entries: &[Entry], all: &Observations) -> Vec<String> {
+    let fields = entries.iter().flat_map(|entry| entry.fields.iter().map(move |field| (entry, field)));
+    fields.filter_map(|(entry, field)| check_field(entry, field, all)).collect()
+}
+
+fn check_field(entry: &Entry, field: &Field, all: &Observations) -> Option<String> {
+    let Field { type_name, name, kind, line, .. } = field;
+    let (mut tested, mut found) = (Vec::new(), false);
+    for version in all.versions().filter(|version| entry.versions.contains(version)) {
+        if !field.versions.contains(version) {
+            continue;
+        }
+        tested.push(version.to_string());
+        for other in all.kinds(version, type_name, name) {
+            found = true;
+            if other != kind {
+                let file = &entry.file;
+                return Some(format!("{file}:{line}: field.kind: {type_name}.{name} is {other} in {version}, not {kind}"));
+            }
+        }
+    }
+    let (first, last) = (tested.first()?, tested.last()?);
+    (!found).then(|| {
+        format!("{}:{line}: field.name: no tested version ({first} to {last}) has {type_name}.{name}", entry.file)
+    })
+}

@@ -1,0 +1,111 @@
+//! What the user types. Every option that several commands share is defined once.
+//!
+//! Deliberately not here: defaults that need the machine (folders, the proxy); the commands find those out.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Builds strobe's offset database, and answers from it.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build the offset database: download, verify, compile, read DWARF, merge
+    Build(BuildOptions),
+    /// Make sure that a Go toolchain is in the cache, verified, and print its GOROOT
+    Toolchain(ToolchainOptions),
+    /// Look fields up in the embedded database
+    Lookup(LookupOptions),
+}
+
+/// Where things are kept and how long the network is waited for.
+#[derive(Debug, Clone, Args)]
+pub struct CacheOptions {
+    /// Folder for toolchains, modules and compiled packages [default: $XDG_CACHE_HOME/strobe or ~/.cache/strobe]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Give up on a connection that makes no progress for so long
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+}
+
+/// `offsetgen build`.
+#[derive(Debug, Clone, Args)]
+pub struct BuildOptions {
+    /// Only these Go modules (`std` is the standard library)
+    #[arg(long, value_name = "MODULE", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Only these versions; `1.22` is its newest patch [default: the newest patch of every minor release, and whatever
+    /// the database has]
+    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    pub versions: Vec<String>,
+    /// A file of known versions, `MODULE VERSION` a line, beside what the proxy lists
+    #[arg(long, value_name = "FILE")]
+    pub versions_from: Option<PathBuf>,
+    /// Architectures
+    #[arg(long, value_name = "ARCH", value_delimiter = ',', default_values = offsets::ARCHITECTURES, value_parser = offsets::ARCHITECTURES)]
+    pub arch: Vec<String>,
+    /// Compilations at a time [default: as many as there are processors]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Folder of the database
+    #[arg(long, value_name = "DIR", default_value = "offsets/data")]
+    pub out: PathBuf,
+    /// A folder of catalog files in place of the embedded ones
+    #[arg(long, value_name = "DIR")]
+    pub catalog: Option<PathBuf>,
+    #[command(flatten)]
+    pub cache: CacheOptions,
+}
+
+/// `offsetgen toolchain`.
+#[derive(Debug, Clone, Args)]
+pub struct ToolchainOptions {
+    /// `1.22.12`, or `1.22` for its newest patch
+    #[arg(value_name = "VERSION")]
+    pub version: String,
+    #[command(flatten)]
+    pub cache: CacheOptions,
+}
+
+/// `offsetgen lookup`.
+#[derive(Debug, Clone, Args)]
+pub struct LookupOptions {
+    /// Module path; `std` is the standard library
+    #[arg(value_name = "MODULE")]
+    pub module: String,
+    /// Version of the module (`1.26.8` and `go1.26.8` for std)
+    #[arg(value_name = "VERSION")]
+    pub version: String,
+    /// Fields, with the struct's full import path (`net/http.Request.Method`)
+    #[arg(value_name = "TYPE.FIELD", required = true, value_parser = parse_field)]
+    pub fields: Vec<(String, String)>,
+    /// Architecture
+    #[arg(long, value_name = "ARCH", default_value = "amd64", value_parser = offsets::ARCHITECTURES)]
+    pub arch: String,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// A folder of database files in place of the embedded ones
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// `net/http.Request.Method` is the field `Method` of `net/http.Request`.
+fn parse_field(text: &str) -> Result<(String, String), String> {
+    match text.rsplit_once('.') {
+        Some((owner, field)) if !field.is_empty() && owner.rsplit('/').next().is_some_and(|last| last.contains('.')) => {
+            Ok((owner.to_owned(), field.to_owned()))
+        }
+        _ => Err("expected IMPORT/PATH.Type.Field, as in net/http.Request.Method".to_owned()),
+    }
+}

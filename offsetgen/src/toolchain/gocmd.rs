@@ -1,0 +1,189 @@
+//! The go command as a downloader, and what a downloaded toolchain still needs before it runs.
+//!
+//! `go mod download -json` fetches, checks the signed checksum database (which the proxy serves too), and unpacks safely.
+//! It has no bound on a proxy that falls silent, so it is watched: no byte for the time-out, and it is ended.
+//!
+//! Facts: a module's zip keeps neither execute bits nor files named `go.mod` in its folders, so the toolchain module has
+//! `_go.mod` in their place (cmd/go/internal/toolchain/select.go undoes both, when it is that which downloads).
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::{Store, TOOLCHAIN_MODULE};
+use crate::progress::{Progress, Step};
+
+/// The first Go that knows `golang.org/toolchain`.
+const FIRST_CAPABLE: u64 = 21;
+/// Checking and unpacking show no growing file; they take seconds, on a busy machine a minute.
+const UNPACK_LIMIT: Duration = Duration::from_secs(600);
+const POLL: Duration = Duration::from_millis(100);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Downloaded {
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    dir: PathBuf,
+    #[serde(default)]
+    sum: String,
+}
+
+/// The Go on PATH, if it is new enough to fetch toolchains.
+pub fn on_path() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let go = std::env::split_paths(&path).map(|folder| folder.join("go")).find(|file| file.is_file())?;
+    let output = Command::new(&go).args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").output().ok()?;
+    let version = offsets::Version::parse(offsets::STD, String::from_utf8(output.stdout).ok()?.trim())?;
+    let [major, minor, _] = version.release();
+    (major == 1 && minor >= FIRST_CAPABLE).then_some(go)
+}
+
+/// A go command with nothing of the user's in its surroundings, and a cache of its own.
+pub fn go_environment(go: &Path, cache: &Path) -> Command {
+    let mut command = Command::new(go);
+    let inherited = std::env::vars_os().map(|(name, _)| name);
+    for name in inherited.filter(|name| name.to_str().is_some_and(|name| name.starts_with("GO") || name.starts_with("CGO"))) {
+        command.env_remove(name);
+    }
+    command
+        .env("GOENV", "off")
+        .env("GOFLAGS", "")
+        .env("GOTOOLCHAIN", "local")
+        .env("GOWORK", "off")
+        .env("CGO_ENABLED", "0")
+        .env("GOTELEMETRY", "off")
+        .env("GOMODCACHE", cache.join("mod"))
+        .env("GOCACHE", cache.join("build"))
+        .env("GOPATH", cache.join("gopath"))
+        .stdin(Stdio::null());
+    command
+}
+
+/// Fetches one toolchain: its folder and its `h1:`.
+pub fn download(go: &Path, store: &Store, version: &str, progress: &Progress) -> Result<(PathBuf, String)> {
+    let step = progress.step(&format!("download {TOOLCHAIN_MODULE}@{version}"), None);
+    let scratch = store.cache().join("tmp");
+    fs::create_dir_all(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
+    let mut command = go_environment(go, store.cache());
+    command
+        .args(["mod", "download", "-modcacherw", "-json", &format!("{TOOLCHAIN_MODULE}@{version}")])
+        .current_dir(&scratch)
+        .env("GOPROXY", &store.network()?.goproxy)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if let Some(sumdb) = std::env::var_os("GOSUMDB").filter(|value| value != "off" && !value.is_empty()) {
+        command.env("GOSUMDB", sumdb);
+    }
+    let child = command.spawn().with_context(|| format!("cannot run {}", go.display()))?;
+    let output = watch(child, store, version, &step)?;
+    let parsed: Result<Downloaded, _> = serde_json::from_str(&output.stdout);
+    match parsed {
+        Ok(Downloaded { error, dir, sum }) if output.success && error.is_empty() && sum.starts_with("h1:") => Ok((dir, sum)),
+        Ok(Downloaded { error, .. }) if !error.is_empty() => bail!("go mod download: {}", one_line(&error)),
+        _ => bail!("go mod download: {}", one_line(&output.stderr)),
+    }
+}
+
+struct Output {
+    success: bool,
+    stdout: String,
+    stderr: String,
+}
+
+/// Waits for the download while it makes progress.
+fn watch(mut child: Child, store: &Store, version: &str, step: &Step) -> Result<Output> {
+    let stdout = drain(child.stdout.take());
+    let stderr = drain(child.stderr.take());
+    let files = store.cache().join("mod/cache/download").join(TOOLCHAIN_MODULE).join("@v");
+    let unpacked = store.cache().join(format!("mod/{TOOLCHAIN_MODULE}@{version}"));
+    let (mut size, mut since) = (0, Instant::now());
+    let status = loop {
+        if let Some(status) = child.try_wait().context("cannot wait for go mod download")? {
+            break status;
+        }
+        let now = downloaded_bytes(&files, version);
+        if now != size {
+            (size, since) = (now, Instant::now());
+            step.set(size);
+        }
+        let limit = if unpacked.exists() || files.join(format!("{version}.zip")).exists() { UNPACK_LIMIT } else { store.timeout };
+        if since.elapsed() > limit {
+            child.kill().context("cannot end go mod download")?;
+            child.wait().context("cannot wait for go mod download")?;
+            bail!("go mod download of {TOOLCHAIN_MODULE}@{version} made no progress for {} s after {size} bytes", limit.as_secs());
+        }
+        std::thread::sleep(POLL);
+    };
+    let text = |thread: std::thread::JoinHandle<String>| thread.join().unwrap_or_default();
+    Ok(Output { success: status.success(), stdout: text(stdout), stderr: text(stderr) })
+}
+
+fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // A pipe that breaks ends with the process, whose status is what counts.
+        let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// What has arrived of one version: its finished and its temporary files.
+fn downloaded_bytes(folder: &Path, version: &str) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let own = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(version)));
+    own.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+/// Go prints its security errors over many lines.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    if text.is_empty() { "failed without a message".to_owned() } else { text }
+}
+
+/// Makes an unpacked toolchain runnable. Doing it twice, or in two processes at once, does no harm.
+pub fn prepare(goroot: &Path) -> Result<()> {
+    rename_go_mods(&goroot.join("src")).with_context(|| format!("cannot prepare {}", goroot.display()))?;
+    for folder in ["pkg/tool", "bin"] {
+        let folder = goroot.join(folder);
+        if folder.is_dir() {
+            allow_exec(&folder).with_context(|| format!("cannot make {} executable", folder.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn rename_go_mods(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            rename_go_mods(&entry.path())?;
+        } else if entry.file_name() == "_go.mod" && !folder.join("go.mod").exists() {
+            let temporary = folder.join(format!(".go.mod.{}", std::process::id()));
+            fs::copy(entry.path(), &temporary)?;
+            fs::rename(&temporary, folder.join("go.mod"))?;
+        }
+    }
+    Ok(())
+}
+
+fn allow_exec(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            allow_exec(&entry.path())?;
+        } else {
+            let mode = entry.metadata()?.permissions().mode();
+            fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode | 0o555))?;
+        }
+    }
+    Ok(())
+}

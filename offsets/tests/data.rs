@@ -1,0 +1,105 @@
+//! The committed data: it validates against the schema, is in its one canonical text, and says what is known to be so.
+//!
+//! The figures below were measured apart from this project's code, with DWARF and the binaries' own type data of 64
+//! builds; they are not what offsetgen printed.
+
+#![expect(missing_docs, reason = "a test binary has no readers of documentation")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use offsets::database::format::Document;
+use offsets::{Database, Lookup, STD, VersionMatch};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data")
+}
+
+fn documents() -> Vec<(String, String)> {
+    let entries = fs::read_dir(folder()).expect("data/ is there");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.map(|path| (path.display().to_string(), fs::read_to_string(&path).expect("text"))).collect()
+}
+
+#[test]
+fn data_validates_against_the_schema() {
+    let schema = fs::read_to_string(folder().join("../schema.json")).expect("schema.json");
+    let schema = serde_json::from_str(&schema).expect("the schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("the schema is a schema");
+    for (name, text) in documents() {
+        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+        for defect in ["module", "versions"] {
+            let mut broken = value.clone();
+            broken[defect] = serde_json::json!(7);
+            assert!(!validator.is_valid(&broken), "{name}: a {defect} of 7 passes");
+        }
+    }
+}
+
+#[test]
+fn data_is_canonical() {
+    for (name, text) in documents() {
+        assert_eq!(Document::parse(&name, &text).expect("reads").to_json(), text, "{name}");
+    }
+}
+
+#[test]
+fn figures_measured_elsewhere() {
+    let database = Database::embedded();
+    let newest = ["1.19.13", "1.20.14", "1.21.13", "1.22.12", "1.23.12", "1.24.13", "1.25.14", "1.26.11", "1.27.4"];
+    for version in newest {
+        assert_eq!(database.version_match(STD, version), VersionMatch::Exact, "{version}");
+        for arch in offsets::ARCHITECTURES {
+            let at = |owner, field| database.lookup(STD, version, arch, owner, field);
+            let exact = |owner, field| match at(owner, field) {
+                Lookup::Exact { offset, .. } => Some(offset),
+                Lookup::Absent(offsets::Basis::Exact) => None,
+                other => panic!("{owner}.{field} in {version}: {other:?}"),
+            };
+            let minor: u32 = version.split('.').nth(1).and_then(|part| part.parse().ok()).expect("a minor");
+            for (field, offset) in [("Method", 0), ("URL", 16), ("Proto", 24), ("Header", 56), ("Body", 64)] {
+                assert_eq!(exact("net/http.Request", field), Some(offset), "{field} in {version}");
+            }
+            for (field, offset) in [("Host", 128), ("RemoteAddr", 176), ("RequestURI", 192), ("TLS", 208)] {
+                assert_eq!(exact("net/http.Request", field), Some(offset), "{field} in {version}");
+            }
+            assert_eq!(exact("net/http.Request", "ctx"), Some(if minor < 23 { 232 } else { 248 }), "{version}");
+            assert_eq!(exact("net/http.Request", "Pattern"), (minor >= 23).then_some(232), "{version}");
+            let pat = match minor {
+                ..22 => None,
+                22 => Some(248),
+                _ => Some(264),
+            };
+            assert_eq!(exact("net/http.Request", "pat"), pat, "{version}");
+            assert_eq!(exact("net/http.conn", "remoteAddr"), Some(32), "{version}");
+            if minor < 27 {
+                let status = if minor < 20 { 80 } else { 72 };
+                assert_eq!(exact("net/http.http2responseWriterState", "status"), Some(status), "{version}");
+            } else {
+                assert_eq!(exact("net/http/internal/http2.responseWriterState", "status"), Some(240), "{version}");
+                let embedded = at("net/http/internal/http2.responseWriterState", "req");
+                assert_eq!(embedded.offset(), Some(8));
+                assert_eq!(embedded.kind(), Some("net/http/internal/http2.ServerRequest"));
+            }
+        }
+    }
+}
+
+#[test]
+fn catalog_and_data_agree() {
+    let database = Database::embedded();
+    let document = database.document(STD).expect("std is recorded");
+    for entry in offsets::catalog::entries() {
+        for tested in &document.versions {
+            let version = offsets::Version::parse(STD, &tested.version).expect("a version");
+            for field in entry.fields_for(&version).filter(|_| entry.versions.contains(&version)) {
+                for arch in &tested.arch {
+                    let found = database.lookup(STD, &tested.version, arch, &field.type_name, &field.name);
+                    assert_eq!(found.kind(), Some(field.kind.as_str()), "{field:?} in {version}: {found:?}");
+                }
+            }
+        }
+    }
+}
