@@ -1,0 +1,183 @@
+//! The pipeline against collectors that misbehave.
+
+use super::*;
+
+mod collector;
+
+use collector::{Collector, Reply};
+use std::ffi::OsString;
+use std::time::Instant;
+
+/// A resource with this service name.
+pub(crate) fn resource(name: &str) -> Arc<Resource> {
+    use crate::resource::{AgentFacts, BinaryFacts, Facts, HostFacts, ProcessFacts};
+    let process = ProcessFacts { service_name: Some(name.to_owned()), ..ProcessFacts::default() };
+    let (binary, host, agent) = (BinaryFacts::default(), HostFacts::default(), AgentFacts::default());
+    Arc::new(Resource::new(Facts { process: &process, binary: &binary, host: &host, agent: &agent }).0)
+}
+
+/// A span with this name.
+pub(crate) fn span(name: &'static str) -> Span<'static> {
+    use crate::spans::{Kind, Value, semconv};
+    Span {
+        scope: semconv::scope::NET_HTTP,
+        trace_id: [1; 16],
+        span_id: [2; 8],
+        parent_span_id: None,
+        flags: 0x101,
+        name: name.into(),
+        kind: Kind::Server,
+        start_unix_ns: 1_000,
+        end_unix_ns: 2_000,
+        attributes: vec![("url.path", Value::Str("/".into())), ("http.response.status_code", Value::Int(200))],
+        dropped_attributes: 0,
+        error: false,
+    }
+}
+
+fn config(port: u16, more: &[(&str, &str)]) -> Config {
+    let endpoint = format!("127.0.0.1:{port}");
+    let get = |name: &str| match name {
+        "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(OsString::from(&endpoint)),
+        "OTEL_BSP_SCHEDULE_DELAY" => Some("20".into()),
+        _ => more.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value)),
+    };
+    Config::from_env(get).0
+}
+
+fn start(port: u16, more: &[(&str, &str)]) -> Pipeline {
+    let config = config(port, more);
+    Pipeline::start(&config, Outputs::choose(&config, Stream::Stderr, true)).expect("starts")
+}
+
+fn push(pipeline: &Pipeline, spans: usize) {
+    let resource = resource("shop");
+    for _ in 0..spans {
+        pipeline.push(&span("GET /"), &resource);
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn spans_arrive_with_headers_and_one_connection() {
+    let collector = Collector::start(vec![]).await;
+    let pipeline = start(collector.port, &[("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20b")]);
+    push(&pipeline, 600);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    push(&pipeline, 1);
+    let stats = pipeline.shutdown(PATIENCE).await;
+    assert_eq!((stats.queued, stats.exported, stats.waiting, stats.dropped()), (601, 601, 0, 0));
+    let requests = collector.requests();
+    assert_eq!(requests.iter().map(|request| request.spans).collect::<Vec<_>>(), [512, 88, 1]);
+    let first = &requests[0];
+    assert_eq!(first.line, "POST /v1/traces HTTP/1.1");
+    for header in ["content-type: application/x-protobuf", "x-tenant: a b", "user-agent: strobe/"] {
+        assert!(first.head.contains(header), "{header} missing in {}", first.head);
+    }
+    assert_eq!(collector.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_collector_that_is_away_costs_nothing() {
+    let reserved = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let port = reserved.local_addr().expect("address").port();
+    drop(reserved);
+    let pipeline = start(port, &[]);
+    push(&pipeline, 100);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(pipeline.stats().waiting, 100);
+    let collector = Collector::start_on(port, vec![]).await;
+    push(&pipeline, 5);
+    let stats = pipeline.shutdown(PATIENCE).await;
+    assert_eq!((stats.exported, stats.dropped()), (105, 0));
+    assert!(stats.retries >= 2, "{stats}");
+    assert_eq!(collector.spans(), 105);
+}
+
+#[tokio::test]
+async fn retry_after_is_respected() {
+    let busy = Reply::status(503).with_header("Retry-After: 2");
+    let collector = Collector::start(vec![busy, Reply::Drop, Reply::status(429)]).await;
+    let begin = Instant::now();
+    let pipeline = start(collector.port, &[]);
+    push(&pipeline, 3);
+    let stats = pipeline.shutdown(PATIENCE).await;
+    assert_eq!((stats.exported, stats.retries, stats.dropped()), (3, 3, 0));
+    assert!(begin.elapsed() >= Duration::from_secs(2));
+    assert_eq!(collector.requests().len(), 4);
+}
+
+#[tokio::test]
+async fn refused_and_rejected_spans_are_counted_and_not_sent_again() {
+    let partial = Reply::partial(2, "two are \x1b[31mtoo old");
+    let collector = Collector::start(vec![Reply::status(400), partial, Reply::status(500), Reply::garbage()]).await;
+    let pipeline = start(collector.port, &[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5")]);
+    push(&pipeline, 20);
+    let stats = pipeline.shutdown(PATIENCE).await;
+    assert_eq!((stats.refused, stats.rejected, stats.exported, stats.requests), (10, 2, 8, 4));
+    assert_eq!((stats.queued, stats.waiting), (20, 0));
+}
+
+#[tokio::test]
+async fn gzip_when_asked() {
+    let collector = Collector::start(vec![]).await;
+    let pipeline = start(collector.port, &[("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")]);
+    push(&pipeline, 50);
+    assert_eq!(pipeline.shutdown(PATIENCE).await.exported, 50);
+    let requests = collector.requests();
+    assert!(requests[0].head.contains("content-encoding: gzip"), "{}", requests[0].head);
+    assert_eq!(collector.spans(), 50);
+}
+
+#[tokio::test]
+async fn a_full_queue_and_a_deadline_are_counted() {
+    let collector = Collector::start(vec![Reply::Hang, Reply::Hang]).await;
+    let queue = [("OTEL_BSP_MAX_QUEUE_SIZE", "10"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")];
+    let pipeline = start(collector.port, &queue);
+    push(&pipeline, 15);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!((pipeline.stats().queued, pipeline.stats().queue_full), (10, 5));
+    let stats = pipeline.shutdown(Duration::from_millis(300)).await;
+    assert_eq!((stats.unsent, stats.waiting, stats.dropped()), (10, 0, 15));
+}
+
+#[tokio::test]
+async fn a_silent_collector_times_out_and_is_tried_again() {
+    let collector = Collector::start(vec![Reply::Hang]).await;
+    let pipeline = start(collector.port, &[("OTEL_EXPORTER_OTLP_TIMEOUT", "300")]);
+    push(&pipeline, 1);
+    let stats = pipeline.shutdown(PATIENCE).await;
+    assert_eq!((stats.exported, stats.retries), (1, 1));
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_an_error_at_the_start() {
+    for (variables, want) in [
+        (&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")][..], "set it to http/protobuf"),
+        (&[("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nonexistent.pem")], "/nonexistent.pem"),
+        (&[("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/k.pem")], "set both"),
+    ] {
+        let config = config(1, variables);
+        let error = Pipeline::start(&config, Outputs { otlp: true, waterfall: None }).err().expect("refused");
+        assert!(error.to_string().contains(want), "{error}");
+        assert!(Pipeline::start(&config, Outputs { otlp: false, waterfall: None }).is_ok());
+    }
+}
+
+#[test]
+fn outputs() {
+    let choose = |variables: &[(&str, &str)], terminal| {
+        let get = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+        };
+        Outputs::choose(&Config::from_env(get).0, Stream::Stderr, terminal)
+    };
+    let (otlp, shown) = (Outputs { otlp: true, waterfall: None }, Some(Stream::Stderr));
+    assert_eq!(choose(&[], false), otlp);
+    assert_eq!(choose(&[], true), Outputs { otlp: false, waterfall: shown });
+    assert_eq!(choose(&[("OTEL_TRACES_EXPORTER", "otlp")], true), otlp);
+    assert_eq!(choose(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "c:1")], true), otlp);
+    assert_eq!(choose(&[("OTEL_TRACES_EXPORTER", "console")], false), Outputs { otlp: false, waterfall: shown });
+    assert_eq!(choose(&[("OTEL_TRACES_EXPORTER", "none")], true), Outputs { otlp: false, waterfall: None });
+}
