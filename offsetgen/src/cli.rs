@@ -103,7 +103,9 @@ pub struct LookupOptions {
 /// `net/http.Request.Method` is the field `Method` of `net/http.Request`.
 fn parse_field(text: &str) -> Result<(String, String), String> {
     match text.rsplit_once('.') {
-        Some((owner, field)) if !field.is_empty() && owner.rsplit('/').next().is_some_and(|last| last.contains('.')) => {
+        Some((owner, field))
+            if !field.is_empty() && owner.rsplit('/').next().is_some_and(|last| last.contains('.')) =>
+        {
             Ok((owner.to_owned(), field.to_owned()))
         }
         _ => Err("expected IMPORT/PATH.Type.Field, as in net/http.Request.Method".to_owned()),

@@ -42,7 +42,8 @@ pub fn run(options: &LookupOptions) -> Result<bool> {
         }
         None => Database::embedded(),
     };
-    let answers: Vec<Answer<'_>> = options.fields.iter().map(|field| answer(options, database, field)).collect();
+    let answers: Vec<Answer<'_>> =
+        options.fields.iter().map(|field| answer(options, database, field)).collect();
     let known = answers.iter().all(|answer| matches!(answer.r#match, "exact" | "between" | "absent"));
     if options.json {
         let (module, version, arch) = (&options.module, &options.version, &options.arch);
@@ -73,10 +74,13 @@ fn answer<'a>(options: &LookupOptions, database: &'a Database, field: &'a (Strin
 /// Reads every `*.json` of a folder.
 pub fn read(folder: &Path) -> Result<Database> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder).with_context(|| format!("cannot read the folder {}", folder.display()))? {
+    for entry in
+        fs::read_dir(folder).with_context(|| format!("cannot read the folder {}", folder.display()))?
+    {
         let path = entry.with_context(|| format!("cannot read the folder {}", folder.display()))?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
-            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             files.push((path.display().to_string(), text));
         }
     }

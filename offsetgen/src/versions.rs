@@ -55,7 +55,8 @@ pub enum Wanted {
 
 /// Reads `1.22` or `1.22.12`, with or without `go` before it.
 pub fn wanted(text: &str) -> Result<Wanted> {
-    let release = release_of(text).with_context(|| format!("{text:?} is no release of Go, as 1.22 or 1.22.12 are"))?;
+    let release =
+        release_of(text).with_context(|| format!("{text:?} is no release of Go, as 1.22 or 1.22.12 are"))?;
     let (minor, _) = release;
     if minor < OLDEST_MINOR {
         bail!("Go {text} is older than 1.{OLDEST_MINOR}, the oldest that strobe supports");
@@ -94,7 +95,11 @@ impl Known {
     }
 
     /// The newest patch of a minor release, the proxy asked for what lies above the highest known.
-    pub fn newest(&self, minor: u64, exists: &mut dyn FnMut(Release) -> Result<bool>) -> Result<Option<Release>> {
+    pub fn newest(
+        &self,
+        minor: u64,
+        exists: &mut dyn FnMut(Release) -> Result<bool>,
+    ) -> Result<Option<Release>> {
         let mut newest = self.patches.get(&minor).and_then(|patches| patches.last().copied());
         for patch in newest.map_or(0, |patch| patch + 1)..PATCH_LIMIT {
             if !exists((minor, patch))? {
@@ -121,7 +126,11 @@ impl Known {
 }
 
 /// A question to the proxies: does that toolchain exist for this host?
-pub fn prober<'a>(client: &'a Client, proxies: &'a Proxies, host: &'a str) -> impl FnMut(Release) -> Result<bool> + 'a {
+pub fn prober<'a>(
+    client: &'a Client,
+    proxies: &'a Proxies,
+    host: &'a str,
+) -> impl FnMut(Release) -> Result<bool> + 'a {
     move |release| Ok(proxies.exists(client, TOOLCHAIN_MODULE, &toolchain_version(release, host))?)
 }
 
@@ -148,7 +157,8 @@ mod tests {
     #[test]
     fn a_partial_list_is_completed() {
         let mut known = Known::default();
-        let list = ["v0.0.1-go1.19.11.linux-amd64", "v0.0.1-go1.21rc2.linux-amd64", "v0.0.1-go1.27.9.linux-arm64"];
+        let list =
+            ["v0.0.1-go1.19.11.linux-amd64", "v0.0.1-go1.21rc2.linux-amd64", "v0.0.1-go1.27.9.linux-arm64"];
         known.add_listed(&list.map(str::to_owned), "amd64");
         known.add_file("# facts\nstd 1.20.14\nstd 1.18\ngithub.com/a/b v1.22.0\n");
         let mut asked = Vec::new();

@@ -3,8 +3,6 @@
 //! The figures below were measured apart from this project's code, with DWARF and the binaries' own type data of 64
 //! builds; they are not what offsetgen printed.
 
-#![expect(missing_docs, reason = "a test binary has no readers of documentation")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -48,7 +46,8 @@ fn data_is_canonical() {
 #[test]
 fn figures_measured_elsewhere() {
     let database = Database::embedded();
-    let newest = ["1.19.13", "1.20.14", "1.21.13", "1.22.12", "1.23.12", "1.24.13", "1.25.14", "1.26.11", "1.27.4"];
+    let newest =
+        ["1.19.13", "1.20.14", "1.21.13", "1.22.12", "1.23.12", "1.24.13", "1.25.14", "1.26.11", "1.27.4"];
     for version in newest {
         assert_eq!(database.version_match(STD, version), VersionMatch::Exact, "{version}");
         for arch in offsets::ARCHITECTURES {
@@ -65,7 +64,11 @@ fn figures_measured_elsewhere() {
             for (field, offset) in [("Host", 128), ("RemoteAddr", 176), ("RequestURI", 192), ("TLS", 208)] {
                 assert_eq!(exact("net/http.Request", field), Some(offset), "{field} in {version}");
             }
-            assert_eq!(exact("net/http.Request", "ctx"), Some(if minor < 23 { 232 } else { 248 }), "{version}");
+            assert_eq!(
+                exact("net/http.Request", "ctx"),
+                Some(if minor < 23 { 232 } else { 248 }),
+                "{version}"
+            );
             assert_eq!(exact("net/http.Request", "Pattern"), (minor >= 23).then_some(232), "{version}");
             let pat = match minor {
                 ..22 => None,
@@ -78,7 +81,11 @@ fn figures_measured_elsewhere() {
                 let status = if minor < 20 { 80 } else { 72 };
                 assert_eq!(exact("net/http.http2responseWriterState", "status"), Some(status), "{version}");
             } else {
-                assert_eq!(exact("net/http/internal/http2.responseWriterState", "status"), Some(240), "{version}");
+                assert_eq!(
+                    exact("net/http/internal/http2.responseWriterState", "status"),
+                    Some(240),
+                    "{version}"
+                );
                 let embedded = at("net/http/internal/http2.responseWriterState", "req");
                 assert_eq!(embedded.offset(), Some(8));
                 assert_eq!(embedded.kind(), Some("net/http/internal/http2.ServerRequest"));

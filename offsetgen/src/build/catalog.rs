@@ -36,10 +36,13 @@ pub fn read(folder: Option<&Path>, only: &[String]) -> Result<Vec<Entry>> {
 
 fn texts(folder: &Path) -> Result<Vec<(String, String)>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder).with_context(|| format!("cannot read the folder {}", folder.display()))? {
+    for entry in
+        fs::read_dir(folder).with_context(|| format!("cannot read the folder {}", folder.display()))?
+    {
         let path = entry.with_context(|| format!("cannot read the folder {}", folder.display()))?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             files.push((path.display().to_string(), text));
         }
     }
@@ -65,12 +68,17 @@ fn check_field(entry: &Entry, field: &Field, all: &Observations) -> Option<Strin
             found = true;
             if other != kind {
                 let file = &entry.file;
-                return Some(format!("{file}:{line}: field.kind: {type_name}.{name} is {other} in {version}, not {kind}"));
+                return Some(format!(
+                    "{file}:{line}: field.kind: {type_name}.{name} is {other} in {version}, not {kind}"
+                ));
             }
         }
     }
     let (first, last) = (tested.first()?, tested.last()?);
     (!found).then(|| {
-        format!("{}:{line}: field.name: no tested version ({first} to {last}) has {type_name}.{name}", entry.file)
+        format!(
+            "{}:{line}: field.name: no tested version ({first} to {last}) has {type_name}.{name}",
+            entry.file
+        )
     })
 }

@@ -39,7 +39,8 @@ pub fn compile(
     command.env("GOOS", "linux").env("GOARCH", arch);
     command.args(["build", "-trimpath", "-o"]).arg(format!("{}/", out.display()));
     command.args(names.iter().map(|name| format!("./{name}")));
-    let output = command.output().with_context(|| format!("cannot run {}/bin/go", toolchain.goroot.display()))?;
+    let output =
+        command.output().with_context(|| format!("cannot run {}/bin/go", toolchain.goroot.display()))?;
     if !output.status.success() {
         bail!("go build: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
@@ -47,7 +48,9 @@ pub fn compile(
 }
 
 fn write_sources(entries: &[Entry], version: &Version, folder: &Path) -> Result<Vec<String>> {
-    let write = |path: &Path, text: &str| fs::write(path, text).with_context(|| format!("cannot write {}", path.display()));
+    let write = |path: &Path, text: &str| {
+        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+    };
     let [major, minor, _] = version.release();
     write(&folder.join("go.mod"), &format!("module probe\n\ngo {major}.{minor}\n"))?;
     let (mut names, mut sources) = (Vec::new(), Vec::new());

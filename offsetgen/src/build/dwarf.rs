@@ -13,7 +13,9 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use gimli::{AttributeValue, DebuggingInformationEntry, EndianSlice, LittleEndian, UnitOffset, UnitSectionOffset};
+use gimli::{
+    AttributeValue, DebuggingInformationEntry, EndianSlice, LittleEndian, UnitOffset, UnitSectionOffset,
+};
 use object::{Object, ObjectSection};
 use offsets::database::observations::Layout;
 
@@ -24,7 +26,8 @@ type Unit<'a> = gimli::Unit<Reader<'a>>;
 pub fn read(path: &Path, wanted: &BTreeSet<&str>) -> Result<BTreeMap<String, Layout>> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     // SAFETY: the file lies in a folder that this process has just made for itself; nothing else writes to it.
-    let map = unsafe { memmap2::Mmap::map(&file) }.with_context(|| format!("cannot map {}", path.display()))?;
+    let map =
+        unsafe { memmap2::Mmap::map(&file) }.with_context(|| format!("cannot map {}", path.display()))?;
     read_bytes(&map, wanted).with_context(|| format!("cannot read the DWARF of {}", path.display()))
 }
 
@@ -59,7 +62,12 @@ struct Types<'a, 'd> {
 
 impl<'a> Types<'a, '_> {
     /// The wanted structs of one unit.
-    fn structs(&self, unit: &Unit<'a>, wanted: &BTreeSet<&str>, found: &mut BTreeMap<String, Layout>) -> Result<()> {
+    fn structs(
+        &self,
+        unit: &Unit<'a>,
+        wanted: &BTreeSet<&str>,
+        found: &mut BTreeMap<String, Layout>,
+    ) -> Result<()> {
         let mut tree = unit.entries_tree(None)?;
         let mut children = tree.root()?.children();
         while let Some(child) = children.next()? {
@@ -74,7 +82,8 @@ impl<'a> Types<'a, '_> {
             let mut members = child.children();
             while let Some(member) = members.next()? {
                 if member.entry().tag() == gimli::DW_TAG_member {
-                    let (field, offset, kind) = self.member(unit, member.entry()).with_context(|| name.clone())?;
+                    let (field, offset, kind) =
+                        self.member(unit, member.entry()).with_context(|| name.clone())?;
                     layout.insert(field, (offset, kind));
                 }
             }
@@ -85,7 +94,11 @@ impl<'a> Types<'a, '_> {
         Ok(())
     }
 
-    fn member(&self, unit: &Unit<'a>, entry: &DebuggingInformationEntry<Reader<'a>>) -> Result<(String, u64, String)> {
+    fn member(
+        &self,
+        unit: &Unit<'a>,
+        entry: &DebuggingInformationEntry<Reader<'a>>,
+    ) -> Result<(String, u64, String)> {
         let field = self.name(unit, entry)?.context("a member without a name")?;
         let location = entry.attr_value(gimli::DW_AT_data_member_location);
         let offset = location.and_then(|value| value.udata_value());

@@ -54,7 +54,11 @@ pub fn run(options: &BuildOptions) -> Result<bool> {
     }
     let errors = catalog::check(&entries, &all);
     if !errors.is_empty() {
-        bail!("the catalog does not agree with what was built; {} is as it was\n{}", path.display(), errors.join("\n"));
+        bail!(
+            "the catalog does not agree with what was built; {} is as it was\n{}",
+            path.display(),
+            errors.join("\n")
+        );
     }
     let structs: BTreeSet<String> = entries.iter().flat_map(Entry::structs).map(str::to_owned).collect();
     let text = all.into_document(STD, &structs).to_json();
@@ -80,12 +84,18 @@ fn read_document(path: &Path) -> Result<Document> {
 }
 
 /// Which releases to build, ascending.
-fn releases(options: &BuildOptions, store: &Store, before: &Document, progress: &Progress) -> Result<Vec<Release>> {
+fn releases(
+    options: &BuildOptions,
+    store: &Store,
+    before: &Document,
+    progress: &Progress,
+) -> Result<Vec<Release>> {
     let wanted: Vec<Wanted> = options.versions.iter().map(|text| wanted(text)).collect::<Result<_>>()?;
     let mut releases: BTreeSet<Release> = BTreeSet::new();
     let needs_list = wanted.is_empty() || wanted.iter().any(|wanted| matches!(wanted, Wanted::Newest(_)));
     let recorded = before.versions.iter().map(|tested| tested.version.as_str());
-    let known = if needs_list { known(options, store, recorded.clone(), progress)? } else { Known::default() };
+    let known =
+        if needs_list { known(options, store, recorded.clone(), progress)? } else { Known::default() };
     // Exact versions that are in the cache need no proxy.
     let mut exists = |release| {
         let network = store.network()?;
@@ -94,9 +104,9 @@ fn releases(options: &BuildOptions, store: &Store, before: &Document, progress: 
     for wanted in &wanted {
         releases.insert(match wanted {
             Wanted::Exactly(release) => *release,
-            Wanted::Newest(minor) => {
-                known.newest(*minor, &mut exists)?.with_context(|| format!("the proxy has no Go 1.{minor}"))?
-            }
+            Wanted::Newest(minor) => known
+                .newest(*minor, &mut exists)?
+                .with_context(|| format!("the proxy has no Go 1.{minor}"))?,
         });
     }
     if wanted.is_empty() {

@@ -72,7 +72,13 @@ pub fn run(plan: &Plan<'_>, store: &Store, progress: &Progress) -> (Vec<Found>, 
     results.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn enqueue(plan: &Plan<'_>, store: &Store, progress: &Progress, release: Release, jobs: &Sender<Job>) -> Result<()> {
+fn enqueue(
+    plan: &Plan<'_>,
+    store: &Store,
+    progress: &Progress,
+    release: Release,
+    jobs: &Sender<Job>,
+) -> Result<()> {
     let toolchain = store.ensure(release, progress)?;
     for arch in plan.arch {
         jobs.send((release, toolchain.clone(), arch.clone())).context("the compiling threads are gone")?;
@@ -107,6 +113,7 @@ fn observe_quietly(plan: &Plan<'_>, store: &Store, (release, toolchain, arch): &
             anyhow::ensure!(known.is_empty() || known == layout, "{name} has two layouts in two programs");
         }
     }
-    let tested = Tested { version: name, arch: Vec::new(), toolchain: toolchain.provenance.clone(), hash: None };
+    let tested =
+        Tested { version: name, arch: Vec::new(), toolchain: toolchain.provenance.clone(), hash: None };
     Ok(Found { version, tested, arch: arch.clone(), structs })
 }

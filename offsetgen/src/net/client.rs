@@ -110,8 +110,10 @@ impl Client {
             self.transfer(url, limit, &mut bytes, &mut |_, _| {})?;
             Ok(bytes)
         })?;
-        String::from_utf8(bytes)
-            .map_err(|_| FetchError::Transport { url: url.to_owned(), reason: "the answer is not text".to_owned() })
+        String::from_utf8(bytes).map_err(|_| FetchError::Transport {
+            url: url.to_owned(),
+            reason: "the answer is not text".to_owned(),
+        })
     }
 
     /// A large body into `make()`, which is asked for an empty sink at each try. `progress` hears (done, total).
@@ -146,7 +148,9 @@ impl Client {
                 Ok(0) => return Ok(()),
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(FetchError::Transport { url: url.to_owned(), reason: causes(&error) }),
+                Err(error) => {
+                    return Err(FetchError::Transport { url: url.to_owned(), reason: causes(&error) });
+                }
             };
             done = done.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
             if done > limit {
@@ -177,7 +181,8 @@ impl Client {
 
 /// Tries again what may pass.
 fn retry<T>(attempt: impl FnMut() -> Result<T, FetchError>) -> Result<T, FetchError> {
-    let policy = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(RETRIES).with_jitter();
+    let policy =
+        ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(RETRIES).with_jitter();
     attempt.retry(policy).sleep(std::thread::sleep).when(FetchError::may_pass).call()
 }
 

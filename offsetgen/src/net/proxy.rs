@@ -75,7 +75,8 @@ impl Proxies {
 
     /// A module's `@v/list`: what this mirror knows, which may be part of what exists.
     pub fn list(&self, client: &Client, module: &str) -> Result<Vec<String>, FetchError> {
-        let text = self.first(|base| client.text(&format!("{base}/{}/@v/list", escape(module)), LIST_LIMIT))?;
+        let text =
+            self.first(|base| client.text(&format!("{base}/{}/@v/list", escape(module)), LIST_LIMIT))?;
         Ok(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
     }
 
@@ -159,7 +160,10 @@ mod tests {
     fn list_syntax() {
         let pair = |base: &str, lenient| (base.to_owned(), lenient);
         assert_eq!(bases("http://a/,direct"), [pair("http://a", false)]);
-        assert_eq!(bases("http://a|https://b,off,http://c"), [pair("http://a", true), pair("https://b", false)]);
+        assert_eq!(
+            bases("http://a|https://b,off,http://c"),
+            [pair("http://a", true), pair("https://b", false)]
+        );
         assert_eq!(bases("example.org/proxy"), [pair("https://example.org/proxy", false)]);
         for text in ["off", "direct", "direct,off", "file:///tmp", ""] {
             assert!(Proxies::parse(text).is_err(), "{text}");

@@ -32,14 +32,16 @@ pub fn is(release: Release) -> bool {
 /// Downloads, verifies and unpacks it: its GOROOT and hash.
 pub fn fetch(store: &Store, version: &str, progress: &Progress) -> Result<(PathBuf, String)> {
     let pinned = PINNED.iter().find(|(host, _)| *host == store.host()).map(|(_, hash)| *hash);
-    let pinned = pinned.with_context(|| format!("no hash of Go {} is pinned for {}", spell(RELEASE), store.host()))?;
+    let pinned =
+        pinned.with_context(|| format!("no hash of Go {} is pinned for {}", spell(RELEASE), store.host()))?;
     let folder = store.cache().join("bootstrap");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let scratch = tempfile::Builder::new().prefix(".new-").tempdir_in(&folder);
     let scratch = scratch.with_context(|| format!("cannot create a folder in {}", folder.display()))?;
     let zip = scratch.path().join("toolchain.zip");
     download(store, version, &zip, progress)?;
-    let found = dirhash::of_zip(&zip).with_context(|| format!("{TOOLCHAIN_MODULE}@{version}: what the proxy sent"))?;
+    let found = dirhash::of_zip(&zip)
+        .with_context(|| format!("{TOOLCHAIN_MODULE}@{version}: what the proxy sent"))?;
     if found != pinned {
         bail!(
             "{TOOLCHAIN_MODULE}@{version}: hash mismatch: the proxy's zip is {found}, this program has {pinned} pinned; \
@@ -60,7 +62,12 @@ pub fn fetch(store: &Store, version: &str, progress: &Progress) -> Result<(PathB
     Ok((goroot, found))
 }
 
-fn download(store: &Store, version: &str, zip: &std::path::Path, progress: &Progress) -> Result<(), anyhow::Error> {
+fn download(
+    store: &Store,
+    version: &str,
+    zip: &std::path::Path,
+    progress: &Progress,
+) -> Result<(), anyhow::Error> {
     let network = store.network()?;
     let step = progress.step(&format!("download {TOOLCHAIN_MODULE}@{version}"), Some(ZIP_LIMIT));
     let mut hear = |done, total: Option<u64>| {
@@ -72,7 +79,9 @@ fn download(store: &Store, version: &str, zip: &std::path::Path, progress: &Prog
     let make = || File::create(zip);
     let module = (TOOLCHAIN_MODULE, version);
     network.proxies.zip(&network.client, module, ZIP_LIMIT, make, &mut hear).map_err(|error| match error {
-        FetchError::Write { source, .. } => anyhow::Error::new(source).context(format!("cannot write {}", zip.display())),
+        FetchError::Write { source, .. } => {
+            anyhow::Error::new(source).context(format!("cannot write {}", zip.display()))
+        }
         other => other.into(),
     })
 }

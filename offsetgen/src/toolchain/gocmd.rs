@@ -50,7 +50,9 @@ pub fn on_path() -> Option<PathBuf> {
 pub fn go_environment(go: &Path, cache: &Path) -> Command {
     let mut command = Command::new(go);
     let inherited = std::env::vars_os().map(|(name, _)| name);
-    for name in inherited.filter(|name| name.to_str().is_some_and(|name| name.starts_with("GO") || name.starts_with("CGO"))) {
+    for name in inherited
+        .filter(|name| name.to_str().is_some_and(|name| name.starts_with("GO") || name.starts_with("CGO")))
+    {
         command.env_remove(name);
     }
     command
@@ -86,7 +88,11 @@ pub fn download(go: &Path, store: &Store, version: &str, progress: &Progress) ->
     let output = watch(child, store, version, &step)?;
     let parsed: Result<Downloaded, _> = serde_json::from_str(&output.stdout);
     match parsed {
-        Ok(Downloaded { error, dir, sum }) if output.success && error.is_empty() && sum.starts_with("h1:") => Ok((dir, sum)),
+        Ok(Downloaded { error, dir, sum })
+            if output.success && error.is_empty() && sum.starts_with("h1:") =>
+        {
+            Ok((dir, sum))
+        }
         Ok(Downloaded { error, .. }) if !error.is_empty() => bail!("go mod download: {}", one_line(&error)),
         _ => bail!("go mod download: {}", one_line(&output.stderr)),
     }
@@ -114,11 +120,18 @@ fn watch(mut child: Child, store: &Store, version: &str, step: &Step) -> Result<
             (size, since) = (now, Instant::now());
             step.set(size);
         }
-        let limit = if unpacked.exists() || files.join(format!("{version}.zip")).exists() { UNPACK_LIMIT } else { store.timeout };
+        let limit = if unpacked.exists() || files.join(format!("{version}.zip")).exists() {
+            UNPACK_LIMIT
+        } else {
+            store.timeout
+        };
         if since.elapsed() > limit {
             child.kill().context("cannot end go mod download")?;
             child.wait().context("cannot wait for go mod download")?;
-            bail!("go mod download of {TOOLCHAIN_MODULE}@{version} made no progress for {} s after {size} bytes", limit.as_secs());
+            bail!(
+                "go mod download of {TOOLCHAIN_MODULE}@{version} made no progress for {} s after {size} bytes",
+                limit.as_secs()
+            );
         }
         std::thread::sleep(POLL);
     };
@@ -138,7 +151,8 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<St
 /// What has arrived of one version: its finished and its temporary files.
 fn downloaded_bytes(folder: &Path, version: &str) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let own = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(version)));
+    let own =
+        entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(version)));
     own.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 

@@ -80,14 +80,19 @@ impl Store {
     pub fn open(options: &CacheOptions) -> Result<Self> {
         let folder = match &options.cache {
             Some(folder) => folder.clone(),
-            None => default_cache().context("neither XDG_CACHE_HOME nor HOME is set: give the folder with --cache")?,
+            None => default_cache()
+                .context("neither XDG_CACHE_HOME nor HOME is set: give the folder with --cache")?,
         };
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create the cache {}", folder.display()))?;
-        let cache = folder.canonicalize().with_context(|| format!("cannot find the cache {}", folder.display()))?;
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create the cache {}", folder.display()))?;
+        let cache =
+            folder.canonicalize().with_context(|| format!("cannot find the cache {}", folder.display()))?;
         let host = match std::env::consts::ARCH {
             "x86_64" => "amd64",
             "aarch64" => "arm64",
-            other => bail!("there is no Go toolchain for strobe on {other}: use an x86_64 or aarch64 machine"),
+            other => {
+                bail!("there is no Go toolchain for strobe on {other}: use an x86_64 or aarch64 machine")
+            }
         };
         let timeout = Duration::from_secs(options.timeout);
         Ok(Self { cache, timeout, host, network: Default::default(), fetcher: Default::default() })
@@ -126,7 +131,10 @@ impl Store {
             Err(error) => match self.cached_patches(minor).last() {
                 Some(patch) => {
                     let release = (minor, *patch);
-                    progress.say(&format!("warning: {error:#}; taking the newest cached one, {}", spell(release)));
+                    progress.say(&format!(
+                        "warning: {error:#}; taking the newest cached one, {}",
+                        spell(release)
+                    ));
                     Ok(release)
                 }
                 None => Err(error),
@@ -194,10 +202,15 @@ impl Store {
         };
         gocmd::prepare(&goroot)?;
         let version_file = goroot.join("VERSION");
-        let said = fs::read_to_string(&version_file).with_context(|| format!("cannot read {}", version_file.display()))?;
+        let said = fs::read_to_string(&version_file)
+            .with_context(|| format!("cannot read {}", version_file.display()))?;
         let name = format!("go{}", spell(release));
         if said.lines().next() != Some(name.as_str()) {
-            bail!("{} says {:?} where {name} was asked for", version_file.display(), said.lines().next().unwrap_or(""));
+            bail!(
+                "{} says {:?} where {name} was asked for",
+                version_file.display(),
+                said.lines().next().unwrap_or("")
+            );
         }
         let module = format!("{TOOLCHAIN_MODULE}@{version}");
         Ok(Toolchain { goroot, provenance: Provenance { version: name, module, hash } })

@@ -22,7 +22,8 @@ pub fn unpack(zip: &Path, prefix: &str, target: &Path) -> Result<()> {
     let mut left = TOTAL_LIMIT;
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).with_context(|| format!("{} is damaged", zip.display()))?;
-        let name = entry.name().with_context(|| format!("{} has a file whose name is not text", zip.display()))?;
+        let name =
+            entry.name().with_context(|| format!("{} has a file whose name is not text", zip.display()))?;
         let name = name.into_owned();
         if entry.is_symlink() {
             bail!("{}: {name:?} is a symbolic link: refused", zip.display());
@@ -32,8 +33,11 @@ pub fn unpack(zip: &Path, prefix: &str, target: &Path) -> Result<()> {
         if entry.is_dir() {
             fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         } else {
-            let written = write(&mut entry, &path, left).with_context(|| format!("cannot write {}", path.display()))?;
-            left = left.checked_sub(written).with_context(|| format!("{} unpacks to too much", zip.display()))?;
+            let written =
+                write(&mut entry, &path, left).with_context(|| format!("cannot write {}", path.display()))?;
+            left = left
+                .checked_sub(written)
+                .with_context(|| format!("{} unpacks to too much", zip.display()))?;
         }
     }
     Ok(())

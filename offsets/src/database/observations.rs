@@ -93,7 +93,10 @@ impl Observations {
     /// The types that a field has in one version, by architecture; none where it does not exist.
     pub fn kinds(&self, version: &Version, type_name: &str, field: &str) -> impl Iterator<Item = &str> {
         let layouts = self.builds.get(version).and_then(|build| build.structs.get(type_name));
-        layouts.into_iter().flat_map(BTreeMap::values).filter_map(move |layout| Some(layout.get(field)?.1.as_str()))
+        layouts
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter_map(move |layout| Some(layout.get(field)?.1.as_str()))
     }
 
     /// Folds into a document, with the structs in `wanted` only.

@@ -1,8 +1,5 @@
 //! A module proxy that misbehaves on demand, and a way to run the real binary against it.
 
-#![allow(clippy::allow_attributes, reason = "the next line")]
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
-
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -51,7 +48,12 @@ impl Proxy {
     }
 }
 
-fn serve(mut stream: TcpStream, script: &Script, log: &Mutex<Vec<String>>, count: &AtomicUsize) -> std::io::Result<()> {
+fn serve(
+    mut stream: TcpStream,
+    script: &Script,
+    log: &Mutex<Vec<String>>,
+    count: &AtomicUsize,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -92,7 +94,8 @@ pub fn host() -> &'static str {
 pub fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, content) in files {
-        let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        let options =
+            zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
         writer.start_file(*name, options).expect("starts");
         writer.write_all(content).expect("writes");
     }

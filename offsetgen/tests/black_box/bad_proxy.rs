@@ -3,16 +3,12 @@
 //! Each ends in one message that says what and where, exit status 1, and no toolchain in the cache. There is no Go on
 //! PATH, so it is offsetgen's own downloader that is tried, with the release whose hash is pinned.
 
-#![expect(missing_docs, reason = "a test binary has no readers of documentation")]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use support::{Answer, Proxy, host, offsetgen, outcome, zip};
+use crate::support::{Answer, Proxy, host, offsetgen, outcome, zip};
 
 const PINNED: &str = "1.27.3";
 
@@ -32,7 +28,8 @@ fn status(status: u16) -> Proxy {
 /// Asks for the pinned toolchain; returns the message after the checks that every case shares.
 fn refused(goproxy: &str) -> String {
     let cache = tempfile::tempdir().expect("a folder");
-    let output = offsetgen(goproxy, cache.path(), &["toolchain", PINNED, "--timeout", "1"]).output().expect("runs");
+    let output =
+        offsetgen(goproxy, cache.path(), &["toolchain", PINNED, "--timeout", "1"]).output().expect("runs");
     let (code, message) = outcome(&output);
     assert_eq!(code, Some(1), "{message}");
     assert!(output.stdout.is_empty());
@@ -96,7 +93,10 @@ fn a_hash_mismatch() {
 #[test]
 fn nothing_answers() {
     let message = refused("http://127.0.0.1:1");
-    assert!(message.contains("http://127.0.0.1:1/") && message.to_lowercase().contains("refused"), "{message}");
+    assert!(
+        message.contains("http://127.0.0.1:1/") && message.to_lowercase().contains("refused"),
+        "{message}"
+    );
     let silent = Proxy::start(|_, _| Answer::Silence(Duration::from_secs(20)));
     let begun = Instant::now();
     let message = refused(&silent.url);
@@ -138,7 +138,10 @@ fn a_full_disk() {
                   find \"$OUT\" -type f -o -name .new-* | head -3 >&2; exit $code";
     let inner = offsetgen(&proxy.url, folder.path(), &["toolchain", PINNED]);
     let mut command = Command::new("unshare");
-    command.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(folder.path()).arg(inner.get_program());
+    command
+        .args(["--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .arg(folder.path())
+        .arg(inner.get_program());
     command.args(inner.get_args()).env("GOPROXY", &proxy.url).env("OUT", folder.path());
     // Without Go: the tools of the script are where every Debian has them, Go is not.
     command.env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
@@ -146,12 +149,20 @@ fn a_full_disk() {
     assert_ne!(code, Some(99), "no tmpfs could be mounted: {message}");
     assert_eq!(code, Some(1), "{message}");
     assert!(message.contains("cannot write ") && message.contains("No space left on device"), "{message}");
-    assert!(!message.lines().any(|line| line.contains(".new-") && !line.contains("offsetgen:")), "left: {message}");
+    assert!(
+        !message.lines().any(|line| line.contains(".new-") && !line.contains("offsetgen:")),
+        "left: {message}"
+    );
 }
 
 #[test]
 fn usage_errors_are_64() {
-    for arguments in [&["toolchain"][..], &["nonsense"], &["lookup", "std", "1.22", "NoField"], &["build", "--arch", "mips"]] {
+    for arguments in [
+        &["toolchain"][..],
+        &["nonsense"],
+        &["lookup", "std", "1.22", "NoField"],
+        &["build", "--arch", "mips"],
+    ] {
         let output = Command::new(env!("CARGO_BIN_EXE_offsetgen")).args(arguments).output().expect("runs");
         assert_eq!(outcome(&output).0, Some(64), "{arguments:?}");
     }

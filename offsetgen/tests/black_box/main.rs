@@ -1,0 +1,6 @@
+//! Black-box tests of `offsetgen`: each spawns the real binary.
+
+mod bad_proxy;
+mod build;
+mod lookup;
+mod support;
