@@ -53,8 +53,35 @@ pub fn toolchain(version: &str) -> Result<PathBuf> {
     Ok(root)
 }
 
+/// Version and root of the Go on PATH if its mux knows patterns (1.22), else of one from the cache.
+pub fn installed_or_newest() -> Result<(String, PathBuf)> {
+    let asked = Command::new("go").args(["env", "GOVERSION", "GOROOT"]).env("GOTOOLCHAIN", "local").output();
+    if let Ok(out) = asked
+        && out.status.success()
+    {
+        let text = String::from_utf8_lossy(&out.stdout);
+        let mut lines = text.lines();
+        let version = lines.next().unwrap_or_default().trim_start_matches("go").to_owned();
+        let root = PathBuf::from(lines.next().unwrap_or_default());
+        if minor(&version) >= 22 && root.join("bin/go").is_file() {
+            return Ok((version, root));
+        }
+    }
+    let [.., version, _] = NEWEST;
+    Ok((version.to_owned(), toolchain(version)?))
+}
+
 /// Builds `tests/apps/APP`, or takes the build of the same sources made before. The file is shared: run a copy of it.
 pub fn build(app: &str, version: &str, build: Build) -> Result<PathBuf> {
+    cached(app, version, build, || toolchain(version))
+}
+
+/// The same with a toolchain that is already there.
+pub fn build_with(app: &str, version: &str, root: &Path, build: Build) -> Result<PathBuf> {
+    cached(app, version, build, || Ok(root.to_path_buf()))
+}
+
+fn cached(app: &str, version: &str, build: Build, root: impl FnOnce() -> Result<PathBuf>) -> Result<PathBuf> {
     let source = machine::workspace().join("tests/apps").join(app);
     let digest = digest(&source, version, build)?;
     let built = machine::cache_dir("apps")?.join(format!("{app}-{version}-{build:?}-{digest}"));
@@ -64,7 +91,7 @@ pub fn build(app: &str, version: &str, build: Build) -> Result<PathBuf> {
     // A name of its own until it is whole: two tests may build the same program.
     let folder = tempfile::tempdir_in(machine::cache_dir("apps")?)?;
     let partial = folder.path().join(app);
-    compile(&source, &toolchain(version)?, build, &partial)
+    compile(&source, &root()?, build, &partial)
         .with_context(|| format!("build {app} with Go {version}"))?;
     fs::rename(&partial, &built).with_context(|| format!("rename to {}", built.display()))?;
     Ok(built)
@@ -72,7 +99,7 @@ pub fn build(app: &str, version: &str, build: Build) -> Result<PathBuf> {
 
 fn compile(source: &Path, root: &Path, build: Build, to: &Path) -> Result<()> {
     let mut go = Command::new(root.join("bin/go"));
-    go.args(["build", "-trimpath", "-buildvcs=false", "-ldflags", build.ldflags(), "-o"]).arg(to).arg(".");
+    go.args(["build", "-buildvcs=false", "-ldflags", build.ldflags(), "-o"]).arg(to).arg(".");
     go.current_dir(source)
         .env("GOROOT", root)
         .env("GOFLAGS", "")

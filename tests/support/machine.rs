@@ -19,14 +19,16 @@ pub fn require_probes() -> Result<()> {
     Ok(())
 }
 
-/// The folder for what is slow to make and safe to keep (Go build caches, unpacked packages), outside the work tree.
+/// offsetgen's cache, outside the work tree: `$XDG_CACHE_HOME/strobe` or `~/.cache/strobe`.
+pub fn cache() -> Result<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+    Ok(base.context("neither XDG_CACHE_HOME nor HOME is set")?.join("strobe"))
+}
+
+/// A folder in there for what the tests themselves make and keep (Go build caches, unpacked packages).
 pub fn cache_dir(name: &str) -> Result<PathBuf> {
-    let base = match (std::env::var_os("STROBE_CACHE"), std::env::var_os("XDG_CACHE_HOME")) {
-        (Some(dir), _) if !dir.is_empty() => PathBuf::from(dir),
-        (_, Some(dir)) if !dir.is_empty() => PathBuf::from(dir).join("strobe"),
-        _ => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache/strobe"),
-    };
-    let dir = base.join("tests").join(name);
+    let dir = cache()?.join("tests").join(name);
     std::fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
     Ok(dir)
 }

@@ -162,3 +162,18 @@ fn get(bench: &Bench, args: &[&str], url: &str) -> Result<Vec<String>> {
     ensure!(status.success(), "client {url}: {}", client.output());
     Ok(client.stdout.all())
 }
+
+/// The service and the driver agree without any agent: what fails below is then not theirs.
+#[test]
+fn the_service_answers_without_an_agent() -> Result<()> {
+    for version in strobe_tests::golang::NEWEST {
+        let bench = Bench::new(version, Build::Stripped)?;
+        let mut service = bench.service()?;
+        let due = everything(&bench, &service).with_context(|| format!("Go {version}"))?;
+        ensure!(due.len() > 800, "{} spans would be due", due.len());
+        over_tls(&bench, &service)?;
+        over_http2(&bench, &service)?;
+        service.stop()?;
+    }
+    Ok(())
+}

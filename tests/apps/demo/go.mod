@@ -1,0 +1,3 @@
+module strobe.test/demo
+
+go 1.22

@@ -1,0 +1,96 @@
+//! Real Go servers, as Debian ships them: stripped, built by its own rules, and large. `analyze` must find the net/http
+//! server ready in each, fast. The packages are downloaded and unpacked into the cache; nothing is installed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use strobe_tests::{machine, programs};
+
+/// Each has its program in `/usr/bin` under its own name.
+const PACKAGES: [&str; 5] = ["syncthing", "prometheus", "prometheus-node-exporter", "caddy", "rclone"];
+/// A stated limit, for a release build.
+const LIMIT: Duration = Duration::from_millis(150);
+/// The best of so many runs counts: the others measure the machine's other work.
+const RUNS: usize = 5;
+
+/// The program of a package, unpacked.
+fn program(package: &str) -> Result<PathBuf> {
+    let folder = machine::cache_dir("debian")?.join(package);
+    let program = folder.join("usr/bin").join(package);
+    if !program.is_file() {
+        let archive = download(package).with_context(|| format!("the Debian package {package}"))?;
+        run(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(&folder))?;
+        fs::remove_file(&archive).with_context(|| format!("remove {}", archive.display()))?;
+    }
+    ensure!(program.is_file(), "{package} holds no {}", program.display());
+    Ok(program)
+}
+
+/// `apt-get download`, after an `apt-get update` where the lists are missing or old.
+fn download(package: &str) -> Result<PathBuf> {
+    let into = tempfile::tempdir_in(machine::cache_dir("debian")?)?;
+    let mut apt = Command::new("apt-get");
+    apt.args(["-q", "download", package]).current_dir(into.path());
+    if run(&mut apt).is_err() {
+        run(Command::new("apt-get").args(["-q", "update"]))?;
+        run(&mut apt)?;
+    }
+    let archive = find(into.path(), "deb")?;
+    let kept = machine::cache_dir("debian")?.join(format!("{package}.deb"));
+    fs::rename(&archive, &kept).with_context(|| format!("keep {}", kept.display()))?;
+    Ok(kept)
+}
+
+fn find(folder: &Path, extension: &str) -> Result<PathBuf> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == extension) {
+            return Ok(path);
+        }
+    }
+    bail!("no .{extension} file in {}", folder.display())
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let out = command.output().with_context(|| format!("run {command:?}"))?;
+    ensure!(out.status.success(), "{command:?}: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+    Ok(())
+}
+
+/// Runs `analyze --json` once; how long it took, and what it says.
+fn analyze(program: &Path) -> Result<(Duration, Value)> {
+    let mut command = Command::new(programs::path("analyze")?);
+    let start = Instant::now();
+    let out = command.arg("--json").arg(program).output().context("run analyze")?;
+    let took = start.elapsed();
+    ensure!(out.status.success(), "analyze: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+    Ok((took, serde_json::from_slice(&out.stdout).context("analyze's JSON")?))
+}
+
+#[test]
+fn five_servers_of_debian_are_ready_in_time() -> Result<()> {
+    let mut late = Vec::new();
+    println!("{:<26}{:>10}{:>9}  Go", "program", "MB", "ms");
+    for package in PACKAGES {
+        let program = program(package)?;
+        let size_mb = fs::metadata(&program)?.len() as f64 / 1e6;
+        let (mut best, plan) = analyze(&program)?;
+        for _ in 1..RUNS {
+            best = best.min(analyze(&program)?.0);
+        }
+        let version = plan["go_version"].as_str().unwrap_or("?");
+        println!("{package:<26}{size_mb:>10.1}{:>9.1}  {version}", best.as_secs_f64() * 1000.0);
+        let server = plan["libraries"].as_array().and_then(|all| all.iter().find(|l| l["id"] == "net/http.server"));
+        let server = server.with_context(|| format!("{package}: no net/http.server in {plan}"))?;
+        ensure!(server["verdict"] == "ready", "{package}: {} ({})", server["verdict"], server["reason"]);
+        if best >= LIMIT {
+            late.push(package);
+        }
+    }
+    ensure!(late.is_empty(), "analyze took {LIMIT:?} or more on {late:?}");
+    Ok(())
+}
