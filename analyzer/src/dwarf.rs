@@ -4,8 +4,9 @@
 //! others only while a wanted struct has not been seen. Compressed sections are unpacked up to a limit.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use gimli::{AttributeValue, DebuggingInformationEntry, EndianSlice, LittleEndian, Reader as _, Unit, UnitOffset};
+use gimli::{Abbreviations, AttributeValue, DebuggingInformationEntry, EndianSlice, LittleEndian, UnitHeader, UnitOffset};
 use object::{Object as _, ObjectSection as _};
 
 use crate::error::{ErrorKind, Result};
@@ -14,8 +15,10 @@ use crate::error::{ErrorKind, Result};
 const MAX_SECTION_BYTES: u64 = 2 << 30;
 /// Longest chain of types behind a name (`typedef` of `typedef` …).
 const MAX_DEPTH: u32 = 16;
+/// What type entries are made of. Lines, ranges and locations are never unpacked.
+const SECTIONS: [&str; 4] = [".debug_info", ".debug_abbrev", ".debug_str", ".debug_line_str"];
 /// The linker's own unit for type entries.
-const TYPES_UNIT: &[u8] = b"runtime";
+const TYPES_UNIT: &str = "runtime";
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 type Dwarf<'a> = gimli::Dwarf<Slice<'a>>;
@@ -32,7 +35,7 @@ pub fn structs(file: &[u8], wanted: &HashSet<&str>) -> Result<Structs> {
         return Ok(out);
     }
     let mut sections = HashMap::new();
-    for name in [".debug_info", ".debug_abbrev", ".debug_str", ".debug_line_str", ".debug_str_offsets"] {
+    for name in SECTIONS {
         sections.insert(name, unpack(&elf, name)?);
     }
     let dwarf = Dwarf::load(|id| {
@@ -58,91 +61,87 @@ fn unpack<'a>(elf: &object::File<'a>, name: &str) -> Result<std::borrow::Cow<'a,
     data.decompress().map_err(|e| missing(format!("{name}: {e}")))
 }
 
+/// A unit with the shapes of its entries.
+struct Unit<'d, 'a> {
+    dwarf: &'d Dwarf<'a>,
+    header: UnitHeader<Slice<'a>>,
+    abbreviations: Arc<Abbreviations>,
+}
+
 fn read(dwarf: &Dwarf<'_>, wanted: &HashSet<&str>, out: &mut Structs) -> gimli::Result<()> {
     let mut others = Vec::new();
     let mut units = dwarf.units();
     while let Some(header) = units.next()? {
-        let unit = dwarf.unit(header)?;
-        if unit.name.is_some_and(|n| n.slice() == TYPES_UNIT) {
-            scan(dwarf, &unit, wanted, out)?;
+        let unit = Unit { dwarf, header, abbreviations: dwarf.abbreviations(&header)? };
+        let mut entries = unit.header.entries(&unit.abbreviations);
+        let root = entries.next_dfs()?.and_then(|root| unit.name(root));
+        if root.as_deref() == Some(TYPES_UNIT) {
+            unit.scan(wanted, out)?;
         } else {
-            others.push(header);
+            others.push(unit);
         }
     }
-    for header in others {
+    for unit in others {
         if out.len() >= wanted.len() {
             break;
         }
-        scan(dwarf, &dwarf.unit(header)?, wanted, out)?;
+        unit.scan(wanted, out)?;
     }
     Ok(())
 }
 
-fn scan<'a>(
-    dwarf: &Dwarf<'a>,
-    unit: &Unit<Slice<'a>>,
-    wanted: &HashSet<&str>,
-    out: &mut Structs,
-) -> gimli::Result<()> {
-    let mut entries = unit.entries();
-    let mut inside: Option<(isize, String)> = None;
-    let mut fields = Vec::new();
-    while let Some(entry) = entries.next_dfs()? {
-        let depth = entry.depth();
-        if let Some((at, _)) = &inside
-            && depth <= *at
-            && let Some((_, name)) = inside.take()
-        {
-            out.insert(name, std::mem::take(&mut fields));
+impl<'a> Unit<'_, 'a> {
+    fn scan(&self, wanted: &HashSet<&str>, out: &mut Structs) -> gimli::Result<()> {
+        let mut entries = self.header.entries(&self.abbreviations);
+        let mut inside: Option<(isize, String)> = None;
+        let mut fields = Vec::new();
+        while let Some(entry) = entries.next_dfs()? {
+            let depth = entry.depth();
+            if inside.as_ref().is_some_and(|&(at, _)| depth <= at)
+                && let Some((_, name)) = inside.take()
+            {
+                out.insert(name, std::mem::take(&mut fields));
+            }
+            if inside.is_some() && entry.tag() == gimli::DW_TAG_member {
+                fields.extend(self.member(entry));
+            } else if entry.tag() == gimli::DW_TAG_structure_type
+                && let Some(name) = self.name(entry).filter(|n| wanted.contains(n.as_str()))
+            {
+                inside = Some((depth, name));
+            }
         }
-        if inside.is_some() && entry.tag() == gimli::DW_TAG_member {
-            fields.extend(member(dwarf, unit, entry));
-        } else if entry.tag() == gimli::DW_TAG_structure_type
-            && let Some(name) = name(dwarf, unit, entry).filter(|n| wanted.contains(n.as_str()))
-        {
-            inside = Some((depth, name));
+        out.extend(inside.map(|(_, name)| (name, fields)));
+        Ok(())
+    }
+
+    fn name(&self, entry: &Entry<'a>) -> Option<String> {
+        let text = match entry.attr_value(gimli::DW_AT_name)? {
+            AttributeValue::String(text) => text,
+            AttributeValue::DebugStrRef(at) => self.dwarf.debug_str.get_str(at).ok()?,
+            AttributeValue::DebugLineStrRef(at) => self.dwarf.debug_line_str.get_str(at).ok()?,
+            _ => return None,
+        };
+        Some(String::from_utf8_lossy(text.slice()).into_owned())
+    }
+
+    fn member(&self, entry: &Entry<'a>) -> Option<(String, u64, String)> {
+        let offset = entry.attr_value(gimli::DW_AT_data_member_location)?.udata_value()?;
+        let kind = self.type_of(entry, 0).unwrap_or_default();
+        Some((self.name(entry)?, offset, kind))
+    }
+
+    /// The name of an entry's type, or of what a pointer without a name points to.
+    fn type_of(&self, entry: &Entry<'a>, depth: u32) -> Option<String> {
+        let at: UnitOffset<usize> = match entry.attr_value(gimli::DW_AT_type)? {
+            AttributeValue::UnitRef(at) => at,
+            AttributeValue::DebugInfoRef(at) => at.to_unit_offset(&self.header)?,
+            _ => return None,
+        };
+        let found = self.header.entry(&self.abbreviations, at).ok()?;
+        if let Some(name) = self.name(&found) {
+            return Some(name);
         }
-    }
-    if let Some((_, name)) = inside {
-        out.insert(name, fields);
-    }
-    Ok(())
-}
-
-fn name<'a>(dwarf: &Dwarf<'a>, unit: &Unit<Slice<'a>>, entry: &Entry<'a>) -> Option<String> {
-    let value = entry.attr_value(gimli::DW_AT_name)?;
-    let text = dwarf.attr_string(unit, value).ok()?;
-    Some(String::from_utf8_lossy(text.slice()).into_owned())
-}
-
-fn member<'a>(
-    dwarf: &Dwarf<'a>,
-    unit: &Unit<Slice<'a>>,
-    entry: &Entry<'a>,
-) -> Option<(String, u64, String)> {
-    let offset = entry.attr_value(gimli::DW_AT_data_member_location)?.udata_value()?;
-    let kind = match entry.attr_value(gimli::DW_AT_type)? {
-        AttributeValue::UnitRef(at) => type_name(dwarf, unit, at, 0),
-        _ => None,
-    };
-    Some((name(dwarf, unit, entry)?, offset, kind.unwrap_or_default()))
-}
-
-/// The name of a type, or of what a pointer without a name points to.
-fn type_name<'a>(
-    dwarf: &Dwarf<'a>,
-    unit: &Unit<Slice<'a>>,
-    at: UnitOffset<usize>,
-    depth: u32,
-) -> Option<String> {
-    let entry = unit.entry(at).ok()?;
-    if let Some(name) = name(dwarf, unit, &entry) {
-        return Some(name);
-    }
-    match entry.attr_value(gimli::DW_AT_type)? {
-        AttributeValue::UnitRef(at) if entry.tag() == gimli::DW_TAG_pointer_type && depth < MAX_DEPTH => {
-            Some(format!("*{}", type_name(dwarf, unit, at, depth + 1)?))
-        }
-        _ => None,
+        let unnamed = found.tag() == gimli::DW_TAG_pointer_type && depth < MAX_DEPTH;
+        unnamed.then(|| self.type_of(&found, depth + 1).map(|name| format!("*{name}")))?
     }
 }

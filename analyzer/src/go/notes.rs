@@ -16,9 +16,10 @@ pub fn build_id(image: &Image<'_>) -> BuildId {
         let mut rest = segment;
         for _ in 0..MAX_NOTES {
             let Some((name, kind, description, tail)) = note(rest) else { break };
-            match (name, kind) {
-                (b"Go\0", 4) => out.go = Some(String::from_utf8_lossy(description).into_owned()),
-                (b"GNU\0", 3) => out.gnu = Some(description.iter().map(|b| format!("{b:02x}")).collect()),
+            let end = name.iter().position(|&b| b == 0).unwrap_or(name.len());
+            match (name.get(..end).unwrap_or_default(), kind) {
+                (b"Go", 4) => out.go = Some(String::from_utf8_lossy(description).into_owned()),
+                (b"GNU", 3) => out.gnu = Some(description.iter().map(|b| format!("{b:02x}")).collect()),
                 _ => {}
             }
             rest = tail;

@@ -60,6 +60,9 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
     let case = Case { go, entry, facts, version_text: version_text.clone(), version, database };
     let mut findings = Findings::default();
     case.judge_version(&mut findings);
+    if let Some(error) = &facts.dwarf_error {
+        findings.note(format!("the DWARF was not heard: {error}"));
+    }
     let functions = case.roles(&mut findings);
     let fields = case.fields(&mut findings);
     let itabs = case.itabs(&mut findings);

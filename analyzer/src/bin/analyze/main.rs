@@ -1,9 +1,69 @@
-fn main() {
-    let options = analyzer::Options::default();
-    for f in std::env::args().skip(1).filter(|a| a != "--json") {
-        match analyzer::plan_file(std::path::Path::new(&f), &options) {
-            Ok(p) => println!("{}", serde_json::to_string(&p).unwrap_or_default()),
-            Err(e) => println!("{e}"),
+//! `analyze`: says what can be instrumented in Go binaries, and why not.
+//!
+//! This file is the only one that knows exit statuses. What was typed becomes a list of files ([`targets`]) before any
+//! work; each file becomes a Plan or an error; [`report`] prints them.
+
+mod cli;
+mod inspect;
+mod outcome;
+mod report;
+mod targets;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use rayon::prelude::*;
+
+use cli::{Cli, Command};
+use outcome::{Outcome, Status};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing can be done about a closed stdout or stderr here.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 64 } else { 0 });
+        }
+    };
+    let result = match &cli.command {
+        Some(Command::Inspect(what)) => inspect::run(what),
+        None => analyze(&cli),
+    };
+    match result {
+        Ok(status) => ExitCode::from(status.code()),
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("analyze: {error:#}");
+            ExitCode::from(Status::Unreadable.code())
         }
     }
+}
+
+fn analyze(cli: &Cli) -> anyhow::Result<Status> {
+    let found = targets::find(cli);
+    let mut out = anstream::AutoStream::auto(io::stdout().lock());
+    let mut worst: Option<Status> = None;
+    // In parts, so that a folder of thousands of files prints as it goes and holds few Plans at a time.
+    for part in found.files.chunks(64) {
+        let outcomes: Vec<Outcome> = part.par_iter().map(|target| Outcome::of(target, &cli.require)).collect();
+        for outcome in &outcomes {
+            report::print(&mut out, outcome, cli.json)?;
+            worst = worst.max(Some(outcome.status()));
+        }
+    }
+    for error in &found.errors {
+        eprintln!("analyze: {error}");
+        worst = worst.max(Some(Status::Unreadable));
+    }
+    if !cli.json && found.folders > 0 {
+        report::summary(&mut out, &found)?;
+    }
+    out.flush()?;
+    Ok(worst.unwrap_or(Status::Nothing))
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }

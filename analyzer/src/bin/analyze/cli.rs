@@ -1,0 +1,65 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const AFTER: &str = "\
+Exit status: 0 all instrumentable libraries present are ready; 1 one is partial or refused, or a required one is missing; \
+2 not a Go binary, or unreadable; 3 nothing in it to instrument. Of several files the worst, in the order 2, 1, 3, 0. \
+Usage errors are 64.";
+
+/// Says what can be instrumented in Go binaries, stripped ones included.
+#[derive(Debug, Parser)]
+#[command(name = "analyze", version, after_help = AFTER, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// Print the Plan as JSON, one object per line and file.
+    #[arg(long)]
+    pub json: bool,
+    /// A library that must be there and ready (`net/http.server`); may be repeated.
+    #[arg(long, value_name = "ID")]
+    pub require: Vec<String>,
+    /// The executable of a running process.
+    #[arg(long, value_name = "N", required_unless_present = "paths")]
+    pub pid: Option<u32>,
+    /// Go binaries, or folders to look through.
+    #[arg(value_name = "FILE|FOLDER", required_unless_present = "pid")]
+    pub paths: Vec<PathBuf>,
+    /// A look inside.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Other things than a Plan.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print one of a binary's tables, tab-separated.
+    Inspect(Inspect),
+}
+
+/// Which table of which file.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The table.
+    pub what: What,
+    /// The Go binary.
+    pub file: PathBuf,
+    /// Only names that contain this.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub filter: String,
+}
+
+/// The tables.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum What {
+    /// Address, size and name of every function.
+    Functions,
+    /// Every struct type with the offset, name and type of its fields.
+    Types,
+    /// The modules that it was built from.
+    Modules,
+    /// Go version, build identifiers and settings.
+    Buildinfo,
+    /// Where probes could stand, function by function.
+    Sites,
+}

@@ -1,0 +1,108 @@
+//! `analyze inspect`: a binary's tables as tab-separated text.
+
+use std::io::{self, BufWriter, Write};
+
+use analyzer::GoImage;
+use analyzer::go::{itabs, notes};
+use analyzer::plan::{Cost, Site};
+use analyzer::sites::{self, Code};
+use anyhow::{Context as _, Result};
+
+use crate::cli::{Inspect, What};
+use crate::outcome::Status;
+
+/// Prints one table.
+pub fn run(inspect: &Inspect) -> Result<Status> {
+    let name = inspect.file.display();
+    let map = analyzer::map(&inspect.file).with_context(|| name.to_string())?;
+    let go = GoImage::parse(&map).with_context(|| name.to_string())?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    match inspect.what {
+        What::Functions => functions(&mut out, &go, &inspect.filter)?,
+        What::Types => types(&mut out, &go, &inspect.filter)?,
+        What::Modules => modules(&mut out, &go)?,
+        What::Buildinfo => build_info(&mut out, &go)?,
+        What::Sites => all_sites(&mut out, &go, &inspect.filter)?,
+    }
+    out.flush()?;
+    Ok(Status::Ready)
+}
+
+fn functions(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()> {
+    let functions = go.functions()?;
+    for function in functions.iter() {
+        let name = functions.name(&function);
+        if name.contains(filter) {
+            writeln!(out, "{:#x}\t{}\t{name}", function.vaddr, function.size)?;
+        }
+    }
+    Ok(())
+}
+
+fn types(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()> {
+    let types = go.types();
+    let mut structs = itabs::structs(&types)?;
+    structs.sort();
+    for (name, vaddr) in structs.iter().filter(|(name, _)| name.contains(filter)) {
+        let Some(t) = types.get(*vaddr) else { continue };
+        writeln!(out, "{name}\t{}", t.size())?;
+        for field in types.fields(&t) {
+            let kind = types.full_name(field.type_vaddr).unwrap_or_default();
+            writeln!(out, "\t{}\t{}\t{kind}", field.offset, String::from_utf8_lossy(field.name))?;
+        }
+    }
+    Ok(())
+}
+
+fn modules(out: &mut impl Write, go: &GoImage<'_>) -> Result<()> {
+    for module in go.build.iter().flat_map(|b| &b.modules) {
+        write!(out, "{}\t{}", module.path, module.version)?;
+        if let Some(other) = &module.replaced_by {
+            write!(out, "\t=> {} {}", other.path, other.version)?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn build_info(out: &mut impl Write, go: &GoImage<'_>) -> Result<()> {
+    let ids = notes::build_id(&go.image);
+    writeln!(out, "go\t{}", go.go_version().unwrap_or("unknown"))?;
+    writeln!(out, "path\t{}", go.build.as_ref().and_then(|b| b.path.as_deref()).unwrap_or_default())?;
+    writeln!(out, "go build id\t{}", ids.go.unwrap_or_default())?;
+    writeln!(out, "GNU build id\t{}", ids.gnu.unwrap_or_default())?;
+    for (key, value) in go.build.iter().flat_map(|b| &b.settings) {
+        writeln!(out, "build\t{key}={value}")?;
+    }
+    Ok(())
+}
+
+fn all_sites(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()> {
+    let functions = go.functions()?;
+    for function in functions.iter() {
+        let name = functions.name(&function);
+        if !name.contains(filter) {
+            continue;
+        }
+        writeln!(out, "{name}\t{}", functions.arg_shape(&function).unwrap_or_default())?;
+        let Some(code) = Code::read(&go.image, &functions, function) else { continue };
+        match sites::entry(&go.image, &code) {
+            Some(site) => line(out, "entry", &site)?,
+            None => writeln!(out, "\tentry\tnone that is sound")?,
+        }
+        match sites::exits(&go.image, &functions, &code) {
+            Some(exits) => exits.iter().try_for_each(|site| line(out, "exit", site))?,
+            None => writeln!(out, "\texit\tnone, or not all can be found")?,
+        }
+    }
+    Ok(())
+}
+
+fn line(out: &mut impl Write, when: &str, site: &Site) -> Result<()> {
+    let cost = match site.cost {
+        Cost::Emulated => "emulated",
+        Cost::Stepped => "stepped",
+    };
+    writeln!(out, "\t{when}\t{:#x}\t{:#x}\t{}\t{cost}", site.vaddr, site.file_offset, site.bytes)?;
+    Ok(())
+}
