@@ -37,6 +37,8 @@ counters! {
     HeadersCut = "headers.incomplete",
     /// `traceparent` headers present and invalid: a new trace began.
     TraceparentInvalid = "traceparent.invalid",
+    /// Program starts that the agent was not told of, because the ring was full.
+    ExecLost = "processes.exec_lost",
     /// Stack-check hits ignored because the function starts again (morestack).
     Restarted = "entries.restarted",
 }

@@ -67,8 +67,10 @@ pub struct Config {
     pub hijack_check: u8,
     /// The same for the abort site.
     pub abort_check: u8,
+    /// 1: `traceparent` is not looked at (`OTEL_PROPAGATORS` without `tracecontext`).
+    pub ignore_parent: u8,
     /// Zero.
-    pub reserved: [u8; 5],
+    pub reserved: [u8; 4],
 }
 
 /// Do not read headers.
@@ -181,6 +183,9 @@ pub const METHOD_BYTES: usize = 32;
 /// Bytes of the user agent that are kept.
 pub const USER_AGENT_BYTES: usize = 256;
 
+/// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended.
+pub const IN_FLIGHT_BYTES: usize = 96 + METHOD_BYTES + USER_AGENT_BYTES;
+
 /// Where a slot starts in the record.
 pub const fn slot_offset(slots: &Slots, slot: usize) -> usize {
     let mut offset = size_of::<Record>();
@@ -195,4 +200,58 @@ pub const fn slot_offset(slots: &Slots, slot: usize) -> usize {
 /// Size of a record with these slots.
 pub const fn record_bytes(slots: &Slots) -> usize {
     slot_offset(slots, SLOT_COUNT)
+}
+
+/// A valid `traceparent`. Words hold the bytes of the ids in memory order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceParent {
+    /// Trace id.
+    pub trace_id: [u64; 2],
+    /// The parent's span id.
+    pub span_id: u64,
+    /// Trace flags.
+    pub flags: u8,
+}
+
+/// Eight lowercase hex digits, first one in the lowest byte, as the four bytes they spell, first one lowest; `None` if any
+/// is not a lowercase hex digit.
+///
+/// All eight at once: nibble = low four bits, plus 9 for letters; the digits are then spelled again and compared, which
+/// catches everything but `g` to `o`, whose nibbles exceed 15.
+#[inline(always)]
+pub fn hex8(digits: u64) -> Option<u32> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let letters = (digits >> 6) & ONES;
+    let nibbles = (digits & (ONES * 0x0f)).wrapping_add(letters * 9);
+    let above_9 = (nibbles.wrapping_add(ONES * 0x76) >> 7) & ONES;
+    let spelled = nibbles.wrapping_add(ONES * 0x30).wrapping_add(above_9 * 0x27);
+    if spelled != digits || nibbles & (ONES * 0xf0) != 0 {
+        return None;
+    }
+    let pairs = ((nibbles << 4) | (nibbles >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let quads = (pairs | (pairs >> 8)) & 0x0000_ffff_0000_ffff;
+    Some((quads | (quads >> 16)) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_those_of_the_programs() {
+        assert_eq!(size_of::<Config>(), 80);
+        assert_eq!(size_of::<Record>(), 112);
+        assert_eq!(record_bytes(&SMALL) % 8, 0);
+        assert!(slot_offset(&SMALL, SLOT_COUNT) >= size_of::<Record>() + REQUEST_WINDOW);
+    }
+
+    #[test]
+    fn hex_accepts_exactly_the_lowercase_digits() {
+        for byte in 0..=255u8 {
+            let text = [b'0', b'f', byte, b'9', b'a', b'0', b'1', b'2'];
+            let expected = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+            assert_eq!(hex8(u64::from_le_bytes(text)).is_some(), expected, "{byte:#x}");
+        }
+        assert_eq!(hex8(u64::from_le_bytes(*b"0af76519")), Some(u32::from_le_bytes([0x0a, 0xf7, 0x65, 0x19])));
+    }
 }

@@ -1,0 +1,45 @@
+//! Reads of the target's memory. Every failure is counted, once, where it happens.
+
+use core::{ffi::c_void, mem::MaybeUninit};
+
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
+use runtime_ebpf::counters::Counter;
+
+use crate::count::count;
+
+/// A Go string (or the first two words of a slice): address and length.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct GoString {
+    pub address: u64,
+    pub len: u64,
+}
+
+/// Reads `len` bytes at `address` into `to`, which must have room for them as the verifier sees it.
+#[inline(always)]
+pub fn read_bytes(to: *mut u8, len: u32, address: u64) -> bool {
+    // SAFETY: the verifier checks `to` and `len`; a bad `address` is an error, not a fault.
+    let result = unsafe { bpf_probe_read_user(to.cast::<c_void>(), len, address as *const c_void) };
+    if result != 0 {
+        count(Counter::ReadFault);
+    }
+    result == 0
+}
+
+/// Reads a plain value.
+#[inline(always)]
+pub fn read<T: Copy>(address: u64) -> Option<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    let ok = read_bytes(value.as_mut_ptr().cast(), size_of::<T>() as u32, address);
+    // SAFETY: the helper has filled all of it (with zeros where it failed), and T is plain integers.
+    ok.then(|| unsafe { value.assume_init() })
+}
+
+/// The same number, of which LLVM no longer knows anything: it would otherwise rewrite a bound into a form that the verifier
+/// does not follow.
+#[inline(always)]
+pub fn opaque(mut number: u64) -> u64 {
+    // SAFETY: no instruction at all.
+    unsafe { core::arch::asm!("/* {0} */", inout(reg) number, options(nomem, nostack, preserves_flags)) };
+    number
+}

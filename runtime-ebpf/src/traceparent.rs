@@ -1,0 +1,73 @@
+//! `traceparent` (W3C Trace Context level 2, semconv.md §4.1) out of the target's memory.
+//!
+//! The stack wants aligned loads and the header's fields are not aligned to each other, so it is read in two parts, each
+//! placed so that its hex digits start on a multiple of 8.
+//!
+//! ```text
+//! 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+//! head: 35 bytes at 5     ^ 8           tail: from 35 at 7  ^ 8              ^ 25
+//! ```
+
+use runtime_ebpf::net_http_server::{TraceParent, hex8};
+
+use crate::read::{GoString, read_bytes};
+
+/// Bytes of a version 00 header.
+const V00_BYTES: u64 = 55;
+
+/// Parses the header value `text`; `None` if it is invalid (or could not be read, which is counted).
+#[inline(always)]
+pub fn parse(text: GoString) -> Option<TraceParent> {
+    if text.len < V00_BYTES {
+        return None;
+    }
+    let mut head = [0u64; 5];
+    let mut tail = [0u64; 4];
+    let extra = u32::from(text.len > V00_BYTES);
+    // SAFETY: 5 + 35 and 7 + 21 bytes are within the buffers.
+    let ok = unsafe {
+        read_bytes(head.as_mut_ptr().cast::<u8>().add(5), 35, text.address)
+            && read_bytes(tail.as_mut_ptr().cast::<u8>().add(7), 20 + extra, text.address + 35)
+    };
+    if !ok {
+        return None;
+    }
+    let lead = head[0] >> 40; // bytes 5, 6, 7: version and dash
+    let version = byte(lead, 0) << 8 | byte(lead, 1);
+    if byte(lead, 2) != b'-' as u64 || (tail[0] >> 56) as u8 != b'-' {
+        return None;
+    }
+    if !version_allows(version, extra != 0, byte(tail[3], 3)) {
+        return None;
+    }
+    let (a, b, c, d) = (hex8(head[1])?, hex8(head[2])?, hex8(head[3])?, hex8(head[4])?);
+    let (e, f) = (hex8(tail[1])?, hex8(tail[2])?);
+    // tail[3]: dash, two flag digits. Padded with zeros to eight digits.
+    if byte(tail[3], 0) != b'-' as u64 {
+        return None;
+    }
+    let flags = hex8((tail[3] >> 8 & 0xffff) << 48 | 0x0000_3030_3030_3030)? >> 24;
+    let parent = TraceParent {
+        trace_id: [a as u64 | (b as u64) << 32, c as u64 | (d as u64) << 32],
+        span_id: e as u64 | (f as u64) << 32,
+        flags: flags as u8,
+    };
+    (parent.trace_id[0] | parent.trace_id[1] != 0 && parent.span_id != 0).then_some(parent)
+}
+
+#[inline(always)]
+fn byte(word: u64, index: u32) -> u64 {
+    word >> (8 * index) & 0xff
+}
+
+/// `version` is its two digits. 00 is exactly 55 bytes long; later ones may go on after a dash; ff is invalid.
+#[inline(always)]
+fn version_allows(version: u64, longer: bool, next: u64) -> bool {
+    let zero = (b'0' as u64) << 8 | b'0' as u64;
+    let ff = (b'f' as u64) << 8 | b'f' as u64;
+    if version == zero {
+        return !longer;
+    }
+    let digits = 0x3030_3030_3030_0000 | (version & 0xff) << 8 | version >> 8;
+    version != ff && (!longer || next == b'-' as u64) && hex8(digits).is_some()
+}

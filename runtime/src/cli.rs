@@ -1,0 +1,90 @@
+//! What the user typed, as plain data. Nothing is decided here.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+/// OpenTelemetry tracing for Go programs that nobody changed: attaches to stripped binaries, exports OTLP.
+#[derive(Debug, Parser)]
+#[command(name = "strobe", version, about, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "Configured by the standard OTEL_* environment variables (docs/configuration.md).\n\
+Exit status: 0 done; 1 nothing could be traced; 3 a privilege or kernel feature is missing; 64 usage;\n\
+`exec`: the command's own, 125 strobe itself failed, 126 the command cannot be run, 127 it was not found.";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Trace a running process, or every process of an executable.
+    Run(Run),
+    /// Start a command and trace it from its first request.
+    Exec(Exec),
+    /// Say what this kernel and these privileges allow.
+    Features {
+        /// One JSON object per line in place of the table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Plans standard input without privileges; strobe runs it itself.
+    #[command(name = "plan-child", hide = true)]
+    PlanChild {
+        /// The file's name, for messages.
+        name: String,
+    },
+}
+
+/// `strobe run`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Run {
+    /// Trace this process until it ends.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
+    /// Trace every process of this executable, those that start later too.
+    #[arg(long, value_name = "PATH")]
+    pub exe: Option<PathBuf>,
+}
+
+/// `strobe exec`.
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// Do not start the command where it cannot be traced.
+    #[arg(long)]
+    pub strict: bool,
+    /// Run the command as this user (a name or a number).
+    #[arg(long, value_name = "U")]
+    pub user: Option<String>,
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once(&"strobe").chain(args))
+    }
+
+    #[test]
+    fn a_target_is_required_and_only_one() {
+        assert!(parse(&["run"]).is_err());
+        assert!(parse(&["run", "--pid", "1", "--exe", "/bin/true"]).is_err());
+        assert!(parse(&["run", "--pid", "0"]).is_err());
+        assert!(parse(&["run", "--pid", "1"]).is_ok());
+    }
+
+    #[test]
+    fn a_commands_own_options_are_its_own() {
+        let cli = parse(&["exec", "--strict", "--", "./app", "--strict", "-v"]).expect("parsed");
+        let Command::Exec(exec) = cli.command else { panic!("not exec") };
+        assert!(exec.strict);
+        assert_eq!(exec.command, ["./app", "--strict", "-v"]);
+    }
+}

@@ -1,0 +1,95 @@
+//! Which file, exactly: a probe belongs to an inode, and an inode's content can change (house.md, decision 10).
+
+use std::{
+    fs::{File, Metadata},
+    io,
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{FileExt as _, MetadataExt as _},
+    },
+    path::{Path, PathBuf},
+};
+
+use analyzer::plan::Site;
+
+/// A file and its content, as far as the kernel tells: equal means that nothing was written in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileIdentity {
+    dev: u64,
+    ino: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileIdentity {
+    /// Of an open file.
+    pub fn of(file: &File) -> io::Result<Self> {
+        Ok(Self::from_metadata(&file.metadata()?))
+    }
+
+    fn from_metadata(meta: &Metadata) -> Self {
+        Self {
+            dev: meta.dev(),
+            ino: meta.ino(),
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+
+    /// Is `path` this inode, whatever its content?
+    pub fn is_inode_of(&self, path: &Path) -> bool {
+        std::fs::metadata(path).is_ok_and(|meta| (meta.dev(), meta.ino()) == (self.dev, self.ino))
+    }
+}
+
+/// The path by which the kernel finds an open file, whatever happens to its name.
+pub fn descriptor_path(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// The instruction at a site is not the one that was planned.
+#[derive(Debug, thiserror::Error)]
+#[error("the bytes at file offset {file_offset} are {found}, the plan says {planned}: the file has changed")]
+pub struct Changed {
+    file_offset: u64,
+    planned: String,
+    found: String,
+}
+
+/// Compares a site's bytes with the file, just before the probe goes there.
+pub fn check_site(file: &File, site: &Site) -> anyhow::Result<()> {
+    let mut bytes = vec![0; site.bytes.len() / 2];
+    file.read_exact_at(&mut bytes, site.file_offset)?;
+    let found: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    if found == site.bytes && !bytes.is_empty() {
+        return Ok(());
+    }
+    Err(Changed { file_offset: site.file_offset, planned: site.bytes.clone(), found }.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use analyzer::plan::{Cost, When};
+
+    use super::*;
+
+    #[test]
+    fn overwriting_in_place_changes_the_identity_and_the_site() {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(b"\x55\x48\x89\xe5").expect("written");
+        let open = File::open(file.path()).expect("opened");
+        let before = FileIdentity::of(&open).expect("identity");
+        let site =
+            Site { vaddr: 0, file_offset: 0, bytes: "55".into(), when: When::Entry, cost: Cost::Emulated };
+        check_site(&open, &site).expect("as planned");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::fs::write(file.path(), b"\x90\x90\x90\x90").expect("overwritten");
+        assert_ne!(FileIdentity::of(&open).expect("identity"), before);
+        assert!(before.is_inode_of(file.path()));
+        assert!(check_site(&open, &site).expect_err("changed").to_string().contains("are 90, the plan says 55"));
+    }
+}
