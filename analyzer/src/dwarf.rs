@@ -6,7 +6,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use gimli::{Abbreviations, AttributeValue, DebuggingInformationEntry, EndianSlice, LittleEndian, UnitHeader, UnitOffset};
+use gimli::{
+    Abbreviations, AttributeValue, DebuggingInformationEntry, EndianSlice, LittleEndian, UnitHeader,
+    UnitOffset,
+};
 use object::{Object as _, ObjectSection as _};
 
 use crate::error::{ErrorKind, Result};

@@ -27,7 +27,9 @@ pub enum ErrorKind {
         magic: String,
     },
     /// ELF, but no executable or shared object.
-    #[error("ELF header at offset 16: e_type is {e_type}; only executables (2) and shared objects (3) can be planned")]
+    #[error(
+        "ELF header at offset 16: e_type is {e_type}; only executables (2) and shared objects (3) can be planned"
+    )]
     NotExecutable {
         /// The value found.
         e_type: u16,

@@ -11,6 +11,20 @@ use crate::error::{ErrorKind, Result};
 /// More types than this no binary has (the largest seen, of 315 MB, has about 400,000).
 const MAX_TYPES: u64 = 1 << 22;
 
+/// Name and address of every defined struct type.
+pub fn structs(types: &Types<'_>) -> Result<Vec<(String, u64)>> {
+    let mut out = Vec::new();
+    walk(types, |t| {
+        if t.kind == Kind::Struct
+            && t.is_named()
+            && let Some(name) = types.full_name(t.vaddr)
+        {
+            out.push((name, t.vaddr));
+        }
+    })?;
+    Ok(out)
+}
+
 struct Walk<'a, 'b> {
     types: &'b Types<'a>,
     seen: Vec<u64>,
@@ -72,7 +86,8 @@ impl Walk<'_, '_> {
         while at < start.saturating_add(len) {
             let Some(t) = types.get(at) else { return };
             self.push(Some(at));
-            let Some(next) = at.checked_add(size(types, &t)).and_then(|n| n.checked_next_multiple_of(8)) else {
+            let Some(next) = at.checked_add(size(types, &t)).and_then(|n| n.checked_next_multiple_of(8))
+            else {
                 return;
             };
             at = next;

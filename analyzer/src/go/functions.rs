@@ -77,8 +77,11 @@ impl<'a> Functions<'a> {
     /// Opens the tables.
     pub fn open(image: &'a Image<'a>, header: Header, module: &'a ModuleData) -> Result<Self> {
         let part = |from: u64, to: u64, what: &str| {
-            let range = to.checked_sub(from).and_then(|len| image.bytes(header.vaddr.checked_add(from)?, len));
-            range.ok_or_else(|| malformed("pclntab", header.vaddr, format!("{what} from {from:#x} to {to:#x}")))
+            let range =
+                to.checked_sub(from).and_then(|len| image.bytes(header.vaddr.checked_add(from)?, len));
+            range.ok_or_else(|| {
+                malformed("pclntab", header.vaddr, format!("{what} from {from:#x} to {to:#x}"))
+            })
         };
         let [names, cutab, _, pctab, functab] = header.tables;
         Ok(Functions {

@@ -59,7 +59,8 @@ fn hits(
     let (Some(&(first, _)), Some(&(last, _))) = (trees.first(), trees.last()) else { return Vec::new() };
     let region = image.tail(first).unwrap_or_default();
     let len = last.saturating_sub(first).saturating_add(MAX_ENTRIES * shape.size);
-    let region = region.get(..usize::try_from(len).unwrap_or(usize::MAX).min(region.len())).unwrap_or_default();
+    let region =
+        region.get(..usize::try_from(len).unwrap_or(usize::MAX).min(region.len())).unwrap_or_default();
     // A cheap test first: most words differ from all the names in their low 16 bits.
     let mut filter = vec![false; 1 << 16];
     for &offset in names.keys() {
@@ -94,7 +95,9 @@ fn owners<'a>(
 ) {
     let end = trees.partition_point(|&(tree, _)| tree <= at);
     let Some(&(tree, _)) = end.checked_sub(1).and_then(|i| trees.get(i)) else { return };
-    let Some(distance) = (at - tree).checked_sub(shape.name_at).filter(|d| d % shape.size == 0) else { return };
+    let Some(distance) = (at - tree).checked_sub(shape.name_at).filter(|d| d % shape.size == 0) else {
+        return;
+    };
     let start = trees.partition_point(|&(t, _)| t < tree);
     for &(_, index) in trees.get(start..end).unwrap_or_default() {
         if let Some(function) = functions.get(index)

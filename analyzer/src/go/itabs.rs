@@ -1,12 +1,10 @@
 //! Static itabs: `{interface @0, concrete type @8, hash u32 @16, methods @24}`.
 //!
-//! The second word of nothing but the first of an interface value: an interface value's first word is the address of its
-//! itab, so a program compares that word with an itab's address to know what it holds.
+//! The first word of an interface value is the address of its itab: compared with a static itab's address it tells what
+//! the value holds.
 
-use super::closure;
 use super::moduledata::Roots;
 use super::types::Types;
-use crate::error::Result;
 
 /// More itabs than this no binary has.
 const MAX_ITABS: u64 = 1 << 20;
@@ -54,18 +52,4 @@ fn size(types: &Types<'_>, itab: &Itab) -> Option<u64> {
     let methods = types.members(&types.get(itab.interface)?)?.1;
     let negative = types.image.pointer(itab.vaddr.checked_add(24)?)? == 0;
     Some(32 + if negative { 0 } else { methods.saturating_sub(1) * 8 })
-}
-
-/// Used by `inspect`: every struct type of the image, by name.
-pub fn structs(types: &Types<'_>) -> Result<Vec<(String, u64)>> {
-    let mut out = Vec::new();
-    closure::walk(types, |t| {
-        if t.kind == super::types::Kind::Struct
-            && t.is_named()
-            && let Some(name) = types.full_name(t.vaddr)
-        {
-            out.push((name, t.vaddr));
-        }
-    })?;
-    Ok(out)
 }

@@ -28,7 +28,10 @@ pub fn build_id(image: &Image<'_>) -> BuildId {
     out
 }
 
-fn note(bytes: &[u8]) -> Option<(&[u8], u32, &[u8], &[u8])> {
+/// Name, type and description of the first note, and what follows it.
+type Note<'a> = (&'a [u8], u32, &'a [u8], &'a [u8]);
+
+fn note(bytes: &[u8]) -> Option<Note<'_>> {
     let name_size = usize::try_from(bytes::u32(bytes, 0)?).ok()?;
     let size = usize::try_from(bytes::u32(bytes, 4)?).ok()?;
     let name_end = name_size.checked_add(12)?;
@@ -37,4 +40,19 @@ fn note(bytes: &[u8]) -> Option<(&[u8], u32, &[u8], &[u8])> {
     let end = start.checked_add(size)?.checked_next_multiple_of(4)?;
     let shown = description.get(..size.min(MAX_ID_BYTES))?;
     Some((bytes.get(12..name_end)?, bytes::u32(bytes, 8)?, shown, bytes.get(end..).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_name_type_description() {
+        let mut bytes = vec![4, 0, 0, 0, 5, 0, 0, 0, 4, 0, 0, 0];
+        bytes.extend(b"Go\0\0a/b/c\0\0\0next");
+        let (name, kind, description, rest) = note(&bytes).expect("a note");
+        assert_eq!((name, kind, description, rest), (&b"Go\0\0"[..], 4, &b"a/b/c"[..], &b"next"[..]));
+        bytes[4] = 0xff;
+        assert!(note(&bytes).is_none());
+    }
 }

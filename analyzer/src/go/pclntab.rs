@@ -96,11 +96,12 @@ pub fn scan(image: &Image<'_>, found: &mut Found) {
     }
 }
 
-
 fn examine(image: &Image<'_>, vaddr: u64, found: &mut Found) {
     let Some(tail) = image.tail(vaddr) else { return };
     match bytes::u32(tail, 0) {
-        Some(0xffff_fffa | 0xffff_fffb) if bytes::u16(tail, 4) == Some(0) && bytes::u8(tail, 7) == Some(8) => {
+        Some(0xffff_fffa | 0xffff_fffb)
+            if bytes::u16(tail, 4) == Some(0) && bytes::u8(tail, 7) == Some(8) =>
+        {
             found.too_old = true;
         }
         Some(MAGIC_118 | MAGIC_120) => {

@@ -91,7 +91,7 @@ impl<'a> Types<'a> {
 
     /// The descriptor at an address, which must lie in the type data.
     pub fn get(&self, vaddr: u64) -> Option<Type<'a>> {
-        if vaddr % 8 != 0 || vaddr < self.module.types || vaddr >= self.module.etypes {
+        if !vaddr.is_multiple_of(8) || vaddr < self.module.types || vaddr >= self.module.etypes {
             return None;
         }
         let bytes = self.image.tail(vaddr)?;
@@ -284,7 +284,6 @@ impl<'a> Types<'a> {
             Some(Field { name: self.name_at(self.image.pointer(at)?)?, type_vaddr, offset })
         })
     }
-
 }
 
 impl<'a> Type<'a> {

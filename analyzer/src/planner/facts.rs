@@ -121,11 +121,15 @@ impl<'a> Facts<'a> {
         Ok(())
     }
 
-    fn keep_struct(&mut self, types: &Types<'_>, t: &Type<'_>, wanted: &HashSet<&str>, short: &HashSet<&str>) {
-        let is_wanted = types
-            .short_name(t)
-            .and_then(|n| std::str::from_utf8(n).ok())
-            .is_some_and(|n| short.contains(n));
+    fn keep_struct(
+        &mut self,
+        types: &Types<'_>,
+        t: &Type<'_>,
+        wanted: &HashSet<&str>,
+        short: &HashSet<&str>,
+    ) {
+        let is_wanted =
+            types.short_name(t).and_then(|n| std::str::from_utf8(n).ok()).is_some_and(|n| short.contains(n));
         let name = if is_wanted { types.full_name(t.vaddr) } else { None };
         let Some(name) = name.filter(|n| wanted.contains(n.as_str())) else { return };
         let fields: Fields = types

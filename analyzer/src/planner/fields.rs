@@ -220,7 +220,9 @@ mod tests {
         assert_eq!(agree(&Vec::new(), "int"), Ok(None));
         assert_eq!(agree(&vec![(Types, Word::NoSuchField)], "int"), Ok(None));
         let differing = vec![(Types, at(8, "int")), (Database, at(16, "int"))];
-        assert!(matches!(agree(&differing, "int"), Err(Dispute::Offsets(w)) if w.contains("16 by the database")));
+        assert!(
+            matches!(agree(&differing, "int"), Err(Dispute::Offsets(w)) if w.contains("16 by the database"))
+        );
         let absent = vec![(Types, Word::NoSuchField), (Database, at(16, "int"))];
         assert!(matches!(agree(&absent, "int"), Err(Dispute::Offsets(_))));
         let strange = vec![(Types, at(8, "struct {}"))];

@@ -37,7 +37,11 @@ fn cost(bytes: &[u8], x86: &X86) -> Option<Cost> {
         Mnemonic::Jmp | Mnemonic::Call if x86.op0_kind() != OpKind::NearBranch64 => Some(Cost::Stepped),
         Mnemonic::Jmp | Mnemonic::Call => (!narrowed).then_some(Cost::Emulated),
         Mnemonic::Nop if bytes.contains(&0x90) && x86.len() <= 2 => {
-            if narrowed { None } else { Some(Cost::Emulated) }
+            if narrowed {
+                None
+            } else {
+                Some(Cost::Emulated)
+            }
         }
         Mnemonic::Push if x86.op0_kind() == OpKind::Register && !narrowed => Some(Cost::Emulated),
         _ if x86.is_jcc_short_or_near() => (!narrowed).then_some(Cost::Emulated),
@@ -83,8 +87,9 @@ pub fn entry(code: &Code<'_>) -> Option<Instruction> {
         if matches!(x86.mnemonic(), Mnemonic::Jbe | Mnemonic::Jb) {
             check = Some((x86, cost));
         }
+        // No check comes behind this, but one that was seen may lead back to the start.
         if !keeps_arguments(&x86) {
-            return None;
+            break;
         }
     }
     match check {
@@ -119,7 +124,9 @@ fn framed_exits(code: &Code<'_>, runs: &[Run]) -> Vec<Instruction> {
             let x86 = decoder.can_decode().then(|| decoder.decode())?;
             match x86.mnemonic() {
                 Mnemonic::Nop => at = decoder.position(),
-                Mnemonic::Ret => return Some(Instruction { offset: at, len: x86.len(), cost: Cost::Stepped }),
+                Mnemonic::Ret => {
+                    return Some(Instruction { offset: at, len: x86.len(), cost: Cost::Stepped });
+                }
                 _ => return None,
             }
         }
@@ -134,12 +141,9 @@ fn frameless_exits(code: &Code<'_>) -> Option<Vec<Instruction>> {
         let cost = cost?;
         match x86.mnemonic() {
             Mnemonic::Ret => out.push(instruction(&x86, cost)?),
-            Mnemonic::Jmp
-                if x86.op0_kind() != OpKind::NearBranch64 || x86.near_branch_target() >= size =>
-            {
+            Mnemonic::Jmp if x86.op0_kind() != OpKind::NearBranch64 || x86.near_branch_target() >= size => {
                 return None;
             }
-            Mnemonic::Int3 => {}
             _ => {}
         }
     }
@@ -184,19 +188,19 @@ mod tests {
     #[test]
     fn the_floor_kernel_emulates_branches_and_pushes() {
         for (bytes, want) in [
-            (&[0x55][..], Some(Cost::Emulated)),                               // push %rbp
-            (&[0x41, 0x54], Some(Cost::Emulated)),                             // push %r12
-            (&[0xe8, 0, 0, 0, 0], Some(Cost::Emulated)),                       // call
-            (&[0xe9, 0, 0, 0, 0], Some(Cost::Emulated)),                       // jmp
-            (&[0x76, 0x10], Some(Cost::Emulated)),                             // jbe
-            (&[0x0f, 0x86, 0, 0, 0, 0], Some(Cost::Emulated)),                 // jbe near
-            (&[0x90], Some(Cost::Emulated)),                                   // nop
-            (&[0x66, 0x90], None),                                             // refused
-            (&[0x0f, 0x1f, 0x00], Some(Cost::Stepped)),                        // long nop
-            (&[0xc3], Some(Cost::Stepped)),                                    // ret
-            (&[0x49, 0x3b, 0x66, 0x10], Some(Cost::Stepped)),                  // cmp
-            (&[0xff, 0xd0], Some(Cost::Stepped)),                              // call *%rax
-            (&[0x06], None),                                                   // no such instruction
+            (&[0x55][..], Some(Cost::Emulated)),               // push %rbp
+            (&[0x41, 0x54], Some(Cost::Emulated)),             // push %r12
+            (&[0xe8, 0, 0, 0, 0], Some(Cost::Emulated)),       // call
+            (&[0xe9, 0, 0, 0, 0], Some(Cost::Emulated)),       // jmp
+            (&[0x76, 0x10], Some(Cost::Emulated)),             // jbe
+            (&[0x0f, 0x86, 0, 0, 0, 0], Some(Cost::Emulated)), // jbe near
+            (&[0x90], Some(Cost::Emulated)),                   // nop
+            (&[0x66, 0x90], None),                             // refused
+            (&[0x0f, 0x1f, 0x00], Some(Cost::Stepped)),        // long nop
+            (&[0xc3], Some(Cost::Stepped)),                    // ret
+            (&[0x49, 0x3b, 0x66, 0x10], Some(Cost::Stepped)),  // cmp
+            (&[0xff, 0xd0], Some(Cost::Stepped)),              // call *%rax
+            (&[0x06], None),                                   // no such instruction
         ] {
             assert_eq!(costs(bytes), want, "{bytes:02x?}");
         }

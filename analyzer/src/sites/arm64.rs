@@ -49,10 +49,7 @@ fn keeps_arguments(word: u32) -> bool {
 }
 
 fn words<'a>(code: &Code<'a>) -> impl Iterator<Item = (usize, u32)> + 'a {
-    code.bytes
-        .chunks_exact(WORD)
-        .enumerate()
-        .filter_map(|(i, w)| Some((i * WORD, bytes::u32(w, 0)?)))
+    code.bytes.chunks_exact(WORD).enumerate().filter_map(|(i, w)| Some((i * WORD, bytes::u32(w, 0)?)))
 }
 
 fn instruction(offset: usize, word: u32) -> Instruction {
@@ -67,8 +64,9 @@ pub fn entry(code: &Code<'_>) -> Option<Instruction> {
         if is_check(word) {
             check = Some(instruction(offset, word));
         }
+        // No check comes behind this.
         if !keeps_arguments(word) {
-            return None;
+            break;
         }
     }
     check.or_else(|| words(code).next().map(|(offset, word)| instruction(offset, word)))

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use analyzer::GoImage;
-use analyzer::go::{itabs, notes};
+use analyzer::go::{closure, notes};
 use analyzer::plan::{Cost, Site};
 use analyzer::sites::{self, Code};
 use anyhow::{Context as _, Result};
@@ -41,7 +41,7 @@ fn functions(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()>
 
 fn types(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()> {
     let types = go.types();
-    let mut structs = itabs::structs(&types)?;
+    let mut structs = closure::structs(&types)?;
     structs.sort();
     for (name, vaddr) in structs.iter().filter(|(name, _)| name.contains(filter)) {
         let Some(t) = types.get(*vaddr) else { continue };

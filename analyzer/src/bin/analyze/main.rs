@@ -47,7 +47,8 @@ fn analyze(cli: &Cli) -> anyhow::Result<Status> {
     let mut worst: Option<Status> = None;
     // In parts, so that a folder of thousands of files prints as it goes and holds few Plans at a time.
     for part in found.files.chunks(64) {
-        let outcomes: Vec<Outcome> = part.par_iter().map(|target| Outcome::of(target, &cli.require)).collect();
+        let outcomes: Vec<Outcome> =
+            part.par_iter().map(|target| Outcome::of(target, &cli.require)).collect();
         for outcome in &outcomes {
             report::print(&mut out, outcome, cli.json)?;
             worst = worst.max(Some(outcome.status()));

@@ -50,9 +50,9 @@ impl Outcome {
             plan.file.clone_from(&target.name);
         }
         let ready = |id: &String| {
-            result.as_ref().is_ok_and(|plan| {
-                plan.libraries.iter().any(|l| l.id == *id && l.verdict == Verdict::Ready)
-            })
+            result
+                .as_ref()
+                .is_ok_and(|plan| plan.libraries.iter().any(|l| l.id == *id && l.verdict == Verdict::Ready))
         };
         let missing = require.iter().filter(|id| !ready(id)).cloned().collect();
         Outcome { result, missing }

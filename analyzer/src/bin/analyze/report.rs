@@ -146,7 +146,11 @@ fn fields(fields: &[Field]) -> Table {
             })
             .collect();
         let name = format!("{}.{}", field.type_name, field.field);
-        table.add_row([name, offset, if witnesses.is_empty() { "nobody".into() } else { witnesses.join(", ") }]);
+        table.add_row([
+            name,
+            offset,
+            if witnesses.is_empty() { "nobody".into() } else { witnesses.join(", ") },
+        ]);
     }
     table
 }

@@ -53,9 +53,13 @@ impl Found {
             ErrorKind::NotFound if !Path::new(&format!("/proc/{pid}")).exists() => {
                 format!("process {pid}: gone, or never there")
             }
-            ErrorKind::NotFound => format!("process {pid}: it has no executable (a kernel thread or a zombie)"),
+            ErrorKind::NotFound => {
+                format!("process {pid}: it has no executable (a kernel thread or a zombie)")
+            }
             ErrorKind::PermissionDenied => {
-                format!("process {pid}: its executable may not be read; run as root or as its owner with CAP_SYS_PTRACE")
+                format!(
+                    "process {pid}: its executable may not be read by this user: it takes root, or CAP_SYS_PTRACE"
+                )
             }
             _ => format!("process {pid}: {}: {error}", link.display()),
         };

@@ -1,0 +1,269 @@
+//! The `analyze` that people script against: statuses, messages, JSON. Spawns the real binary on real files.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+use support::{Build, SERVER, STRIPPED, build};
+use tempfile::TempDir;
+
+/// A program with nothing to instrument.
+const HELLO: &str = "package main\n\nfunc main() { println(\"hello\") }\n";
+
+struct Files {
+    folder: TempDir,
+}
+
+impl Files {
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().expect("UTF-8").to_owned()
+    }
+}
+
+static FILES: LazyLock<Files> = LazyLock::new(|| {
+    let folder = TempDir::new().expect("a folder");
+    let server = build(&folder, "server", SERVER, STRIPPED);
+    build(&folder, "hello", HELLO, STRIPPED);
+    build(&folder, "i386", HELLO, Build { arch: "386", ..STRIPPED });
+    build(&folder, "riscv64", HELLO, Build { arch: "riscv64", ..STRIPPED });
+    let bytes = fs::read(&server).expect("the server");
+    fs::write(folder.path().join("truncated"), &bytes[..bytes.len() / 2]).expect("truncated");
+    fs::write(folder.path().join("text"), "not a program\n").expect("text");
+    fs::write(folder.path().join("empty"), "").expect("empty");
+    Files { folder }
+});
+
+fn analyze(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_analyze"))
+        .args(args)
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
+        .stdin(Stdio::null())
+        .output()
+        .expect("analyze starts")
+}
+
+fn status(args: &[&str]) -> i32 {
+    analyze(args).status.code().expect("no signal")
+}
+
+#[track_caller]
+fn fails(args: &[&str], code: i32, words: &[&str]) {
+    let output = analyze(args);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "{word:?} is not in {stderr:?}");
+    }
+    assert_eq!(stderr.lines().count(), 1, "one message: {stderr:?}");
+}
+
+#[test]
+fn bad_files_end_in_one_message_that_names_file_and_place() {
+    let file = |name| FILES.path(name);
+    fails(&[&file("text")], 2, &["text", "not an ELF file", "6e 6f 74 20"]);
+    fails(&[&file("empty")], 2, &["empty", "not an ELF file"]);
+    fails(&[&file("truncated")], 2, &["truncated", "loadable segment", "offset"]);
+    fails(&[&file("i386")], 2, &["ELF class 1", "offset 4"]);
+    fails(&[&file("riscv64")], 2, &["riscv64", "offset 18"]);
+    fails(&[&file("missing")], 2, &["missing", "No such file"]);
+    fails(&["/bin/true"], 2, &["/bin/true", "not a Go binary"]);
+    fails(&["/dev/null"], 2, &["/dev/null", "not a regular file"]);
+}
+
+#[test]
+fn a_process_that_is_gone_or_not_go() {
+    let mut child = Command::new("/bin/true").spawn().expect("true");
+    let gone = child.id().to_string();
+    child.wait().expect("true ends");
+    fails(&["--pid", &gone], 2, &[&gone, "gone"]);
+    // This test's own process is a Rust program.
+    let own = std::process::id().to_string();
+    fails(&["--pid", &own], 2, &[&own, "not a Go binary"]);
+}
+
+#[test]
+fn a_process_whose_file_was_deleted_is_still_read() {
+    let copy = FILES.path("deleted");
+    fs::copy(FILES.path("server"), &copy).expect("a copy");
+    let mut child = Command::new(&copy).stderr(Stdio::null()).spawn().expect("the server starts");
+    fs::remove_file(&copy).expect("the copy goes");
+    let output = analyze(&["--json", "--pid", &child.id().to_string()]);
+    child.kill().expect("it ends");
+    child.wait().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let plan: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(plan["file"].as_str().expect("file").contains("deleted"));
+}
+
+#[test]
+fn statuses_are_as_documented() {
+    let (server, hello, text) = (FILES.path("server"), FILES.path("hello"), FILES.path("text"));
+    assert_eq!(status(&[&server]), 0);
+    assert_eq!(status(&[&hello]), 3);
+    assert_eq!(status(&["--require", "net/http.server", &server]), 0);
+    assert_eq!(status(&["--require", "net/http.server", &hello]), 1);
+    assert_eq!(status(&["--require", "net/http.server.h2", &server]), 1);
+    assert_eq!(status(&["--require", "no/such.library", &server]), 1);
+    // Of several the worst, in the order 2, 1, 3, 0.
+    assert_eq!(status(&[&server, &hello]), 3);
+    assert_eq!(status(&["--require", "net/http.server", &server, &hello]), 1);
+    assert_eq!(status(&[&server, &text, &hello]), 2);
+}
+
+#[test]
+fn usage_errors_are_64_and_help_is_0() {
+    assert_eq!(status(&[]), 64);
+    assert_eq!(status(&["--no-such-option", "x"]), 64);
+    assert_eq!(status(&["--pid", "x"]), 64);
+    assert_eq!(status(&["inspect", "nonsense", "x"]), 64);
+    assert_eq!(status(&["--help"]), 0);
+    assert_eq!(status(&["--version"]), 0);
+}
+
+fn keys(value: &Value) -> BTreeSet<&str> {
+    value.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+#[track_caller]
+fn has_keys(value: &Value, wanted: &[&str]) {
+    assert_eq!(keys(value), wanted.iter().copied().collect());
+}
+
+#[test]
+fn json_has_the_documented_keys() {
+    let output = analyze(&["--json", &FILES.path("server")]);
+    let plan: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    has_keys(
+        &plan,
+        &[
+            "schema_version",
+            "tool_version",
+            "database",
+            "file",
+            "arch",
+            "go_version",
+            "build_id",
+            "modules",
+            "libraries",
+        ],
+    );
+    assert_eq!(plan["arch"], "amd64");
+    assert!(plan["go_version"].as_str().expect("a version").starts_with("go1."));
+    assert!(plan["database"].as_str().expect("a digest").starts_with("sha256:"));
+    has_keys(&plan["build_id"], &["go", "gnu"]);
+    has_keys(&plan["modules"][0], &["path", "version", "replaced_by"]);
+    let library = &plan["libraries"][0];
+    has_keys(
+        library,
+        &[
+            "id",
+            "module",
+            "version",
+            "version_match",
+            "status",
+            "verdict",
+            "reason",
+            "functions",
+            "fields",
+            "itabs",
+            "maps",
+        ],
+    );
+    assert_eq!((&library["id"], &library["verdict"]), (&"net/http.server".into(), &"ready".into()));
+    has_keys(&library["functions"][0], &["name", "role", "vaddr", "size", "sites"]);
+    has_keys(&library["functions"][0]["sites"][0], &["vaddr", "file_offset", "bytes", "when", "cost"]);
+    has_keys(&library["fields"][0], &["type", "field", "kind", "offset", "witnesses"]);
+    has_keys(&library["itabs"][0], &["interface", "concrete", "vaddr"]);
+}
+
+#[test]
+fn site_bytes_are_those_of_the_file() {
+    let server = FILES.path("server");
+    let output = analyze(&["--json", &server]);
+    let plan: analyzer::Plan = serde_json::from_slice(&output.stdout).expect("a Plan");
+    let file = fs::read(&server).expect("the server");
+    let sites: Vec<_> = plan.libraries[0].functions.iter().flat_map(|f| &f.sites).collect();
+    assert_eq!(sites.len(), 4);
+    for site in sites {
+        let at = usize::try_from(site.file_offset).expect("fits");
+        let hex: String = file[at..at + site.bytes.len() / 2].iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, site.bytes);
+    }
+}
+
+#[test]
+fn several_files_are_json_lines_and_a_folder_skips_what_is_not_elf() {
+    let folder = FILES.folder.path().join("tree");
+    fs::create_dir_all(folder.join("deep")).expect("a folder");
+    fs::copy(FILES.path("server"), folder.join("deep/server")).expect("a copy");
+    fs::copy(FILES.path("hello"), folder.join("hello")).expect("a copy");
+    fs::write(folder.join("notes.txt"), "no ELF").expect("a text");
+    let folder = folder.to_str().expect("UTF-8");
+    let output = analyze(&["--json", folder]);
+    assert_eq!(output.status.code(), Some(3));
+    let lines: Vec<Value> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an object per line"))
+        .collect();
+    assert_eq!(lines.len(), 2);
+    assert!(output.stderr.is_empty());
+    let output = analyze(&[folder]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("2 ELF files looked at, 1 other files skipped"));
+}
+
+#[test]
+fn colours_are_for_terminals_and_no_color_is_honoured() {
+    let coloured = |name: &str, value: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_analyze"))
+            .arg(FILES.path("server"))
+            .env_remove("NO_COLOR")
+            .env_remove("CLICOLOR_FORCE")
+            .env(name, value)
+            .output()
+            .expect("analyze starts");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("net/http.server"));
+        output.stdout.contains(&0x1b)
+    };
+    assert!(!coloured("LC_STROBE_TEST", "1"));
+    assert!(coloured("CLICOLOR_FORCE", "1"));
+    assert!(!coloured("NO_COLOR", "1"));
+}
+
+#[test]
+fn the_table_fits_80_columns_and_names_sites_fields_and_witnesses() {
+    let output = analyze(&[&FILES.path("server")]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for word in ["ready", "net/http.serverHandler.ServeHTTP", "emulated", "net/http.Request.Method", "types"]
+    {
+        assert!(text.contains(word), "{word:?} is not in\n{text}");
+    }
+    let name = FILES.path("server");
+    let long = text.lines().find(|l| !l.contains(&name) && l.chars().count() > 80);
+    assert_eq!(long, None);
+}
+
+#[test]
+fn inspect_looks_inside() {
+    let server = FILES.path("server");
+    let text = |what: &str, filter: &str| {
+        let output = analyze(&["inspect", what, &server, "--filter", filter]);
+        assert_eq!(output.status.code(), Some(0), "{what}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(text("functions", "main.main").lines().any(|l| l.ends_with("\tmain.main")));
+    assert!(text("types", "net/http.Request").contains("\t16\tURL\t*net/url.URL"));
+    assert!(text("modules", "").contains("example.com/app"));
+    assert!(
+        text("buildinfo", "").contains("build\t-ldflags=\"-s -w\"")
+            || text("buildinfo", "").contains("CGO_ENABLED=0")
+    );
+    assert!(text("sites", "serverHandler.ServeHTTP").contains("{8} {8 8} 8"));
+    fails(&["inspect", "types", "/bin/true"], 2, &["/bin/true", "not a Go binary"]);
+    assert!(Path::new(&server).exists());
+}

@@ -1,0 +1,119 @@
+//! Witnesses held against each other on real builds: type data against DWARF, stripped against its unstripped twin, with
+//! and without section headers, and what becomes of a file whose witnesses have been made to disagree.
+
+mod support;
+
+use analyzer::go::closure;
+use analyzer::plan::{Cost, Library, Plan, Verdict, Witness};
+use analyzer::{GoImage, Options};
+use support::{Build, SERVER, STRIPPED, build};
+use tempfile::TempDir;
+
+const TYPES_ALONE: Options = Options { types: true, dwarf: false, database: false };
+const DWARF_ALONE: Options = Options { types: false, dwarf: true, database: false };
+
+fn plan(bytes: &[u8], options: &Options) -> Plan {
+    analyzer::plan(bytes, "test", options).expect("a Plan")
+}
+
+fn server(plan: &Plan) -> &Library {
+    plan.libraries.iter().find(|l| l.id == "net/http.server").expect("net/http.server is there")
+}
+
+fn read(folder: &TempDir, name: &str, how: Build<'_>) -> Vec<u8> {
+    std::fs::read(build(folder, name, SERVER, how)).expect("the build")
+}
+
+fn offsets(plan: &Plan) -> Vec<(String, Option<u64>)> {
+    server(plan).fields.iter().map(|f| (format!("{}.{}", f.type_name, f.field), f.offset)).collect()
+}
+
+#[test]
+fn type_data_alone_finds_what_the_dwarf_of_the_twin_says() {
+    let folder = TempDir::new().expect("a folder");
+    for arch in ["amd64", "arm64"] {
+        for mode in ["exe", "pie"] {
+            let how = Build { arch, mode, ldflags: "" };
+            let twin = read(&folder, &format!("twin-{arch}-{mode}"), how);
+            let stripped =
+                read(&folder, &format!("stripped-{arch}-{mode}"), Build { ldflags: "-s -w", ..how });
+            let (by_types, by_dwarf) = (plan(&stripped, &TYPES_ALONE), plan(&twin, &DWARF_ALONE));
+            assert_eq!(offsets(&by_types), offsets(&by_dwarf), "{arch} {mode}");
+            let library = server(&by_types);
+            assert_eq!(library.verdict, Verdict::Ready, "{arch} {mode}: {:?}", library.reason);
+            assert!(library.fields.iter().all(|f| f.witnesses == [Witness::Types]));
+            let sites = library.functions.iter().flat_map(|f| &f.sites);
+            assert!(sites.into_iter().all(|s| s.cost == Cost::Emulated), "{arch} {mode}");
+        }
+    }
+}
+
+#[test]
+fn nothing_changes_without_section_headers() {
+    let folder = TempDir::new().expect("a folder");
+    for mode in ["exe", "pie"] {
+        let mut bytes = read(&folder, mode, Build { mode, ..STRIPPED });
+        let with = plan(&bytes, &TYPES_ALONE);
+        bytes[40..48].fill(0); // e_shoff
+        bytes[58..64].fill(0); // e_shentsize, e_shnum, e_shstrndx
+        assert_eq!(plan(&bytes, &TYPES_ALONE), with, "{mode}");
+    }
+}
+
+#[test]
+fn no_witness_no_instrumentation() {
+    let folder = TempDir::new().expect("a folder");
+    let bytes = read(&folder, "stripped", STRIPPED);
+    let none = plan(&bytes, &Options { types: false, dwarf: true, database: false });
+    let library = server(&none);
+    assert_eq!(library.verdict, Verdict::Refused);
+    let reason = library.reason.as_deref().expect("a reason");
+    assert!(reason.contains("net/http.Request.Method") && reason.contains("type data"), "{reason}");
+    assert!(library.fields.iter().all(|f| f.offset.is_none() && f.witnesses.is_empty()));
+}
+
+/// File position of a word of the record of `net/http.Request`'s field: 0 name, 1 type, 2 offset.
+fn field_word(bytes: &[u8], field: &str, word: u64) -> usize {
+    let go = GoImage::parse(bytes).expect("a Go binary");
+    let types = go.types();
+    let structs = closure::structs(&types).expect("types");
+    let (_, vaddr) = structs.iter().find(|(name, _)| name == "net/http.Request").expect("Request");
+    let request = types.get(*vaddr).expect("its descriptor");
+    let index = types.fields(&request).position(|f| f.name == field.as_bytes()).expect("the field");
+    let fields = go.image.pointer(vaddr + 56).expect("its fields");
+    let at = go.image.file_offset(fields + index as u64 * 24 + word * 8).expect("in the file");
+    usize::try_from(at).expect("fits")
+}
+
+#[test]
+fn disagreeing_witnesses_are_refused_by_name() {
+    let folder = TempDir::new().expect("a folder");
+    let mut bytes = read(&folder, "twin", Build { ldflags: "", ..STRIPPED });
+    let at = field_word(&bytes, "Host", 2);
+    bytes[at] ^= 0x20;
+    let plan = plan(&bytes, &Options { database: false, ..Options::default() });
+    let library = server(&plan);
+    assert_eq!(library.verdict, Verdict::Refused);
+    let reason = library.reason.as_deref().expect("a reason");
+    for word in ["witnesses disagree", "net/http.Request.Host", "by type data", "by DWARF"] {
+        assert!(reason.contains(word), "{word:?} is not in {reason:?}");
+    }
+}
+
+#[test]
+fn a_field_of_another_kind_is_not_read() {
+    let folder = TempDir::new().expect("a folder");
+    let bytes = read(&folder, "stripped", STRIPPED);
+    for (field, verdict) in [("Method", Verdict::Refused), ("Host", Verdict::Partial)] {
+        let mut bytes = bytes.clone();
+        let (to, from) = (field_word(&bytes, field, 1), field_word(&bytes, "ProtoMajor", 1));
+        bytes.copy_within(from..from + 8, to);
+        let plan = plan(&bytes, &TYPES_ALONE);
+        let library = server(&plan);
+        assert_eq!(library.verdict, verdict);
+        let reason = library.reason.as_deref().expect("a reason");
+        assert!(reason.contains("another type") && reason.contains(field), "{reason}");
+        let field = library.fields.iter().find(|f| f.field == field).expect("it is listed");
+        assert_eq!((field.offset, field.witnesses.len()), (None, 0));
+    }
+}
