@@ -105,7 +105,8 @@ fn swiss_group(group: u64, split: u64, found: &mut Found) {
 /// (field-notes §10): only up to that one.
 #[inline(never)]
 fn interleaved(first: u64, full: u64, found: &mut Found) {
-    let mut words = [0u64; 4 * SLOT_BYTES as usize / 8];
+    // Filled with a number that the verifier does not know, so that a short read leaves the same state as a long one.
+    let mut words = [full; 4 * SLOT_BYTES as usize / 8];
     let len = match full & 0x8080_8080 {
         0x8000_0000.. => 4 * SLOT_BYTES,
         0x0080_0000.. => 3 * SLOT_BYTES,
@@ -125,7 +126,7 @@ fn interleaved(first: u64, full: u64, found: &mut Found) {
 /// Eight slots whose keys stand together.
 #[inline(never)]
 fn separate(group: u64, full: u64, found: &mut Found) {
-    let mut words = [0u64; 2 * SLOTS as usize];
+    let mut words = [full; 2 * SLOTS as usize];
     if full == 0 || !read_bytes(words.as_mut_ptr().cast(), 16 * SLOTS as u32, group + KEYS) {
         return;
     }

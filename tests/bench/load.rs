@@ -1,0 +1,56 @@
+//! A bounded closed loop over kept-alive connections, cheap enough to share a processor with the agent.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+const CONNECTIONS: usize = 8;
+
+/// Sends `total` requests with `headers` headers beside Host; every answer must be a 200.
+pub fn run(server: SocketAddr, total: usize, headers: usize) -> Result<()> {
+    let request = request(headers);
+    let workers: Vec<_> = (0..CONNECTIONS)
+        .map(|worker| {
+            let count = total / CONNECTIONS + usize::from(worker < total % CONNECTIONS);
+            let request = request.clone();
+            std::thread::spawn(move || connection(server, &request, count))
+        })
+        .collect();
+    for worker in workers {
+        worker.join().map_err(|_| anyhow::anyhow!("a load thread panicked"))??;
+    }
+    Ok(())
+}
+
+fn request(headers: usize) -> Vec<u8> {
+    let mut text = String::from("GET /items/42?verbose=1 HTTP/1.1\r\nHost: bench.example:8080\r\nUser-Agent: strobe-bench/1.0\r\n");
+    text.push_str("Accept: */*\r\n");
+    for n in 3..headers {
+        text.push_str(&format!("X-Header-{n}: value-{n}\r\n"));
+    }
+    text.push_str("Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n");
+    text.into_bytes()
+}
+
+/// All answers have the length of the first: fixed body, fixed headers.
+fn connection(server: SocketAddr, request: &[u8], count: usize) -> Result<()> {
+    let mut stream = TcpStream::connect(server).context("connecting to the service")?;
+    stream.set_nodelay(true)?;
+    let mut buffer = [0; 4096];
+    let mut length = 0;
+    for _ in 0..count {
+        stream.write_all(request).context("sending a request")?;
+        if length == 0 {
+            length = stream.read(&mut buffer).context("reading the first answer")?;
+        } else {
+            stream.read_exact(&mut buffer[..length]).context("reading an answer")?;
+        }
+        if !buffer.starts_with(b"HTTP/1.1 200 ") {
+            bail!("the service answered {:?}", String::from_utf8_lossy(&buffer[..length]));
+        }
+    }
+    Ok(())
+}
