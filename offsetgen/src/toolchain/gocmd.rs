@@ -21,8 +21,8 @@ use crate::progress::{Progress, Step};
 
 /// The first Go that knows `golang.org/toolchain`.
 const FIRST_CAPABLE: u64 = 21;
-/// Checking and unpacking show no growing file; they take seconds, on a busy machine a minute.
-const UNPACK_LIMIT: Duration = Duration::from_secs(600);
+/// Checking and unpacking show no growing file, but use the processor: so many clock ticks (10 ms each) are progress.
+const WORKING_TICKS: u64 = 5;
 const POLL: Duration = Duration::from_millis(100);
 
 #[derive(Deserialize)]
@@ -109,29 +109,21 @@ fn watch(mut child: Child, store: &Store, version: &str, step: &Step) -> Result<
     let stdout = drain(child.stdout.take());
     let stderr = drain(child.stderr.take());
     let files = store.cache().join("mod/cache/download").join(TOOLCHAIN_MODULE).join("@v");
-    let unpacked = store.cache().join(format!("mod/{TOOLCHAIN_MODULE}@{version}"));
-    let (mut size, mut since) = (0, Instant::now());
+    let (mut size, mut ticks, mut since) = (0, 0, Instant::now());
     let status = loop {
         if let Some(status) = child.try_wait().context("cannot wait for go mod download")? {
             break status;
         }
-        let now = downloaded_bytes(&files, version);
-        if now != size {
-            (size, since) = (now, Instant::now());
+        let (now, worked) = (downloaded_bytes(&files, version), processor_ticks(child.id()));
+        if now != size || worked >= ticks + WORKING_TICKS {
+            (size, ticks, since) = (now, worked, Instant::now());
             step.set(size);
         }
-        let limit = if unpacked.exists() || files.join(format!("{version}.zip")).exists() {
-            UNPACK_LIMIT
-        } else {
-            store.timeout
-        };
-        if since.elapsed() > limit {
+        if since.elapsed() > store.timeout {
             child.kill().context("cannot end go mod download")?;
             child.wait().context("cannot wait for go mod download")?;
-            bail!(
-                "go mod download of {TOOLCHAIN_MODULE}@{version} made no progress for {} s after {size} bytes",
-                limit.as_secs()
-            );
+            let (module, limit) = (TOOLCHAIN_MODULE, store.timeout.as_secs());
+            bail!("go mod download of {module}@{version} made no progress for {limit} s after {size} bytes");
         }
         std::thread::sleep(POLL);
     };
@@ -154,6 +146,14 @@ fn downloaded_bytes(folder: &Path, version: &str) -> u64 {
     let own =
         entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(version)));
     own.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+/// Processor time that a process has used (`utime` and `stime`, fields 14 and 15 of proc_pid_stat(5)).
+fn processor_ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The command's name, in parentheses, may hold anything; the fields count from behind it.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
 /// Go prints its security errors over many lines.
