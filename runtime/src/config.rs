@@ -179,7 +179,8 @@ impl Env<'_> {
     }
 
     pub(crate) fn millis(&mut self, name: &str) -> Option<Duration> {
-        self.number(name, |_: &u32| true, "a number of milliseconds").map(|ms| Duration::from_millis(u64::from(ms)))
+        self.number(name, |_: &u32| true, "a number of milliseconds")
+            .map(|ms| Duration::from_millis(u64::from(ms)))
     }
 
     fn list(&mut self, name: &str) -> Option<Vec<String>> {
@@ -261,7 +262,10 @@ fn exporters(env: &mut Env<'_>) -> (Vec<Exporter>, bool) {
                 continue;
             }
             _ => {
-                env.warn(TRACES_EXPORTER, &format!("names {name:?}, not one of otlp, console, none: that one"));
+                env.warn(
+                    TRACES_EXPORTER,
+                    &format!("names {name:?}, not one of otlp, console, none: that one"),
+                );
                 continue;
             }
         };
@@ -299,7 +303,11 @@ fn sampler(env: &mut Env<'_>) -> Sampler {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 < ratio < 1, so the product fits")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "0 < ratio < 1, so the product fits"
+)]
 fn ratio_sampler(ratio: f64, parent_based: u32) -> Sampler {
     if ratio >= 1.0 {
         return Sampler { root: ROOT_ON, parent_based, bound: 0 };

@@ -138,7 +138,8 @@ fn service_name(facts: Facts<'_>, target: &[(String, String)]) -> String {
         attributes.iter().find(|(key, _)| key == key::SERVICE_NAME).map(|(_, value)| value.clone())
     };
     let agent = facts.agent;
-    let of_agent = || agent.service_name.clone().or_else(|| named(&agent.attributes)).filter(|_| agent.single_target);
+    let of_agent =
+        || agent.service_name.clone().or_else(|| named(&agent.attributes)).filter(|_| agent.single_target);
     let given = facts.process.service_name.clone().or_else(|| named(target)).or_else(of_agent);
     given.filter(|name| !name.is_empty()).unwrap_or_else(|| match executable_name(facts.process) {
         Some(name) => format!("unknown_service:{name}"),

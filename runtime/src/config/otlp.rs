@@ -106,7 +106,10 @@ impl Otlp {
 }
 
 /// The special variable, else the general one, with its name.
-fn first(env: &mut Env<'_>, (special, general): (&'static str, &'static str)) -> Option<(&'static str, String)> {
+fn first(
+    env: &mut Env<'_>,
+    (special, general): (&'static str, &'static str),
+) -> Option<(&'static str, String)> {
     match env.text(special) {
         Some(text) => Some((special, text)),
         None => env.text(general).map(|text| (general, text)),
@@ -118,7 +121,9 @@ fn protocol(env: &mut Env<'_>) -> Result<(), OtlpError> {
     match text.to_ascii_lowercase().as_str() {
         "http/protobuf" => {}
         "grpc" => return Err(OtlpError::Grpc { variable }),
-        "http/json" => env.warn(variable, "is http/json; http/protobuf goes to the same endpoint instead, and so"),
+        "http/json" => {
+            env.warn(variable, "is http/json; http/protobuf goes to the same endpoint instead, and so")
+        }
         _ => env.warn(variable, &format!("is {text:?}, not http/protobuf")),
     }
     Ok(())

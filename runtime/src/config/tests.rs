@@ -102,7 +102,8 @@ fn numbers_and_flags() {
         assert_eq!(got, config(&[]).0, "{name}={value}");
         assert!(matches!(warnings.as_slice(), [one] if one.starts_with(name)), "{warnings:?}");
     }
-    let (got, _) = config(&[(BSP_MAX_QUEUE_SIZE, "100"), (BSP_SCHEDULE_DELAY, "200"), (SDK_DISABLED, "TRUE")]);
+    let (got, _) =
+        config(&[(BSP_MAX_QUEUE_SIZE, "100"), (BSP_SCHEDULE_DELAY, "200"), (SDK_DISABLED, "TRUE")]);
     assert_eq!((got.batch.queue_spans, got.batch.batch_spans), (100, 100));
     assert_eq!((got.batch.delay, got.disabled), (Duration::from_millis(200), true));
 }

@@ -94,7 +94,10 @@ impl Queue {
                 let mut state = self.lock();
                 let due = state.since.map(|since| since + self.delay);
                 let is_due = due.is_some_and(|due| due <= Instant::now());
-                if state.items.len() >= self.batch_spans || is_due || (state.closed && !state.items.is_empty()) {
+                if state.items.len() >= self.batch_spans
+                    || is_due
+                    || (state.closed && !state.items.is_empty())
+                {
                     return Some(state.take(self.batch_spans));
                 }
                 if state.closed {
@@ -199,7 +202,8 @@ mod tests {
         assert!(queue.push(item(1)));
         tokio::task::yield_now().await;
         assert!(queue.push(item(1)));
-        let batch = tokio::time::timeout(Duration::from_secs(5), consumer).await.expect("woken").expect("joined");
+        let batch =
+            tokio::time::timeout(Duration::from_secs(5), consumer).await.expect("woken").expect("joined");
         assert_eq!(batch.map(|batch| batch.len()), Some(2));
     }
 }

@@ -110,7 +110,8 @@ impl Pipeline {
             }
             false => None,
         };
-        let waterfall = outputs.waterfall.map(waterfall::Handle::start).transpose().map_err(StartError::Thread)?;
+        let waterfall =
+            outputs.waterfall.map(waterfall::Handle::start).transpose().map_err(StartError::Thread)?;
         Ok(Self { counters, otlp, waterfall, full: Limiter::default() })
     }
 
@@ -121,7 +122,8 @@ impl Pipeline {
             self.counters.count_shown(shown);
         }
         let Some((queue, _)) = &self.otlp else { return };
-        let item = Item { resource: Arc::clone(resource), scope: span.scope, bytes: wire::encode_span(span).into() };
+        let item =
+            Item { resource: Arc::clone(resource), scope: span.scope, bytes: wire::encode_span(span).into() };
         if queue.push(item) {
             self.counters.queued.add(1);
         } else {

@@ -87,7 +87,11 @@ impl Sender {
                     }
                     None => {
                         self.counters.gave_up.add(spans);
-                        return self.warn(spans, &why, "the collector was out of reach for too long: spans are dropped");
+                        return self.warn(
+                            spans,
+                            &why,
+                            "the collector was out of reach for too long: spans are dropped",
+                        );
                     }
                 },
             }
@@ -199,7 +203,8 @@ fn tls(mut builder: ClientBuilder, otlp: &Otlp) -> Result<ClientBuilder, StartEr
     if let Some(path) = &otlp.certificate {
         const VARIABLE: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
         let pem = read_pem(VARIABLE, path)?;
-        let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(VARIABLE, path, &error))?;
+        let certificates =
+            Certificate::from_pem_bundle(&pem).map_err(|error| unusable(VARIABLE, path, &error))?;
         builder = builder.tls_certs_only(certificates);
     } else if otlp.endpoint.scheme() == "http" {
         // The system's certificates take 2 MB of memory, and nobody is going to ask for them.

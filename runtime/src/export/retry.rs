@@ -28,7 +28,9 @@ pub enum Verdict {
 pub fn judge(status: u16, retry_after: Option<&str>, now: SystemTime) -> Verdict {
     match status {
         200..=299 => Verdict::Accepted,
-        429 | 502..=504 => Verdict::Retry(retry_after.and_then(|text| parse_retry_after(text, now)).unwrap_or_default()),
+        429 | 502..=504 => {
+            Verdict::Retry(retry_after.and_then(|text| parse_retry_after(text, now)).unwrap_or_default())
+        }
         _ => Verdict::Refused,
     }
 }
@@ -70,7 +72,8 @@ fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
 
 /// IMF-fixdate (RFC 9110 §5.6.7), the only form that is still sent, to seconds since 1970.
 fn parse_http_date(text: &str) -> Option<u64> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut words = text.split_once(", ")?.1.split(' ');
     let day: u64 = words.next()?.parse().ok().filter(|day| (1..=31).contains(day))?;
     let month_name = words.next()?;

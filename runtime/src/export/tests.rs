@@ -29,7 +29,10 @@ pub(crate) fn span(name: &'static str) -> Span<'static> {
         kind: Kind::Server,
         start_unix_ns: 1_000,
         end_unix_ns: 2_000,
-        attributes: vec![("url.path", Value::Str("/".into())), ("http.response.status_code", Value::Int(200))],
+        attributes: vec![
+            ("url.path", Value::Str("/".into())),
+            ("http.response.status_code", Value::Int(200)),
+        ],
         dropped_attributes: 0,
         error: false,
     }
@@ -111,7 +114,8 @@ async fn retry_after_is_respected() {
 #[tokio::test]
 async fn refused_and_rejected_spans_are_counted_and_not_sent_again() {
     let partial = Reply::partial(2, "two are \x1b[31mtoo old");
-    let collector = Collector::start(vec![Reply::status(400), partial, Reply::status(500), Reply::garbage()]).await;
+    let collector =
+        Collector::start(vec![Reply::status(400), partial, Reply::status(500), Reply::garbage()]).await;
     let pipeline = start(collector.port, &[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5")]);
     push(&pipeline, 20);
     let stats = pipeline.shutdown(PATIENCE).await;
@@ -178,6 +182,9 @@ fn outputs() {
     assert_eq!(choose(&[], true), Outputs { otlp: false, waterfall: shown });
     assert_eq!(choose(&[("OTEL_TRACES_EXPORTER", "otlp")], true), otlp);
     assert_eq!(choose(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "c:1")], true), otlp);
-    assert_eq!(choose(&[("OTEL_TRACES_EXPORTER", "console")], false), Outputs { otlp: false, waterfall: shown });
+    assert_eq!(
+        choose(&[("OTEL_TRACES_EXPORTER", "console")], false),
+        Outputs { otlp: false, waterfall: shown }
+    );
     assert_eq!(choose(&[("OTEL_TRACES_EXPORTER", "none")], true), Outputs { otlp: false, waterfall: None });
 }

@@ -44,8 +44,12 @@ impl Handle {
         let (finished, done) = oneshot::channel();
         std::thread::Builder::new().name("strobe-waterfall".to_owned()).spawn(move || {
             let ended = match stream {
-                Stream::Stdout => draw_all(&receiver, || width(io::stdout().as_raw_fd()), &mut anstream::stdout()),
-                Stream::Stderr => draw_all(&receiver, || width(io::stderr().as_raw_fd()), &mut anstream::stderr()),
+                Stream::Stdout => {
+                    draw_all(&receiver, || width(io::stdout().as_raw_fd()), &mut anstream::stdout())
+                }
+                Stream::Stderr => {
+                    draw_all(&receiver, || width(io::stderr().as_raw_fd()), &mut anstream::stderr())
+                }
             };
             if let Err(error) = ended {
                 tracing::warn!("the waterfall ends, its terminal is gone: {error}");

@@ -70,7 +70,8 @@ fn group(items: &[Item]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for item in items {
         let resource = Arc::as_ptr(&item.resource);
-        let same = |(known, scope, _): &&mut Group<'_>| std::ptr::eq(*known, resource) && *scope == item.scope;
+        let same =
+            |(known, scope, _): &&mut Group<'_>| std::ptr::eq(*known, resource) && *scope == item.scope;
         match groups.iter_mut().rev().find(same) {
             Some((_, _, members)) => members.push(&item.bytes),
             None => groups.push((&item.resource, item.scope, vec![&item.bytes])),

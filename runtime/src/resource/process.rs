@@ -56,7 +56,9 @@ impl ProcessFacts {
     pub fn creation_time(&self, host: &HostFacts) -> Option<String> {
         let ticks = self.start_ticks?;
         let since_boot = Duration::from_millis(ticks.checked_mul(1000 / TICKS_PER_SECOND)?);
-        let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(host.boot_unix_s?))?.checked_add(since_boot)?;
+        let time = SystemTime::UNIX_EPOCH
+            .checked_add(Duration::from_secs(host.boot_unix_s?))?
+            .checked_add(since_boot)?;
         // humantime panics beyond the year 9999.
         let seconds = time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
         (seconds < 253_402_300_800).then(|| humantime::format_rfc3339_millis(time).to_string())
@@ -115,9 +117,9 @@ fn read_text(path: &Path) -> Option<String> {
 
 /// `/proc/PID/environ`: `name=value`, each ended by a NUL. The first wins, as in Go's `os.Getenv`; empty is unset.
 fn variable(environ: &[u8], name: &str) -> Option<String> {
-    let value = environ.split(|byte| *byte == 0).find_map(|entry| {
-        entry.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="))
-    })?;
+    let value = environ
+        .split(|byte| *byte == 0)
+        .find_map(|entry| entry.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"=")))?;
     let value = std::str::from_utf8(value).ok()?.trim();
     (!value.is_empty()).then(|| value.to_owned())
 }
@@ -193,7 +195,8 @@ mod tests {
     #[test]
     fn creation_times() {
         let host = HostFacts { boot_unix_s: Some(1_700_000_000), ..HostFacts::default() };
-        let time = |ticks| ProcessFacts { start_ticks: Some(ticks), ..ProcessFacts::default() }.creation_time(&host);
+        let time =
+            |ticks| ProcessFacts { start_ticks: Some(ticks), ..ProcessFacts::default() }.creation_time(&host);
         assert_eq!(time(150).as_deref(), Some("2023-11-14T22:13:21.500Z"));
         assert_eq!(time(u64::MAX), None);
         assert_eq!(time(u64::MAX / 100), None);

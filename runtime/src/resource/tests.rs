@@ -83,7 +83,8 @@ fn service_names() {
 #[test]
 fn who_wins() {
     let agent = AgentFacts { attributes: vec![("a".into(), "agent".into())], ..AgentFacts::default() };
-    let attributes = Some("a=target,host.name=mine,telemetry.sdk.name=opentelemetry,process.pid=9".to_owned());
+    let attributes =
+        Some("a=target,host.name=mine,telemetry.sdk.name=opentelemetry,process.pid=9".to_owned());
     let process = ProcessFacts { resource_attributes: attributes, ..process() };
     let (resource, _) = build(&process, &BinaryFacts::default(), &agent);
     assert_eq!(resource.str("a"), Some("target"));

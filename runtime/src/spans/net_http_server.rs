@@ -31,7 +31,9 @@ pub fn span<'a>(decoded: &Decoded<'a>, clock: &Clock, settings: &Settings, count
         trace_id: record.trace_id,
         span_id: record.span_id,
         parent_span_id: parent,
-        flags: u32::from(record.trace_flags) | FLAG_HAS_REMOTE | if parent.is_some() { FLAG_REMOTE } else { 0 },
+        flags: u32::from(record.trace_flags)
+            | FLAG_HAS_REMOTE
+            | if parent.is_some() { FLAG_REMOTE } else { 0 },
         name: name(&method, route.as_deref()),
         kind: Kind::Server,
         start_unix_ns,
@@ -94,9 +96,9 @@ fn route<'a>(decoded: &Decoded<'a>, counts: &mut Counts) -> Option<Cow<'a, str>>
 
 fn url<'a>(decoded: &Decoded<'a>, attributes: &mut Attributes<'a>, counts: &mut Counts) {
     let uri = decoded.text(wire::SLOT_URI);
-    let separate = decoded.non_empty(wire::SLOT_QUERY).filter(|_| {
-        decoded.record.has_query != 0 || decoded.record.uri_kind != wire::URI_REQUEST
-    });
+    let separate = decoded
+        .non_empty(wire::SLOT_QUERY)
+        .filter(|_| decoded.record.has_query != 0 || decoded.record.uri_kind != wire::URI_REQUEST);
     let (path, inline) = match (uri, decoded.record.uri_kind) {
         (Some(uri), wire::URI_REQUEST) => request_uri(uri, counts),
         (Some(uri), wire::URI_PATH) => (Some(escaped(uri, counts)), None),
@@ -104,7 +106,9 @@ fn url<'a>(decoded: &Decoded<'a>, attributes: &mut Attributes<'a>, counts: &mut 
         (None, _) => (None, None),
     };
     let query = match (inline, separate) {
-        (Some(inline), Some(separate)) if inline.len() < separate.bytes.len() => Some(text::lossy_url(separate, counts)),
+        (Some(inline), Some(separate)) if inline.len() < separate.bytes.len() => {
+            Some(text::lossy_url(separate, counts))
+        }
         (None, Some(separate)) => Some(text::lossy_url(separate, counts)),
         (inline, _) => inline,
     };
@@ -233,7 +237,9 @@ fn host_port(text: Cow<'_, str>) -> (Cow<'_, str>, Option<u16>) {
         return (text, None);
     }
     let (end, port) = match text.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host.len(), port.parse().ok()),
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (host.len(), port.parse().ok())
+        }
         _ => (text.len(), None),
     };
     let host = text::split_at(text, end).0;

@@ -2,8 +2,8 @@ use super::*;
 use crate::records::decode;
 use crate::records::tests::{encode, record};
 use runtime_ebpf::net_http_server::{
-    KIND_LARGE, KIND_SMALL, Record, SLOT_CLIENT, SLOT_HOST, SLOT_METHOD, SLOT_PATTERN, SLOT_PEER, SLOT_QUERY, SLOT_URI,
-    SLOT_USER_AGENT, URI_PATH, URI_RAW_PATH,
+    KIND_LARGE, KIND_SMALL, Record, SLOT_CLIENT, SLOT_HOST, SLOT_METHOD, SLOT_PATTERN, SLOT_PEER, SLOT_QUERY,
+    SLOT_URI, SLOT_USER_AGENT, URI_PATH, URI_RAW_PATH,
 };
 
 type Texts<'t> = &'t [(usize, &'t [u8])];
@@ -14,7 +14,8 @@ fn lines(change: impl Fn(&mut Record), texts: Texts<'_>) -> Vec<String> {
     change(&mut fixed);
     let bytes = encode(fixed, texts);
     let decoded = decode(&bytes).expect("decodes");
-    let span = span(&decoded, &Clock::with_offset_ns(1_000_000), &Settings::default(), &mut Counts::default());
+    let span =
+        span(&decoded, &Clock::with_offset_ns(1_000_000), &Settings::default(), &mut Counts::default());
     let mut lines = vec![format!("name={}", span.name), format!("error={}", span.error)];
     for (key, value) in &span.attributes {
         lines.push(match value {
@@ -93,7 +94,11 @@ fn methods() {
         ("QUERY", &["name=QUERY"], &["http.request.method_original"]),
         ("get", &["name=HTTP", "http.request.method=_OTHER", "http.request.method_original=get"], &[]),
         ("PROPFIND", &["name=HTTP", "http.request.method_original=PROPFIND"], &[]),
-        (&"M".repeat(40), &["name=HTTP", "http.request.method_original=MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM"], &[]),
+        (
+            &"M".repeat(40),
+            &["name=HTTP", "http.request.method_original=MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM"],
+            &[],
+        ),
         ("", &["name=HTTP", "http.request.method=_OTHER"], &["http.request.method_original"]),
     ] {
         check(|_| (), &[(SLOT_METHOD, method.as_bytes())], has, lacks);
@@ -156,7 +161,12 @@ fn paths_that_the_handler_changed() {
     let raw = |r: &mut Record| r.uri_kind = URI_RAW_PATH;
     check(raw, &[(SLOT_URI, b"/a%2Fb")], &["url.path=/a%2Fb"], &["url.query"]);
     let plain = |r: &mut Record| (r.kind, r.uri_kind, r.has_query) = (KIND_LARGE, URI_PATH, 1);
-    check(plain, &[(SLOT_URI, b"/a b?\xff"), (SLOT_QUERY, b"x=1")], &["url.path=/a%20b%3F%FF", "url.query=x=1"], &[]);
+    check(
+        plain,
+        &[(SLOT_URI, b"/a b?\xff"), (SLOT_QUERY, b"x=1")],
+        &["url.path=/a%20b%3F%FF", "url.query=x=1"],
+        &[],
+    );
 }
 
 #[test]
@@ -165,13 +175,24 @@ fn long_targets_keep_path_and_query() {
     let path = format!("/{}", "p".repeat(5000));
     let query = format!("q={}", "v".repeat(3000));
     let uri = format!("{path}?{query}");
-    let (want_path, want_query) = (format!("url.path={}", &path[..4096]), format!("url.query={}", &query[..2048]));
-    check(large, &[(SLOT_URI, uri.as_bytes()), (SLOT_QUERY, query.as_bytes())], &[&want_path, &want_query], &[]);
+    let (want_path, want_query) =
+        (format!("url.path={}", &path[..4096]), format!("url.query={}", &query[..2048]));
+    check(
+        large,
+        &[(SLOT_URI, uri.as_bytes()), (SLOT_QUERY, query.as_bytes())],
+        &[&want_path, &want_query],
+        &[],
+    );
     // The uri slot holds more of the query than the query slot does.
     let query = format!("q={}", "v".repeat(6000));
     let uri = format!("/p?{query}");
     let want_query = format!("url.query={}", &query[..4093]);
-    check(large, &[(SLOT_URI, uri.as_bytes()), (SLOT_QUERY, query.as_bytes())], &["url.path=/p", &want_query], &[]);
+    check(
+        large,
+        &[(SLOT_URI, uri.as_bytes()), (SLOT_QUERY, query.as_bytes())],
+        &["url.path=/p", &want_query],
+        &[],
+    );
 }
 
 #[test]
@@ -188,7 +209,10 @@ fn a_path_cut_inside_a_character() {
 fn redaction() {
     for (query, want) in [
         ("a=1&Signature=x&b", "a=1&Signature=REDACTED&b"),
-        ("X-Amz-Signature=x=y&X-Amz-Credential=&X-Goog-Signature=1", "X-Amz-Signature=REDACTED&X-Amz-Credential=REDACTED&X-Goog-Signature=REDACTED"),
+        (
+            "X-Amz-Signature=x=y&X-Amz-Credential=&X-Goog-Signature=1",
+            "X-Amz-Signature=REDACTED&X-Amz-Credential=REDACTED&X-Goog-Signature=REDACTED",
+        ),
         ("%73ig=x", "%73ig=REDACTED"),
         ("SIG=x&sigh=y&sig", "SIG=x&sigh=y&sig"),
         ("AWSAccessKeyId=k&X-Amz-Security-Token=t", "AWSAccessKeyId=REDACTED&X-Amz-Security-Token=REDACTED"),
@@ -211,7 +235,12 @@ fn routes() {
         check(|_| (), &[(SLOT_METHOD, b"GET"), (SLOT_PATTERN, pattern.as_bytes())], &[&route, &name], &[]);
     }
     for pattern in ["", "nonsense", &format!("/{}", "r".repeat(200))] {
-        check(|_| (), &[(SLOT_METHOD, b"GET"), (SLOT_PATTERN, pattern.as_bytes())], &["name=GET"], &["http.route"]);
+        check(
+            |_| (),
+            &[(SLOT_METHOD, b"GET"), (SLOT_PATTERN, pattern.as_bytes())],
+            &["name=GET"],
+            &["http.route"],
+        );
     }
 }
 
@@ -236,7 +265,12 @@ fn addresses() {
     }
     check(|_| (), &[(SLOT_HOST, b"")], &[], &["server."]);
     let behind_proxy: Texts<'_> = &[(SLOT_PEER, b"10.0.0.1:4"), (SLOT_CLIENT, b"1.2.3.4")];
-    check(|_| (), behind_proxy, &["client.address=1.2.3.4", "network.peer.address=10.0.0.1", "network.peer.port=4"], &[]);
+    check(
+        |_| (),
+        behind_proxy,
+        &["client.address=1.2.3.4", "network.peer.address=10.0.0.1", "network.peer.port=4"],
+        &[],
+    );
     check(|_| (), &[(SLOT_PEER, b"10.0.0.1:4")], &["client.address=10.0.0.1"], &[]);
     check(|_| (), &[(SLOT_PEER, b"@"), (SLOT_CLIENT, b"@")], &[], &["client.", "network.peer."]);
 }
@@ -253,9 +287,13 @@ fn versions_and_schemes() {
 
 #[test]
 fn limits() {
-    let bytes = encode(record(KIND_SMALL), &[(SLOT_METHOD, b"GET"), (SLOT_URI, "/\u{e9}\u{e9}\u{e9}".as_bytes())]);
-    let settings =
-        Settings { value_length_limit: Some(3), attribute_count_limit: 2, known_methods: vec!["GET".to_owned()] };
+    let bytes =
+        encode(record(KIND_SMALL), &[(SLOT_METHOD, b"GET"), (SLOT_URI, "/\u{e9}\u{e9}\u{e9}".as_bytes())]);
+    let settings = Settings {
+        value_length_limit: Some(3),
+        attribute_count_limit: 2,
+        known_methods: vec!["GET".to_owned()],
+    };
     let decoded = decode(&bytes).expect("decodes");
     let span = span(&decoded, &Clock::with_offset_ns(0), &settings, &mut Counts::default());
     assert_eq!(span.str(key::URL_PATH), Some("/\u{e9}\u{e9}"));

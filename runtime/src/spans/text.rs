@@ -151,7 +151,11 @@ mod tests {
             (b"/a%4", 4, "/a%4"),
             (b"", 9, ""),
         ] {
-            assert_eq!(lossy_url(held(bytes, full_len), &mut Counts::default()), want, "{bytes:?} of {full_len}");
+            assert_eq!(
+                lossy_url(held(bytes, full_len), &mut Counts::default()),
+                want,
+                "{bytes:?} of {full_len}"
+            );
         }
     }
 

@@ -28,11 +28,14 @@ impl Reply {
 
     pub(super) fn with_header(self, header: &str) -> Self {
         let Self::Send(bytes) = self else { return self };
-        Self::Send(String::from_utf8_lossy(&bytes).replacen("\r\n", &format!("\r\n{header}\r\n"), 1).into_bytes())
+        Self::Send(
+            String::from_utf8_lossy(&bytes).replacen("\r\n", &format!("\r\n{header}\r\n"), 1).into_bytes(),
+        )
     }
 
     pub(super) fn partial(rejected_spans: i64, message: &str) -> Self {
-        let partial_success = Some(ExportTracePartialSuccess { rejected_spans, error_message: message.to_owned() });
+        let partial_success =
+            Some(ExportTracePartialSuccess { rejected_spans, error_message: message.to_owned() });
         Self::ok(&ExportTraceServiceResponse { partial_success }.encode_to_vec())
     }
 
@@ -130,7 +133,8 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(S
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
             let length = head.to_lowercase();
-            let length = length.lines().find_map(|line| line.strip_prefix("content-length: ").map(str::to_owned));
+            let length =
+                length.lines().find_map(|line| line.strip_prefix("content-length: ").map(str::to_owned));
             let length: usize = length.expect("length").parse().expect("number");
             if buffer.len() >= end + 4 + length {
                 let body = buffer[end + 4..end + 4 + length].to_vec();

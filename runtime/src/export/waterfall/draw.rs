@@ -58,10 +58,11 @@ impl Layout {
         self.grow(rows, width);
         let start_ns = rows.iter().map(|row| row.start_ns).min().unwrap_or_default();
         let end_ns = rows.iter().map(|row| row.end_ns).max().unwrap_or_default();
-        let scale = Scale { start_ns, window_ns: end_ns.saturating_sub(start_ns).max(1), cells: self.cells(width) };
+        let scale =
+            Scale { start_ns, window_ns: end_ns.saturating_sub(start_ns).max(1), cells: self.cells(width) };
         let mut out = String::with_capacity(rows.len() * 256);
         if !std::mem::replace(&mut self.begun, true) {
-            legend(&mut out);
+            legend(&mut out, width);
         }
         self.ruler(&mut out, &scale);
         for trace in traces(rows) {
@@ -71,7 +72,8 @@ impl Layout {
     }
 
     fn grow(&mut self, rows: &[Row], width: usize) {
-        let longest = |text: fn(&Row) -> &str| rows.iter().map(|row| text(row).chars().count()).max().unwrap_or(0);
+        let longest =
+            |text: fn(&Row) -> &str| rows.iter().map(|row| text(row).chars().count()).max().unwrap_or(0);
         self.service = self.service.max(longest(|row| &row.service)).min((width / 10).clamp(7, 24));
         self.name = self.name.max(longest(|row| &row.name) + 2).min((width / 5).clamp(16, 36));
     }
@@ -106,7 +108,9 @@ impl Layout {
         if let (true, Some(first)) = (grouped, rows.first()) {
             let indent = TIME + GAP + self.service + GAP;
             let origin = parent.map(|id| format!(" continues remote span {}", hex(&id))).unwrap_or_default();
-            line_of(out, format_args!("{:indent$}{TRACE}◆ trace {}{origin}{TRACE:#}", "", hex(&first.trace_id)));
+            let text = format!("◆ trace {}{origin}", hex(&first.trace_id));
+            let text = fit(&text, text.chars().count().min(width.saturating_sub(indent)));
+            line_of(out, format_args!("{:indent$}{TRACE}{text}{TRACE:#}", ""));
         }
         for (index, row) in rows.iter().enumerate() {
             let branch = match (grouped, index + 1 == rows.len()) {
@@ -155,13 +159,19 @@ impl Scale {
     }
 }
 
-fn legend(out: &mut String) {
+/// What the colours mean; on a wide terminal, what the bar means, too.
+fn legend(out: &mut String, width: usize) {
+    let bar = if width >= 140 {
+        "one line per request, as it ends · bar: when, on the scale above it · "
+    } else {
+        ""
+    };
     line_of(
         out,
         format_args!(
-            "{BOLD}strobe{BOLD:#}{DIM}  one line per request, as it ends · bar: when, on the scale above it · {DIM:#}\
-             {GREEN}█{GREEN:#}{DIM} 2xx {DIM:#}{CYAN}█{CYAN:#}{DIM} 3xx {DIM:#}{YELLOW}█{YELLOW:#}{DIM} 4xx {DIM:#}\
-             {RED}█{RED:#}{DIM} failed · {DIM:#}{TRACE}◆{TRACE:#}{DIM} a trace that began elsewhere{DIM:#}"
+            "{BOLD}strobe{BOLD:#}{DIM}  {bar}{DIM:#}{GREEN}█{GREEN:#}{DIM} 2xx {DIM:#}{CYAN}█{CYAN:#}{DIM} 3xx {DIM:#}\
+             {YELLOW}█{YELLOW:#}{DIM} 4xx {DIM:#}{RED}█{RED:#}{DIM} failed · {DIM:#}{TRACE}◆{TRACE:#}\
+             {DIM} a trace that began elsewhere{DIM:#}"
         ),
     );
 }
@@ -173,7 +183,9 @@ fn traces(rows: &mut [Row]) -> Vec<&[Row]> {
         let first = begin.entry(row.trace_id).or_insert(row.start_ns);
         *first = row.start_ns.min(*first);
     }
-    rows.sort_by_key(|row| (begin.get(&row.trace_id).copied(), row.trace_id, row.start_ns, Reverse(row.end_ns)));
+    rows.sort_by_key(|row| {
+        (begin.get(&row.trace_id).copied(), row.trace_id, row.start_ns, Reverse(row.end_ns))
+    });
     rows.chunk_by(|a, b| a.trace_id == b.trace_id).collect()
 }
 
@@ -192,7 +204,8 @@ fn colour(row: &Row) -> Style {
 fn details(row: &Row, width: usize) -> String {
     let status = row.status.map(|status| status.to_string());
     let error = row.error.as_ref().filter(|error| status.as_ref() != Some(*error));
-    let error = error.map(|error| fit(&format!("✗ {error}"), error.chars().count().min(20) + 2)).unwrap_or_default();
+    let error =
+        error.map(|error| fit(&format!("✗ {error}"), error.chars().count().min(20) + 2)).unwrap_or_default();
     let client = row.client.as_ref().map(|client| format!("from {client}")).unwrap_or_default();
     let taken = |text: &str| if text.is_empty() { 0 } else { text.chars().count() + GAP };
     let target = row.target.chars().count();
