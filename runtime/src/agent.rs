@@ -91,8 +91,8 @@ pub struct Agent {
 impl Agent {
     /// Makes the agent; nothing is traced yet. Needs a tokio runtime.
     pub fn new(target: Target, mut programs: Programs, sink: Sink) -> anyhow::Result<Self> {
-        let exec_events = AsyncFd::register(programs.watch_exec()?).context("polling the ring of executed programs")?;
-        let records = AsyncFd::register(programs.ring(net_http_server::RECORDS)?).context("polling the record ring")?;
+        let exec_events = discover::pollable(programs.watch_exec()?).context("polling the ring of executed programs")?;
+        let records = discover::pollable(programs.ring(net_http_server::RECORDS)?).context("polling the record ring")?;
         let (sender, events) = unbounded_channel();
         let (files, processes) = (HashMap::new(), HashMap::new());
         let reported = Vec::new();

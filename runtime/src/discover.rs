@@ -66,7 +66,7 @@ pub fn processes() -> io::Result<Vec<u32>> {
 
 /// Sends [`Event::Exited`] when the process ends, once. Kernel 5.3.
 pub fn watch_exit(pid: u32, events: UnboundedSender<Event>) -> io::Result<tokio::task::JoinHandle<()>> {
-    let pidfd = AsyncFd::register(pidfd_open(pid)?)?;
+    let pidfd = pollable(pidfd_open(pid)?)?;
     Ok(tokio::spawn(async move {
         // An error here means that the descriptor cannot be polled: better one early good-bye than none.
         if let Err(error) = pidfd.readable().await {
@@ -76,6 +76,13 @@ pub fn watch_exit(pid: u32, events: UnboundedSender<Event>) -> io::Result<tokio:
             tracing::debug!(pid, "the agent ended before the process");
         }
     }))
+}
+
+/// Registers an owner of a descriptor with the event loop.
+pub fn pollable<F: std::os::fd::AsRawFd>(owner: F) -> io::Result<AsyncFd<F>> {
+    // SAFETY: every owner passed here keeps one descriptor open as long as it lives, names that same one each time, and moves
+    // into the AsyncFd.
+    unsafe { AsyncFd::register(owner) }.map_err(io::Error::from)
 }
 
 fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {

@@ -20,7 +20,7 @@ use crate::{
     agent::{Agent, Ended},
     cli,
     config::Config,
-    discover::Target,
+    discover::{self, Target},
     exec,
     features::{Facts, PidNamespace},
     programs::Programs,
@@ -142,7 +142,7 @@ fn exec_command(args: &cli::Exec) -> anyhow::Result<u8> {
     set_up_logging(&config, &warnings);
     tokio_runtime()?.block_on(async {
         let pid = gated.pid;
-        let mut child = Child { pid, signals: AsyncFd::register(signals).context("polling signals")? };
+        let mut child = Child { pid, signals: discover::pollable(signals).context("polling signals")? };
         // A command that is not there is the child's to report, with the status that `env` gives it.
         let (agent, problem) = match exec::resolve(program) {
             Err(_) => (None, None),
