@@ -107,43 +107,63 @@ fn frameless((x86, cost): &(X86, Option<Cost>)) -> Option<Instruction> {
 /// Every return. A tail jump out of the function makes the answer incomplete, hence nothing.
 pub fn exits(code: &Code<'_>, runs: &[Run]) -> Option<Vec<Instruction>> {
     match code.frame_end {
-        Some(_) => Some(framed_exits(code, runs)),
+        Some(_) => framed_exits(code, runs),
         None => frameless_exits(code),
     }
 }
 
+/// What a range in which the stack pointer is back begins with.
+enum Back {
+    Return(Instruction),
+    TailJump,
+    /// The way to `morestack`.
+    Other,
+}
+
 /// A `ret` begins each later range in which the stack pointer is back, behind its padding.
-fn framed_exits(code: &Code<'_>, runs: &[Run]) -> Vec<Instruction> {
-    let ret_of = |run: &Run| {
-        let mut at = usize::try_from(run.start).ok()?;
-        let end = usize::try_from(run.end).ok()?;
-        let padded = code.bytes.get(..end.min(code.bytes.len()))?;
-        let mut decoder = Decoder::new(64, padded, DecoderOptions::NONE);
-        decoder.set_position(at).ok()?;
-        loop {
-            let x86 = decoder.can_decode().then(|| decoder.decode())?;
-            match x86.mnemonic() {
-                Mnemonic::Nop => at = decoder.position(),
-                Mnemonic::Ret => {
-                    return Some(Instruction { offset: at, len: x86.len(), cost: Cost::Stepped });
-                }
-                _ => return None,
-            }
+fn framed_exits(code: &Code<'_>, runs: &[Run]) -> Option<Vec<Instruction>> {
+    let mut out = Vec::new();
+    for run in runs.iter().skip(1).filter(|r| r.value == 0) {
+        match back(code, run) {
+            Some(Back::Return(ret)) => out.push(ret),
+            Some(Back::TailJump) => return None,
+            Some(Back::Other) | None => {}
         }
-    };
-    runs.iter().skip(1).filter(|r| r.value == 0).filter_map(ret_of).collect()
+    }
+    Some(out)
+}
+
+fn back(code: &Code<'_>, run: &Run) -> Option<Back> {
+    let end = usize::try_from(run.end).ok()?.min(code.bytes.len());
+    let mut decoder = Decoder::new(64, code.bytes.get(..end)?, DecoderOptions::NONE);
+    decoder.set_position(usize::try_from(run.start).ok()?).ok()?;
+    loop {
+        let offset = decoder.position();
+        let x86 = decoder.can_decode().then(|| decoder.decode())?;
+        return Some(match x86.mnemonic() {
+            Mnemonic::Nop => continue,
+            Mnemonic::Ret => Back::Return(Instruction { offset, len: x86.len(), cost: Cost::Stepped }),
+            Mnemonic::Jmp if leaves(code, offset, &x86) => Back::TailJump,
+            _ => Back::Other,
+        });
+    }
+}
+
+/// Whether a jump decoded at `offset` leaves the function.
+fn leaves(code: &Code<'_>, offset: usize, x86: &X86) -> bool {
+    // The decoder counts from its own start, so the target is an offset too (a negative one wraps around).
+    let skew = (offset as u64).wrapping_sub(x86.ip());
+    let target = x86.near_branch_target().wrapping_add(skew);
+    x86.op0_kind() != OpKind::NearBranch64 || target >= code.bytes.len() as u64
 }
 
 fn frameless_exits(code: &Code<'_>) -> Option<Vec<Instruction>> {
-    let size = u64::try_from(code.bytes.len()).ok()?;
     let mut out = Vec::new();
     for (x86, cost) in decode(code) {
         let cost = cost?;
         match x86.mnemonic() {
             Mnemonic::Ret => out.push(instruction(&x86, cost)?),
-            Mnemonic::Jmp if x86.op0_kind() != OpKind::NearBranch64 || x86.near_branch_target() >= size => {
-                return None;
-            }
+            Mnemonic::Jmp if leaves(code, usize::try_from(x86.ip()).ok()?, &x86) => return None,
             _ => {}
         }
     }
