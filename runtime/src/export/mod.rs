@@ -144,14 +144,18 @@ impl Pipeline {
     pub async fn shutdown(mut self, deadline: Duration) -> Stats {
         if let Some((queue, mut worker)) = self.otlp.take() {
             queue.close();
-            if tokio::time::timeout(deadline, &mut worker).await.is_err() {
-                worker.abort();
-                // An aborted task has ended once it has been awaited: nothing is counted twice.
-                if let Err(error) = worker.await
-                    && error.is_panic()
-                {
-                    tracing::error!("the export task has panicked: {error}");
+            let ended = match tokio::time::timeout(deadline, &mut worker).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    worker.abort();
+                    // An aborted task has ended once it has been awaited: nothing is counted twice.
+                    worker.await
                 }
+            };
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                tracing::error!("the export task has panicked: {error}");
             }
             self.counters.abandon();
         }
