@@ -46,7 +46,8 @@ pub fn on_path() -> Option<PathBuf> {
     (major == 1 && minor >= FIRST_CAPABLE).then_some(go)
 }
 
-/// A go command with nothing of the user's in its surroundings, and a cache of its own.
+/// A go command with nothing of the user's in its surroundings, and a cache of its own. Its module cache is not the one
+/// that toolchains are in: Go 1.19 does not find its own packages when GOROOT lies in GOMODCACHE.
 pub fn go_environment(go: &Path, cache: &Path) -> Command {
     let mut command = Command::new(go);
     let inherited = std::env::vars_os().map(|(name, _)| name);
@@ -62,7 +63,7 @@ pub fn go_environment(go: &Path, cache: &Path) -> Command {
         .env("GOWORK", "off")
         .env("CGO_ENABLED", "0")
         .env("GOTELEMETRY", "off")
-        .env("GOMODCACHE", cache.join("mod"))
+        .env("GOMODCACHE", cache.join("modules"))
         .env("GOCACHE", cache.join("build"))
         .env("GOPATH", cache.join("gopath"))
         .stdin(Stdio::null());
@@ -79,6 +80,7 @@ pub fn download(go: &Path, store: &Store, version: &str, progress: &Progress) ->
         .args(["mod", "download", "-modcacherw", "-json", &format!("{TOOLCHAIN_MODULE}@{version}")])
         .current_dir(&scratch)
         .env("GOPROXY", &store.network()?.goproxy)
+        .env("GOMODCACHE", store.cache().join("mod"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     if let Some(sumdb) = std::env::var_os("GOSUMDB").filter(|value| value != "off" && !value.is_empty()) {

@@ -1,7 +1,8 @@
 //! Go toolchains in the cache: downloaded, verified, ready to run.
 //!
 //! ```text
-//! CACHE/mod/                GOMODCACHE of the go commands that we run
+//! CACHE/mod/                the toolchains, as `go mod download` leaves them (its GOMODCACHE)
+//! CACHE/modules/            GOMODCACHE of compilations
 //! CACHE/build/              their GOCACHE
 //! CACHE/bootstrap/GO/       the first toolchain where there is no Go, unpacked by us
 //! CACHE/toolchains/GO.json  written last: this toolchain is verified and ready, and where
