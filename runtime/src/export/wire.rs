@@ -112,6 +112,7 @@ fn attribute(out: &mut Vec<u8>, key: &str, value: &Value<'_>) {
     }
 }
 
+#[inline]
 fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
@@ -124,6 +125,7 @@ fn varint_len(value: u64) -> usize {
     (64 - (value | 1).leading_zeros()).div_ceil(7) as usize
 }
 
+#[inline]
 fn tag(out: &mut Vec<u8>, field: u8, kind: u8) {
     varint(out, u64::from(field) << 3 | u64::from(kind));
 }
@@ -132,11 +134,13 @@ fn tag_len(field: u8) -> usize {
     if field < 16 { 1 } else { 2 }
 }
 
+#[inline]
 fn header(out: &mut Vec<u8>, field: u8, len: usize) {
     tag(out, field, BYTES);
     varint(out, len as u64);
 }
 
+#[inline]
 fn bytes(out: &mut Vec<u8>, field: u8, value: &[u8]) {
     header(out, field, value.len());
     out.extend_from_slice(value);
