@@ -117,6 +117,28 @@ fn the_next_proxy_of_the_list() {
     assert_eq!(unasked.asked.lock().expect("the log").len(), 1);
 }
 
+/// With a Go on PATH that does the downloading, which waits for ever by itself.
+#[test]
+fn the_go_command_is_watched() {
+    for (answer, expected) in [
+        (Answer::Silence(Duration::from_secs(40)), "made no progress for 2 s after 0 bytes"),
+        (Answer::Whole(200, b"<html></html>".to_vec()), "go mod download: "),
+    ] {
+        let proxy = Proxy::start(
+            move |path, count| if path.ends_with(".info") && count == 0 { info() } else { answer.clone() },
+        );
+        let cache = tempfile::tempdir().expect("a folder");
+        let mut command = offsetgen(&proxy.url, cache.path(), &["toolchain", PINNED, "--timeout", "2"]);
+        command.env("PATH", std::env::var_os("PATH").expect("PATH")).env("HOME", cache.path());
+        let begun = Instant::now();
+        let (code, message) = outcome(&command.output().expect("runs"));
+        assert_eq!(code, Some(1), "{message}");
+        assert!(message.contains(expected), "{message}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+        nothing_left(cache.path());
+    }
+}
+
 #[test]
 fn no_proxy_is_known() {
     let cache = tempfile::tempdir().expect("a folder");
