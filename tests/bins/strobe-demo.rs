@@ -84,7 +84,8 @@ fn trace(service: &Path) -> Result<String> {
 fn send(server: SocketAddr, method: &str, target: &str, parent: &str) -> Result<u16> {
     let traceparent = if parent.is_empty() { String::new() } else { format!("traceparent: {parent}\r\n") };
     let mut connection = Connection::open(server)?;
-    let head = format!("{method} {target} HTTP/1.1\r\nHost: {server}\r\nUser-Agent: strobe-demo\r\n{traceparent}");
+    let head =
+        format!("{method} {target} HTTP/1.1\r\nHost: {server}\r\nUser-Agent: strobe-demo\r\n{traceparent}");
     connection.send(format!("{head}Content-Length: 0\r\n\r\n").as_bytes())?;
     Ok(connection.receive(false)?.context("the service closed the connection")?.status)
 }

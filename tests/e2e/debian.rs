@@ -84,7 +84,8 @@ fn five_servers_of_debian_are_ready_in_time() -> Result<()> {
         }
         let version = plan["go_version"].as_str().unwrap_or("?");
         println!("{package:<26}{size_mb:>10.1}{:>9.1}  {version}", best.as_secs_f64() * 1000.0);
-        let server = plan["libraries"].as_array().and_then(|all| all.iter().find(|l| l["id"] == "net/http.server"));
+        let server =
+            plan["libraries"].as_array().and_then(|all| all.iter().find(|l| l["id"] == "net/http.server"));
         let server = server.with_context(|| format!("{package}: no net/http.server in {plan}"))?;
         ensure!(server["verdict"] == "ready", "{package}: {} ({})", server["verdict"], server["reason"]);
         if best >= LIMIT {

@@ -48,7 +48,12 @@ fn a_second_build_gives_the_same_bytes() -> Result<()> {
     build.args(["build", "--only", "std", "--jobs", JOBS, "--cache"]).arg(cache.path());
     build.arg("--out").arg(out.path()).current_dir(machine::workspace());
     let ran = build.output().context("run offsetgen")?;
-    ensure!(ran.status.success(), "offsetgen build: {}\n{}", ran.status, String::from_utf8_lossy(&ran.stderr));
+    ensure!(
+        ran.status.success(),
+        "offsetgen build: {}\n{}",
+        ran.status,
+        String::from_utf8_lossy(&ran.stderr)
+    );
     println!("offsetgen build --only std with cold build caches took {:.0} s", start.elapsed().as_secs_f64());
     let (want, got) = (files(&committed)?, files(out.path())?);
     ensure!(want.keys().eq(got.keys()), "files {:?}, not {:?}", got.keys(), want.keys());

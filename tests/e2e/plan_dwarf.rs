@@ -15,16 +15,15 @@ const ALWAYS: [(&str, &[&str]); 4] = [
     ("net/http.conn", &["remoteAddr"]),
     (
         "net/http.Request",
-        &[
-            "Method", "URL", "ProtoMajor", "ProtoMinor", "Header", "Host", "RemoteAddr", "RequestURI", "TLS",
-        ],
+        &["Method", "URL", "ProtoMajor", "ProtoMinor", "Header", "Host", "RemoteAddr", "RequestURI", "TLS"],
     ),
     ("net/url.URL", &["Path", "RawPath", "RawQuery"]),
 ];
 
 /// Every field that the agent needs on that Go version, written down apart from the catalog.
 fn needed(minor: u32) -> Vec<(&'static str, &'static str)> {
-    let mut needed: Vec<_> = ALWAYS.iter().flat_map(|(t, fields)| fields.iter().map(move |f| (*t, *f))).collect();
+    let mut needed: Vec<_> =
+        ALWAYS.iter().flat_map(|(t, fields)| fields.iter().map(move |f| (*t, *f))).collect();
     match minor {
         ..22 => {}
         22 => needed.extend([("net/http.Request", "pat"), ("net/http.pattern", "str")]),
@@ -51,7 +50,9 @@ fn hold_against(plan: &Plan, layouts: &Layouts) -> Result<usize> {
             match (f.offset, truth) {
                 (Some(said), Some(truth)) if said == truth => compared += 1,
                 (None, None) => {}
-                (said, truth) => bail!("{}.{}: the Plan says {said:?}, DWARF {truth:?}", f.type_name, f.field),
+                (said, truth) => {
+                    bail!("{}.{}: the Plan says {said:?}, DWARF {truth:?}", f.type_name, f.field)
+                }
             }
         }
     }
@@ -66,11 +67,19 @@ fn every_offset_is_that_of_the_unstripped_twin() -> Result<()> {
         ensure!(layouts.len() > 1000, "only {} members in the DWARF of Go {version}", layouts.len());
         for build in Build::ALL {
             let plan = plan_file(&golang::build("httpserver", version, build)?, &Options::default())?;
-            let compared = hold_against(&plan, &layouts).with_context(|| format!("Go {version} {build:?}"))?;
+            let compared =
+                hold_against(&plan, &layouts).with_context(|| format!("Go {version} {build:?}"))?;
             let verdict = server(&plan)?.verdict;
-            ensure!(verdict == Verdict::Ready, "Go {version} {build:?}: {verdict:?}: {:?}", server(&plan)?.reason);
+            ensure!(
+                verdict == Verdict::Ready,
+                "Go {version} {build:?}: {verdict:?}: {:?}",
+                server(&plan)?.reason
+            );
             println!("Go {version} {build:?}: {compared} offsets agree");
-            ensure!(compared >= needed(golang::minor(version)).len(), "Go {version} {build:?}: {compared} compared");
+            ensure!(
+                compared >= needed(golang::minor(version)).len(),
+                "Go {version} {build:?}: {compared} compared"
+            );
         }
     }
     Ok(())
@@ -102,7 +111,11 @@ fn each_witness_speaks_where_it_can() -> Result<()> {
             let plan = plan_file(&golang::build("httpserver", version, build)?, &Options::default())?;
             for (type_name, name) in needed(golang::minor(version)) {
                 let found = field(server(&plan)?, type_name, name)?;
-                ensure!(found.witnesses == want, "Go {version} {build:?}: {type_name}.{name}: {:?}", found.witnesses);
+                ensure!(
+                    found.witnesses == want,
+                    "Go {version} {build:?}: {type_name}.{name}: {:?}",
+                    found.witnesses
+                );
             }
         }
     }

@@ -91,8 +91,7 @@ fn cached(app: &str, version: &str, build: Build, root: impl FnOnce() -> Result<
     // A name of its own until it is whole: two tests may build the same program.
     let folder = tempfile::tempdir_in(machine::cache_dir("apps")?)?;
     let partial = folder.path().join(app);
-    compile(&source, &root()?, build, &partial)
-        .with_context(|| format!("build {app} with Go {version}"))?;
+    compile(&source, &root()?, build, &partial).with_context(|| format!("build {app} with Go {version}"))?;
     fs::rename(&partial, &built).with_context(|| format!("rename to {}", built.display()))?;
     Ok(built)
 }

@@ -1,6 +1,6 @@
 //! The service, the agent and the collector of one test, put together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -104,6 +104,20 @@ pub fn strobe(args: &[&str]) -> Result<Command> {
     }
     command.args(args);
     Ok(command)
+}
+
+/// What the agent says that it lost, by counter: its lines have `NAME +N` since the line before.
+pub fn losses(agent: &Running) -> BTreeMap<String, u64> {
+    let mut losses = BTreeMap::new();
+    for line in agent.stderr.all() {
+        let words: Vec<&str> = line.split([' ', ',']).filter(|w| !w.is_empty()).collect();
+        for (name, more) in words.iter().zip(words.iter().skip(1)) {
+            if let Some(more) = more.strip_prefix('+').and_then(|n| n.parse::<u64>().ok()) {
+                *losses.entry((*name).to_owned()).or_insert(0) += more;
+            }
+        }
+    }
+    losses
 }
 
 /// A running service and where it listens.

@@ -11,6 +11,7 @@ mod harness;
 mod kinds;
 mod refusals;
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
@@ -75,8 +76,11 @@ fn by_pid(version: &'static str, build: Build) -> Result<()> {
     let mut due = before.go_on(&service)?;
     due.extend(everything(&bench, &service)?);
     due.extend(over_tls(&bench, &service)?);
-    over_http2(&bench, &service)?;
+    let counted = over_http2(&bench, &service)?;
     bench.settle(&mut agent, &due).context("run --pid")?;
+    let losses = harness::losses(&agent);
+    let expected = BTreeMap::from([("net_http_server.other_writer".to_owned(), counted)]);
+    ensure!(losses == expected, "expected {expected:?}, counted {losses:?}:\n{}", agent.output());
     service.stop()
 }
 
@@ -141,14 +145,15 @@ fn over_tls(bench: &Bench, service: &Service) -> Result<Vec<Expected>> {
     Ok(vec![span.expected(0, Some(200)); 3])
 }
 
-/// HTTP/2: no spans yet, and no harm.
-fn over_http2(bench: &Bench, service: &Service) -> Result<()> {
+/// HTTP/2: no spans yet, and no harm; how many requests there were.
+fn over_http2(bench: &Bench, service: &Service) -> Result<u64> {
     let answers = get(bench, &["-n", "5"], &format!("{}/plain", service.https))?;
     ensure!(answers == ["HTTP/2.0 200"; 5], "{answers:?}");
-    if bench.minor() >= 24 {
-        h2::get(service.http, 5)?;
+    if bench.minor() < 24 {
+        return Ok(5);
     }
-    Ok(())
+    h2::get(service.http, 5)?;
+    Ok(10)
 }
 
 /// Runs the service's own client, from a file of its own.
