@@ -92,7 +92,6 @@ func wipe(w http.ResponseWriter, r *http.Request) {
 	for k := range r.Header {
 		delete(r.Header, k)
 	}
-	r.Host = ""
 	io.WriteString(w, "wiped\n")
 }
 

@@ -27,6 +27,8 @@ pub struct Bench {
 impl Bench {
     pub fn new(version: &'static str, build: Build) -> Result<Self> {
         machine::require_probes()?;
+        // Built now, if need be: later there are requests that wait.
+        programs::path("strobe")?;
         let folder = tempfile::tempdir().context("a folder for the test")?;
         let app = folder.path().join("httpserver");
         fs::copy(golang::build("httpserver", version, build)?, &app).context("copy the service")?;
