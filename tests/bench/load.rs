@@ -26,7 +26,9 @@ pub fn run(server: SocketAddr, total: usize, headers: usize) -> Result<()> {
 }
 
 fn request(headers: usize) -> Vec<u8> {
-    let mut text = String::from("GET /items/42?verbose=1 HTTP/1.1\r\nHost: bench.example:8080\r\nUser-Agent: strobe-bench/1.0\r\n");
+    let mut text = String::from(
+        "GET /items/42?verbose=1 HTTP/1.1\r\nHost: bench.example:8080\r\nUser-Agent: strobe-bench/1.0\r\n",
+    );
     text.push_str("Accept: */*\r\n");
     for n in 3..headers {
         text.push_str(&format!("X-Header-{n}: value-{n}\r\n"));

@@ -45,7 +45,8 @@ pub fn bpf(pid: u32) -> Result<(BTreeMap<u64, Runs>, u64)> {
             value.trim().parse::<u64>().ok()
         };
         if field("prog_type:") == Some(KPROBE)
-            && let (Some(id), Some(count), Some(time_ns)) = (field("prog_id:"), field("run_cnt:"), field("run_time_ns:"))
+            && let (Some(id), Some(count), Some(time_ns)) =
+                (field("prog_id:"), field("run_cnt:"), field("run_time_ns:"))
         {
             programs.insert(id, Runs { count, time_ns });
         }

@@ -1,17 +1,15 @@
 //! The three modes and one round of each.
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    process::Command,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, process::Command, time::Duration};
 
 use analyzer::{Options, Plan};
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf,
-    programs::{UProbe, uprobe::{UProbeAttachLocation, UProbeScope}},
+    programs::{
+        UProbe,
+        uprobe::{UProbeAttachLocation, UProbeScope},
+    },
 };
 use strobe_tests::{
     collector::Collector,
@@ -84,7 +82,8 @@ impl Bench {
         // One processor and one P: what another core would hide shows.
         let service = Running::start(Command::new("taskset").args(["-c", "0"]).arg(&exe))?;
         let line = service.expect_stdout("listening on", 1)?;
-        let address = line.rsplit(' ').next().context("no address")?.parse().context("the service's address")?;
+        let address =
+            line.rsplit(' ').next().context("no address")?.parse().context("the service's address")?;
         load::run(address, 5_000, 3)?;
         Ok(Self { service, address, exe, plan, version })
     }
@@ -128,9 +127,11 @@ impl Bench {
         let mut ebpf = Ebpf::load(runtime_ebpf::object())?;
         let program: &mut UProbe = ebpf.program_mut("floor").context("no program `floor`")?.try_into()?;
         program.load()?;
-        let library = self.plan.libraries.iter().find(|l| l.id == "net/http.server").context("no net/http.server")?;
+        let library =
+            self.plan.libraries.iter().find(|l| l.id == "net/http.server").context("no net/http.server")?;
         for role in ["start", "end"] {
-            let function = library.functions.iter().find(|f| f.role == role).with_context(|| format!("no {role}"))?;
+            let function =
+                library.functions.iter().find(|f| f.role == role).with_context(|| format!("no {role}"))?;
             for site in &function.sites {
                 let location = UProbeAttachLocation::AbsoluteOffset(site.file_offset);
                 program.attach(location, &self.exe, UProbeScope::AllProcesses)?;

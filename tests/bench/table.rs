@@ -4,7 +4,9 @@ use crate::modes::{Hits, Mode, Round};
 
 /// One table per number of headers: medians, the range of the rounds beside them.
 pub fn print(headers: usize, results: &[(Mode, Round)]) {
-    let of = |mode: Mode| results.iter().filter(move |(m, _)| *m == mode).map(|(_, round)| *round).collect::<Vec<_>>();
+    let of = |mode: Mode| {
+        results.iter().filter(move |(m, _)| *m == mode).map(|(_, round)| *round).collect::<Vec<_>>()
+    };
     let (bare, floor, strobe) = (of(Mode::Bare), of(Mode::Floor), of(Mode::Strobe));
     let target = |rounds: &[Round]| spread(rounds, |round| round.target_us);
     let base = target(&bare).1;
@@ -34,9 +36,17 @@ fn spread(rounds: &[Round], value: impl Fn(&Round) -> f64) -> (f64, f64, f64) {
 
 pub fn print_hits(hits: &Hits) {
     let total: u64 = hits.programs.iter().map(|runs| runs.count).sum();
-    println!("\nprobe hits: {total} for {} requests, {:.3} per request", hits.requests, total as f64 / hits.requests as f64);
+    println!(
+        "\nprobe hits: {total} for {} requests, {:.3} per request",
+        hits.requests,
+        total as f64 / hits.requests as f64
+    );
     for runs in &hits.programs {
-        println!("  {} runs, {} ns each (with the kernel's statistics on)", runs.count, runs.time_ns / runs.count.max(1));
+        println!(
+            "  {} runs, {} ns each (with the kernel's statistics on)",
+            runs.count,
+            runs.time_ns / runs.count.max(1)
+        );
     }
     println!("kernel memory of the maps: {:.1} MiB", hits.maps_bytes as f64 / (1 << 20) as f64);
 }

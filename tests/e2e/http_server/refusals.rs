@@ -12,11 +12,12 @@ use strobe_tests::{machine, programs};
 
 use super::harness::{Bench, strobe};
 
-/// Runs it; its status and what it said.
+/// Runs it; its status and what it said, the log of what went well aside.
 fn refused(command: &mut Command) -> Result<(Option<i32>, Vec<String>)> {
     let mut running = Running::start(command)?;
     let status = running.wait(PATIENCE)?;
-    Ok((status.code(), running.stderr.all()))
+    let said = running.stderr.all().into_iter().filter(|line| !line.contains(" INFO ")).collect();
+    Ok((status.code(), said))
 }
 
 fn one_line_about(lines: &[String], words: &[&str]) -> Result<()> {
