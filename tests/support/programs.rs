@@ -25,7 +25,13 @@ fn build() -> Result<PathBuf> {
         return Ok(PathBuf::from(dir));
     }
     let target = target_dir()?;
-    let status = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // What `cargo test` tells a test about its own package makes build scripts run again in here, and once more outside.
+    let of_this_test = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|p| name.starts_with(p));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| of_this_test(&name.to_string_lossy())) {
+        cargo.env_remove(name);
+    }
+    let status = cargo
         .args(["build", "--quiet", "--locked", "--release", "--target-dir"])
         .arg(&target)
         .args(["-p", "runtime", "-p", "analyzer", "-p", "offsetgen", "--bins"])
