@@ -54,7 +54,9 @@ pub fn find(map: u64, kind: u8, zero: u64) -> Found {
         return found;
     }
     match kind {
-        HEADERS_SWISS | HEADERS_SWISS_SPLIT => walk_swiss(map, (kind == HEADERS_SWISS_SPLIT) as u64, &mut found),
+        HEADERS_SWISS | HEADERS_SWISS_SPLIT => {
+            walk_swiss(map, (kind == HEADERS_SWISS_SPLIT) as u64, &mut found)
+        }
         HEADERS_HMAP => walk_hmap(map, &mut found),
         _ => {}
     }

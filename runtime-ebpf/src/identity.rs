@@ -16,14 +16,14 @@ static PID_NS_INO: u64 = 0;
 #[inline(always)]
 pub fn tgid() -> u32 {
     // SAFETY: statics of this object that the loader sets before the program runs.
-    let (dev, ino) = unsafe { (core::ptr::read_volatile(&PID_NS_DEV), core::ptr::read_volatile(&PID_NS_INO)) };
+    let (dev, ino) =
+        unsafe { (core::ptr::read_volatile(&PID_NS_DEV), core::ptr::read_volatile(&PID_NS_INO)) };
     if ino == 0 {
         return (bpf_get_current_pid_tgid() >> 32) as u32;
     }
     let mut info = bpf_pidns_info { pid: 0, tgid: 0 };
     // SAFETY: the buffer is ours and its size is stated. Kernel 5.7.
-    let result = unsafe {
-        bpf_get_ns_current_pid_tgid(dev, ino, &raw mut info, size_of::<bpf_pidns_info>() as u32)
-    };
+    let result =
+        unsafe { bpf_get_ns_current_pid_tgid(dev, ino, &raw mut info, size_of::<bpf_pidns_info>() as u32) };
     if result == 0 { info.tgid } else { 0 }
 }

@@ -252,6 +252,9 @@ mod tests {
             let expected = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
             assert_eq!(hex8(u64::from_le_bytes(text)).is_some(), expected, "{byte:#x}");
         }
-        assert_eq!(hex8(u64::from_le_bytes(*b"0af76519")), Some(u32::from_le_bytes([0x0a, 0xf7, 0x65, 0x19])));
+        assert_eq!(
+            hex8(u64::from_le_bytes(*b"0af76519")),
+            Some(u32::from_le_bytes([0x0a, 0xf7, 0x65, 0x19]))
+        );
     }
 }

@@ -42,7 +42,7 @@ pub enum Event {
     /// A process has ended.
     Exited(u32),
     /// A Plan is ready, or could not be made.
-    Planned(FileIdentity, Result<Plan, String>),
+    Planned(FileIdentity, Box<Result<Plan, String>>),
 }
 
 /// A file with processes that are wanted.
@@ -91,19 +91,34 @@ pub struct Agent {
 impl Agent {
     /// Makes the agent; nothing is traced yet. Needs a tokio runtime.
     pub fn new(target: Target, mut programs: Programs, sink: Sink) -> anyhow::Result<Self> {
-        let exec_events = discover::pollable(programs.watch_exec()?).context("polling the ring of executed programs")?;
-        let records = discover::pollable(programs.ring(net_http_server::RECORDS)?).context("polling the record ring")?;
+        let exec_events =
+            discover::pollable(programs.watch_exec()?).context("polling the ring of executed programs")?;
+        let records = discover::pollable(programs.ring(net_http_server::RECORDS)?)
+            .context("polling the record ring")?;
         let (sender, events) = unbounded_channel();
         let (files, processes) = (HashMap::new(), HashMap::new());
         let reported = Vec::new();
-        Ok(Self { target, programs, exec_events, records, sink, files, processes, events, sender, reported, open_at_exit: 0 })
+        Ok(Self {
+            target,
+            programs,
+            exec_events,
+            records,
+            sink,
+            files,
+            processes,
+            events,
+            sender,
+            reported,
+            open_at_exit: 0,
+        })
     }
 
     /// Looks at the processes that run already. For a process id, one that cannot be traced is an error.
     pub fn find_running(&mut self) -> anyhow::Result<()> {
         match self.target.clone() {
             Target::Pid(pid) => {
-                let exe = discover::executable(pid).with_context(|| format!("process {pid}: reading /proc/{pid}/exe"))?;
+                let exe = discover::executable(pid)
+                    .with_context(|| format!("process {pid}: reading /proc/{pid}/exe"))?;
                 self.consider(pid, exe)
             }
             Target::Exe(path) => {
@@ -179,7 +194,7 @@ impl Agent {
                 self.forget(pid);
                 (self.target == Target::Pid(pid)).then_some(Ended::TargetGone)
             }
-            Event::Planned(identity, plan) => self.planned(identity, plan),
+            Event::Planned(identity, plan) => self.planned(identity, *plan),
         }
     }
 
@@ -243,11 +258,12 @@ impl Agent {
         tokio::task::spawn_blocking(move || {
             let (file, name) = planned;
             let plan = planning::plan(&file, &name).map_err(|error| format!("{error:#}"));
-            if sender.send(Event::Planned(identity, plan)).is_err() {
+            if sender.send(Event::Planned(identity, Box::new(plan))).is_err() {
                 debug!("the agent ended before the plan of {name}");
             }
         });
-        let traced = Traced { file: Some(file), name, plan: None, attached: None, waiting: vec![pid], processes: 0 };
+        let traced =
+            Traced { file: Some(file), name, plan: None, attached: None, waiting: vec![pid], processes: 0 };
         self.files.insert(identity, traced);
         Ok(())
     }
@@ -361,5 +377,7 @@ fn plan_of<'a>(files: &'a HashMap<FileIdentity, Traced>, identity: &FileIdentity
 
 /// Counters that tell of data that is missing; the others count what is as it should be.
 fn is_loss(name: &str) -> bool {
-    name.contains(".lost") || name.ends_with("_lost") || matches!(name, "reads.failed" | "headers.incomplete" | "net_http_server.other_writer")
+    name.contains(".lost")
+        || name.ends_with("_lost")
+        || matches!(name, "reads.failed" | "headers.incomplete" | "net_http_server.other_writer")
 }

@@ -62,7 +62,12 @@ pub fn refusal(plan: &Plan) -> String {
 }
 
 /// Puts the probes of every traceable library into the file.
-pub fn attach(programs: &mut Programs, file: &File, plan: &Plan, sampling: Sampling) -> anyhow::Result<Attached> {
+pub fn attach(
+    programs: &mut Programs,
+    file: &File,
+    plan: &Plan,
+    sampling: Sampling,
+) -> anyhow::Result<Attached> {
     let before = FileIdentity::of(file).context("looking at the file before attaching")?;
     let mut attached = None;
     for library in traceable(plan) {

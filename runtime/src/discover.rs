@@ -45,7 +45,8 @@ fn same_inode(path: &PathBuf, exe: &File) -> bool {
 fn in_container(path: &PathBuf, pid: u32) -> bool {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
     let pid = pid.to_string();
-    namespace(&pid) != namespace("self") && fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == *path)
+    namespace(&pid) != namespace("self")
+        && fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == *path)
 }
 
 /// The executable of a process, by the kernel's own link: right even if the path has been replaced or is elsewhere.

@@ -94,7 +94,8 @@ fn shed(user: Option<&User>) -> anyhow::Result<()> {
     if let Some(user) = user {
         let name = CString::new(user.name.as_bytes())?;
         if Uid::effective().is_root() {
-            nix::unistd::initgroups(&name, user.gid).with_context(|| format!("the groups of {}", user.name))?;
+            nix::unistd::initgroups(&name, user.gid)
+                .with_context(|| format!("the groups of {}", user.name))?;
         } else {
             setgroups(&[]).with_context(|| format!("becoming {}", user.name))?;
         }
@@ -125,7 +126,9 @@ pub fn resolve(command: &OsStr) -> io::Result<PathBuf> {
     std::env::split_paths(&path)
         .map(|folder| folder.join(command))
         .find(|candidate| executable(candidate))
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{}: not found in PATH", command.display())))
+        .ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, format!("{}: not found in PATH", command.display()))
+        })
 }
 
 fn executable(path: &Path) -> bool {
@@ -181,7 +184,8 @@ pub fn signals() -> anyhow::Result<nix::sys::signalfd::SignalFd> {
         mask.add(*signal);
     }
     mask.thread_block().context("blocking signals")?;
-    let fd = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).context("signalfd")?;
+    let fd =
+        SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).context("signalfd")?;
     tracing::trace!("signals come in on descriptor {}", fd.as_raw_fd());
     Ok(fd)
 }

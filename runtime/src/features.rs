@@ -23,7 +23,11 @@ impl PidNamespace {
     /// The namespace that this process is in.
     pub fn current() -> std::io::Result<Self> {
         let meta = fs::metadata("/proc/self/ns/pid")?;
-        Ok(if meta.ino() == INIT_PID_NS_INO { Self::default() } else { Self { dev: meta.dev(), ino: meta.ino() } })
+        Ok(if meta.ino() == INIT_PID_NS_INO {
+            Self::default()
+        } else {
+            Self { dev: meta.dev(), ino: meta.ino() }
+        })
     }
 }
 
@@ -124,8 +128,16 @@ pub struct Feature {
 
 /// Everything `strobe features` reports. Loads programs, so it says what the kernel does, not what it claims.
 pub fn report(facts: &Facts) -> Vec<Feature> {
-    let feature = |name, available, required, detail: &str| Feature { name, available, required, detail: detail.to_owned() };
-    let kernel = format!("Linux {}.{}; {}.{} or newer", facts.kernel.0, facts.kernel.1, OLDEST_KERNEL.0, OLDEST_KERNEL.1);
+    let feature = |name, available, required, detail: &str| Feature {
+        name,
+        available,
+        required,
+        detail: detail.to_owned(),
+    };
+    let kernel = format!(
+        "Linux {}.{}; {}.{} or newer",
+        facts.kernel.0, facts.kernel.1, OLDEST_KERNEL.0, OLDEST_KERNEL.1
+    );
     let mut features = vec![
         feature("kernel", facts.kernel >= OLDEST_KERNEL, true, &kernel),
         feature("CAP_BPF", facts.cap_bpf, true, "loading programs and maps"),
@@ -141,7 +153,9 @@ pub fn report(facts: &Facts) -> Vec<Feature> {
 }
 
 fn programs() -> Feature {
-    let result = PidNamespace::current().map_err(anyhow::Error::from).and_then(|namespace| Ok(crate::programs::Programs::load(namespace)?));
+    let result = PidNamespace::current()
+        .map_err(anyhow::Error::from)
+        .and_then(|namespace| Ok(crate::programs::Programs::load(namespace)?));
     let detail = match &result {
         Ok(_) => "the kernel's verifier accepts all programs".to_owned(),
         Err(error) => format!("{error:#}"),
@@ -157,8 +171,12 @@ fn write_user() -> Feature {
     };
     let result = is_helper_supported(ProgramType::KProbe, BpfHelper::BPF_FUNC_probe_write_user);
     let (available, detail) = match result {
-        Ok(true) => (true, "bpf_probe_write_user is allowed; this version of strobe writes nothing".to_owned()),
-        Ok(false) => (false, "bpf_probe_write_user is refused (lockdown); nothing is missing for it".to_owned()),
+        Ok(true) => {
+            (true, "bpf_probe_write_user is allowed; this version of strobe writes nothing".to_owned())
+        }
+        Ok(false) => {
+            (false, "bpf_probe_write_user is refused (lockdown); nothing is missing for it".to_owned())
+        }
         Err(error) => (false, format!("could not be established: {error}")),
     };
     Feature { name: "writing into the target", available, required: false, detail }

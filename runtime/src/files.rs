@@ -90,6 +90,8 @@ mod tests {
         std::fs::write(file.path(), b"\x90\x90\x90\x90").expect("overwritten");
         assert_ne!(FileIdentity::of(&open).expect("identity"), before);
         assert!(before.is_inode_of(file.path()));
-        assert!(check_site(&open, &site).expect_err("changed").to_string().contains("are 90, the plan says 55"));
+        assert!(
+            check_site(&open, &site).expect_err("changed").to_string().contains("are 90, the plan says 55")
+        );
     }
 }

@@ -59,13 +59,23 @@ pub fn plan(file: &File, name: &str) -> anyhow::Result<Plan> {
         std::thread::sleep(Duration::from_millis(1));
     };
     let collect = |thread: std::thread::JoinHandle<std::io::Result<Vec<u8>>>| {
-        thread.join().map_err(|_| anyhow::anyhow!("the planning child's reader panicked"))?.context("reading the Plan")
+        thread
+            .join()
+            .map_err(|_| anyhow::anyhow!("the planning child's reader panicked"))?
+            .context("reading the Plan")
     };
     let (output, errors) = (collect(output)?, collect(errors)?);
     if !status.success() {
         let said = String::from_utf8_lossy(&errors);
         let said = said.trim();
-        bail!("{}", if said.is_empty() { format!("{name}: the planning child ended with {status}") } else { said.to_owned() });
+        bail!(
+            "{}",
+            if said.is_empty() {
+                format!("{name}: the planning child ended with {status}")
+            } else {
+                said.to_owned()
+            }
+        );
     }
     serde_json::from_slice(&output).with_context(|| format!("{name}: the planning child's Plan"))
 }
@@ -81,7 +91,8 @@ pub fn child(name: &str) -> anyhow::Result<()> {
     renounce().context("dropping privileges")?;
     // SAFETY: the map is private to this process, which exists for nothing else: if the file shrinks, SIGBUS ends the child
     // and the parent reports it.
-    let map = unsafe { memmap2::Mmap::map(&std::io::stdin()) }.with_context(|| format!("{name}: mapping the file"))?;
+    let map = unsafe { memmap2::Mmap::map(&std::io::stdin()) }
+        .with_context(|| format!("{name}: mapping the file"))?;
     let plan = analyzer::plan(&map, name, &Options::default())?;
     let mut out = std::io::stdout().lock();
     serde_json::to_writer(&mut out, &plan).context("writing the Plan")?;
@@ -104,7 +115,9 @@ fn renounce() -> anyhow::Result<()> {
         setresgid(gid, gid, gid).context("setresgid")?;
         setresuid(uid, uid, uid).context("setresuid")?;
     }
-    for set in [caps::CapSet::Ambient, caps::CapSet::Effective, caps::CapSet::Permitted, caps::CapSet::Inheritable] {
+    for set in
+        [caps::CapSet::Ambient, caps::CapSet::Effective, caps::CapSet::Permitted, caps::CapSet::Inheritable]
+    {
         caps::clear(None, set).with_context(|| format!("clearing the {set:?} capabilities"))?;
     }
     nix::sys::prctl::set_no_new_privs().context("no_new_privs")

@@ -22,9 +22,9 @@ use crate::{
     config::Config,
     discover::{self, Target},
     exec,
+    export::Stream,
     features::{Facts, PidNamespace},
     programs::Programs,
-    export::Stream,
     sink::Sink,
 };
 
@@ -49,8 +49,14 @@ impl From<anyhow::Error> for Refusal {
 
 fn set_up_logging(config: &Config, warnings: &[String]) {
     let filter = tracing_subscriber::EnvFilter::new(format!("warn,runtime={}", config.log_level.directive()));
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).with_target(false).init();
+    let colours =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .with_target(false)
+        .init();
     for warning in warnings {
         warn!("{warning}");
     }
@@ -63,8 +69,10 @@ fn agent(target: Target, config: &Config, stream: Stream) -> Result<Agent, Refus
     }
     let namespace = PidNamespace::current().context("reading /proc/self/ns/pid")?;
     let sink = Sink::start(config, stream, true)?;
-    let programs = Programs::load(namespace)
-        .map_err(|error| Refusal { status: STATUS_MISSING, reason: format!("this kernel refuses strobe's programs: {error:#}") })?;
+    let programs = Programs::load(namespace).map_err(|error| Refusal {
+        status: STATUS_MISSING,
+        reason: format!("this kernel refuses strobe's programs: {error:#}"),
+    })?;
     Ok(Agent::new(target, programs, sink)?)
 }
 

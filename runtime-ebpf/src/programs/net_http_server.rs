@@ -14,9 +14,10 @@ use aya_ebpf::{
 use runtime_ebpf::{
     counters::Counter,
     net_http_server::{
-        ABSENT, Config, IN_FLIGHT_BYTES, KIND_LARGE, KIND_SMALL, LARGE, METHOD_BYTES, NO_OFFSET, REQUEST_WINDOW, Record, SLOT_CLIENT,
-        SLOT_HOST, SLOT_METHOD, SLOT_PATTERN, SLOT_PEER, SLOT_QUERY, SLOT_URI, SLOT_USER_AGENT, SMALL, Slots,
-        TraceParent, URI_PATH, URI_RAW_PATH, URI_REQUEST, USER_AGENT_BYTES, record_bytes, slot_offset,
+        ABSENT, Config, IN_FLIGHT_BYTES, KIND_LARGE, KIND_SMALL, LARGE, METHOD_BYTES, NO_OFFSET,
+        REQUEST_WINDOW, Record, SLOT_CLIENT, SLOT_HOST, SLOT_METHOD, SLOT_PATTERN, SLOT_PEER, SLOT_QUERY,
+        SLOT_URI, SLOT_USER_AGENT, SMALL, Slots, TraceParent, URI_PATH, URI_RAW_PATH, URI_REQUEST,
+        USER_AGENT_BYTES, record_bytes, slot_offset,
     },
 };
 

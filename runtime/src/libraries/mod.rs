@@ -34,7 +34,9 @@ pub enum ConfigError {
         role: &'static str,
     },
     /// A required offset is missing or beyond what the programs can read.
-    #[error("{library}: {type_name}.{field}: the offset {offset:?} is not usable (a multiple of 8 up to {limit})")]
+    #[error(
+        "{library}: {type_name}.{field}: the offset {offset:?} is not usable (a multiple of 8 up to {limit})"
+    )]
     Offset {
         /// Catalog id.
         library: &'static str,
@@ -90,7 +92,9 @@ pub fn stack_check(arch: Arch, bytes: &str) -> u8 {
         Arch::Amd64 if bytes.starts_with("76") || bytes.starts_with("0f86") => CHECK_BELOW_OR_EQUAL,
         Arch::Amd64 if bytes.starts_with("72") || bytes.starts_with("0f82") => CHECK_BELOW,
         // Little endian: the low nibble of the first byte, the opcode in the last.
-        Arch::Arm64 if bytes.len() == 8 && bytes.ends_with("54") && bytes[..2].ends_with('9') => CHECK_BELOW_OR_EQUAL,
+        Arch::Arm64 if bytes.len() == 8 && bytes.ends_with("54") && bytes[..2].ends_with('9') => {
+            CHECK_BELOW_OR_EQUAL
+        }
         Arch::Arm64 if bytes.len() == 8 && bytes.ends_with("54") && bytes[..2].ends_with('3') => CHECK_BELOW,
         _ => CHECK_NONE,
     }

@@ -2,7 +2,8 @@
 
 use analyzer::plan::{Arch, Library, MapImplementation, MapLayout};
 use runtime_ebpf::net_http_server::{
-    Config, HEADERS_HMAP, HEADERS_NONE, HEADERS_SWISS, HEADERS_SWISS_SPLIT, MAX_OFFSET, NO_OFFSET, REQUEST_WINDOW,
+    Config, HEADERS_HMAP, HEADERS_NONE, HEADERS_SWISS, HEADERS_SWISS_SPLIT, MAX_OFFSET, NO_OFFSET,
+    REQUEST_WINDOW,
 };
 
 use super::{ConfigError, Sampling, offset, role, stack_check};
@@ -54,7 +55,11 @@ pub fn config(library: &Library, arch: Arch, sampling: Sampling) -> Result<Confi
         url_path: plain(URL, "Path"),
         url_raw_path: plain(URL, "RawPath"),
         url_raw_query: plain(URL, "RawQuery"),
-        headers: library.maps.iter().find(|m| m.type_name == "map[string][]string").map_or(HEADERS_NONE, headers),
+        headers: library
+            .maps
+            .iter()
+            .find(|m| m.type_name == "map[string][]string")
+            .map_or(HEADERS_NONE, headers),
         start_check: check(Some(start.1)),
         end_check: check(Some(end.1)),
         hijack_check: check(site(library, "hijack").map(|site| site.1)),
@@ -92,7 +97,8 @@ fn window(config: &Config) -> u16 {
         config.request_tls,
         config.request_pat,
     ];
-    let strings = [config.request_host, config.request_remote_addr, config.request_request_uri, config.request_pattern];
+    let strings =
+        [config.request_host, config.request_remote_addr, config.request_request_uri, config.request_pattern];
     let ends = words.iter().map(|&at| (at, 8)).chain(strings.iter().map(|&at| (at, 16)));
     ends.filter(|&(at, _)| at != NO_OFFSET).map(|(at, len)| at + len).max().unwrap_or(0)
 }
