@@ -8,8 +8,7 @@ use thiserror::Error;
 pub struct Error {
     /// The file as the user named it.
     pub file: String,
-    /// What is wrong with it.
-    #[source]
+    /// What is wrong with it; part of the message, hence no `source`, which would say it twice.
     pub kind: ErrorKind,
 }
 

@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn sizes_are_those_of_the_programs() {
         assert_eq!(size_of::<Config>(), 80);
-        assert_eq!(size_of::<Record>(), 112);
+        assert_eq!(size_of::<Record>(), 104);
         assert_eq!(record_bytes(&SMALL) % 8, 0);
         assert!(slot_offset(&SMALL, SLOT_COUNT) >= size_of::<Record>() + REQUEST_WINDOW);
     }

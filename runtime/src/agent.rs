@@ -181,6 +181,10 @@ impl Agent {
 
     /// Removes all probes, takes what is left in the ring, and exports it.
     pub async fn finish(mut self) -> anyhow::Result<()> {
+        // The target's end may be known to its parent before its pidfd says so: what was in flight counts either way.
+        for pid in self.processes.keys().copied().collect::<Vec<_>>() {
+            self.forget(pid);
+        }
         self.files.clear();
         self.drain_records();
         self.report()?;
@@ -327,7 +331,7 @@ impl Agent {
             Err(error) => warn!(pid, "forgetting the process: {error}"),
         }
         self.processes.remove(&pid);
-        info!("pid {pid} has ended");
+        info!("pid {pid} is not traced any more");
     }
 
     /// Keeps the Plans of a few files without processes, so that a restart is traced at once.

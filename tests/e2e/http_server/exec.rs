@@ -1,6 +1,6 @@
 //! `strobe exec`: the service is traced from its first request, and its life is its own: status, signals, descriptors.
 
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 use std::time::Duration;
 
@@ -82,8 +82,17 @@ fn signals_reach_the_program() -> Result<()> {
     strobe_tests::machine::require_probes()?;
     let script = "trap 'echo term; exit 9' TERM; trap 'echo hup' HUP; trap 'echo usr1' USR1; echo ready; \
                   while :; do sleep 0.05; done";
-    let mut running =
-        Running::start(strobe(&["exec", "--", "sh", "-c", script])?.env("OTEL_TRACES_EXPORTER", "none"))?;
+    let mut command = strobe(&["exec", "--", "sh", "-c", script])?;
+    command.env("OTEL_TRACES_EXPORTER", "none");
+    // Under nohup SIGHUP is ignored, strobe passes that on as `env` does, and a shell cannot trap what it was given ignored.
+    // SAFETY: signal(2) is async-signal-safe and touches this child alone.
+    unsafe {
+        command.pre_exec(|| match libc::signal(libc::SIGHUP, libc::SIG_DFL) {
+            libc::SIG_ERR => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        });
+    }
+    let mut running = Running::start(&mut command)?;
     running.expect_stdout("ready", 0)?;
     for (signal, line) in [(libc::SIGHUP, "hup"), (libc::SIGUSR1, "usr1")] {
         running.signal(signal)?;
