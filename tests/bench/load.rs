@@ -7,22 +7,41 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-const CONNECTIONS: usize = 8;
+/// Connections to each service.
+pub const CONNECTIONS: usize = 8;
 
-/// Sends `total` requests with `headers` headers beside Host; every answer must be a 200.
-pub fn run(server: SocketAddr, total: usize, headers: usize) -> Result<()> {
-    let request = request(headers);
-    let workers: Vec<_> = (0..CONNECTIONS)
-        .map(|worker| {
-            let count = total / CONNECTIONS + usize::from(worker < total % CONNECTIONS);
-            let request = request.clone();
-            std::thread::spawn(move || connection(server, &request, count))
-        })
-        .collect();
-    for worker in workers {
-        worker.join().map_err(|_| anyhow::anyhow!("a load thread panicked"))??;
+/// The connections to one service.
+#[derive(Debug)]
+pub struct Load {
+    streams: Vec<TcpStream>,
+}
+
+impl Load {
+    /// Opens them; each has sent a first request when this returns.
+    pub fn open(server: SocketAddr) -> Result<Self> {
+        let open = || -> Result<TcpStream> {
+            let mut stream = TcpStream::connect(server).context("connecting to the service")?;
+            stream.set_nodelay(true)?;
+            repeat(&mut stream, &request(3), 1)?;
+            Ok(stream)
+        };
+        Ok(Self { streams: (0..CONNECTIONS).map(|_| open()).collect::<Result<_>>()? })
     }
-    Ok(())
+
+    /// Sends `total` requests with `headers` headers beside Host; every answer must be a 200.
+    pub fn run(&mut self, total: usize, headers: usize) -> Result<()> {
+        let request = &request(headers);
+        let share = |index| total / CONNECTIONS + usize::from(index < total % CONNECTIONS);
+        std::thread::scope(|scope| {
+            let streams = self.streams.iter_mut().enumerate();
+            let workers: Vec<_> = streams
+                .map(|(index, stream)| scope.spawn(move || repeat(stream, request, share(index))))
+                .collect();
+            workers
+                .into_iter()
+                .try_for_each(|w| w.join().map_err(|_| anyhow::anyhow!("a load thread panicked"))?)
+        })
+    }
 }
 
 fn request(headers: usize) -> Vec<u8> {
@@ -38,9 +57,7 @@ fn request(headers: usize) -> Vec<u8> {
 }
 
 /// All answers have the length of the first: fixed body, fixed headers.
-fn connection(server: SocketAddr, request: &[u8], count: usize) -> Result<()> {
-    let mut stream = TcpStream::connect(server).context("connecting to the service")?;
-    stream.set_nodelay(true)?;
+fn repeat(stream: &mut TcpStream, request: &[u8], count: usize) -> Result<()> {
     let mut buffer = [0; 4096];
     let mut length = 0;
     for _ in 0..count {

@@ -1,8 +1,8 @@
 //! `scripts/bench`: what tracing costs, in figures of one interleaved run over one stripped service.
 //!
-//! Three modes in turn, round by round: `bare`, nothing attached; `floor`, a program that returns at once at the two sites
-//! of the hot path; `strobe`, the agent exporting to a collector. The target has processor 0 for itself, everything else
-//! shares processor 1. Medians over the rounds are printed; ratios within a run are what counts, machines are noisy.
+//! Three copies of the service run at once: `bare`, nothing attached; `floor`, a program that returns at once at the two
+//! sites of the hot path; `strobe`, the agent exporting to a collector. They get their requests in short turns. The services
+//! have processor 0 for themselves, everything else shares processor 1. Ratios within a run are what counts.
 
 mod load;
 mod measure;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 
-use modes::{Bench, Mode, Round};
+use modes::Bench;
 
 /// Headers beside Host, as a browser sends few and a mesh many.
 const HEADERS: [usize; 2] = [3, 15];
@@ -40,18 +40,19 @@ fn run() -> Result<()> {
     strobe_tests::machine::require_probes()?;
     let (rounds, requests) = if quick { (5, 20_000) } else { (15, 50_000) };
     measure::pin(0, 1).context("pinning the bench to processor 1")?;
-    let bench = Bench::start()?;
-    println!("{rounds} rounds of {requests} requests each, 8 connections; {}", bench.describe());
+    let mut bench = Bench::start()?;
+    println!(
+        "{rounds} rounds of {requests} requests to each of three services, {} connections; {}",
+        load::CONNECTIONS,
+        bench.describe()
+    );
+    table::print_sites(&bench.sites);
     for headers in HEADERS {
-        let mut results: Vec<(Mode, Round)> = Vec::new();
-        for round in 0..rounds {
-            for mode in Mode::rotated(round) {
-                results.push((mode, bench.round(mode, requests, headers)?));
-            }
-        }
-        table::print(headers, &results);
+        let (results, agent) = bench.rounds(rounds, requests, headers)?;
+        table::print(headers, &results, &agent);
     }
-    let hits = bench.hits(2_000, 3)?;
-    table::print_hits(&hits);
-    Ok(())
+    for headers in HEADERS {
+        table::print_hits(headers, &bench.hits(2_000, headers)?);
+    }
+    bench.finish()
 }

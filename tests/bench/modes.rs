@@ -1,9 +1,13 @@
-//! The three modes and one round of each.
+//! Three copies of the service side by side: nothing attached to one, the floor to another, the agent to the third. A probe
+//! belongs to an inode, so each sees only what is its own, and all three meet the same moments of a noisy machine.
 
-use std::{net::SocketAddr, path::PathBuf, process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
-use analyzer::{Options, Plan};
-use anyhow::{Context as _, Result, bail};
+use analyzer::{
+    Options,
+    plan::{Library, Site},
+};
+use anyhow::{Context as _, Result, bail, ensure};
 use aya::{
     Ebpf,
     programs::{
@@ -19,7 +23,7 @@ use strobe_tests::{
 };
 
 use crate::{
-    load,
+    load::Load,
     measure::{self, Runs},
 };
 
@@ -28,33 +32,26 @@ use crate::{
 pub enum Mode {
     /// Nothing.
     Bare,
-    /// Two programs that return at once.
+    /// Two programs that return at once, at the sites where the agent's are.
     Floor,
     /// The agent.
     Strobe,
 }
 
 impl Mode {
-    /// All three, beginning with another one each round.
-    pub fn rotated(round: usize) -> [Self; 3] {
-        let mut modes = [Self::Bare, Self::Floor, Self::Strobe];
-        modes.rotate_left(round % 3);
-        modes
-    }
+    /// All of them, in the order of the lanes.
+    pub const ALL: [Self; 3] = [Self::Bare, Self::Floor, Self::Strobe];
 }
 
-/// What one round measured.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Round {
-    /// The target's microseconds of processor time per request.
-    pub target_us: f64,
-    /// The agent's, per span.
-    pub agent_us: f64,
-    /// The agent's resident set in MiB.
+/// Microseconds of the target's processor time per request in one round, by mode.
+pub type Round = [f64; 3];
+
+/// What the agent used while it made so many spans.
+#[derive(Debug, Clone, Copy)]
+pub struct AgentUse {
+    pub cpu_us_per_span: f64,
     pub resident_mib: f64,
-    /// Spans that arrived.
     pub received: usize,
-    /// Spans that should have.
     pub due: usize,
 }
 
@@ -65,27 +62,50 @@ pub struct Hits {
     pub maps_bytes: u64,
 }
 
-/// The service under load.
-pub struct Bench {
+/// One copy of the service under its own load.
+struct Lane {
     service: Running,
-    address: SocketAddr,
-    exe: PathBuf,
-    plan: Plan,
-    version: String,
+    load: Load,
 }
+
+/// The services, and what is attached to them.
+pub struct Bench {
+    lanes: [Lane; 3],
+    agent: Running,
+    collector: Collector,
+    /// What the roles of the hot path are probed at.
+    pub sites: Vec<(String, Site)>,
+    version: String,
+    _floor: Ebpf,
+    _folder: tempfile::TempDir,
+}
+
+/// Requests of one lane in a row: a few dozen milliseconds.
+const TURN: usize = 500;
 
 impl Bench {
     pub fn start() -> Result<Self> {
         let (version, root) = golang::installed_or_newest()?;
         let exe = golang::build_with("bench", &version, &root, Build::Stripped)?;
         let plan = analyzer::plan_file(&exe, &Options::default())?;
-        // One processor and one P: what another core would hide shows.
-        let service = Running::start(Command::new("taskset").args(["-c", "0"]).arg(&exe))?;
-        let line = service.expect_stdout("listening on", 1)?;
-        let address =
-            line.rsplit(' ').next().context("no address")?.parse().context("the service's address")?;
-        load::run(address, 5_000, 3)?;
-        Ok(Self { service, address, exe, plan, version })
+        let library =
+            plan.libraries.iter().find(|l| l.id == "net/http.server").context("no net/http.server")?;
+        let sites = hot_sites(library)?;
+        let folder = tempfile::tempdir().context("a folder for the copies of the service")?;
+        let copy = |mode: Mode| -> Result<_> {
+            let path = folder.path().join(format!("{mode:?}"));
+            std::fs::copy(&exe, &path).context("copying the service")?;
+            Ok(path)
+        };
+        let [bare, floor, strobe] = [copy(Mode::Bare)?, copy(Mode::Floor)?, copy(Mode::Strobe)?];
+        let _floor = attach_floor(&floor, &sites)?;
+        let lanes = [lane(&bare)?, lane(&floor)?, lane(&strobe)?];
+        let collector = Collector::start()?;
+        let agent = start_agent(&lanes[Mode::Strobe as usize].service, &collector)?;
+        let mut bench = Self { lanes, agent, collector, sites, version, _floor, _folder: folder };
+        bench.round(5_000, 3)?;
+        bench.settle_spans(5_000)?;
+        Ok(bench)
     }
 
     pub fn describe(&self) -> String {
@@ -93,86 +113,111 @@ impl Bench {
         format!("Go {}, Linux {}", self.version, kernel.trim())
     }
 
-    pub fn round(&self, mode: Mode, requests: usize, headers: usize) -> Result<Round> {
-        match mode {
-            Mode::Bare => self.loaded(requests, headers),
-            Mode::Floor => {
-                let _attached = self.attach_floor()?;
-                self.loaded(requests, headers)
-            }
-            Mode::Strobe => self.with_agent(|agent, collector| {
-                measure::settle(agent.pid())?;
-                let before = measure::cpu_ns(agent.pid())?;
-                let mut round = self.loaded(requests, headers)?;
-                round.received = collector.wait_for(requests, Duration::from_secs(20));
-                round.due = requests;
-                measure::settle(agent.pid())?;
-                let used = measure::cpu_ns(agent.pid())?.saturating_sub(before);
-                round.agent_us = used as f64 / 1e3 / requests as f64;
-                round.resident_mib = measure::resident_kib(agent.pid())? as f64 / 1024.0;
-                Ok(round)
-            }),
-        }
-    }
-
-    fn loaded(&self, requests: usize, headers: usize) -> Result<Round> {
-        let before = measure::cpu_ns(self.service.pid())?;
-        load::run(self.address, requests, headers)?;
-        let used = measure::cpu_ns(self.service.pid())? - before;
-        Ok(Round { target_us: used as f64 / 1e3 / requests as f64, ..Round::default() })
-    }
-
-    /// The sites of the hot path, where the agent attaches too.
-    fn attach_floor(&self) -> Result<Ebpf> {
-        let mut ebpf = Ebpf::load(runtime_ebpf::object())?;
-        let program: &mut UProbe = ebpf.program_mut("floor").context("no program `floor`")?.try_into()?;
-        program.load()?;
-        let library =
-            self.plan.libraries.iter().find(|l| l.id == "net/http.server").context("no net/http.server")?;
-        for role in ["start", "end"] {
-            let function =
-                library.functions.iter().find(|f| f.role == role).with_context(|| format!("no {role}"))?;
-            for site in &function.sites {
-                let location = UProbeAttachLocation::AbsoluteOffset(site.file_offset);
-                program.attach(location, &self.exe, UProbeScope::AllProcesses)?;
+    /// `requests` to each lane, in short turns.
+    pub fn round(&mut self, requests: usize, headers: usize) -> Result<Round> {
+        let mut used = [0; 3];
+        for turn in 0..requests.div_ceil(TURN) {
+            for step in 0..3 {
+                let index = (turn + step) % 3;
+                let lane = &mut self.lanes[index];
+                let before = measure::cpu_ns(lane.service.pid())?;
+                lane.load.run(TURN, headers)?;
+                used[index] += measure::cpu_ns(lane.service.pid())? - before;
             }
         }
-        Ok(ebpf)
+        let sent = (requests.div_ceil(TURN) * TURN) as f64;
+        Ok(used.map(|ns| ns as f64 / 1e3 / sent))
     }
 
-    fn with_agent<T>(&self, work: impl FnOnce(&Running, &Collector) -> Result<T>) -> Result<T> {
-        let collector = Collector::start()?;
-        let pid = self.service.pid().to_string();
-        let mut command = Command::new(programs::path("strobe")?);
-        command.args(["run", "--pid", &pid]).env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint());
-        command.env("OTEL_BSP_SCHEDULE_DELAY", "500").env("OTEL_BSP_MAX_QUEUE_SIZE", "65536");
-        let mut agent = Running::start(&mut command)?;
-        agent.expect_stderr("tracing pid", 1)?;
-        let result = work(&agent, &collector)?;
-        agent.signal(libc::SIGINT)?;
-        let status = agent.wait(Duration::from_secs(20))?;
-        if !status.success() {
-            bail!("the agent ended with {status}:\n{}", agent.output());
-        }
-        Ok(result)
+    /// Several rounds, and what the agent used for their spans.
+    pub fn rounds(
+        &mut self,
+        count: usize,
+        requests: usize,
+        headers: usize,
+    ) -> Result<(Vec<Round>, AgentUse)> {
+        measure::settle(self.agent.pid())?;
+        let before = measure::cpu_ns(self.agent.pid())?;
+        let rounds = (0..count).map(|_| self.round(requests, headers)).collect::<Result<Vec<_>>>()?;
+        let due = count * requests;
+        let received = self.settle_spans(due)?;
+        let used = measure::cpu_ns(self.agent.pid())?.saturating_sub(before);
+        let resident_mib = measure::resident_kib(self.agent.pid())? as f64 / 1024.0;
+        let cpu_us_per_span = used as f64 / 1e3 / due as f64;
+        Ok((rounds, AgentUse { cpu_us_per_span, resident_mib, received, due }))
+    }
+
+    /// Waits for the spans and takes them: how many there were.
+    fn settle_spans(&self, due: usize) -> Result<usize> {
+        self.collector.wait_for(due, Duration::from_secs(20));
+        measure::settle(self.agent.pid())?;
+        Ok(self.collector.take()?.len())
     }
 
     /// Counts the hits of `requests` requests on kept-alive connections.
-    pub fn hits(&self, requests: usize, headers: usize) -> Result<Hits> {
-        self.with_agent(|agent, _| {
-            let _statistics = measure::BpfStatistics::on()?;
-            let (before, maps_bytes) = measure::bpf(agent.pid())?;
-            load::run(self.address, requests, headers)?;
-            let (after, _) = measure::bpf(agent.pid())?;
-            let programs = after
-                .iter()
-                .map(|(id, now)| {
-                    let then = before.get(id).copied().unwrap_or_default();
-                    Runs { count: now.count - then.count, time_ns: now.time_ns - then.time_ns }
-                })
-                .filter(|runs| runs.count > 0)
-                .collect();
-            Ok(Hits { requests, programs, maps_bytes })
-        })
+    pub fn hits(&mut self, requests: usize, headers: usize) -> Result<Hits> {
+        let _statistics = measure::BpfStatistics::on()?;
+        let (before, maps_bytes) = measure::bpf(self.agent.pid())?;
+        self.lanes[Mode::Strobe as usize].load.run(requests, headers)?;
+        let (after, _) = measure::bpf(self.agent.pid())?;
+        let programs = after
+            .iter()
+            .map(|(id, now)| {
+                let then = before.get(id).copied().unwrap_or_default();
+                Runs { count: now.count - then.count, time_ns: now.time_ns - then.time_ns }
+            })
+            .filter(|runs| runs.count > 0)
+            .collect();
+        Ok(Hits { requests, programs, maps_bytes })
     }
+
+    /// Ends the agent.
+    pub fn finish(mut self) -> Result<()> {
+        self.agent.signal(libc::SIGINT)?;
+        let status = self.agent.wait(Duration::from_secs(20))?;
+        ensure!(status.success(), "the agent ended with {status}:\n{}", self.agent.output());
+        Ok(())
+    }
+}
+
+fn hot_sites(library: &Library) -> Result<Vec<(String, Site)>> {
+    let mut sites = Vec::new();
+    for role in ["start", "end"] {
+        let function = library.functions.iter().find(|f| f.role == role);
+        let function = function.with_context(|| format!("no site for the role {role}"))?;
+        sites.extend(function.sites.iter().map(|site| (function.name.clone(), site.clone())));
+    }
+    Ok(sites)
+}
+
+/// One processor and one P: what another core would hide shows.
+fn lane(exe: &Path) -> Result<Lane> {
+    let service = Running::start(Command::new("taskset").args(["-c", "0"]).arg(exe))?;
+    let line = service.expect_stdout("listening on", 0)?;
+    let address = line.rsplit(' ').next().context("no address")?.parse().context("the service's address")?;
+    Ok(Lane { service, load: Load::open(address)? })
+}
+
+fn attach_floor(exe: &Path, sites: &[(String, Site)]) -> Result<Ebpf> {
+    let mut ebpf = Ebpf::load(runtime_ebpf::object())?;
+    let program: &mut UProbe = ebpf.program_mut("floor").context("no program `floor`")?.try_into()?;
+    program.load()?;
+    for (_, site) in sites {
+        let location = UProbeAttachLocation::AbsoluteOffset(site.file_offset);
+        program.attach(location, exe, UProbeScope::AllProcesses)?;
+    }
+    Ok(ebpf)
+}
+
+fn start_agent(service: &Running, collector: &Collector) -> Result<Running> {
+    let pid = service.pid().to_string();
+    let mut command = Command::new(programs::path("strobe")?);
+    command.args(["run", "--pid", &pid]).env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint());
+    command.env("OTEL_TRACES_EXPORTER", "otlp").env("OTEL_BSP_SCHEDULE_DELAY", "500");
+    command.env("OTEL_BSP_MAX_QUEUE_SIZE", "65536");
+    let agent = Running::start(&mut command)?;
+    if let Err(error) = agent.expect_stderr("tracing pid", 0) {
+        bail!("{error:#}\n{}", agent.output());
+    }
+    Ok(agent)
 }

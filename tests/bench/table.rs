@@ -1,29 +1,33 @@
 //! Figures as people read them.
 
-use crate::modes::{Hits, Mode, Round};
+use analyzer::plan::{Cost, Site};
 
-/// One table per number of headers: medians, the range of the rounds beside them.
-pub fn print(headers: usize, results: &[(Mode, Round)]) {
-    let of = |mode: Mode| {
-        results.iter().filter(move |(m, _)| *m == mode).map(|(_, round)| *round).collect::<Vec<_>>()
-    };
-    let (bare, floor, strobe) = (of(Mode::Bare), of(Mode::Floor), of(Mode::Strobe));
-    let target = |rounds: &[Round]| spread(rounds, |round| round.target_us);
-    let base = target(&bare).1;
-    println!("\n{headers} headers      target CPU per request        added");
-    for (name, rounds) in [("bare", &bare), ("floor", &floor), ("strobe", &strobe)] {
-        let (low, middle, high) = target(rounds);
-        let added = if name == "bare" { String::new() } else { format!("{:+.2} µs", middle - base) };
-        println!("{name:<8} {middle:>8.2} µs ({low:.2} to {high:.2})   {added:>12}");
+use crate::modes::{AgentUse, Hits, Mode, Round};
+
+/// One table per number of headers: medians, the range of the rounds beside them. What was added is the median of the
+/// differences within a round, since the machine's speed changes from one to the next.
+pub fn print(headers: usize, rounds: &[Round], agent: &AgentUse) {
+    println!("\n{headers} headers     target CPU per request              added");
+    for mode in Mode::ALL {
+        let name = format!("{mode:?}").to_lowercase();
+        let (low, middle, high) = spread(rounds, |round| round[mode as usize]);
+        let added = match mode {
+            Mode::Bare => String::new(),
+            _ => signed(rounds, |round| round[mode as usize] - round[Mode::Bare as usize]),
+        };
+        println!("{name:<8} {middle:>8.2} µs ({low:.2} to {high:.2})   {added}");
     }
-    let over_floor = target(&strobe).1 - target(&floor).1;
-    println!("strobe over floor: {over_floor:+.2} µs per request");
-    let (received, due) = strobe.iter().fold((0, 0), |(r, d), round| (r + round.received, d + round.due));
+    let over = |round: &Round| round[Mode::Strobe as usize] - round[Mode::Floor as usize];
+    println!("strobe over floor: {}", signed(rounds, over));
     println!(
-        "agent: {:.2} µs of CPU per span, {:.1} MiB resident; {received} of {due} spans received",
-        spread(&strobe, |round| round.agent_us).1,
-        spread(&strobe, |round| round.resident_mib).1,
+        "agent: {:.2} µs of CPU per span, {:.1} MiB resident; {} of {} spans received",
+        agent.cpu_us_per_span, agent.resident_mib, agent.received, agent.due
     );
+}
+
+fn signed(rounds: &[Round], value: impl Fn(&Round) -> f64) -> String {
+    let (low, middle, high) = spread(rounds, value);
+    format!("{middle:+.2} µs ({low:+.2} to {high:+.2})")
 }
 
 /// Minimum, median, maximum.
@@ -34,16 +38,29 @@ fn spread(rounds: &[Round], value: impl Fn(&Round) -> f64) -> (f64, f64, f64) {
     (at(0), at(values.len() / 2), at(values.len().saturating_sub(1)))
 }
 
-pub fn print_hits(hits: &Hits) {
+/// Where the probes of the hot path are.
+pub fn print_sites(sites: &[(String, Site)]) {
+    for (function, site) in sites {
+        let how = match site.cost {
+            Cost::Emulated => "emulated",
+            Cost::Stepped => "single-stepped",
+        };
+        println!("probed: {function} at {:#x}, bytes {}, {how}", site.vaddr, site.bytes);
+    }
+}
+
+pub fn print_hits(headers: usize, hits: &Hits) {
     let total: u64 = hits.programs.iter().map(|runs| runs.count).sum();
+    let time_ns: u64 = hits.programs.iter().map(|runs| runs.time_ns).sum();
     println!(
-        "\nprobe hits: {total} for {} requests, {:.3} per request",
+        "\n{headers} headers: {total} probe hits for {} kept-alive requests, {:.3} per request; in the programs {} ns per request",
         hits.requests,
-        total as f64 / hits.requests as f64
+        total as f64 / hits.requests as f64,
+        time_ns / hits.requests as u64
     );
     for runs in &hits.programs {
         println!(
-            "  {} runs, {} ns each (with the kernel's statistics on)",
+            "  {} runs of {} ns (the kernel's statistics included)",
             runs.count,
             runs.time_ns / runs.count.max(1)
         );

@@ -44,9 +44,10 @@ fn build() -> Result<PathBuf> {
     Ok(target.join("release"))
 }
 
-/// A test runs from `TARGET/PROFILE/deps/NAME-HASH`.
+/// A test runs from `TARGET/PROFILE/deps/NAME-HASH`, the demo and the bench from `TARGET/PROFILE/NAME`.
 fn target_dir() -> Result<PathBuf> {
-    let exe = std::env::current_exe().context("the path of this test")?;
-    let target = exe.ancestors().nth(3).map(Path::to_path_buf);
+    let exe = std::env::current_exe().context("the path of this program")?;
+    let folder = exe.parent().filter(|f| !f.ends_with("deps")).or_else(|| exe.ancestors().nth(2));
+    let target = folder.and_then(Path::parent).map(Path::to_path_buf);
     target.with_context(|| format!("{} is not in a target folder", exe.display()))
 }
