@@ -47,7 +47,7 @@ pub struct Functions<'a> {
 }
 
 /// One function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Function<'a> {
     /// Position in functab.
     pub index: u64,

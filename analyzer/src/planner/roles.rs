@@ -23,6 +23,7 @@ impl Case<'_> {
             match self.alternative(role, alternative) {
                 Ok(found) => {
                     note_cost(role, &found, findings);
+                    alternative.note.iter().for_each(|note| findings.note(note.clone()));
                     return found;
                 }
                 Err(reason) => reasons.push(format!("{}: {reason}", alternative.function)),
@@ -98,8 +99,9 @@ impl Case<'_> {
         if self.facts.inlined_into.contains_key(callee) {
             return Err(format!("{callee} was inlined, a probe behind its calls would miss some"));
         }
-        sites::after_calls(&self.go.image, code, &targets)
-            .ok_or_else(|| format!("no emulated instruction follows each call of {callee}"))
+        sites::after_calls(&self.go.image, code, &targets, wanted.results).ok_or_else(|| {
+            format!("no emulated instruction follows each call of {callee} with its results in place")
+        })
     }
 }
 

@@ -6,9 +6,12 @@
 //!  [lea -X(%rsp),%r12]  [cmp 0x10(%r14),%r12]  [jbe morestack]   sub $N,%rsp   mov %rbp,N-8(%rsp)  lea …      up to 1.20
 //! ```
 
-use iced_x86::{Code as Opcode, Decoder, DecoderOptions, Instruction as X86, Mnemonic, OpKind, Register};
+use iced_x86::{
+    Code as Opcode, Decoder, DecoderOptions, FlowControl, Instruction as X86, InstructionInfoFactory,
+    Mnemonic, OpAccess, OpKind, Register,
+};
 
-use super::{Code, Instruction};
+use super::{AfterCall, Code, Instruction, MAX_DISTANCE};
 use crate::go::functions::Run;
 use crate::plan::Cost;
 
@@ -170,35 +173,74 @@ fn frameless_exits(code: &Code<'_>) -> Option<Vec<Instruction>> {
     Some(out)
 }
 
-/// Most instructions between a call and the site behind it.
-const MAX_DISTANCE: usize = 4;
+/// Registers of results, in order, as far as the kernel's programs read them.
+const RESULTS: [Register; 9] = [
+    Register::RAX,
+    Register::RBX,
+    Register::RCX,
+    Register::RDI,
+    Register::RSI,
+    Register::R8,
+    Register::R9,
+    Register::R10,
+    Register::R11,
+];
 
 /// The first emulated instruction behind each call of a target (offsets from the function's entry).
-pub fn after_calls(code: &Code<'_>, targets: &[u64]) -> Option<Vec<Instruction>> {
+pub fn after_calls(code: &Code<'_>, targets: &[u64], results: u8) -> Option<Vec<AfterCall>> {
+    let results = RESULTS.get(..usize::from(results))?;
     let mut out = Vec::new();
-    let mut waiting = None;
+    let mut waiting: Option<(usize, usize)> = None;
+    let mut info = InstructionInfoFactory::new();
     for (x86, cost) in decode(code) {
-        if let Some(distance) = waiting {
+        if let Some((returns_to, distance)) = waiting {
             if cost == Some(Cost::Emulated) {
-                out.push(instruction(&x86, Cost::Emulated)?);
+                out.push(AfterCall { returns_to, site: instruction(&x86, Cost::Emulated)? });
                 waiting = None;
-            } else if distance >= MAX_DISTANCE || !keeps_arguments(&x86) || x86.mnemonic() == Mnemonic::Ret {
+            } else if distance >= MAX_DISTANCE || !goes_on(&x86) || writes(&mut info, &x86, results) {
                 return None;
             } else {
-                waiting = Some(distance + 1);
+                waiting = Some((returns_to, distance + 1));
             }
         }
         let direct = x86.mnemonic() == Mnemonic::Call && x86.op0_kind() == OpKind::NearBranch64;
         if direct && targets.contains(&x86.near_branch_target()) {
-            waiting = Some(0);
+            waiting = Some((usize::try_from(x86.next_ip()).ok()?, 0));
         }
     }
     if waiting.is_some() { None } else { Some(out) }
 }
 
+/// Whether the next instruction is the one behind it.
+fn goes_on(x86: &X86) -> bool {
+    x86.flow_control() == FlowControl::Next
+}
+
+/// Whether an instruction writes one of the registers, or that of the goroutine.
+fn writes(factory: &mut InstructionInfoFactory, x86: &X86, registers: &[Register]) -> bool {
+    factory.info(x86).used_registers().iter().any(|used| {
+        let full = used.register().full_register();
+        let written = !matches!(used.access(), OpAccess::None | OpAccess::Read | OpAccess::CondRead);
+        written && (full == Register::R14 || registers.contains(&full))
+    })
+}
+
+/// Offsets that direct jumps of the function lead to.
+pub fn jump_targets(code: &Code<'_>) -> Vec<usize> {
+    let direct = |x86: &X86| {
+        x86.op0_kind() == OpKind::NearBranch64
+            && matches!(x86.flow_control(), FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch)
+    };
+    decode(code)
+        .filter(|(x86, _)| direct(x86))
+        .filter_map(|(x, _)| x.near_branch_target().try_into().ok())
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::go::functions::Function;
 
     fn costs(bytes: &[u8]) -> Option<Cost> {
         let x86 = Decoder::new(64, bytes, DecoderOptions::NONE).decode();
@@ -224,5 +266,31 @@ mod tests {
         ] {
             assert_eq!(costs(bytes), want, "{bytes:02x?}");
         }
+    }
+
+    /// `serve` behind its call of readRequest, Go 1.26: spills, a comparison, `je`.
+    const SERVE: &[u8] = &[
+        0xe8, 0x0b, 0x00, 0x00, 0x00, // call 0x10
+        0x48, 0x89, 0x44, 0x24, 0x08, // mov %rax,0x8(%rsp)
+        0x48, 0x8b, 0x32, // mov (%rdx),%rsi
+        0x48, 0x39, 0x7e, 0x38, // cmp %rdi,0x38(%rsi)
+        0x74, 0x01, // je
+        0x90, 0xc3,
+    ];
+
+    fn code(bytes: &[u8]) -> Code<'_> {
+        Code { function: Function::default(), bytes, frame_end: None }
+    }
+
+    #[test]
+    fn the_site_behind_a_call_has_the_results_in_place() {
+        let site = |results| {
+            let found = after_calls(&code(SERVE), &[0x10], results)?;
+            found.first().map(|f| (f.returns_to, f.site.offset, f.site.cost))
+        };
+        assert_eq!(site(3), Some((5, 17, Cost::Emulated)));
+        assert_eq!(site(5), None, "%rsi is the fifth result and is overwritten");
+        assert!(after_calls(&code(SERVE), &[0x20], 3).is_some_and(|found| found.is_empty()));
+        assert_eq!(jump_targets(&code(SERVE)), [20]);
     }
 }

@@ -14,7 +14,7 @@
 //! | `10000000` | `1f000000` | `adr`, `adrp` | yes |
 //! | `18000000` | `bf000000` | `ldr` literal | yes |
 
-use super::{Code, Instruction};
+use super::{AfterCall, Code, Instruction, MAX_DISTANCE};
 use crate::bytes;
 use crate::plan::Cost;
 
@@ -92,34 +92,67 @@ fn stays(code: &Code<'_>, offset: usize, word: u32) -> bool {
     target.and_then(|t| usize::try_from(t).ok()).is_some_and(|t| t < code.bytes.len())
 }
 
-/// Most instructions between a call and the site behind it.
-const MAX_DISTANCE: usize = 4;
-
 /// The first simulated instruction behind each `bl` of a target (offsets from the function's entry).
-pub fn after_calls(code: &Code<'_>, targets: &[u64]) -> Option<Vec<Instruction>> {
+pub fn after_calls(code: &Code<'_>, targets: &[u64], results: u8) -> Option<Vec<AfterCall>> {
     let mut out = Vec::new();
-    let mut waiting = None;
+    let mut waiting: Option<(usize, usize)> = None;
     for (offset, word) in words(code) {
-        if let Some(distance) = waiting {
+        if let Some((returns_to, distance)) = waiting {
             if cost(word) == Cost::Emulated {
-                out.push(instruction(offset, word));
+                out.push(AfterCall { returns_to, site: instruction(offset, word) });
                 waiting = None;
-            } else if distance >= MAX_DISTANCE || !(keeps_arguments(word) || is_nop(word)) {
+            } else if distance >= MAX_DISTANCE
+                || writes(word).any(|r| r < u32::from(results) || r == GOROUTINE)
+            {
                 return None;
             } else {
-                waiting = Some(distance + 1);
+                waiting = Some((returns_to, distance + 1));
             }
         }
         let target = (offset as u64).wrapping_add_signed(distance(word));
         if word & 0xfc00_0000 == 0x9400_0000 && targets.contains(&target) {
-            waiting = Some(0);
+            waiting = Some((offset + WORD, 0));
         }
     }
     if waiting.is_some() { None } else { Some(out) }
 }
 
-fn is_nop(word: u32) -> bool {
-    word == 0xd503_201f
+/// The register that holds `g`.
+const GOROUTINE: u32 = 28;
+
+/// Registers that an instruction may write: the lowest field, of pairs the second too, of those with write-back the base.
+/// Unknown instructions count as writing their lowest field, as all data processing does.
+fn writes(word: u32) -> impl Iterator<Item = u32> {
+    let (first, base, second) = (word & 0x1f, word >> 5 & 0x1f, word >> 10 & 0x1f);
+    // Arm ARM, C4.1: loads and stores have op0 x1x0 in bits 28 to 25; bit 22 tells loads from stores, and of the unscaled
+    // and immediate forms bits 23 and 22 together; pairs are 101 in bits 29 to 27.
+    let memory = word & 0x0a00_0000 == 0x0800_0000;
+    let pair = memory && word & 0x3800_0000 == 0x2800_0000;
+    let single = word & 0x3b20_0000 == 0x3800_0000;
+    let write_back = (single && word & 0x400 != 0) || (pair && word & 0x0080_0000 != 0);
+    let store = memory && if pair { word & 0x0040_0000 == 0 } else { word & 0x00c0_0000 == 0 };
+    // cmp, cmn, tst and nop name the zero register or none.
+    let out = [(!store).then_some(first), (pair && !store).then_some(second), write_back.then_some(base)];
+    out.into_iter().flatten()
+}
+
+/// Offsets that direct jumps of the function lead to.
+pub fn jump_targets(code: &Code<'_>) -> Vec<usize> {
+    let target = |(offset, word): (usize, u32)| {
+        let by = if word & 0xfc00_0000 == 0x1400_0000 {
+            distance(word)
+        } else if word & 0xff00_0010 == 0x5400_0000 || word & 0x7e00_0000 == 0x3400_0000 {
+            // b.cond, cbz: 19 bits from bit 5.
+            (i64::from(word >> 5 & 0x7_ffff) << 45) >> 43
+        } else if word & 0x7e00_0000 == 0x3600_0000 {
+            // tbz: 14 bits from bit 5.
+            (i64::from(word >> 5 & 0x3fff) << 50) >> 48
+        } else {
+            return None;
+        };
+        usize::try_from((offset as u64).wrapping_add_signed(by)).ok()
+    };
+    words(code).filter_map(target).collect()
 }
 
 /// How far a `b` or `bl` jumps.
@@ -130,6 +163,7 @@ fn distance(word: u32) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::go::functions::Function;
 
     #[test]
     fn the_floor_kernel_simulates_branches() {
@@ -155,5 +189,33 @@ mod tests {
             assert!(keeps_arguments(word), "{word:08x}");
         }
         assert!(!keeps_arguments(0xf940_0000)); // ldr x0,[x0]
+    }
+
+    #[test]
+    fn written_registers_are_known() {
+        for (word, want) in [
+            (0xf900_03e0, vec![]),       // str x0,[sp]
+            (0xf81f_0ffe, vec![31]),     // str x30,[sp,#-16]!
+            (0xf940_0b81, vec![1]),      // ldr x1,[x28,#16]
+            (0xf841_07fe, vec![30, 31]), // ldr x30,[sp],#16
+            (0xa940_07e0, vec![0, 1]),   // ldp x0,x1,[sp]
+            (0xa900_07e0, vec![]),       // stp x0,x1,[sp]
+            (0xa9bf_7bfd, vec![31]),     // stp x29,x30,[sp,#-16]!
+            (0x9100_03e1, vec![1]),      // add x1,sp,#0
+            (0xeb01_001f, vec![31]),     // cmp x0,x1
+            (0xd503_201f, vec![31]),     // nop
+        ] {
+            assert_eq!(writes(word).collect::<Vec<_>>(), want, "{word:08x}");
+        }
+    }
+
+    #[test]
+    fn jumps_lead_where_they_say() {
+        let bytes: Vec<u8> = [0x1400_0002_u32, 0x54ff_ffe9, 0xb400_0040, 0x3607_fff8]
+            .iter()
+            .flat_map(|w| w.to_le_bytes())
+            .collect();
+        let code = Code { function: Function::default(), bytes: &bytes, frame_end: None };
+        assert_eq!(jump_targets(&code), [8, 0, 16, 8]);
     }
 }

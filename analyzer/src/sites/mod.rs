@@ -88,14 +88,35 @@ pub fn exits(image: &Image<'_>, functions: &Functions<'_>, code: &Code<'_>) -> O
     sites.filter(|s| !s.is_empty())
 }
 
-/// The first emulated instruction behind each call of one of the targets, results still in registers. Nothing when there
-/// is no such call, or when one is not followed by such an instruction.
-pub fn after_calls(image: &Image<'_>, code: &Code<'_>, targets: &[u64]) -> Option<Vec<Site>> {
+/// Most instructions between a call and the site behind it: `serve` spills and compares 13 before its first branch.
+const MAX_DISTANCE: usize = 32;
+
+/// The first emulated instruction behind each call of one of the targets, its first `results` result registers untouched.
+/// Nothing when there is no such call, when one is not followed by such an instruction, or when a jump leads in between: the
+/// site would then be reached without the call.
+pub fn after_calls(image: &Image<'_>, code: &Code<'_>, targets: &[u64], results: u8) -> Option<Vec<Site>> {
     let targets: Vec<u64> = targets.iter().map(|t| t.wrapping_sub(code.function.vaddr)).collect();
     let found = match image.arch {
-        Arch::Amd64 => amd64::after_calls(code, &targets),
-        Arch::Arm64 => arm64::after_calls(code, &targets),
+        Arch::Amd64 => amd64::after_calls(code, &targets, results),
+        Arch::Arm64 => arm64::after_calls(code, &targets, results),
+    }?;
+    let jumped_into = |target: usize| found.iter().any(|f| target > f.returns_to && target <= f.site.offset);
+    let jumps = match image.arch {
+        Arch::Amd64 => amd64::jump_targets(code),
+        Arch::Arm64 => arm64::jump_targets(code),
     };
-    let sites: Option<Vec<Site>> = found?.into_iter().map(|i| code.site(image, i, When::AfterCall)).collect();
+    if jumps.into_iter().any(jumped_into) {
+        return None;
+    }
+    let sites: Option<Vec<Site>> =
+        found.iter().map(|found| code.site(image, found.site, When::AfterCall)).collect();
     sites.filter(|s| !s.is_empty())
+}
+
+/// A site behind a call.
+pub struct AfterCall {
+    /// Where the call returns to, from the function's entry.
+    pub returns_to: usize,
+    /// The site.
+    pub site: Instruction,
 }

@@ -105,6 +105,10 @@ pub struct Site {
     pub callee: Option<String>,
     /// The function's argument words as FUNCDATA_ArgInfo has them, single spaces between (`{8} {8 8} 8`).
     pub args: Option<String>,
+    /// For [`At::AfterCall`]: how many registers hold results, which must be untouched at the site.
+    pub results: u8,
+    /// What is different where this site is taken.
+    pub note: Option<String>,
     /// The module's versions in which the site means what the role says.
     pub versions: Range,
     /// Line in [`Entry::file`].

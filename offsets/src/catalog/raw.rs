@@ -12,6 +12,9 @@ use crate::Version;
 
 type Text = Spanned<String>;
 
+/// Integer results in registers: nine on amd64 (Go's ABIInternal), more on arm64.
+const MAX_RESULTS: u8 = 9;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawEntry {
@@ -59,6 +62,8 @@ struct RawSite {
     at: Text,
     callee: Option<Text>,
     args: Option<Text>,
+    results: Option<Spanned<u8>>,
+    note: Option<Text>,
     since: Option<Text>,
     until: Option<Text>,
 }
@@ -238,6 +243,13 @@ impl Reader<'_> {
             let reason = "a site at \"after_call\" names its callee, no other does";
             return Err(self.error(raw.at.span().start, "role.site.callee", reason));
         }
+        let results = raw.results.as_ref().map_or(0, |results| *results.as_ref());
+        if (at == At::AfterCall) != (1..=MAX_RESULTS).contains(&results) {
+            let at = raw.results.as_ref().map_or(offset, |results| results.span().start);
+            let reason =
+                "a site at \"after_call\" says how many registers hold results (1 to 9), no other does";
+            return Err(self.error(at, "role.site.results", reason));
+        }
         let args_offset = raw.args.as_ref().map_or(offset, |args| args.span().start);
         let args = self.optional("role.site.args", raw.args)?;
         if args.as_ref().is_some_and(|args| !is_arg_shape(args)) {
@@ -250,6 +262,8 @@ impl Reader<'_> {
             at,
             callee: self.optional("role.site.callee", raw.callee)?,
             args,
+            results,
+            note: self.optional("role.site.note", raw.note)?,
             versions: self.range(module, "role.site.", raw.since, raw.until)?,
             line: line_of(self.text, offset),
         })
