@@ -18,14 +18,14 @@ use runtime_ebpf::{
 
 use crate::{
     count::count,
-    read::{GoString, opaque, read, read_bytes},
+    read::{GoString, opaque, read, read_bytes, try_read_bytes},
 };
 
-/// Where the values (the `[]string`) of the wanted headers lie; 0 when the header is not there.
+/// The values (a `[]string`: address and length) of the wanted headers; zeros when the header is not there.
 #[repr(C)]
 pub struct Found {
-    pub traceparent: u64,
-    pub user_agent: u64,
+    pub traceparent: GoString,
+    pub user_agent: GoString,
 }
 
 const SLOTS: u64 = 8;
@@ -49,7 +49,8 @@ macro_rules! unrolled {
 /// was not for the same state, and the walk costs it a hundredth.
 #[inline(always)]
 pub fn find(map: u64, kind: u8, zero: u64) -> Found {
-    let mut found = Found { traceparent: zero, user_agent: zero };
+    let none = GoString { address: zero, len: zero };
+    let mut found = Found { traceparent: none, user_agent: none };
     if map == 0 {
         return found;
     }
@@ -86,25 +87,48 @@ fn walk_swiss(map: u64, split: u64, found: &mut Found) {
     });
 }
 
-/// A function of its own, as are the two below: one body, many calls.
+/// A function of its own, as are the others below: one body, many calls.
 #[inline(never)]
 fn swiss_group(group: u64, split: u64, found: &mut Found) {
-    let Some(ctrl) = read::<u64>(group) else { return };
-    let full = !ctrl & TOPS;
-    if split != 0 {
-        separate(group, full, found);
-        return;
-    }
-    if full << 32 != 0 {
-        interleaved(group + 8, full, found);
+    let mut full = if split == 0 { first_half(group, found) } else { UNREAD };
+    if full == UNREAD {
+        let Some(ctrl) = read::<u64>(group) else { return };
+        full = !ctrl & TOPS;
+        if split != 0 {
+            separate(group, full, found);
+            return;
+        }
+        if full << 32 != 0 {
+            interleaved(group + 8, full, found);
+        }
     }
     if full >> 32 != 0 {
         interleaved(group + 8 + 4 * SLOT_BYTES, full >> 32, found);
     }
 }
 
-/// Four slots from `first`. The slots after the last full one may lie on a page that was never touched, which cannot be read
-/// (field-notes §10): only up to that one.
+/// What no control word gives.
+const UNREAD: u64 = u64::MAX;
+
+/// The control word and the first four slots in one read. That touches slots that may never have been written, and the read
+/// then fails on a page that was never touched (field-notes §10): the caller goes on word by word.
+#[inline(never)]
+fn first_half(group: u64, found: &mut Found) -> u64 {
+    let mut words = [UNREAD; 1 + 4 * SLOT_BYTES as usize / 8];
+    if !try_read_bytes(words.as_mut_ptr().cast(), size_of_val(&words) as u32, group) {
+        return UNREAD;
+    }
+    let full = !words[0] & TOPS;
+    unrolled!(I in [0 1 2 3] {
+        if full >> (8 * I) & 0x80 != 0 {
+            let at = 1 + 5 * I as usize;
+            slot(words[at], words[at + 1], GoString { address: words[at + 2], len: words[at + 3] }, found);
+        }
+    });
+    full
+}
+
+/// Four slots from `first`, only up to the last full one: what lies behind may never have been touched.
 #[inline(never)]
 fn interleaved(first: u64, full: u64, found: &mut Found) {
     // Filled with a number that the verifier does not know, so that a short read leaves the same state as a long one.
@@ -120,7 +144,8 @@ fn interleaved(first: u64, full: u64, found: &mut Found) {
     }
     unrolled!(I in [0 1 2 3] {
         if full >> (8 * I) & 0x80 != 0 {
-            slot(words[5 * I as usize], words[5 * I as usize + 1], first + SLOT_BYTES * I + 16, found);
+            let at = 5 * I as usize;
+            slot(words[at], words[at + 1], GoString { address: words[at + 2], len: words[at + 3] }, found);
         }
     });
 }
@@ -133,8 +158,12 @@ fn separate(group: u64, full: u64, found: &mut Found) {
         return;
     }
     unrolled!(I in [0 1 2 3 4 5 6 7] {
-        if full >> (8 * I) & 0x80 != 0 {
-            slot(words[2 * I as usize], words[2 * I as usize + 1], group + ELEMS + 24 * I, found);
+        let len = words[2 * I as usize + 1];
+        if full >> (8 * I) & 0x80 != 0
+            && is_wanted_len(len)
+            && let Some(values) = read::<GoString>(group + ELEMS + 24 * I)
+        {
+            slot(words[2 * I as usize], len, values, found);
         }
     });
 }
@@ -191,19 +220,34 @@ fn hmap_bucket(bucket: u64, found: &mut Found) -> u64 {
     read::<u64>(bucket + OVERFLOW).unwrap_or(0)
 }
 
+/// 10 or 11, the lengths of the two names.
+#[inline(always)]
+fn is_wanted_len(len: u64) -> bool {
+    len & !1 == 10
+}
+
 /// Compares one key: length first, which almost always says no, then its bytes as words.
 #[inline(always)]
-fn slot(key: u64, len: u64, values: u64, found: &mut Found) {
+fn slot(key: u64, len: u64, values: GoString, found: &mut Found) {
     const TRACEPARENT: [u64; 2] = words(b"Traceparent");
     const USER_AGENT: [u64; 2] = words(b"User-Agent");
-    if len & !1 != 10 {
+    if !is_wanted_len(len) {
         return;
     }
     let mut text = [0u64; 2];
     // 10 or 11, in a form whose bounds the verifier sees. Where it cannot be read, the text is zeros and equals nothing.
     read_bytes(text.as_mut_ptr().cast(), 10 + (opaque(len) & 1) as u32, key);
-    found.traceparent |= values & equal(text, TRACEPARENT);
-    found.user_agent |= values & equal(text, USER_AGENT);
+    found.traceparent.take_if(equal(text, TRACEPARENT), values);
+    found.user_agent.take_if(equal(text, USER_AGENT), values);
+}
+
+impl GoString {
+    /// Becomes `other` where `mask` is all ones, without a branch for the verifier to follow.
+    #[inline(always)]
+    fn take_if(&mut self, mask: u64, other: GoString) {
+        self.address |= other.address & mask;
+        self.len |= other.len & mask;
+    }
 }
 
 /// All ones if they are equal, else 0.
@@ -225,12 +269,11 @@ const fn words(text: &[u8]) -> [u64; 2] {
     [value as u64, (value >> 64) as u64]
 }
 
-/// The first of a header's values and how many there are. `values` is the address of a `[]string`.
+/// The first of a header's values, if it has any.
 #[inline(always)]
-pub fn first_value(values: u64) -> Option<(GoString, u64)> {
-    let slice = read::<GoString>(values)?;
-    if slice.len == 0 || slice.address == 0 {
+pub fn first(values: GoString) -> Option<GoString> {
+    if values.len == 0 || values.address == 0 {
         return None;
     }
-    Some((read::<GoString>(slice.address)?, slice.len))
+    read(values.address)
 }

@@ -6,8 +6,12 @@ use crate::sampler::Sampler;
 pub const NO_OFFSET: u16 = u16::MAX;
 /// Offsets of single fields must be below this (they are read at `base + offset`).
 pub const MAX_OFFSET: u16 = 4096;
-/// The part of `http.Request` that is read in one go; offsets into it must leave 16 bytes.
+/// The part of `http.Request` that is read in one go at the end; offsets into it must leave 16 bytes.
 pub const REQUEST_WINDOW: usize = 512;
+/// The part of it that is read at the start: the request line and the headers.
+pub const START_WINDOW: usize = USER_AGENT_BYTES;
+/// The part of `http.response` that is read in one go at the end.
+pub const RESPONSE_WINDOW: usize = 256;
 
 /// What the programs need to know of one process. Value of `NET_HTTP_SERVER`, keyed by tgid.
 #[repr(C)]
@@ -21,6 +25,10 @@ pub struct Config {
     pub sampler: Sampler,
     /// Number of bytes of `http.Request` to read, at most [`REQUEST_WINDOW`], covering all offsets below.
     pub request_bytes: u16,
+    /// The same for the fields that are read at the start, at most [`START_WINDOW`].
+    pub start_bytes: u16,
+    /// The same for `http.response`, at most [`RESPONSE_WINDOW`].
+    pub response_bytes: u16,
     /// `http.Request.Method`.
     pub request_method: u16,
     /// `http.Request.URL`.
@@ -49,6 +57,8 @@ pub struct Config {
     pub response_conn: u16,
     /// `http.response.status`.
     pub response_status: u16,
+    /// `http.response.req`.
+    pub response_req: u16,
     /// `http.conn.remoteAddr`.
     pub conn_remote_addr: u16,
     /// `url.URL.Path`.
@@ -69,8 +79,10 @@ pub struct Config {
     pub abort_check: u8,
     /// 1: `traceparent` is not looked at (`OTEL_PROPAGATORS` without `tracecontext`).
     pub ignore_parent: u8,
+    /// 1: the start site is behind the call of `readRequest`, with its results (w *response, err error) in registers.
+    pub start_after_read: u8,
     /// Zero.
-    pub reserved: [u8; 4],
+    pub reserved: [u8; 5],
 }
 
 /// Do not read headers.
@@ -133,12 +145,14 @@ pub struct Record {
     /// `Request.ProtoMinor`.
     pub proto_minor: u16,
     /// The length of each string in the target, in the order of [`Slots`]; the slot holds at most its size of it.
-    /// [`ABSENT`]: it could not be read, or is not known in this binary.
+    /// [`ABSENT`]: it could not be read, or is not known in this binary. [`AS_PEER`]: the same string as the peer's.
     pub lens: [u32; SLOT_COUNT],
 }
 
 /// A string that could not be read.
 pub const ABSENT: u32 = u32::MAX;
+/// A string that is the same memory as that of [`SLOT_PEER`], which the slot then does not repeat.
+pub const AS_PEER: u32 = u32::MAX - 1;
 
 /// The `uri` slot is `Request.RequestURI`, as on the wire (path, `?`, query; absolute form for proxies). When it is longer
 /// than the slot, the `query` slot has the head of `URL.RawQuery` and `has_query` is 1.
@@ -239,10 +253,10 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<Config>(), 80);
+        assert_eq!(size_of::<Config>(), 88);
         assert_eq!(size_of::<Record>(), 104);
         assert_eq!(record_bytes(&SMALL) % 8, 0);
-        assert!(slot_offset(&SMALL, SLOT_COUNT) >= size_of::<Record>() + REQUEST_WINDOW);
+        assert!(slot_offset(&SMALL, SLOT_COUNT) >= size_of::<Record>() + REQUEST_WINDOW + RESPONSE_WINDOW);
     }
 
     #[test]

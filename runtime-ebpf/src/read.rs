@@ -18,12 +18,18 @@ pub struct GoString {
 /// Reads `len` bytes at `address` into `to`, which must have room for them as the verifier sees it.
 #[inline(always)]
 pub fn read_bytes(to: *mut u8, len: u32, address: u64) -> bool {
-    // SAFETY: the verifier checks `to` and `len`; a bad `address` is an error, not a fault.
-    let result = unsafe { bpf_probe_read_user(to.cast::<c_void>(), len, address as *const c_void) };
-    if result != 0 {
+    let ok = try_read_bytes(to, len, address);
+    if !ok {
         count(Counter::ReadFault);
     }
-    result == 0
+    ok
+}
+
+/// The same where a failure loses nothing, since the caller has another way.
+#[inline(always)]
+pub fn try_read_bytes(to: *mut u8, len: u32, address: u64) -> bool {
+    // SAFETY: the verifier checks `to` and `len`; a bad `address` is an error, not a fault.
+    unsafe { bpf_probe_read_user(to.cast::<c_void>(), len, address as *const c_void) == 0 }
 }
 
 /// Reads a plain value.

@@ -1,11 +1,11 @@
 //! `traceparent` (W3C Trace Context level 2, semconv.md §4.1) out of the target's memory.
 //!
-//! The stack wants aligned loads and the header's fields are not aligned to each other, so it is read in two parts, each
-//! placed so that its hex digits start on a multiple of 8.
+//! The stack wants aligned loads and the header's fields are not aligned to each other: it is read to where the trace id's
+//! digits start on a multiple of 8, and the span id's are shifted into place.
 //!
 //! ```text
-//! 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
-//! head: 35 bytes at 5     ^ 8           tail: from 35 at 7  ^ 8              ^ 25
+//!      00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+//! at 5 ^  ^ 8                              ^ 41             ^ 58
 //! ```
 
 use runtime_ebpf::net_http_server::{TraceParent, hex8};
@@ -21,32 +21,26 @@ pub fn parse(text: GoString) -> Option<TraceParent> {
     if text.len < V00_BYTES {
         return None;
     }
-    let mut head = [0u64; 5];
-    let mut tail = [0u64; 4];
+    let mut words = [0u64; 8];
     let extra = u32::from(text.len > V00_BYTES);
-    // SAFETY: 5 + 35 and 7 + 21 bytes are within the buffers.
-    let ok = unsafe {
-        read_bytes(head.as_mut_ptr().cast::<u8>().add(5), 35, text.address)
-            && read_bytes(tail.as_mut_ptr().cast::<u8>().add(7), 20 + extra, text.address + 35)
-    };
-    if !ok {
+    // SAFETY: 5 + 56 bytes are within the buffer.
+    if !unsafe { read_bytes(words.as_mut_ptr().cast::<u8>().add(5), V00_BYTES as u32 + extra, text.address) }
+    {
         return None;
     }
-    let lead = head[0] >> 40; // bytes 5, 6, 7: version and dash
+    let lead = words[0] >> 40; // bytes 5, 6, 7: version and dash
     let version = byte(lead, 0) << 8 | byte(lead, 1);
-    if byte(lead, 2) != b'-' as u64 || (tail[0] >> 56) as u8 != b'-' {
+    let dash = b'-' as u64;
+    if byte(lead, 2) != dash || byte(words[5], 0) != dash || byte(words[7], 1) != dash {
         return None;
     }
-    if !version_allows(version, extra != 0, byte(tail[3], 3)) {
+    if !version_allows(version, extra != 0, byte(words[7], 4)) {
         return None;
     }
-    let (a, b, c, d) = (hex8(head[1])?, hex8(head[2])?, hex8(head[3])?, hex8(head[4])?);
-    let (e, f) = (hex8(tail[1])?, hex8(tail[2])?);
-    // tail[3]: dash, two flag digits. Padded with zeros to eight digits.
-    if byte(tail[3], 0) != b'-' as u64 {
-        return None;
-    }
-    let flags = hex8((tail[3] >> 8 & 0xffff) << 48 | 0x0000_3030_3030_3030)? >> 24;
+    let (a, b, c, d) = (hex8(words[1])?, hex8(words[2])?, hex8(words[3])?, hex8(words[4])?);
+    let (e, f) = (hex8(words[5] >> 8 | words[6] << 56)?, hex8(words[6] >> 8 | words[7] << 56)?);
+    // Two flag digits, padded with zeros to eight.
+    let flags = hex8((words[7] >> 16 & 0xffff) << 48 | 0x0000_3030_3030_3030)? >> 24;
     let parent = TraceParent {
         trace_id: [a as u64 | (b as u64) << 32, c as u64 | (d as u64) << 32],
         span_id: e as u64 | (f as u64) << 32,

@@ -7,7 +7,8 @@
 //! Not here: what the fields mean as a span ([`crate::spans`]).
 
 use runtime_ebpf::net_http_server::{
-    ABSENT, KIND_LARGE, KIND_SMALL, LARGE, Record, SLOT_COUNT, SMALL, Slots, record_bytes, slot_offset,
+    ABSENT, AS_PEER, KIND_LARGE, KIND_SMALL, LARGE, Record, SLOT_COUNT, SLOT_PEER, SMALL, Slots,
+    record_bytes, slot_offset,
 };
 
 /// A record that cannot be used.
@@ -109,8 +110,10 @@ fn read_record(bytes: &[u8]) -> Result<Record, DecodeError> {
 
 fn read_text<'a>(bytes: &'a [u8], record: &Record, slots: &Slots, slot: usize) -> Option<Text<'a>> {
     let len = *record.lens.get(slot)?;
-    if len == ABSENT {
-        return None;
+    match len {
+        ABSENT => return None,
+        AS_PEER if slot != SLOT_PEER => return read_text(bytes, record, slots, SLOT_PEER),
+        _ => {}
     }
     let full_len = usize::try_from(len).ok()?;
     let held = full_len.min(*slots.get(slot)?);

@@ -44,13 +44,29 @@ impl Load {
     }
 }
 
+/// What browsers and proxies send, beside Accept, User-Agent and Traceparent.
+const OTHERS: [&str; 12] = [
+    "Accept-Encoding",
+    "Accept-Language",
+    "Cache-Control",
+    "Connection",
+    "Content-Type",
+    "Cookie",
+    "Origin",
+    "Referer",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+    "X-Real-Ip",
+    "X-Request-Id",
+];
+
 fn request(headers: usize) -> Vec<u8> {
     let mut text = String::from(
         "GET /items/42?verbose=1 HTTP/1.1\r\nHost: bench.example:8080\r\nUser-Agent: strobe-bench/1.0\r\n",
     );
     text.push_str("Accept: */*\r\n");
-    for n in 3..headers {
-        text.push_str(&format!("X-Header-{n}: value-{n}\r\n"));
+    for name in OTHERS.iter().take(headers - 3) {
+        text.push_str(&format!("{name}: keep-alive\r\n"));
     }
     text.push_str("Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n");
     text.into_bytes()

@@ -14,10 +14,10 @@ use aya_ebpf::{
 use runtime_ebpf::{
     counters::Counter,
     net_http_server::{
-        ABSENT, Config, IN_FLIGHT_BYTES, KIND_LARGE, KIND_SMALL, LARGE, METHOD_BYTES, NO_OFFSET,
-        REQUEST_WINDOW, Record, SLOT_CLIENT, SLOT_HOST, SLOT_METHOD, SLOT_PATTERN, SLOT_PEER, SLOT_QUERY,
-        SLOT_URI, SLOT_USER_AGENT, SMALL, Slots, TraceParent, URI_PATH, URI_RAW_PATH, URI_REQUEST,
-        USER_AGENT_BYTES, record_bytes, slot_offset,
+        ABSENT, AS_PEER, Config, IN_FLIGHT_BYTES, KIND_LARGE, KIND_SMALL, LARGE, METHOD_BYTES, NO_OFFSET,
+        REQUEST_WINDOW, RESPONSE_WINDOW, Record, SLOT_CLIENT, SLOT_HOST, SLOT_METHOD, SLOT_PATTERN,
+        SLOT_PEER, SLOT_QUERY, SLOT_URI, SLOT_USER_AGENT, SMALL, START_WINDOW, Slots, TraceParent, URI_PATH,
+        URI_RAW_PATH, URI_REQUEST, USER_AGENT_BYTES, record_bytes, slot_offset,
     },
 };
 
@@ -89,7 +89,8 @@ enum End {
     Panicked,
 }
 
-/// `serverHandler.ServeHTTP(srv, w ResponseWriter, r *Request)`, after its stack check.
+/// `serverHandler.ServeHTTP(srv, w ResponseWriter, r *Request)`, after its stack check; or, where that was inlined, behind
+/// the call of `readRequest`, with its results.
 #[uprobe]
 pub fn net_http_server_start(ctx: ProbeContext) -> u32 {
     let tgid = tgid();
@@ -99,16 +100,32 @@ pub fn net_http_server_start(ctx: ProbeContext) -> u32 {
         count(Counter::Restarted);
         return 0;
     }
-    let bias = ctx.instruction().wrapping_sub(config.start_vaddr);
-    if ctx.argument::<1>() != config.writer_itab_vaddr.wrapping_add(bias) {
-        count(Counter::OtherWriter);
-        return 0;
-    }
+    let Some((response, request)) = begun(&ctx, config) else { return 0 };
     let key = Key { goroutine: ctx.goroutine(), tgid: tgid as u64 };
     let Some(entry) = open(&key) else { return 0 };
     // SAFETY: `open` has checked the pointer; the entry is this goroutine's until its end deletes it.
-    begin(config, unsafe { &mut *entry }, ctx.argument::<2>(), ctx.argument::<3>());
+    begin(config, unsafe { &mut *entry }, response, request);
     0
+}
+
+/// The response and the request that begin here, if one does.
+#[inline(always)]
+fn begun(ctx: &ProbeContext, config: &Config) -> Option<(u64, u64)> {
+    if config.start_after_read != 0 {
+        // (w *response, err error): with an error no handler will be called.
+        let refused = ctx.argument::<1>() != 0;
+        let response = if refused { 0 } else { ctx.argument::<0>() };
+        if response == 0 {
+            return None;
+        }
+        return Some((response, read(response + config.response_req as u64)?));
+    }
+    let bias = ctx.instruction().wrapping_sub(config.start_vaddr);
+    if ctx.argument::<1>() != config.writer_itab_vaddr.wrapping_add(bias) {
+        count(Counter::OtherWriter);
+        return None;
+    }
+    Some((ctx.argument::<2>(), ctx.argument::<3>()))
 }
 
 /// Makes the in-flight entry.
@@ -135,10 +152,16 @@ fn begin(config: &Config, entry: &mut InFlight, response: u64, request: u64) {
     entry.start_ns = unsafe { bpf_ktime_get_ns() };
     entry.response = response;
     entry.request = request;
-    let found = match known(request, config.request_header).and_then(read::<u64>) {
-        Some(map) => headers::find(map, config.headers, entry.zero),
-        None => Found { traceparent: 0, user_agent: 0 },
-    };
+    // Request line and headers in one read, into where the user agent will stand.
+    let mut len = config.start_bytes as u32;
+    if len > START_WINDOW as u32 {
+        len = START_WINDOW as u32;
+    }
+    let bytes = entry.user_agent.as_mut_ptr();
+    let window = Window::<START_WINDOW> { bytes, ok: read_bytes(bytes, len, request) };
+    let uri = window.string(config.request_request_uri);
+    let method = window.string(config.request_method);
+    let found = headers::find(window.word(config.request_header).unwrap_or(0), config.headers, entry.zero);
     let parent = if config.ignore_parent == 0 { remote_parent(&found) } else { None };
     identify(config, entry, parent);
     if entry.trace_flags as u8 & FLAG_SAMPLED == 0 {
@@ -146,12 +169,16 @@ fn begin(config: &Config, entry: &mut InFlight, response: u64, request: u64) {
         return;
     }
     count(Counter::Started);
-    remember_request_line(config, entry, request);
-    if found.user_agent != 0 {
-        remember_user_agent(entry, found.user_agent);
-    } else {
-        entry.user_agent_len = ABSENT;
-    }
+    // The method is copied now, since handlers overwrite it; of the URI only where it is.
+    entry.uri = uri;
+    entry.method_len = match method.len {
+        len if len == MISSING.len => ABSENT,
+        _ => fill(entry.method.as_mut_ptr().cast(), METHOD_BYTES as u32, method),
+    };
+    entry.user_agent_len = match headers::first(found.user_agent) {
+        Some(text) => fill(entry.user_agent.as_mut_ptr(), USER_AGENT_BYTES as u32, text),
+        None => ABSENT,
+    };
 }
 
 /// `base + offset`, unless the offset is not known.
@@ -162,12 +189,9 @@ fn known(base: u64, offset: u16) -> Option<u64> {
 
 #[inline(always)]
 fn remote_parent(found: &Found) -> Option<TraceParent> {
-    if found.traceparent == 0 {
-        return None;
-    }
-    let (text, values) = headers::first_value(found.traceparent)?;
+    let text = headers::first(found.traceparent)?;
     // Two headers are as good as none (W3C, 3.2).
-    let parent = if values == 1 { traceparent::parse(text) } else { None };
+    let parent = if found.traceparent.len == 1 { traceparent::parse(text) } else { None };
     if parent.is_none() {
         count(Counter::TraceparentInvalid);
     }
@@ -199,27 +223,6 @@ fn identify(config: &Config, entry: &mut InFlight, parent: Option<TraceParent>) 
 fn random() -> u64 {
     // SAFETY: plain helper calls.
     unsafe { (bpf_get_prandom_u32() as u64) << 32 | bpf_get_prandom_u32() as u64 }
-}
-
-/// The method is copied now, since handlers overwrite it; of the URI only where it is.
-#[inline(always)]
-fn remember_request_line(config: &Config, entry: &mut InFlight, request: u64) {
-    if let Some(uri) = known(request, config.request_request_uri).and_then(read::<GoString>) {
-        entry.uri = uri;
-    }
-    let Some(method) = known(request, config.request_method).and_then(read::<GoString>) else {
-        entry.method_len = ABSENT;
-        return;
-    };
-    entry.method_len = fill(entry.method.as_mut_ptr().cast(), METHOD_BYTES as u32, method);
-}
-
-#[inline(always)]
-fn remember_user_agent(entry: &mut InFlight, values: u64) {
-    entry.user_agent_len = match headers::first_value(values) {
-        Some((text, _)) => fill(entry.user_agent.as_mut_ptr(), USER_AGENT_BYTES as u32, text),
-        None => ABSENT,
-    };
 }
 
 /// Copies up to `capacity` bytes of a string; gives its whole length, or [`ABSENT`].
@@ -311,6 +314,7 @@ struct Picked {
     tls: bool,
     proto_major: u16,
     proto_minor: u16,
+    status: u32,
 }
 
 /// Marks a [`GoString`] that could not be had.
@@ -331,7 +335,7 @@ fn finish(config: &Config, entry: &InFlight, tgid: u32, end: End) {
     let picked = pick(config, entry, small.as_mut_ptr());
     let ending = Ending { tgid, end_ns, end };
     if fits(&picked) {
-        write(config, entry, &picked, &ending, &mut small, &SMALL, KIND_SMALL);
+        write(entry, &picked, &ending, &mut small, &SMALL, KIND_SMALL);
         submit(small);
         return;
     }
@@ -340,7 +344,7 @@ fn finish(config: &Config, entry: &InFlight, tgid: u32, end: End) {
         count(Counter::RingFull);
         return;
     };
-    write(config, entry, &picked, &ending, &mut large, &LARGE, KIND_LARGE);
+    write(entry, &picked, &ending, &mut large, &LARGE, KIND_LARGE);
     submit(large);
 }
 
@@ -381,14 +385,23 @@ fn short(text: GoString, capacity: usize) -> bool {
 
 #[inline(always)]
 fn pick(config: &Config, entry: &InFlight, record: *mut u8) -> Picked {
-    // SAFETY: the small record has room for the window behind its header (pinned by a test).
-    let window = unsafe { record.add(size_of::<Record>()) };
+    // SAFETY: the small record has room for both windows behind its header (pinned by a test).
+    let (window, response) = unsafe {
+        let window = record.add(size_of::<Record>());
+        (window, window.add(REQUEST_WINDOW))
+    };
     let mut len = config.request_bytes as u32;
     if len > REQUEST_WINDOW as u32 {
         len = REQUEST_WINDOW as u32;
     }
     let ok = read_bytes(window, len, entry.request);
-    let window = Window { bytes: window, ok };
+    let window = Window::<REQUEST_WINDOW> { bytes: window, ok };
+    let mut len = config.response_bytes as u32;
+    if len > RESPONSE_WINDOW as u32 {
+        len = RESPONSE_WINDOW as u32;
+    }
+    let ok = read_bytes(response, len, entry.response);
+    let response = Window::<RESPONSE_WINDOW> { bytes: response, ok };
     let mut picked = Picked {
         uri_kind: URI_REQUEST,
         uri: window.string(config.request_request_uri),
@@ -400,12 +413,13 @@ fn pick(config: &Config, entry: &InFlight, record: *mut u8) -> Picked {
         tls: window.word(config.request_tls).is_some_and(|pointer| pointer != 0),
         proto_major: window.word(config.request_proto_major).unwrap_or(0) as u16,
         proto_minor: window.word(config.request_proto_minor).unwrap_or(0) as u16,
+        status: response.word(config.response_status).unwrap_or(0) as u32,
     };
     if let Some(pat) = window.word(config.request_pat) {
         picked.pattern = string_in(pat, config.pattern_str);
     }
     pick_url(config, entry, window.word(config.request_url).unwrap_or(0), &mut picked);
-    if let Some(conn) = known(entry.response, config.response_conn).and_then(read::<u64>) {
+    if let Some(conn) = response.word(config.response_conn) {
         picked.peer = string_in(conn, config.conn_remote_addr);
     }
     picked
@@ -444,20 +458,21 @@ fn string_in(base: u64, offset: u16) -> GoString {
     known(base, offset).and_then(read::<GoString>).unwrap_or(MISSING)
 }
 
-/// The request's bytes in ring memory.
-struct Window {
+/// The head of a struct of the target, copied to where `SIZE` bytes have room.
+struct Window<const SIZE: usize> {
     bytes: *mut u8,
     ok: bool,
 }
 
-impl Window {
+impl<const SIZE: usize> Window<SIZE> {
     #[inline(always)]
     fn word(&self, offset: u16) -> Option<u64> {
         if !self.ok || offset == NO_OFFSET {
             return None;
         }
-        let offset = masked(offset);
-        // SAFETY: the mask leaves offsets up to 504, within the 512 bytes of the window.
+        // A multiple of 8 below the window's size, as the verifier sees it.
+        let offset = (opaque(offset as u64) & (SIZE as u64 - 8)) as usize;
+        // SAFETY: the mask leaves offsets up to SIZE - 8; sizes are powers of two.
         Some(unsafe { self.bytes.add(offset).cast::<u64>().read_volatile() })
     }
 
@@ -470,15 +485,8 @@ impl Window {
     }
 }
 
-/// A multiple of 8 below the window's size.
-#[inline(always)]
-fn masked(offset: u16) -> usize {
-    (opaque(offset as u64) & (REQUEST_WINDOW as u64 - 8)) as usize
-}
-
 #[inline(always)]
 fn write(
-    config: &Config,
     entry: &InFlight,
     picked: &Picked,
     ending: &Ending,
@@ -508,7 +516,7 @@ fn write(
     header.uri_kind = picked.uri_kind;
     header.has_query = (picked.query.len != MISSING.len) as u8;
     header.reserved = 0;
-    header.status = known(entry.response, config.response_status).and_then(read::<u64>).unwrap_or(0) as u32;
+    header.status = picked.status;
     header.proto_major = picked.proto_major;
     header.proto_minor = picked.proto_minor;
     let strings = [
@@ -516,7 +524,6 @@ fn write(
         (SLOT_QUERY, picked.query),
         (SLOT_HOST, picked.host),
         (SLOT_PEER, picked.peer),
-        (SLOT_CLIENT, picked.client),
         (SLOT_PATTERN, picked.pattern),
     ];
     macro_rules! put {
@@ -525,7 +532,9 @@ fn write(
             header.lens[slot] = string(base, slots, slot, text);
         } )+ };
     }
-    put!(0 1 2 3 4 5);
+    put!(0 1 2 3 4);
+    let same = picked.client.address == picked.peer.address && picked.client.len == picked.peer.len;
+    header.lens[SLOT_CLIENT] = if same { AS_PEER } else { string(base, slots, SLOT_CLIENT, picked.client) };
     header.lens[SLOT_METHOD] = entry.method_len;
     header.lens[SLOT_USER_AGENT] = entry.user_agent_len;
     remembered(base, entry, slots);

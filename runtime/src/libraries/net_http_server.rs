@@ -1,9 +1,9 @@
 //! `net/http.server`: from its part of the Plan to the programs' configuration.
 
-use analyzer::plan::{Arch, Library, MapImplementation, MapLayout};
+use analyzer::plan::{Arch, Library, MapImplementation, MapLayout, Site, When};
 use runtime_ebpf::net_http_server::{
-    Config, HEADERS_HMAP, HEADERS_NONE, HEADERS_SWISS, HEADERS_SWISS_SPLIT, MAX_OFFSET, NO_OFFSET,
-    REQUEST_WINDOW,
+    CHECK_NONE, Config, HEADERS_HMAP, HEADERS_NONE, HEADERS_SWISS, HEADERS_SWISS_SPLIT, MAX_OFFSET,
+    NO_OFFSET, REQUEST_WINDOW, RESPONSE_WINDOW, START_WINDOW,
 };
 
 use super::{ConfigError, Sampling, offset, role, stack_check};
@@ -22,35 +22,47 @@ const RESPONSE: &str = "net/http.response";
 const URL: &str = "net/url.URL";
 /// A Go string is two words.
 const STRING_BYTES: u64 = 16;
-/// The last offset in the window that leaves room for a string.
+/// The last offsets in the windows that leave room for a string.
 const WINDOW_LIMIT: u64 = REQUEST_WINDOW as u64 - STRING_BYTES;
+const START_LIMIT: u64 = START_WINDOW as u64 - STRING_BYTES;
+const RESPONSE_LIMIT: u64 = RESPONSE_WINDOW as u64 - STRING_BYTES;
 
 /// The configuration for every process of this binary, the sampler aside alike for all.
 pub fn config(library: &Library, arch: Arch, sampling: Sampling) -> Result<Config, ConfigError> {
     let start = site(library, "start").ok_or(ConfigError::NoSite { library: ID, role: "start" })?;
     let end = site(library, "end").ok_or(ConfigError::NoSite { library: ID, role: "end" })?;
+    let after_read = start.when == When::AfterCall;
     let request = |field| offset(library, REQUEST, field, WINDOW_LIMIT);
+    let at_start = |field| offset(library, REQUEST, field, START_LIMIT);
+    let response = |field| offset(library, RESPONSE, field, RESPONSE_LIMIT);
     let plain = |type_name, field| offset(library, type_name, field, u64::from(MAX_OFFSET));
-    let check = |bytes: Option<&str>| bytes.map_or(0, |bytes| stack_check(arch, bytes));
+    // A branch behind a call is no stack check.
+    let check = |site: Option<&Site>| match site {
+        Some(site) if site.when == When::Entry => stack_check(arch, &site.bytes),
+        _ => CHECK_NONE,
+    };
     let mut config = Config {
-        start_vaddr: start.0,
+        start_vaddr: start.vaddr,
         writer_itab_vaddr: writer_itab(library)?,
         sampler: sampling.sampler,
         request_bytes: 0,
-        request_method: request("Method"),
+        start_bytes: 0,
+        response_bytes: 0,
+        request_method: at_start("Method"),
         request_url: request("URL"),
         request_proto_major: request("ProtoMajor"),
         request_proto_minor: request("ProtoMinor"),
-        request_header: request("Header"),
+        request_header: at_start("Header"),
         request_host: request("Host"),
         request_remote_addr: request("RemoteAddr"),
-        request_request_uri: request("RequestURI"),
+        request_request_uri: at_start("RequestURI"),
         request_tls: request("TLS"),
         request_pattern: request("Pattern"),
         request_pat: request("pat"),
         pattern_str: plain("net/http.pattern", "str"),
-        response_conn: plain(RESPONSE, "conn"),
-        response_status: plain(RESPONSE, "status"),
+        response_conn: response("conn"),
+        response_status: response("status"),
+        response_req: plain(RESPONSE, "req"),
         conn_remote_addr: plain("net/http.conn", "remoteAddr"),
         url_path: plain(URL, "Path"),
         url_raw_path: plain(URL, "RawPath"),
@@ -60,23 +72,24 @@ pub fn config(library: &Library, arch: Arch, sampling: Sampling) -> Result<Confi
             .iter()
             .find(|m| m.type_name == "map[string][]string")
             .map_or(HEADERS_NONE, headers),
-        start_check: check(Some(start.1)),
-        end_check: check(Some(end.1)),
-        hijack_check: check(site(library, "hijack").map(|site| site.1)),
-        abort_check: check(site(library, "abort").map(|site| site.1)),
+        start_check: check(Some(start)),
+        end_check: check(Some(end)),
+        hijack_check: check(site(library, "hijack")),
+        abort_check: check(site(library, "abort")),
         ignore_parent: u8::from(!sampling.extract),
-        reserved: [0; 4],
+        start_after_read: u8::from(after_read),
+        reserved: [0; 5],
     };
-    config.request_bytes = window(&config);
+    set_windows(&mut config);
     require(library, &config)?;
     Ok(config)
 }
 
-fn site<'a>(library: &'a Library, name: &str) -> Option<(u64, &'a str)> {
-    let site = role(library, name)?.sites.first()?;
-    Some((site.vaddr, site.bytes.as_str()))
+fn site<'a>(library: &'a Library, name: &str) -> Option<&'a Site> {
+    role(library, name)?.sites.first()
 }
 
+/// Behind readRequest there is nothing to compare with, but the Plan has it all the same.
 fn writer_itab(library: &Library) -> Result<u64, ConfigError> {
     let (interface, concrete) = ("net/http.ResponseWriter", "*net/http.response");
     library
@@ -87,9 +100,9 @@ fn writer_itab(library: &Library) -> Result<u64, ConfigError> {
         .ok_or(ConfigError::Itab { library: ID, interface, concrete })
 }
 
-/// How many bytes of the request to read: up to the last field that is wanted, and no byte more, since what lies behind may
+/// How many bytes of each struct to read: up to the last field that is wanted, and no byte more, since what lies behind may
 /// never have been touched.
-fn window(config: &Config) -> u16 {
+fn set_windows(config: &mut Config) {
     let words = [
         config.request_url,
         config.request_proto_major,
@@ -99,22 +112,31 @@ fn window(config: &Config) -> u16 {
     ];
     let strings =
         [config.request_host, config.request_remote_addr, config.request_request_uri, config.request_pattern];
+    config.request_bytes = window(&words, &strings);
+    config.start_bytes =
+        window(&[config.request_header], &[config.request_method, config.request_request_uri]);
+    config.response_bytes = window(&[config.response_conn, config.response_status], &[]);
+}
+
+fn window(words: &[u16], strings: &[u16]) -> u16 {
     let ends = words.iter().map(|&at| (at, 8)).chain(strings.iter().map(|&at| (at, 16)));
     ends.filter(|&(at, _)| at != NO_OFFSET).map(|(at, len)| at + len).max().unwrap_or(0)
 }
 
 fn require(library: &Library, config: &Config) -> Result<(), ConfigError> {
     let required = [
-        (REQUEST, "Method", config.request_method, WINDOW_LIMIT),
+        (REQUEST, "Method", config.request_method, START_LIMIT),
         (REQUEST, "URL", config.request_url, WINDOW_LIMIT),
-        (REQUEST, "RequestURI", config.request_request_uri, WINDOW_LIMIT),
-        (RESPONSE, "status", config.response_status, u64::from(MAX_OFFSET)),
-        (RESPONSE, "conn", config.response_conn, u64::from(MAX_OFFSET)),
+        (REQUEST, "RequestURI", config.request_request_uri, START_LIMIT),
+        (RESPONSE, "status", config.response_status, RESPONSE_LIMIT),
+        (RESPONSE, "conn", config.response_conn, RESPONSE_LIMIT),
         (URL, "Path", config.url_path, u64::from(MAX_OFFSET)),
         (URL, "RawPath", config.url_raw_path, u64::from(MAX_OFFSET)),
         (URL, "RawQuery", config.url_raw_query, u64::from(MAX_OFFSET)),
     ];
-    for (type_name, field, offset, limit) in required {
+    let by_response = (RESPONSE, "req", config.response_req, u64::from(MAX_OFFSET));
+    let extra = (config.start_after_read != 0).then_some(by_response);
+    for (type_name, field, offset, limit) in required.into_iter().chain(extra) {
         if offset == NO_OFFSET {
             let planned = library.fields.iter().find(|f| f.type_name == type_name && f.field == field);
             let offset = planned.and_then(|f| f.offset);
