@@ -1,11 +1,10 @@
 //! Files that are whole or not there: written beside their place, synced, then renamed into it.
 //!
-//! An interruption at any moment, or a full disk, leaves the previous file; at worst a stray temporary one, which the
-//! next write of that file removes.
+//! An interruption at any moment, or a full disk, leaves the previous file; at worst, after a kill -9, a stray `.new-*`.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -14,29 +13,37 @@ use anyhow::{Context, Result};
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".new");
-    let temporary = folder.join(name);
-    let result = write_and_rename(&temporary, path, folder, bytes);
-    if result.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
+    let result = write_and_rename(path, folder, bytes);
     result.with_context(|| format!("cannot write {}; the previous one is as it was", path.display()))
 }
 
-fn write_and_rename(temporary: &Path, path: &Path, folder: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(temporary)?;
+/// The temporary file has a name of its own: two runs may write the same file at once, and the later one stays.
+fn write_and_rename(path: &Path, folder: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".new-")
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(folder)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(temporary, path)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
     File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_writers_do_not_meet() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("std.json");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..50).for_each(|_| write_atomically(&path, b"text").expect("written")));
+            }
+        });
+        assert_eq!(fs::read(&path).expect("read"), b"text");
+    }
 
     #[test]
     fn replaces_and_leaves_nothing_else() {

@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 use crate::{machine, programs, spans};
 
 /// The newest patch of every minor release that the agent traces.
-pub const NEWEST: [&str; 7] = ["1.21.13", "1.22.12", "1.23.12", "1.24.13", "1.25.14", "1.26.11", "1.27.4"];
+pub const NEWEST: [&str; 9] =
+    ["1.19.13", "1.20.14", "1.21.13", "1.22.12", "1.23.12", "1.24.13", "1.25.14", "1.26.11", "1.27.4"];
 
 /// The minor number of a version such as `1.26.8`.
 pub fn minor(version: &str) -> u32 {
