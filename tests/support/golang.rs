@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use crate::{machine, programs, spans};
+use crate::{machine, profile, programs, spans};
 
 /// The newest patch of every minor release that the agent traces.
 pub const NEWEST: [&str; 9] =
@@ -25,16 +25,18 @@ pub enum Build {
     Plain,
     /// `-ldflags='-s -w'`: neither.
     Stripped,
+    /// Stripped, and built with a profile by which `serverHandler.ServeHTTP` is inlined (`-pgo`, Go 1.21).
+    Profiled,
 }
 
 impl Build {
-    /// Both.
+    /// The ordinary ones.
     pub const ALL: [Build; 2] = [Build::Plain, Build::Stripped];
 
     fn ldflags(self) -> &'static str {
         match self {
             Build::Plain => "",
-            Build::Stripped => "-s -w",
+            Build::Stripped | Build::Profiled => "-s -w",
         }
     }
 }
@@ -99,7 +101,13 @@ fn cached(app: &str, version: &str, build: Build, root: impl FnOnce() -> Result<
 
 fn compile(source: &Path, root: &Path, build: Build, to: &Path) -> Result<()> {
     let mut go = Command::new(root.join("bin/go"));
-    go.args(["build", "-buildvcs=false", "-ldflags", build.ldflags(), "-o"]).arg(to).arg(".");
+    go.args(["build", "-buildvcs=false", "-ldflags", build.ldflags(), "-o"]).arg(to);
+    if build == Build::Profiled {
+        let file = to.with_extension("pprof");
+        fs::write(&file, profile::serve_http_is_hot(root)?).context("write the profile")?;
+        go.arg("-pgo").arg(file);
+    }
+    go.arg(".");
     go.current_dir(source)
         .env("GOROOT", root)
         .env("GOFLAGS", "")
@@ -123,7 +131,7 @@ fn digest(source: &Path, version: &str, build: Build) -> Result<String> {
         .collect::<Result<Vec<_>, _>>()?;
     files.sort();
     let mut hash = Sha256::new();
-    hash.update(format!("{version} {}\n", build.ldflags()));
+    hash.update(format!("{version} {build:?} {}\n", build.ldflags()));
     for file in files.iter().filter(|f| f.is_file()) {
         let bytes = fs::read(file).with_context(|| format!("read {}", file.display()))?;
         hash.update(format!("{} {}\n", file.display(), bytes.len()));

@@ -10,6 +10,7 @@ pub mod golang;
 pub mod h2;
 pub mod machine;
 pub mod process;
+pub mod profile;
 pub mod programs;
 pub mod spans;
 pub mod wire;

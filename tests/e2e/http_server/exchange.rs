@@ -169,6 +169,12 @@ impl Exchange {
         refused
     }
 
+    /// A span must come of it after all.
+    pub fn traced(mut self) -> Self {
+        self.traced = true;
+        self
+    }
+
     /// The handler takes the connection over; `wrote` is what it had given to the ResponseWriter.
     pub fn hijacked(mut self, wrote: Option<u16>) -> Self {
         self.answer = Answer::ByHand;

@@ -23,7 +23,7 @@ use strobe_tests::process::Running;
 use strobe_tests::spans::Expected;
 
 use drive::{all_at_once, drive};
-use exchange::Exchange;
+use exchange::{Answer, Exchange};
 use harness::{Bench, Service};
 
 /// How often every kind is sent under `run --pid`: more than 200 requests.
@@ -66,6 +66,33 @@ go_versions! {
     go1_25 = "1.25.14",
     go1_26 = "1.26.11",
     go1_27 = "1.27.4",
+}
+
+/// A profile-guided build in which `serverHandler.ServeHTTP` is inlined: a span begins when its request has been read. So a
+/// request that is refused with 417 has one too, and HTTP/2 requests are not counted.
+#[test]
+fn a_profiled_build() -> Result<()> {
+    let bench = Bench::new("1.26.11", Build::Profiled)?;
+    let plan = analyzer::plan_file(&bench.app, &analyzer::Options::default())?;
+    let library = plan.libraries.iter().find(|l| l.id == "net/http.server").context("net/http.server")?;
+    let start = library.functions.iter().find(|f| f.role == "start").context("no start")?;
+    ensure!(start.name == "net/http.(*conn).serve", "ServeHTTP was not inlined: start is in {}", start.name);
+    ensure!(start.sites.iter().all(|s| s.cost == analyzer::plan::Cost::Emulated), "{:?}", start.sites);
+    ensure!(library.reason.as_deref().is_some_and(|r| r.contains("417")), "{:?}", library.reason);
+
+    let mut service = bench.service()?;
+    let mut agent = bench.trace_pid(&service)?;
+    let refused = |e: Exchange| if e.answer == Answer::Status(417) { e.traced() } else { e };
+    let kinds = |round| kinds::all(bench.minor(), round).into_iter().map(refused).collect::<Vec<_>>();
+    let mut due = drive(service.http, (0..ROUNDS).flat_map(kinds).collect(), CONNECTIONS)?;
+    due.extend(drive(service.http, kinds::panics(bench.minor()), CONNECTIONS)?);
+    due.extend(over_tls(&bench, &service)?);
+    over_http2(&bench, &service)?;
+    due.extend(drive(service.http, kinds(ROUNDS), 1)?);
+    bench.settle(&mut agent, &due)?;
+    let losses = harness::losses(&agent);
+    ensure!(losses.is_empty(), "counted {losses:?}:\n{}", agent.output());
+    service.stop()
 }
 
 /// Everything, on a service that was running and serving before the agent came.
