@@ -133,9 +133,14 @@ impl<'a> Functions<'a> {
         bytes::until_nul(self.names, usize::try_from(offset).ok()?, MAX_NAME_BYTES)
     }
 
+    /// A function's name as it is.
+    pub fn name_bytes(&self, function: &Function<'_>) -> &'a [u8] {
+        self.name_at(function.name_offset).unwrap_or_default()
+    }
+
     /// A function's name.
     pub fn name(&self, function: &Function<'_>) -> String {
-        String::from_utf8_lossy(self.name_at(function.name_offset).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(self.name_bytes(function)).into_owned()
     }
 
     /// Offsets in funcnametab of these names; a function that was inlined everywhere still has its name there.

@@ -55,7 +55,7 @@ fn types(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()> {
 }
 
 fn modules(out: &mut impl Write, go: &GoImage<'_>) -> Result<()> {
-    for module in go.build.iter().flat_map(|b| &b.modules) {
+    for module in go.build.iter().flat_map(|b| b.modules()) {
         write!(out, "{}\t{}", module.path, module.version)?;
         if let Some(other) = &module.replaced_by {
             write!(out, "\t=> {} {}", other.path, other.version)?;
