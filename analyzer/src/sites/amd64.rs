@@ -105,9 +105,9 @@ fn frameless((x86, cost): &(X86, Option<Cost>)) -> Option<Instruction> {
 }
 
 /// Every return. A tail jump out of the function makes the answer incomplete, hence nothing.
-pub fn exits(code: &Code<'_>, runs: &[Run]) -> Option<Vec<Instruction>> {
+pub fn exits(code: &Code<'_>) -> Option<Vec<Instruction>> {
     match code.frame_end {
-        Some(_) => framed_exits(code, runs),
+        Some(_) => framed_exits(code, &code.pcsp),
         None => frameless_exits(code),
     }
 }

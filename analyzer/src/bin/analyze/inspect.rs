@@ -90,7 +90,7 @@ fn all_sites(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()>
             Some(site) => line(out, "entry", &site)?,
             None => writeln!(out, "\tentry\tnone that is sound")?,
         }
-        match sites::exits(&go.image, &functions, &code) {
+        match sites::exits(&go.image, &code) {
             Some(exits) => exits.iter().try_for_each(|site| line(out, "exit", site))?,
             None => writeln!(out, "\texit\tnone, or not all can be found")?,
         }
