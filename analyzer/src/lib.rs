@@ -7,7 +7,7 @@
 //! bound from a length that it read.
 
 mod bytes;
-mod dwarf;
+pub mod dwarf;
 pub mod error;
 pub mod go;
 pub mod go_image;

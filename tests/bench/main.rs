@@ -4,6 +4,7 @@
 //! sites of the hot path; `strobe`, the agent exporting to a collector. They get their requests in short turns. The services
 //! have processor 0 for themselves, everything else shares processor 1. Ratios within a run are what counts.
 
+mod analyze;
 mod load;
 mod measure;
 mod modes;
@@ -32,8 +33,9 @@ fn run() -> Result<()> {
     let quick = match std::env::args().nth(1).as_deref() {
         Some("--quick") => true,
         None => false,
+        Some("analyze") => return analyze::run(),
         Some(other) => {
-            eprintln!("usage: scripts/bench [--quick], not {other}");
+            eprintln!("usage: scripts/bench [--quick | analyze], not {other}");
             std::process::exit(64);
         }
     };

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod collector;
+pub mod corpus;
 pub mod dwarf;
 pub mod golang;
 pub mod h2;

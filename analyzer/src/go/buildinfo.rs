@@ -11,6 +11,8 @@
 //! A file may hold several copies (a program that embeds another, or that reads build information): the one in a
 //! writable segment is the program's own.
 
+mod quoted;
+
 use std::fmt;
 
 use crate::bytes;
@@ -32,10 +34,25 @@ pub struct BuildInfo {
     pub go_version: String,
     /// Import path of the main package.
     pub path: Option<String>,
-    /// Main module, then its dependencies.
-    pub modules: Vec<Module>,
-    /// `build` lines: `-ldflags`, `CGO_ENABLED`, `vcs.revision` and the like.
+    /// The main module; builders without modules name none.
+    pub main: Option<BuiltModule>,
+    /// Its dependencies.
+    pub deps: Vec<BuiltModule>,
+    /// `build` lines: `-ldflags`, `CGO_ENABLED`, `vcs.revision` and the like, unquoted.
     pub settings: Vec<(String, String)>,
+}
+
+/// A module, as the `mod`, `dep` and `=>` lines have it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BuiltModule {
+    /// Import path, or the folder that replaces it.
+    pub path: String,
+    /// Version; empty for a folder.
+    pub version: String,
+    /// `h1:…`; empty where there is none.
+    pub sum: String,
+    /// What really stands in for it.
+    pub replaced_by: Option<Box<BuiltModule>>,
 }
 
 /// A Go version, as far as layouts depend on it.
@@ -54,6 +71,28 @@ impl BuildInfo {
         let (_, rest) = self.go_version.split_once("go1.")?;
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().ok().map(Minor)
+    }
+
+    /// Main module first, then the dependencies.
+    pub fn modules(&self) -> impl Iterator<Item = &BuiltModule> {
+        self.main.iter().chain(&self.deps)
+    }
+}
+
+impl BuiltModule {
+    fn read<'t>(mut columns: impl Iterator<Item = &'t str>) -> Self {
+        let mut next = || columns.next().unwrap_or_default().to_owned();
+        BuiltModule { path: next(), version: next(), sum: next(), replaced_by: None }
+    }
+
+    /// In the words of the Plan.
+    pub fn to_plan(&self) -> Module {
+        let replacement = |m: &BuiltModule| Replacement { path: m.path.clone(), version: m.version.clone() };
+        Module {
+            path: self.path.clone(),
+            version: self.version.clone(),
+            replaced_by: self.replaced_by.as_deref().map(replacement),
+        }
     }
 }
 
@@ -127,28 +166,47 @@ fn lossy(bytes: &[u8]) -> String {
 
 impl BuildInfo {
     fn read_lines(&mut self, text: &str) {
+        let mut in_dependency = false;
         for line in text.lines() {
-            let mut parts = line.split('\t');
-            let (key, first) = (parts.next(), parts.next().unwrap_or_default());
-            let second = parts.next().unwrap_or_default().to_owned();
+            let (key, rest) = line.split_once('\t').unwrap_or((line, ""));
+            let columns = rest.split('\t');
             match key {
-                Some("path") => self.path = Some(first.to_owned()),
-                Some("mod" | "dep") => {
-                    self.modules.push(Module { path: first.to_owned(), version: second, replaced_by: None });
+                "path" => self.path = Some(rest.to_owned()),
+                "mod" => {
+                    self.main = Some(BuiltModule::read(columns));
+                    in_dependency = false;
                 }
-                Some("=>") => {
-                    if let Some(module) = self.modules.last_mut() {
-                        module.replaced_by = Some(Replacement { path: first.to_owned(), version: second });
+                "dep" => {
+                    self.deps.push(BuiltModule::read(columns));
+                    in_dependency = true;
+                }
+                "=>" => {
+                    let last = if in_dependency { self.deps.last_mut() } else { self.main.as_mut() };
+                    if let Some(module) = last {
+                        module.replaced_by = Some(Box::new(BuiltModule::read(columns)));
                     }
                 }
-                Some("build") => {
-                    let (key, value) = first.split_once('=').unwrap_or((first, ""));
-                    self.settings.push((key.to_owned(), value.to_owned()));
-                }
+                "build" => self.settings.extend(setting(rest)),
                 _ => {}
             }
         }
     }
+}
+
+/// `key=value`; either may be quoted as Go quotes strings.
+fn setting(text: &str) -> Option<(String, String)> {
+    let (key, rest) = if text.starts_with(['"', '`']) {
+        quoted::unquote_prefix(text)?
+    } else {
+        let (key, _) = text.split_once('=')?;
+        (key.to_owned(), text.get(key.len()..)?)
+    };
+    let value = rest.strip_prefix('=')?;
+    if value.starts_with(['"', '`']) {
+        let (value, rest) = quoted::unquote_prefix(value)?;
+        return rest.is_empty().then_some((key, value));
+    }
+    Some((key, value.to_owned()))
 }
 
 #[cfg(test)]
@@ -162,13 +220,14 @@ mod tests {
             "path\texample.com/app\nmod\texample.com/app\t(devel)\t\ndep\tgithub.com/a/b\tv1.2.3\th1:x=\n=>\t../b\t\n\
              dep\tgithub.com/c/d\tv0.0.0-20260101000000-abcdefabcdef\th1:y=\nbuild\t-ldflags=\"-s -w\"\n",
         );
-        assert_eq!(info.modules.len(), 3);
-        assert_eq!(info.modules[0].version, "(devel)");
-        assert_eq!(
-            info.modules[1].replaced_by,
-            Some(Replacement { path: "../b".into(), version: String::new() })
-        );
-        assert_eq!(info.settings, [("-ldflags".to_owned(), "\"-s -w\"".to_owned())]);
+        assert_eq!(info.deps.len(), 2);
+        assert_eq!(info.main.as_ref().map(|m| m.version.as_str()), Some("(devel)"));
+        let [folder, pseudo] = info.deps.as_slice() else { panic!("{:?}", info.deps) };
+        let replacement = folder.replaced_by.as_deref().expect("a replacement");
+        assert_eq!((replacement.path.as_str(), replacement.version.as_str()), ("../b", ""));
+        assert_eq!(pseudo.version, "v0.0.0-20260101000000-abcdefabcdef");
+        assert_eq!(pseudo.sum, "h1:y=");
+        assert_eq!(info.settings, [("-ldflags".to_owned(), "-s -w".to_owned())]);
     }
 
     #[test]

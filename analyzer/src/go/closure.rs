@@ -105,8 +105,8 @@ impl Walk<'_, '_> {
                 self.push(types.group(t));
             }
             Kind::Func => {
-                let (params, results, _) = types.signature(t).unwrap_or_default();
-                params.into_iter().chain(results).for_each(|p| self.push(Some(p)));
+                let (start, len) = types.parameters(t).unwrap_or_default();
+                (0..len).for_each(|i| self.push(types.image.pointer(start.wrapping_add(i * 8))));
             }
             Kind::Interface => self.offsets(types.members(t), 8, 4),
             Kind::Struct => types.fields(t).for_each(|f| self.push(Some(f.type_vaddr))),
@@ -138,7 +138,7 @@ fn methods(types: &Types<'_>, t: &Type<'_>) -> Option<(u64, u64)> {
 fn size(types: &Types<'_>, t: &Type<'_>) -> u64 {
     let members = |width: u64| types.members(t).map_or(0, |(_, n)| n * width);
     let parts = match t.kind {
-        Kind::Func => types.signature(t).map_or(0, |(p, r, _)| (p.len() + r.len()) as u64 * 8),
+        Kind::Func => types.parameters(t).map_or(0, |(_, len)| len * 8),
         Kind::Interface => members(8),
         Kind::Struct => members(24),
         _ => 0,

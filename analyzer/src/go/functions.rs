@@ -21,6 +21,7 @@ use std::collections::HashMap;
 
 use super::moduledata::ModuleData;
 use super::pclntab::Header;
+use super::wanted::{Names, Offsets};
 use crate::bytes;
 use crate::error::{Result, malformed};
 use crate::image::Image;
@@ -47,7 +48,7 @@ pub struct Functions<'a> {
 }
 
 /// One function.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Function<'a> {
     /// Position in functab.
     pub index: u64,
@@ -133,32 +134,29 @@ impl<'a> Functions<'a> {
         bytes::until_nul(self.names, usize::try_from(offset).ok()?, MAX_NAME_BYTES)
     }
 
+    /// A function's name as it is.
+    pub fn name_bytes(&self, function: &Function<'_>) -> &'a [u8] {
+        self.name_at(function.name_offset).unwrap_or_default()
+    }
+
     /// A function's name.
     pub fn name(&self, function: &Function<'_>) -> String {
-        String::from_utf8_lossy(self.name_at(function.name_offset).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(self.name_bytes(function)).into_owned()
     }
 
     /// Offsets in funcnametab of these names; a function that was inlined everywhere still has its name there.
-    pub fn name_offsets(&self, wanted: &[&str]) -> HashMap<u32, usize> {
-        let by_name: HashMap<&[u8], usize> =
-            wanted.iter().enumerate().map(|(i, n)| (n.as_bytes(), i)).collect();
-        let mut lengths = [false; 256];
-        for name in by_name.keys() {
-            lengths[name.len().min(255)] = true;
-        }
+    pub fn name_offsets(&self, wanted: &Names<'_>) -> Offsets {
         let mut out = HashMap::new();
         let mut start = 0usize;
-        for (end, _) in self.names.iter().enumerate().filter(|&(_, &b)| b == 0) {
-            let name = self.names.get(start..end).unwrap_or_default();
-            if lengths.get(name.len().min(255)) == Some(&true)
-                && let Some(&i) = by_name.get(name)
+        for end in memchr::memchr_iter(0, self.names) {
+            if let Some(i) = wanted.position(self.names.get(start..end).unwrap_or_default())
                 && let Ok(offset) = u32::try_from(start)
             {
                 out.insert(offset, i);
             }
             start = end + 1;
         }
-        out
+        Offsets::new(out)
     }
 
     /// The pc-value table at an offset of pctab, as runs.

@@ -6,9 +6,8 @@
 //! A probe on a function that was inlined somewhere misses those calls, and only these trees tell. So: all trees lie
 //! together; look through them once for the names' offsets, and only for a hit find out whose tree it is.
 
-use std::collections::HashMap;
-
 use super::functions::{Function, Functions};
+use super::wanted::Offsets;
 use crate::bytes;
 use crate::image::Image;
 
@@ -31,58 +30,63 @@ struct Shape {
     name_at: u64,
 }
 
-/// Finds everything that the functions of these names were inlined into.
+impl Shape {
+    fn of(since_120: bool) -> Self {
+        if since_120 { Shape { size: 16, name_at: 4 } } else { Shape { size: 20, name_at: 12 } }
+    }
+}
+
+/// Where the trees are: from the first to the last that was seen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bounds(Option<(u64, u64)>);
+
+impl Bounds {
+    /// Takes one more function into account.
+    pub fn add(&mut self, functions: &Functions<'_>, function: &Function<'_>) {
+        if let Some(tree) = functions.inline_tree(function) {
+            let (first, last) = self.0.unwrap_or((tree, tree));
+            self.0 = Some((first.min(tree), last.max(tree)));
+        }
+    }
+}
+
+/// Finds everything that the functions of these names were inlined into. All functions must be in the bounds.
 pub fn find<'a>(
     image: &Image<'_>,
     functions: &Functions<'a>,
     since_120: bool,
-    names: &HashMap<u32, usize>,
+    names: &Offsets,
+    bounds: Bounds,
 ) -> Vec<Inlining<'a>> {
-    let shape = if since_120 { Shape { size: 16, name_at: 4 } } else { Shape { size: 20, name_at: 12 } };
+    let shape = Shape::of(since_120);
+    let hits = hits(image, bounds, shape, names);
+    if hits.is_empty() {
+        return Vec::new();
+    }
     let mut trees: Vec<(u64, u64)> =
         functions.iter().filter_map(|f| Some((functions.inline_tree(&f)?, f.index))).collect();
     trees.sort_unstable();
     let mut out = Vec::new();
-    for (at, inlined) in hits(image, &trees, shape, names) {
+    for (at, inlined) in hits {
         owners(functions, &trees, shape, at, |outer| out.push(Inlining { inlined, outer }));
     }
     out
 }
 
 /// Addresses of words that equal one of the names' offsets, and could be the name of an entry.
-fn hits(
-    image: &Image<'_>,
-    trees: &[(u64, u64)],
-    shape: Shape,
-    names: &HashMap<u32, usize>,
-) -> Vec<(u64, usize)> {
-    let (Some(&(first, _)), Some(&(last, _))) = (trees.first(), trees.last()) else { return Vec::new() };
+fn hits(image: &Image<'_>, bounds: Bounds, shape: Shape, names: &Offsets) -> Vec<(u64, usize)> {
+    let Some((first, last)) = bounds.0 else { return Vec::new() };
     let region = image.tail(first).unwrap_or_default();
     let len = last.saturating_sub(first).saturating_add(MAX_ENTRIES * shape.size);
     let region =
         region.get(..usize::try_from(len).unwrap_or(usize::MAX).min(region.len())).unwrap_or_default();
-    // A cheap test first: most words differ from all the names in their low 16 bits.
-    let mut filter = vec![false; 1 << 16];
-    for &offset in names.keys() {
-        if let Some(slot) = filter.get_mut(usize::from(low(offset))) {
-            *slot = true;
-        }
-    }
     let mut out = Vec::new();
     for (i, word) in region.chunks_exact(4).enumerate() {
-        let value = bytes::u32(word, 0).unwrap_or(0);
-        if filter.get(usize::from(low(value))) == Some(&true)
-            && let Some(&inlined) = names.get(&value)
-        {
+        if let Some(inlined) = names.position(bytes::u32(word, 0).unwrap_or(0)) {
             out.push((first.wrapping_add(i as u64 * 4), inlined));
         }
     }
     out
-}
-
-fn low(offset: u32) -> u16 {
-    let [a, b, ..] = offset.to_le_bytes();
-    u16::from_le_bytes([a, b])
 }
 
 /// The functions whose tree has an entry with its name at `at`. Functions may share a tree.

@@ -11,3 +11,4 @@ pub mod moduledata;
 pub mod notes;
 pub mod pclntab;
 pub mod types;
+pub mod wanted;

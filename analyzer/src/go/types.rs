@@ -37,6 +37,8 @@ pub(super) const MAX_MEMBERS: u64 = 1 << 14;
 const UNCOMMON: u8 = 1;
 const EXTRA_STAR: u8 = 2;
 const NAMED: u8 = 4;
+/// Top bit of a function's number of results.
+const VARIADIC: u16 = 0x8000;
 
 /// Go's kinds, as far as descriptors differ by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,18 +254,22 @@ impl<'a> Types<'a> {
         bytes::i32(t.bytes, 44).filter(|&o| o != 0).and_then(|o| self.at_offset(o))
     }
 
-    /// Parameters, results, and whether the last parameter is variadic.
-    pub(super) fn signature(&self, t: &Type<'_>) -> Option<(Vec<u64>, Vec<u64>, bool)> {
-        let ins = bytes::u16(t.bytes, 48)?;
-        let outs = bytes::u16(t.bytes, 50)?;
-        let (variadic, outs) = (outs & 0x8000 != 0, outs & 0x7fff);
+    /// Where the types of a function's parameters and results stand, and how many there are.
+    pub(super) fn parameters(&self, t: &Type<'_>) -> Option<(u64, u64)> {
+        let (ins, outs) = (bytes::u16(t.bytes, 48)?, bytes::u16(t.bytes, 50)? & !VARIADIC);
         let start = t.vaddr.checked_add(56 + if t.tflag & UNCOMMON != 0 { 16 } else { 0 })?;
+        Some((start, u64::from(ins) + u64::from(outs)))
+    }
+
+    /// Parameters, results, and whether the last parameter is variadic.
+    fn signature(&self, t: &Type<'_>) -> Option<(Vec<u64>, Vec<u64>, bool)> {
+        let (start, len) = self.parameters(t)?;
         let mut all = Vec::new();
-        for i in 0..u64::from(ins) + u64::from(outs) {
+        for i in 0..len {
             all.push(self.image.pointer(start.checked_add(i * 8)?)?);
         }
-        let results = all.split_off(usize::from(ins));
-        Some((all, results, variadic))
+        let results = all.split_off(usize::from(bytes::u16(t.bytes, 48)?));
+        Some((all, results, bytes::u16(t.bytes, 50)? & VARIADIC != 0))
     }
 
     /// The slice at +56 of a struct or an interface.

@@ -3,8 +3,8 @@
 //! A dynamic RELA entry is 24 bytes: address @0, info @8 (type in the low half), addend @16. Of all types only RELATIVE
 //! matters for Go's tables. RELR entries hold no addend: there the word in the file is the value, and nothing is to do.
 //!
-//! Linkers sort the RELATIVE entries to the front and by address; then the table is searched in place. Where one has not, an
-//! index of it is built, which is never larger than the table itself.
+//! Most linkers sort the RELATIVE entries to the front and by address, Go's own does not. So entries are put into buckets of
+//! addresses, in one pass and in place: an index of 4 bytes an entry, and as much again for the buckets.
 
 use super::Image;
 use crate::bytes;
@@ -14,19 +14,24 @@ const DT_NULL: u64 = 0;
 const DT_RELA: u64 = 7;
 const DT_RELASZ: u64 = 8;
 const ENTRY_SIZE: usize = 24;
+/// Entries of a bucket that are looked at one after another.
+const CROWD: usize = 16;
+/// 64 bytes: eight words.
+const MIN_BUCKET_SHIFT: u32 = 6;
 const R_X86_64_RELATIVE: u32 = 8;
 const R_AARCH64_RELATIVE: u32 = 1027;
 
 /// What is written where.
 #[derive(Debug, Default)]
-pub(super) enum Relocations<'a> {
-    /// Not position-independent.
-    #[default]
-    None,
-    /// A sorted run of RELATIVE entries, in the file.
-    Sorted(&'a [u8]),
-    /// (address, value), sorted.
-    Indexed(Vec<(u64, u64)>),
+pub(super) struct Relocations<'a> {
+    table: &'a [u8],
+    relative: u32,
+    base: u64,
+    shift: u32,
+    /// Where each bucket begins in `order`, and the end.
+    starts: Vec<u32>,
+    /// Positions in the table, bucket by bucket.
+    order: Vec<u32>,
 }
 
 impl<'a> Relocations<'a> {
@@ -42,10 +47,7 @@ impl<'a> Relocations<'a> {
                 _ => {}
             }
         }
-        match image.bytes(vaddr, size) {
-            Some(table) if size != 0 => Self::from_table(table, image.arch),
-            _ => Relocations::None,
-        }
+        image.bytes(vaddr, size).map(|table| Self::from_table(table, image.arch)).unwrap_or_default()
     }
 
     fn from_table(table: &'a [u8], arch: Arch) -> Self {
@@ -53,64 +55,97 @@ impl<'a> Relocations<'a> {
             Arch::Amd64 => R_X86_64_RELATIVE,
             Arch::Arm64 => R_AARCH64_RELATIVE,
         };
-        let is_relative = |entry: &&[u8]| bytes::u32(entry, 8) == Some(relative);
-        let mut sorted = 0;
-        let mut last = None;
-        for entry in table.chunks_exact(ENTRY_SIZE).take_while(is_relative) {
-            let at = bytes::u64(entry, 0);
-            if at <= last {
-                break;
+        let mut out = Relocations { table, relative, ..Relocations::default() };
+        let (mut first, mut last, mut count) = (u64::MAX, 0, 0u64);
+        for (at, _) in out.iter() {
+            (first, last, count) = (first.min(at), last.max(at), count + 1);
+        }
+        if count > 0 {
+            out.base = first;
+            out.shift = MIN_BUCKET_SHIFT;
+            // At most two buckets for each entry, whatever the addresses are.
+            while (last - first) >> out.shift >= 2 * count {
+                out.shift += 1;
             }
-            (last, sorted) = (at, sorted + 1);
+            out.fill(usize::try_from((last - first) >> out.shift).unwrap_or(0) + 1);
         }
-        let (run, rest) = table.split_at(sorted * ENTRY_SIZE);
-        if !rest.chunks_exact(ENTRY_SIZE).any(|e| is_relative(&e)) {
-            return Relocations::Sorted(run);
-        }
-        let mut index: Vec<(u64, u64)> =
-            table.chunks_exact(ENTRY_SIZE).filter(is_relative).filter_map(entry).collect();
-        index.sort_unstable();
-        Relocations::Indexed(index)
+        out
     }
 
-    /// What relocation writes at `vaddr`.
-    pub fn value_at(&self, vaddr: u64) -> Option<u64> {
-        match self {
-            Relocations::None => None,
-            Relocations::Sorted(table) => search(table, vaddr),
-            Relocations::Indexed(index) => {
-                let i = index.binary_search_by_key(&vaddr, |&(at, _)| at).ok()?;
-                index.get(i).map(|&(_, value)| value)
+    /// Sorts by counting.
+    fn fill(&mut self, buckets: usize) {
+        let mut starts = vec![0u32; buckets + 1];
+        for (at, _) in self.iter() {
+            if let Some(next) = self.bucket(at).and_then(|b| starts.get_mut(b + 1)) {
+                *next += 1;
             }
         }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        let mut order = vec![0u32; usize::try_from(sum).unwrap_or(0)];
+        // `starts` is moved along while its buckets are filled, from their ends to their beginnings.
+        for (i, entry) in self.table.chunks_exact(ENTRY_SIZE).enumerate().rev() {
+            let Some((at, _)) = self.entry(entry) else { continue };
+            let Some(end) = self.bucket(at).and_then(|b| starts.get_mut(b + 1)) else { continue };
+            *end -= 1;
+            if let Some(slot) = usize::try_from(*end).ok().and_then(|e| order.get_mut(e)) {
+                *slot = u32::try_from(i).unwrap_or(u32::MAX);
+            }
+        }
+        // Now each bucket's beginning stands where its end did.
+        starts.remove(0);
+        starts.push(sum);
+        (self.starts, self.order) = (starts, order);
+        self.sort_crowded();
+    }
+
+    /// Buckets of more entries than a real linker puts there are sorted, so that no look-up takes long.
+    fn sort_crowded(&mut self) {
+        let mut order = std::mem::take(&mut self.order);
+        for pair in self.starts.windows(2) {
+            let &[start, end] = pair else { continue };
+            if let Some(crowd) = order.get_mut(start as usize..end as usize).filter(|c| c.len() > CROWD) {
+                crowd.sort_by_key(|&i| self.at(i).map(|(at, _)| at));
+            }
+        }
+        self.order = order;
+    }
+
+    fn at(&self, position: u32) -> Option<(u64, u64)> {
+        let at = usize::try_from(position).ok()?.checked_mul(ENTRY_SIZE)?;
+        self.entry(self.table.get(at..at.checked_add(ENTRY_SIZE)?)?)
+    }
+
+    fn bucket(&self, vaddr: u64) -> Option<usize> {
+        usize::try_from(vaddr.checked_sub(self.base)? >> self.shift).ok()
+    }
+
+    fn entry(&self, bytes: &[u8]) -> Option<(u64, u64)> {
+        let is_relative = bytes::u32(bytes, 8) == Some(self.relative);
+        is_relative.then(|| Some((bytes::u64(bytes, 0)?, bytes::u64(bytes, 16)?)))?
+    }
+
+    /// What relocation writes at `vaddr`: the last entry wins, as it does in the loader.
+    pub fn value_at(&self, vaddr: u64) -> Option<u64> {
+        let bucket = self.bucket(vaddr)?;
+        let start = usize::try_from(*self.starts.get(bucket)?).ok()?;
+        let end = usize::try_from(*self.starts.get(bucket.checked_add(1)?)?).ok()?;
+        let mut bucket = self.order.get(start..end)?;
+        if bucket.len() > CROWD {
+            let end = bucket.partition_point(|&i| self.at(i).is_some_and(|(at, _)| at <= vaddr));
+            bucket = bucket.get(end.checked_sub(1)?..end)?;
+        }
+        let is_here = |&i: &u32| self.at(i).filter(|&(at, _)| at == vaddr).map(|(_, value)| value);
+        bucket.iter().rev().find_map(is_here)
     }
 
     /// All of them as (address, value).
-    pub fn iter(&self) -> Box<dyn Iterator<Item = (u64, u64)> + '_> {
-        match self {
-            Relocations::None => Box::new(std::iter::empty()),
-            Relocations::Sorted(table) => Box::new(table.chunks_exact(ENTRY_SIZE).filter_map(entry)),
-            Relocations::Indexed(index) => Box::new(index.iter().copied()),
-        }
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.table.chunks_exact(ENTRY_SIZE).filter_map(|e| self.entry(e))
     }
-}
-
-fn entry(bytes: &[u8]) -> Option<(u64, u64)> {
-    Some((bytes::u64(bytes, 0)?, bytes::u64(bytes, 16)?))
-}
-
-fn search(table: &[u8], vaddr: u64) -> Option<u64> {
-    let (mut low, mut high) = (0, table.len() / ENTRY_SIZE);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let at = bytes::u64(table, middle * ENTRY_SIZE)?;
-        match at.cmp(&vaddr) {
-            std::cmp::Ordering::Equal => return bytes::u64(table, middle * ENTRY_SIZE + 16),
-            std::cmp::Ordering::Less => low = middle + 1,
-            std::cmp::Ordering::Greater => high = middle,
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -128,22 +163,56 @@ mod tests {
     }
 
     #[test]
-    fn sorted_tables_are_searched_in_place() {
+    fn only_relative_entries_count() {
         let bytes = table(&[(8, 8, 100), (16, 8, 200), (64, 8, 300), (4, 6, 9)]);
         let relocations = Relocations::from_table(&bytes, Arch::Amd64);
-        assert!(matches!(relocations, Relocations::Sorted(_)));
         assert_eq!(relocations.value_at(16), Some(200));
         assert_eq!(relocations.value_at(64), Some(300));
         assert_eq!(relocations.value_at(4), None);
         assert_eq!(relocations.iter().count(), 3);
+        assert_eq!(Relocations::from_table(&[], Arch::Amd64).value_at(0), None);
     }
 
     #[test]
-    fn unsorted_and_mixed_tables_are_indexed() {
-        let bytes = table(&[(64, 1027, 300), (4, 1025, 9), (8, 1027, 100)]);
+    fn every_entry_is_found_wherever_it_lies() {
+        for spread in [8u64, 24, 4096, 1 << 40] {
+            let entries: Vec<_> = (1..500u64).map(|i| (i * i * spread, 8, i)).collect();
+            let bytes = table(&entries);
+            let relocations = Relocations::from_table(&bytes, Arch::Amd64);
+            for (at, _, value) in entries {
+                assert_eq!(relocations.value_at(at), Some(value));
+                assert_eq!(relocations.value_at(at + 1), None);
+            }
+            assert_eq!([0, u64::MAX].map(|at| relocations.value_at(at)), [None, None]);
+        }
+    }
+
+    #[test]
+    fn order_does_not_matter_but_the_last_of_one_address_does() {
+        let bytes = table(&[(64, 1027, 300), (4, 1025, 9), (8, 1027, 100), (64, 1027, 301)]);
         let relocations = Relocations::from_table(&bytes, Arch::Arm64);
-        assert!(matches!(relocations, Relocations::Indexed(_)));
         assert_eq!(relocations.value_at(8), Some(100));
+        assert_eq!(relocations.value_at(64), Some(301));
         assert_eq!(relocations.value_at(4), None);
+    }
+
+    #[test]
+    fn a_crowd_in_one_bucket_is_searched_all_the_same() {
+        let mut entries: Vec<_> = (0..1000u64).map(|i| (800, 8, i)).collect();
+        entries.extend((0..100).rev().map(|i| (i * 8, 8, i)));
+        entries.push((u64::MAX / 2, 8, 7));
+        let bytes = table(&entries);
+        let relocations = Relocations::from_table(&bytes, Arch::Amd64);
+        assert_eq!(relocations.value_at(800), Some(999));
+        assert!((0..100).all(|i| relocations.value_at(i * 8) == Some(i)));
+        assert_eq!(relocations.value_at(4), None);
+    }
+
+    #[test]
+    fn hostile_addresses_cost_no_memory() {
+        let bytes = table(&[(0, 8, 1), (u64::MAX, 8, 2), (1 << 63, 8, 3)]);
+        let relocations = Relocations::from_table(&bytes, Arch::Amd64);
+        assert!(relocations.starts.len() <= 8);
+        assert_eq!([0, u64::MAX, 1 << 63].map(|at| relocations.value_at(at)), [Some(1), Some(2), Some(3)]);
     }
 }

@@ -9,6 +9,7 @@ use crate::dwarf;
 use crate::error::Result;
 use crate::go::functions::{Function, Functions};
 use crate::go::types::{Kind, Type, Types};
+use crate::go::wanted::Names;
 use crate::go::{closure, inline, itabs, maps};
 use crate::go_image::GoImage;
 use crate::plan::MapLayout;
@@ -84,16 +85,18 @@ impl<'a> Facts<'a> {
         }
         names.sort_unstable();
         names.dedup();
-        let offsets = self.functions.name_offsets(&names);
+        let offsets = self.functions.name_offsets(&Names::new(names.iter().copied()));
         if offsets.is_empty() {
             return;
         }
+        let mut trees = inline::Bounds::default();
         for function in self.functions.iter() {
-            if let Some(name) = offsets.get(&function.name_offset).and_then(|&i| names.get(i)) {
+            trees.add(&self.functions, &function);
+            if let Some(name) = offsets.position(function.name_offset).and_then(|i| names.get(i)) {
                 self.copies.entry(name).or_default().push(function);
             }
         }
-        for inlining in inline::find(&go.image, &self.functions, go.pclntab.since_120, &offsets) {
+        for inlining in inline::find(&go.image, &self.functions, go.pclntab.since_120, &offsets, trees) {
             if let Some(name) = names.get(inlining.inlined) {
                 let outer = self.functions.name(&inlining.outer);
                 self.inlined_into.entry(name).or_default().push(outer);
@@ -103,7 +106,7 @@ impl<'a> Facts<'a> {
 
     fn find_types(&mut self, go: &'a GoImage<'a>, present: &[&Entry], wanted: &HashSet<&str>) -> Result<()> {
         let types = go.types();
-        let short: HashSet<&str> = wanted.iter().map(|n| short_name(n)).collect();
+        let short = Names::new(wanted.iter().map(|n| short_name(n)));
         let mut map_names: HashSet<&str> =
             present.iter().flat_map(|e| &e.maps).map(|m| m.type_name.as_str()).collect();
         closure::walk(&types, |t| match t.kind {
@@ -121,15 +124,8 @@ impl<'a> Facts<'a> {
         Ok(())
     }
 
-    fn keep_struct(
-        &mut self,
-        types: &Types<'_>,
-        t: &Type<'_>,
-        wanted: &HashSet<&str>,
-        short: &HashSet<&str>,
-    ) {
-        let is_wanted =
-            types.short_name(t).and_then(|n| std::str::from_utf8(n).ok()).is_some_and(|n| short.contains(n));
+    fn keep_struct(&mut self, types: &Types<'_>, t: &Type<'_>, wanted: &HashSet<&str>, short: &Names<'_>) {
+        let is_wanted = types.short_name(t).is_some_and(|n| short.position(n).is_some());
         let name = if is_wanted { types.full_name(t.vaddr) } else { None };
         let Some(name) = name.filter(|n| wanted.contains(n.as_str())) else { return };
         let fields: Fields = types
@@ -147,10 +143,10 @@ impl<'a> Facts<'a> {
 
     fn find_itabs(&mut self, types: &Types<'_>, present: &[&Entry]) {
         let wanted: Vec<_> = present.iter().flat_map(|e| &e.itabs).collect();
-        let interfaces: HashSet<&str> = wanted.iter().map(|i| short_name(&i.interface)).collect();
+        let interfaces = Names::new(wanted.iter().map(|i| short_name(&i.interface)));
         for itab in itabs::all(types) {
             let short = types.get(itab.interface).and_then(|t| types.short_name(&t));
-            if !short.and_then(|n| std::str::from_utf8(n).ok()).is_some_and(|n| interfaces.contains(n)) {
+            if short.is_none_or(|n| interfaces.position(n).is_none()) {
                 continue;
             }
             let names = (types.full_name(itab.interface), types.full_name(itab.concrete));

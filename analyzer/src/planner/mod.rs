@@ -13,9 +13,10 @@ use offsets::{Database, Version};
 
 use crate::Options;
 use crate::error::Result;
+use crate::go::buildinfo::BuiltModule;
 use crate::go::notes;
 use crate::go_image::GoImage;
-use crate::plan::{Library, Module, Plan, SCHEMA_VERSION, Status, VersionMatch};
+use crate::plan::{Library, Plan, SCHEMA_VERSION, Status, VersionMatch};
 use facts::Facts;
 use verdict::Findings;
 
@@ -33,7 +34,7 @@ pub(crate) fn make(go: &GoImage<'_>, file_name: &str, options: &Options) -> Resu
         arch: go.image.arch,
         go_version: go.go_version().map(ToOwned::to_owned),
         build_id: notes::build_id(&go.image),
-        modules: build.map(|b| b.modules.clone()).unwrap_or_default(),
+        modules: build.map(|b| b.modules().map(BuiltModule::to_plan).collect()).unwrap_or_default(),
         libraries: present.map(|e| library(go, e, &facts, options)).collect(),
     })
 }
@@ -104,8 +105,7 @@ fn version_of(go: &GoImage<'_>, entry: &Entry) -> Option<String> {
         return Version::parse(offsets::STD, text)
             .map(|_| text.strip_prefix("go").unwrap_or(text).to_owned());
     }
-    let owner = |m: &&Module| m.path == entry.module;
-    let module = build.modules.iter().find(owner)?;
+    let module = build.modules().find(|m| m.path == entry.module)?;
     match &module.replaced_by {
         // Another module's versions say nothing of this one's layouts.
         Some(other) if other.path != entry.module => None,

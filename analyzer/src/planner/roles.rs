@@ -86,8 +86,9 @@ impl Case<'_> {
             At::Entry => sites::entry(image, &code)
                 .map(|site| vec![site])
                 .ok_or_else(|| "its prologue is none that is known, so no entry site is sound".to_owned()),
-            At::Exit => sites::exits(image, &self.facts.functions, &code)
-                .ok_or_else(|| "its returns cannot all be found".to_owned()),
+            At::Exit => {
+                sites::exits(image, &code).ok_or_else(|| "its returns cannot all be found".to_owned())
+            }
             At::AfterCall => self.after_call(wanted, &code),
         }
     }

@@ -108,9 +108,9 @@ fn frameless((x86, cost): &(X86, Option<Cost>)) -> Option<Instruction> {
 }
 
 /// Every return. A tail jump out of the function makes the answer incomplete, hence nothing.
-pub fn exits(code: &Code<'_>, runs: &[Run]) -> Option<Vec<Instruction>> {
+pub fn exits(code: &Code<'_>) -> Option<Vec<Instruction>> {
     match code.frame_end {
-        Some(_) => framed_exits(code, runs),
+        Some(_) => framed_exits(code, &code.pcsp),
         None => frameless_exits(code),
     }
 }
@@ -240,7 +240,6 @@ pub fn jump_targets(code: &Code<'_>) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::go::functions::Function;
 
     fn costs(bytes: &[u8]) -> Option<Cost> {
         let x86 = Decoder::new(64, bytes, DecoderOptions::NONE).decode();
@@ -279,7 +278,7 @@ mod tests {
     ];
 
     fn code(bytes: &[u8]) -> Code<'_> {
-        Code { function: Function::default(), bytes, frame_end: None }
+        Code { vaddr: 0, bytes, pcsp: Vec::new(), frame_end: None }
     }
 
     #[test]

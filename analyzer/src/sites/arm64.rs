@@ -163,7 +163,6 @@ fn distance(word: u32) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::go::functions::Function;
 
     #[test]
     fn the_floor_kernel_simulates_branches() {
@@ -215,7 +214,7 @@ mod tests {
             .iter()
             .flat_map(|w| w.to_le_bytes())
             .collect();
-        let code = Code { function: Function::default(), bytes: &bytes, frame_end: None };
+        let code = Code { vaddr: 0, bytes: &bytes, pcsp: Vec::new(), frame_end: None };
         assert_eq!(jump_targets(&code), [8, 0, 16, 8]);
     }
 }

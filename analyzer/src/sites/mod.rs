@@ -20,7 +20,7 @@
 pub mod amd64;
 pub mod arm64;
 
-use crate::go::functions::{Function, Functions};
+use crate::go::functions::{Function, Functions, Run};
 use crate::image::Image;
 use crate::plan::{Arch, Cost, Site, When};
 
@@ -39,12 +39,14 @@ pub struct Instruction {
 }
 
 /// What the sites are made from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Code<'a> {
-    /// The function.
-    pub function: Function<'a>,
+    /// First instruction.
+    pub vaddr: u64,
     /// Its bytes, padding included.
     pub bytes: &'a [u8],
+    /// The stack pointer's distance by pc.
+    pub pcsp: Vec<Run>,
     /// Behind the instruction that makes the frame; nothing in frameless functions.
     pub frame_end: Option<usize>,
 }
@@ -53,15 +55,16 @@ impl<'a> Code<'a> {
     /// Reads a function's code and frame.
     pub fn read(image: &'a Image<'a>, functions: &Functions<'a>, function: Function<'a>) -> Option<Self> {
         let bytes = image.bytes(function.vaddr, function.size.min(MAX_CODE_BYTES))?;
-        let runs = functions.pcsp(&function);
-        let framed = !function.is_asm() && runs.iter().any(|r| r.value > 0);
-        let first = runs.first().filter(|r| r.value == 0 && framed);
-        Some(Code { function, bytes, frame_end: first.and_then(|r| usize::try_from(r.end).ok()) })
+        let pcsp = functions.pcsp(&function);
+        let framed = !function.is_asm() && pcsp.iter().any(|r| r.value > 0);
+        let first = pcsp.first().filter(|r| r.value == 0 && framed);
+        let frame_end = first.and_then(|r| usize::try_from(r.end).ok());
+        Some(Code { vaddr: function.vaddr, bytes, pcsp, frame_end })
     }
 
     /// The Plan's form of an instruction.
     pub fn site(&self, image: &Image<'_>, instruction: Instruction, when: When) -> Option<Site> {
-        let vaddr = self.function.vaddr.checked_add(instruction.offset as u64)?;
+        let vaddr = self.vaddr.checked_add(instruction.offset as u64)?;
         let end = instruction.offset.checked_add(instruction.len)?;
         let bytes = self.bytes.get(instruction.offset..end)?.iter().map(|b| format!("{b:02x}")).collect();
         Some(Site { vaddr, file_offset: image.file_offset(vaddr)?, bytes, when, cost: instruction.cost })
@@ -78,10 +81,9 @@ pub fn entry(image: &Image<'_>, code: &Code<'_>) -> Option<Site> {
 }
 
 /// Every return; nothing when one may have been missed.
-pub fn exits(image: &Image<'_>, functions: &Functions<'_>, code: &Code<'_>) -> Option<Vec<Site>> {
-    let runs = functions.pcsp(&code.function);
+pub fn exits(image: &Image<'_>, code: &Code<'_>) -> Option<Vec<Site>> {
     let exits = match image.arch {
-        Arch::Amd64 => amd64::exits(code, &runs),
+        Arch::Amd64 => amd64::exits(code),
         Arch::Arm64 => arm64::exits(code),
     };
     let sites: Option<Vec<Site>> = exits?.into_iter().map(|i| code.site(image, i, When::Exit)).collect();
@@ -95,7 +97,7 @@ const MAX_DISTANCE: usize = 32;
 /// Nothing when there is no such call, when one is not followed by such an instruction, or when a jump leads in between: the
 /// site would then be reached without the call.
 pub fn after_calls(image: &Image<'_>, code: &Code<'_>, targets: &[u64], results: u8) -> Option<Vec<Site>> {
-    let targets: Vec<u64> = targets.iter().map(|t| t.wrapping_sub(code.function.vaddr)).collect();
+    let targets: Vec<u64> = targets.iter().map(|t| t.wrapping_sub(code.vaddr)).collect();
     let found = match image.arch {
         Arch::Amd64 => amd64::after_calls(code, &targets, results),
         Arch::Arm64 => arm64::after_calls(code, &targets, results),

@@ -55,7 +55,7 @@ fn types(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()> {
 }
 
 fn modules(out: &mut impl Write, go: &GoImage<'_>) -> Result<()> {
-    for module in go.build.iter().flat_map(|b| &b.modules) {
+    for module in go.build.iter().flat_map(|b| b.modules()) {
         write!(out, "{}\t{}", module.path, module.version)?;
         if let Some(other) = &module.replaced_by {
             write!(out, "\t=> {} {}", other.path, other.version)?;
@@ -90,7 +90,7 @@ fn all_sites(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()>
             Some(site) => line(out, "entry", &site)?,
             None => writeln!(out, "\tentry\tnone that is sound")?,
         }
-        match sites::exits(&go.image, &functions, &code) {
+        match sites::exits(&go.image, &code) {
             Some(exits) => exits.iter().try_for_each(|site| line(out, "exit", site))?,
             None => writeln!(out, "\texit\tnone, or not all can be found")?,
         }

@@ -1,0 +1,111 @@
+//! Sets of names and of numbers that hardly any candidate is in, asked millions of times: a bit table answers most
+//! questions at a glance, and only what passes it is looked up.
+
+use std::collections::HashMap;
+use std::fmt;
+
+/// One bit for each value of 16 bits.
+struct Glance(Box<[u64; 1024]>);
+
+impl Glance {
+    fn new(values: impl Iterator<Item = u16>) -> Self {
+        let mut bits = Box::new([0; 1024]);
+        for value in values {
+            if let Some(word) = bits.get_mut(usize::from(value >> 6)) {
+                *word |= 1 << (value & 63);
+            }
+        }
+        Glance(bits)
+    }
+
+    fn may_hold(&self, value: u16) -> bool {
+        self.0.get(usize::from(value >> 6)).is_some_and(|word| word >> (value & 63) & 1 == 1)
+    }
+}
+
+/// Names, each with its position in the question.
+pub struct Names<'n> {
+    glance: Glance,
+    positions: HashMap<&'n [u8], usize>,
+}
+
+impl<'n> Names<'n> {
+    /// A set of these.
+    pub fn new(names: impl IntoIterator<Item = &'n str>) -> Self {
+        let positions: HashMap<&[u8], usize> =
+            names.into_iter().enumerate().map(|(i, n)| (n.as_bytes(), i)).collect();
+        Names { glance: Glance::new(positions.keys().map(|n| shape(n))), positions }
+    }
+
+    /// Where the name stands in the question.
+    pub fn position(&self, name: &[u8]) -> Option<usize> {
+        if !self.glance.may_hold(shape(name)) {
+            return None;
+        }
+        self.positions.get(name).copied()
+    }
+}
+
+/// Length and last byte.
+fn shape(name: &[u8]) -> u16 {
+    let [length, ..] = name.len().to_le_bytes();
+    u16::from_le_bytes([length, name.last().copied().unwrap_or(0)])
+}
+
+/// Offsets of names, each with the name's position in the question.
+pub struct Offsets {
+    glance: Glance,
+    positions: HashMap<u32, usize>,
+}
+
+impl Offsets {
+    /// A set of these.
+    pub fn new(positions: HashMap<u32, usize>) -> Self {
+        Offsets { glance: Glance::new(positions.keys().map(|&o| low(o))), positions }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.positions.is_empty()
+    }
+
+    /// Which name it is the offset of.
+    pub fn position(&self, offset: u32) -> Option<usize> {
+        if !self.glance.may_hold(low(offset)) {
+            return None;
+        }
+        self.positions.get(&offset).copied()
+    }
+}
+
+fn low(offset: u32) -> u16 {
+    let [a, b, ..] = offset.to_le_bytes();
+    u16::from_le_bytes([a, b])
+}
+
+impl fmt::Debug for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.positions.keys().map(|n| String::from_utf8_lossy(n))).finish()
+    }
+}
+
+impl fmt::Debug for Offsets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(&self.positions).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_is_found_and_nothing_else() {
+        let names = Names::new(["net/http.serverHandler.ServeHTTP", "", "runtime.main"]);
+        assert_eq!(names.position(b"runtime.main"), Some(2));
+        assert_eq!(names.position(b""), Some(1));
+        assert_eq!(names.position(b"runtime.mann"), None);
+        let offsets = Offsets::new(HashMap::from([(7, 0), (0x1_0007, 1)]));
+        assert_eq!([7, 0x1_0007, 0x2_0007, 8].map(|o| offsets.position(o)), [Some(0), Some(1), None, None]);
+    }
+}

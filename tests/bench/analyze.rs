@@ -1,0 +1,93 @@
+//! `scripts/bench analyze`: what a Plan costs, for files of the corpus from small to large. Time is that of the whole
+//! process, from start to exit, warm; memory is what the process has for itself (anonymous pages), at its peak.
+
+mod memory;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use strobe_tests::corpus::{self, Entry, Fetched};
+use strobe_tests::{machine, programs};
+
+/// Runs for each file; the median counts.
+const RUNS: usize = 21;
+/// Runs over the folder, one thread and two in turn.
+const FOLDER_RUNS: usize = 9;
+const FOLDER_FILES: usize = 100;
+/// Files above this are left out of the folder, so that one of them is not half of the work.
+const FOLDER_MAX_BYTES: u64 = 50_000_000;
+
+/// Prints both tables.
+pub fn run() -> Result<()> {
+    let analyze = programs::path("analyze")?;
+    let mut files: Vec<(Entry, PathBuf)> = Vec::new();
+    for (entry, fetched) in corpus::all()? {
+        if let Fetched::File(path) = fetched {
+            files.push((entry, path));
+        }
+    }
+    files.sort_by_key(|(entry, _)| entry.size);
+    println!("| file | MB | median ms | µs per MB | private MiB, peak |\n|---|---|---|---|---|");
+    for (entry, path) in &files {
+        one(&analyze, entry, path)?;
+    }
+    folder(&analyze, &files)
+}
+
+fn one(analyze: &Path, entry: &Entry, path: &Path) -> Result<()> {
+    let mut times = Vec::new();
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        let status = start_analyze(analyze, &[path], None)?.wait()?;
+        times.push(start.elapsed());
+        ensure!(status.code().is_some_and(|c| c != 2), "{}: {status}", entry.name());
+    }
+    let (ms, mb) = (median_ms(&mut times), entry.size as f64 / 1e6);
+    let peak_mib = memory::private_peak_kib(analyze, path)? as f64 / 1024.0;
+    println!("| {} | {mb:.1} | {ms:.1} | {:.0} | {peak_mib:.1} |", entry.name(), ms * 1000.0 / mb);
+    Ok(())
+}
+
+fn start_analyze(analyze: &Path, paths: &[&Path], threads: Option<usize>) -> Result<Child> {
+    let mut command = Command::new(analyze);
+    command.arg("--json").args(paths).stdout(Stdio::null()).stderr(Stdio::null());
+    if let Some(threads) = threads {
+        command.env("RAYON_NUM_THREADS", threads.to_string());
+    }
+    command.spawn().context("start analyze")
+}
+
+fn median_ms(times: &mut [Duration]) -> f64 {
+    times.sort_unstable();
+    times.get(times.len() / 2).map_or(f64::NAN, |t| t.as_secs_f64() * 1000.0)
+}
+
+/// A folder of 100 files, with one thread and with two.
+fn folder(analyze: &Path, files: &[(Entry, PathBuf)]) -> Result<()> {
+    let folder = tempfile::tempdir_in(machine::cache_dir("corpus")?)?;
+    let small: Vec<_> = files.iter().filter(|(e, _)| e.size < FOLDER_MAX_BYTES).collect();
+    ensure!(!small.is_empty(), "no files");
+    let mut bytes = 0;
+    for (i, (entry, path)) in small.iter().cycle().take(FOLDER_FILES).enumerate() {
+        fs::hard_link(path, folder.path().join(format!("{i:03}"))).context("link into the folder")?;
+        bytes += entry.size;
+    }
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    for _ in 0..FOLDER_RUNS {
+        for (threads, times) in [(1, &mut one), (2, &mut two)] {
+            let start = Instant::now();
+            start_analyze(analyze, &[folder.path()], Some(threads))?.wait()?;
+            times.push(start.elapsed());
+        }
+    }
+    let (one, two) = (median_ms(&mut one), median_ms(&mut two));
+    println!(
+        "\n{FOLDER_FILES} files, {:.0} MB: {one:.0} ms on one core, {two:.0} ms on two, {:.2} times as fast",
+        bytes as f64 / 1e6,
+        one / two
+    );
+    Ok(())
+}

@@ -1,0 +1,3 @@
+module strobe.test/oracle
+
+go 1.24
