@@ -43,6 +43,8 @@ pub fn module(len: usize, linear: bool) -> ModuleData {
         doubled_offsets: !linear,
         text: BASE,
         etext: BASE + len as u64,
+        data: BASE,
+        edata: BASE,
         types: BASE,
         etypes: BASE + len as u64,
         gofunc: BASE,

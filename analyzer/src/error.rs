@@ -60,6 +60,25 @@ pub enum ErrorKind {
         /// As the binary or its tables say.
         version: String,
     },
+    /// Packed by a program that unpacks it at its start.
+    #[error(
+        "packed with {packer}: the program is compressed inside of the file, so nothing in it can be read or probed"
+    )]
+    Packed {
+        /// Its name.
+        packer: &'static str,
+    },
+    /// Go's tables with a magic number that no Go release has.
+    #[error(
+        "obfuscated: the function table at {vaddr:#x} is Go's, with magic {magic:08x} in place of Go's own (as garble does it), \
+         so names and types in it mean nothing"
+    )]
+    Obfuscated {
+        /// Where the table is.
+        vaddr: u64,
+        /// What stands where the magic should.
+        magic: u32,
+    },
     /// Go's build information without the tables of the run time.
     #[error("{what} not found: {why}")]
     Missing {
@@ -88,6 +107,28 @@ pub enum ErrorKind {
         /// The limit.
         limit: u64,
     },
+}
+
+impl ErrorKind {
+    /// What the owner of the file can do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            ErrorKind::Io(_) => "make the file readable for this user",
+            ErrorKind::NotElf { .. } | ErrorKind::NotGo => {
+                "name the Go executable itself, not what starts it"
+            }
+            ErrorKind::NotExecutable { .. } => "name the linked executable, not an object file",
+            ErrorKind::Unsupported { .. } => "build for linux/amd64 or linux/arm64",
+            ErrorKind::Truncated { .. } => "copy the file again: its headers promise more than it holds",
+            ErrorKind::GoTooOld { .. } => "rebuild with Go 1.18 or newer",
+            ErrorKind::Packed { .. } => "deploy the executable unpacked (`upx -d FILE` restores it)",
+            ErrorKind::Obfuscated { .. } => "build without the obfuscator",
+            ErrorKind::Missing { .. } | ErrorKind::Malformed { .. } => {
+                "deploy the file as the Go linker wrote it; stripping is fine, other post-processing is not"
+            }
+            ErrorKind::Budget { .. } => "report the file: no real binary is known to pass this limit",
+        }
+    }
 }
 
 /// The result of a parser.

@@ -8,6 +8,7 @@ use crate::go::functions::Functions;
 use crate::go::moduledata::{self, ModuleData};
 use crate::go::pclntab::{self, Found, Header};
 use crate::go::types::Types;
+use crate::go::version;
 use crate::image::Image;
 
 /// The oldest minor release whose tables can be read.
@@ -24,6 +25,8 @@ pub struct GoImage<'a> {
     pub pclntab: Header,
     /// The root of the rest.
     pub module: ModuleData,
+    /// The version that the run time knows itself by, where there is no build information.
+    left_behind: Option<String>,
 }
 
 impl<'a> GoImage<'a> {
@@ -38,19 +41,23 @@ impl<'a> GoImage<'a> {
             return Err(ErrorKind::GoTooOld { version: build.go_version.clone() });
         }
         let mut found = pclntab::locate(&image);
-        let (pclntab, module) = match pair(&image, &found, minor) {
+        let (pclntab, mut module) = match pair(&image, &found, minor) {
             Ok(pair) => pair,
             Err(first) => {
                 // The named section may be that of a file within the file.
                 let before = found.headers.len();
                 pclntab::scan(&image, &mut found);
                 if found.headers.len() == before {
-                    return Err(explain(first, &found, build.as_ref()));
+                    return Err(explain(&image, first, &found, build.as_ref()));
                 }
-                pair(&image, &found, minor).map_err(|e| explain(e, &found, build.as_ref()))?
+                pair(&image, &found, minor).map_err(|e| explain(&image, e, &found, build.as_ref()))?
             }
         };
-        Ok(GoImage { image, build, pclntab, module })
+        let left_behind = if build.is_none() { version::left_behind(&image, &module) } else { None };
+        if minor.is_none() && module.minor == OLDEST {
+            module.doubled_offsets = version::offsets_are_doubled(&Types::new(&image, &module));
+        }
+        Ok(GoImage { image, build, pclntab, module, left_behind })
     }
 
     /// Its functions.
@@ -65,7 +72,12 @@ impl<'a> GoImage<'a> {
 
     /// The Go version as the binary says it.
     pub fn go_version(&self) -> Option<&str> {
-        self.build.as_ref().map(|b| b.go_version.as_str())
+        self.build.as_ref().map(|b| b.go_version.as_str()).or(self.left_behind.as_deref())
+    }
+
+    /// Its minor release; where nothing says it, the oldest with these tables.
+    pub fn minor(&self) -> Minor {
+        self.go_version().and_then(buildinfo::minor_of).unwrap_or(self.module.minor)
     }
 }
 
@@ -82,7 +94,18 @@ fn pair(image: &Image<'_>, found: &Found, minor: Option<Minor>) -> Result<(Heade
 }
 
 /// What it means that there are no tables.
-fn explain(error: ErrorKind, found: &Found, build: Option<&BuildInfo>) -> ErrorKind {
+fn explain(image: &Image<'_>, error: ErrorKind, found: &Found, build: Option<&BuildInfo>) -> ErrorKind {
+    if matches!(error, ErrorKind::NotGo) {
+        if let Some(packer) = packer(image.file) {
+            return ErrorKind::Packed { packer };
+        }
+        let confirmed = |header: &Header| moduledata::is_there(image, header);
+        if !found.too_old
+            && let Some((header, magic)) = pclntab::disguised(image, confirmed)
+        {
+            return ErrorKind::Obfuscated { vaddr: header.vaddr, magic };
+        }
+    }
     match (&error, build) {
         (ErrorKind::NotGo, _) if found.too_old => {
             let version = build.map_or_else(|| "a Go of before 1.18".into(), |b| b.go_version.clone());
@@ -97,4 +120,13 @@ fn explain(error: ErrorKind, found: &Found, build: Option<&BuildInfo>) -> ErrorK
         },
         _ => error,
     }
+}
+
+/// UPX writes its magic behind the program headers and at the end of the file.
+fn packer(file: &[u8]) -> Option<&'static str> {
+    const UPX: &[u8] = b"UPX!";
+    let head = file.get(..file.len().min(1024)).unwrap_or_default();
+    let tail = file.get(file.len().saturating_sub(64)..).unwrap_or_default();
+    let has = |part: &[u8]| part.windows(UPX.len()).any(|w| w == UPX);
+    (has(head) && has(tail)).then_some("UPX")
 }

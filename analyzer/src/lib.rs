@@ -22,6 +22,7 @@ use std::path::Path;
 pub use error::{Error, ErrorKind};
 pub use go_image::GoImage;
 pub use plan::Plan;
+pub use planner::remedies::remedies;
 
 /// Which witnesses may speak. All do by default; tests withhold some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

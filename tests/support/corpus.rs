@@ -134,6 +134,15 @@ pub fn all() -> Result<Vec<(Entry, Fetched)>> {
     Ok(out)
 }
 
+/// A file that is not of the list, fetched and kept in the same way.
+pub fn one(entry: &Entry) -> Result<PathBuf> {
+    match package(&[entry])?.pop() {
+        Some((_, Fetched::File(path))) => Ok(path),
+        Some((_, Fetched::Gone(why))) => anyhow::bail!("{}: {why}", entry.name()),
+        None => anyhow::bail!("{}: not fetched", entry.name()),
+    }
+}
+
 /// The files of one package.
 fn package<'a>(entries: &[&'a Entry]) -> Result<Vec<(&'a Entry, Fetched)>> {
     let mut missing = Vec::new();

@@ -68,15 +68,20 @@ impl fmt::Display for Minor {
 impl BuildInfo {
     /// The minor release, when the version names one.
     pub fn minor(&self) -> Option<Minor> {
-        let (_, rest) = self.go_version.split_once("go1.")?;
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().ok().map(Minor)
+        minor_of(&self.go_version)
     }
 
     /// Main module first, then the dependencies.
     pub fn modules(&self) -> impl Iterator<Item = &BuiltModule> {
         self.main.iter().chain(&self.deps)
     }
+}
+
+/// The minor release of a version such as `go1.26.8` or `devel go1.24-abcdef`.
+pub fn minor_of(version: &str) -> Option<Minor> {
+    let (_, rest) = version.split_once("go1.")?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok().map(Minor)
 }
 
 impl BuiltModule {

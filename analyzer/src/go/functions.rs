@@ -6,8 +6,8 @@
 //! |---|---|
 //! | 0 | entryoff (garble scrambles it: functab's is used) |
 //! | 4 | name, offset into funcnametab |
-//! | 16 | pcsp, offset into pctab |
-//! | 28 | npcdata |
+//! | 16, 20, 24 | pcsp, pcfile, pcln, offsets into pctab |
+//! | 28, 32 | npcdata, first file of the compilation unit in cutab |
 //! | 36 | start line, only since 1.20; from here on everything is 4 bytes earlier before |
 //! | 40 | funcID; flag @41; nfuncdata @43 |
 //! | 44 | npcdata offsets into pctab, then nfuncdata offsets from gofunc |
@@ -180,6 +180,22 @@ impl<'a> Functions<'a> {
     /// The stack pointer's distance by pc.
     pub fn pcsp(&self, function: &Function<'_>) -> Vec<Run> {
         self.runs(function, bytes::u32(function.record, 16).unwrap_or(0))
+    }
+
+    /// File and line of the instruction at an offset from the function's entry.
+    pub fn line(&self, function: &Function<'_>, offset: u64) -> Option<(String, i64)> {
+        let value = |at| {
+            let runs = self.runs(function, bytes::u32(function.record, at)?);
+            runs.iter().find(|r| (r.start..r.end).contains(&offset)).map(|r| r.value)
+        };
+        let unit = u64::from(bytes::u32(function.record, 32)?);
+        let slot = unit.checked_add(u64::try_from(value(20)?).ok()?)?.checked_mul(4)?;
+        let [_, cutab, files, ..] = self.header.tables;
+        let at = self.header.vaddr.checked_add(cutab)?.checked_add(slot)?;
+        let name = bytes::u32(self.image.bytes(at, 4)?, 0).filter(|&o| o != u32::MAX)?;
+        let at = self.header.vaddr.checked_add(files)?.checked_add(u64::from(name))?;
+        let path = bytes::until_nul(self.image.tail(at)?, 0, MAX_NAME_BYTES)?;
+        Some((String::from_utf8_lossy(path).into_owned(), value(24)?))
     }
 
     /// Where the function's inline tree is, and its index by pc.

@@ -11,4 +11,5 @@ pub mod moduledata;
 pub mod notes;
 pub mod pclntab;
 pub mod types;
+pub mod version;
 pub mod wanted;

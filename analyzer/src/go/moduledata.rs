@@ -112,6 +112,10 @@ pub struct ModuleData {
     pub text: u64,
     /// End of the text.
     pub etext: u64,
+    /// Start of the variables that hold pointers.
+    pub data: u64,
+    /// Their end.
+    pub edata: u64,
     /// Start of the type data: type and name offsets count from here.
     pub types: u64,
     /// End of the type data.
@@ -125,6 +129,22 @@ pub struct ModuleData {
 }
 
 impl ModuleData {
+    /// The first and the last minor release whose layout is this one's, as far as the words that are read go.
+    pub fn minors(&self) -> (Minor, Minor) {
+        let own = LAYOUTS.iter().find(|l| l.minors.0 == self.minor.0);
+        let same =
+            LAYOUTS.iter().filter(|l| own.is_some_and(|own| Layout { minors: own.minors, ..**l } == *own));
+        let minors = same.map(|l| l.minors);
+        minors
+            .fold((self.minor, self.minor), |(a, b), (first, last)| (a.min(Minor(first)), b.max(Minor(last))))
+    }
+
+    /// Whether that minor release has this layout.
+    pub fn fits(&self, minor: Minor) -> bool {
+        let (first, last) = self.minors();
+        (first..=last).contains(&minor)
+    }
+
     /// Address of the code at this offset from the text's start.
     pub fn text_vaddr(&self, offset: u64) -> u64 {
         let part = self.text_sections.iter().find(|s| s.start <= offset && offset < s.end);
@@ -143,13 +163,23 @@ pub fn locate(image: &Image<'_>, pclntab: &Header, minor: Option<Minor>) -> Resu
         candidates = scan(image, pclntab);
     }
     let found = candidates.iter().find_map(|&vaddr| read(image, vaddr, pclntab, minor));
-    found.ok_or_else(|| ErrorKind::Missing {
-        what: "moduledata",
-        why: format!(
-            "no word of a writable segment points back at the pclntab at {:#x} with a layout of Go 1.18-1.27",
-            pclntab.vaddr
+    found.ok_or_else(|| missing(pclntab, candidates.first().copied()))
+}
+
+/// Whether any moduledata points back at this table.
+pub fn is_there(image: &Image<'_>, pclntab: &Header) -> bool {
+    !scan(image, pclntab).is_empty()
+}
+
+fn missing(pclntab: &Header, candidate: Option<u64>) -> ErrorKind {
+    let table = pclntab.vaddr;
+    let why = match candidate {
+        Some(at) => format!(
+            "what points back at the pclntab from {at:#x} has no layout of Go 1.18-1.27, or no main package as in a plugin"
         ),
-    })
+        None => format!("no word of a segment points back at the pclntab at {table:#x}"),
+    };
+    ErrorKind::Missing { what: "moduledata", why }
 }
 
 fn scan(image: &Image<'_>, pclntab: &Header) -> Vec<u64> {
@@ -183,7 +213,7 @@ fn slice(image: &Image<'_>, vaddr: u64, index: u64) -> Option<Slice> {
 }
 
 /// Whether the words that must equal the table's parts do.
-fn points_back(image: &Image<'_>, vaddr: u64, pclntab: &Header) -> bool {
+pub(crate) fn points_back(image: &Image<'_>, vaddr: u64, pclntab: &Header) -> bool {
     let is = |index, value| word(image, vaddr, index) == Some(value);
     is(0, pclntab.vaddr)
         && is(1, pclntab.names())
@@ -211,6 +241,7 @@ fn read(image: &Image<'_>, vaddr: u64, pclntab: &Header, minor: Option<Minor>) -
 fn with_layout(image: &Image<'_>, vaddr: u64, layout: &Layout) -> Option<ModuleData> {
     let at = |index| word(image, vaddr, index);
     let (text, etext) = (at(22)?, at(23)?);
+    let (data, edata) = (at(26)?, at(27)?);
     let (types, etypes) = (at(layout.types)?, at(layout.etypes)?);
     let size = etypes.checked_sub(types)?;
     image.bytes(types, size)?;
@@ -234,6 +265,8 @@ fn with_layout(image: &Image<'_>, vaddr: u64, layout: &Layout) -> Option<ModuleD
         doubled_offsets: false,
         text,
         etext,
+        data,
+        edata,
         types,
         etypes,
         gofunc,

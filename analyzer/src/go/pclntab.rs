@@ -116,12 +116,44 @@ fn examine(image: &Image<'_>, vaddr: u64, found: &mut Found) {
     }
 }
 
-fn parse(image: &Image<'_>, vaddr: u64, tail: &[u8]) -> Option<Header> {
-    let quantum = bytes::u8(tail, 6)?;
-    let wanted = match image.arch {
+/// A table that is well formed but for its magic, which obfuscators change, and that a check of the caller's confirms.
+pub fn disguised(image: &Image<'_>, confirmed: impl Fn(&Header) -> bool) -> Option<(Header, u32)> {
+    let quantum = quantum(image.arch);
+    let mut looked_at = 0;
+    for segment in &image.segments {
+        let tail = image.tail(segment.vaddr).unwrap_or_default();
+        let skip = usize::try_from(segment.vaddr.wrapping_neg() % 8).unwrap_or(0);
+        for (i, word) in tail.get(skip..).unwrap_or_default().chunks_exact(8).enumerate() {
+            if word.get(4..) != Some(&[0, 0, quantum, 8]) {
+                continue;
+            }
+            let at = skip.saturating_add(i.saturating_mul(8));
+            let vaddr = segment.vaddr.wrapping_add(at as u64);
+            let header = parse(image, vaddr, tail.get(at..).unwrap_or_default());
+            if let Some(header) = header {
+                looked_at += 1;
+                if confirmed(&header) {
+                    return Some((header, bytes::u32(word, 0)?));
+                }
+            }
+            if looked_at > MAX_CANDIDATES {
+                return None;
+            }
+        }
+    }
+    None
+}
+
+fn quantum(arch: Arch) -> u8 {
+    match arch {
         Arch::Amd64 => 1,
         Arch::Arm64 => 4,
-    };
+    }
+}
+
+fn parse(image: &Image<'_>, vaddr: u64, tail: &[u8]) -> Option<Header> {
+    let quantum = bytes::u8(tail, 6)?;
+    let wanted = self::quantum(image.arch);
     let functions = bytes::u64(tail, 8)?;
     let text_start = image.pointer(vaddr.checked_add(24)?)?;
     let mut tables = [0; 5];

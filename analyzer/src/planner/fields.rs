@@ -8,9 +8,9 @@
 
 use offsets::Lookup;
 
-use super::Case;
 use super::facts::Fields;
 use super::verdict::Findings;
+use super::{Case, remedies};
 use crate::plan::{Arch, Field, Itab, MapImplementation, MapLayout, Witness};
 
 /// What one witness says of a field.
@@ -58,12 +58,12 @@ impl Case<'_> {
             }
             Ok(None) => findings.lack(field.required, gives, format!("{name}: {}", self.nobody(&testimony))),
             Err(Dispute::Offsets(words)) => {
-                findings.refuse(format!("witnesses disagree about {name}: {words}"));
+                findings.refuse(format!("{} {name}: {words}", remedies::DISAGREE));
             }
             Err(Dispute::Kind(words)) => findings.lack(
                 field.required,
                 gives,
-                format!("{name} is another type than the catalog's {}: {words}", field.kind),
+                format!("{name} {} {}: {words}", remedies::OTHER_KIND, field.kind),
             ),
         }
         out

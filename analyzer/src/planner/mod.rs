@@ -5,6 +5,7 @@
 
 mod facts;
 mod fields;
+pub mod remedies;
 mod roles;
 mod verdict;
 
@@ -12,7 +13,6 @@ use offsets::catalog::{self, Entry};
 use offsets::{Database, Version};
 
 use crate::Options;
-use crate::error::Result;
 use crate::go::buildinfo::BuiltModule;
 use crate::go::notes;
 use crate::go_image::GoImage;
@@ -21,7 +21,7 @@ use facts::Facts;
 use verdict::Findings;
 
 /// Makes the Plan.
-pub(crate) fn make(go: &GoImage<'_>, file_name: &str, options: &Options) -> Result<Plan> {
+pub(crate) fn make(go: &GoImage<'_>, file_name: &str, options: &Options) -> crate::error::Result<Plan> {
     let database = Database::embedded();
     let facts = Facts::gather(go, catalog::entries(), options)?;
     let present = catalog::entries().iter().filter(|e| facts.is_present(e));
@@ -51,7 +51,10 @@ struct Case<'a> {
 }
 
 fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options) -> Library {
-    let version_text = version_of(go, entry);
+    let (version_text, unknown) = match version_of(go, entry) {
+        Ok(text) => (Some(text), None),
+        Err(why) => (None, Some(why)),
+    };
     let version = version_text.as_deref().and_then(|v| Version::parse(&entry.module, v));
     let database = options.database.then(Database::embedded);
     let version_match = match &version_text {
@@ -60,7 +63,7 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
     };
     let case = Case { go, entry, facts, version_text: version_text.clone(), version, database };
     let mut findings = Findings::default();
-    case.judge_version(&mut findings);
+    case.judge_version(unknown.as_deref(), &mut findings);
     if let Some(error) = &facts.dwarf_error {
         findings.note(format!("the DWARF was not heard: {error}"));
     }
@@ -97,30 +100,69 @@ fn version_match(found: offsets::VersionMatch) -> VersionMatch {
     }
 }
 
-/// The version of the module that owns the library, after replacement.
-fn version_of(go: &GoImage<'_>, entry: &Entry) -> Option<String> {
-    let build = go.build.as_ref()?;
+/// The version of the module that owns the library, after replacement; else why there is none.
+fn version_of(go: &GoImage<'_>, entry: &Entry) -> Result<String, String> {
     if entry.module == offsets::STD {
-        let text = build.go_version.as_str();
-        return Version::parse(offsets::STD, text)
-            .map(|_| text.strip_prefix("go").unwrap_or(text).to_owned());
+        let text = go.go_version().ok_or("there is no build information, and no variable of that form")?;
+        return match Version::parse(offsets::STD, text) {
+            Some(_) => Ok(text.strip_prefix("go").unwrap_or(text).to_owned()),
+            None => Err(format!("the binary calls its Go version {text:?}")),
+        };
     }
-    let module = build.modules().find(|m| m.path == entry.module)?;
-    match &module.replaced_by {
+    let build = go.build.as_ref().ok_or("there is no build information")?;
+    let module = build.modules().find(|m| m.path == entry.module);
+    owner(module.ok_or("the build information does not list its module")?)
+}
+
+/// Whose version counts for the structs of a module.
+fn owner(module: &BuiltModule) -> Result<String, String> {
+    match module.replaced_by.as_deref() {
         // Another module's versions say nothing of this one's layouts.
-        Some(other) if other.path != entry.module => None,
-        Some(same) => Some(same.version.clone()),
-        None => Some(module.version.clone()),
+        Some(other) if other.path != module.path => {
+            Err(format!("{} is replaced by {} {}", module.path, other.path, other.version)
+                .trim_end()
+                .to_owned())
+        }
+        Some(same) => Ok(same.version.clone()),
+        None => Ok(module.version.clone()),
     }
 }
 
 impl Case<'_> {
-    fn judge_version(&self, findings: &mut Findings) {
+    fn judge_version(&self, unknown: Option<&str>, findings: &mut Findings) {
+        if let Some(why) = unknown {
+            findings.note(format!(
+                "{} ({why}), so the binary's own type data decides",
+                remedies::UNKNOWN_VERSION
+            ));
+        }
         if let Some(version) = &self.version
             && !self.entry.versions.contains(version)
         {
             let text = self.version_text.as_deref().unwrap_or_default();
-            findings.refuse(format!("version {text} lies outside what the catalog covers"));
+            findings.refuse(format!("version {text} {}", remedies::OUTSIDE_CATALOG));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn module(path: &str, version: &str) -> BuiltModule {
+        BuiltModule { path: path.into(), version: version.into(), ..BuiltModule::default() }
+    }
+
+    #[test]
+    fn the_module_that_really_owns_a_struct_has_the_version() {
+        let plain = module("google.golang.org/grpc", "v1.60.0");
+        assert_eq!(owner(&plain).as_deref(), Ok("v1.60.0"));
+        let replaced = |by| BuiltModule { replaced_by: Some(Box::new(by)), ..plain.clone() };
+        assert_eq!(owner(&replaced(module("google.golang.org/grpc", "v1.58.3"))).as_deref(), Ok("v1.58.3"));
+        let fork =
+            owner(&replaced(module("example.com/grpc", "v1.60.1"))).expect_err("a fork is another module");
+        assert!(fork.contains("replaced by example.com/grpc v1.60.1"), "{fork}");
+        let folder = owner(&replaced(module("../grpc", ""))).expect_err("a folder has no version");
+        assert!(folder.ends_with("replaced by ../grpc"), "{folder}");
     }
 }

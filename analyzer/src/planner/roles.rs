@@ -1,9 +1,11 @@
 //! For each role of a catalog entry the first site alternative that exists and misses no call.
 
+use offsets::Version;
 use offsets::catalog::{At, Role, Site as Alternative};
 
-use super::Case;
 use super::verdict::Findings;
+use super::{Case, remedies};
+use crate::go::buildinfo::Minor;
 use crate::go::functions::{self, Function as GoFunction};
 use crate::plan::{Cost, Function, Site};
 use crate::sites::{self, Code};
@@ -17,7 +19,7 @@ impl Case<'_> {
     fn role(&self, role: &Role, findings: &mut Findings) -> Vec<Function> {
         let mut reasons = Vec::new();
         for alternative in &role.sites {
-            if self.version.as_ref().is_some_and(|v| !alternative.versions.contains(v)) {
+            if !self.applies(alternative) {
                 continue;
             }
             match self.alternative(role, alternative) {
@@ -43,21 +45,35 @@ impl Case<'_> {
         if let Some(outer) = outers.first() {
             let more = outers.len() - 1;
             let others = if more > 0 { format!(" and {more} more") } else { String::new() };
-            return Err(format!("it was inlined into {outer}{others}, a probe would miss those calls"));
+            return Err(format!("it {} {outer}{others}, a probe would miss those calls", remedies::INLINED));
         }
         let copies = self.facts.copies.get(name).map(Vec::as_slice).unwrap_or_default();
         let minor = self.minor();
         let real: Vec<&GoFunction<'_>> =
             copies.iter().filter(|f| !functions::is_wrapper(f.func_id(), minor)).collect();
         if real.is_empty() {
-            return Err("no such function in pclntab".to_owned());
+            return Err(remedies::NO_FUNCTION.to_owned());
         }
         real.into_iter().map(|f| self.copy(role, wanted, f)).collect()
     }
 
+    /// Whether the alternative means what its role says. Without a version: in every release with these tables.
+    fn applies(&self, alternative: &Alternative) -> bool {
+        if let Some(version) = &self.version {
+            return alternative.versions.contains(version);
+        }
+        let (first, last) = self.go.module.minors();
+        let is_std = self.entry.module == offsets::STD;
+        let unlimited = alternative.versions.since.is_none() && alternative.versions.until.is_none();
+        let holds = |minor: Minor| {
+            let version = Version::parse(offsets::STD, &minor.to_string());
+            version.is_some_and(|v| alternative.versions.contains(&v))
+        };
+        unlimited || (is_std && holds(first) && (last.0 == u16::MAX || holds(last)))
+    }
+
     fn minor(&self) -> u16 {
-        let said = self.go.build.as_ref().and_then(|b| b.minor());
-        said.unwrap_or(self.go.module.minor).0
+        self.go.minor().0
     }
 
     fn copy(&self, role: &Role, wanted: &Alternative, function: &GoFunction<'_>) -> Result<Function, String> {
@@ -65,7 +81,7 @@ impl Case<'_> {
             let found = self.facts.functions.arg_shape(function);
             if found.as_deref() != Some(expected) {
                 let found = found.unwrap_or_else(|| "not recorded".to_owned());
-                return Err(format!("its argument words are {found}, the catalog has {expected}"));
+                return Err(format!("{} {found}, the catalog has {expected}", remedies::OTHER_ARGUMENTS));
             }
         }
         let sites = self.sites(wanted, function)?;

@@ -19,6 +19,9 @@ pub struct Cli {
     /// A library that must be there and ready (`net/http.server`); may be repeated.
     #[arg(long, value_name = "ID")]
     pub require: Vec<String>,
+    /// Argue the verdict on one library in plain words, and name the remedy.
+    #[arg(long, value_name = "ID", conflicts_with = "json")]
+    pub explain: Option<String>,
     /// The executable of a running process.
     #[arg(long, value_name = "N", required_unless_present = "paths")]
     pub pid: Option<u32>,
@@ -62,4 +65,8 @@ pub enum What {
     Buildinfo,
     /// Where probes could stand, function by function.
     Sites,
+    /// Every static itab: address, interface, concrete type.
+    Itabs,
+    /// Source file and line of every function's entry.
+    Lines,
 }

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use analyzer::GoImage;
-use analyzer::go::{closure, notes};
+use analyzer::go::{closure, itabs, notes};
 use analyzer::plan::{Cost, Site};
 use analyzer::sites::{self, Code};
 use anyhow::{Context as _, Result};
@@ -23,6 +23,8 @@ pub fn run(inspect: &Inspect) -> Result<Status> {
         What::Modules => modules(&mut out, &go)?,
         What::Buildinfo => build_info(&mut out, &go)?,
         What::Sites => all_sites(&mut out, &go, &inspect.filter)?,
+        What::Itabs => all_itabs(&mut out, &go, &inspect.filter)?,
+        What::Lines => lines(&mut out, &go, &inspect.filter)?,
     }
     out.flush()?;
     Ok(Status::Ready)
@@ -93,6 +95,30 @@ fn all_sites(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()>
         match sites::exits(&go.image, &code) {
             Some(exits) => exits.iter().try_for_each(|site| line(out, "exit", site))?,
             None => writeln!(out, "\texit\tnone, or not all can be found")?,
+        }
+    }
+    Ok(())
+}
+
+fn all_itabs(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()> {
+    let types = go.types();
+    for itab in itabs::all(&types) {
+        let names = (types.full_name(itab.interface), types.full_name(itab.concrete));
+        let (interface, concrete) = (names.0.unwrap_or_default(), names.1.unwrap_or_default());
+        if interface.contains(filter) || concrete.contains(filter) {
+            writeln!(out, "{:#x}\t{interface}\t{concrete}", itab.vaddr)?;
+        }
+    }
+    Ok(())
+}
+
+fn lines(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()> {
+    let functions = go.functions()?;
+    for function in functions.iter() {
+        let name = functions.name(&function);
+        if name.contains(filter) {
+            let (file, line) = functions.line(&function, 0).unwrap_or(("?".into(), 0));
+            writeln!(out, "{:#x}\t{file}:{line}\t{name}", function.vaddr)?;
         }
     }
     Ok(())

@@ -4,9 +4,11 @@
 //! work; each file becomes a Plan or an error; [`report`] prints them.
 
 mod cli;
+mod explain;
 mod inspect;
 mod outcome;
 mod report;
+mod tally;
 mod targets;
 
 use std::io::{self, Write as _};
@@ -45,21 +47,29 @@ fn analyze(cli: &Cli) -> anyhow::Result<Status> {
     let found = targets::find(cli);
     let mut out = anstream::AutoStream::auto(io::stdout().lock());
     let mut worst: Option<Status> = None;
+    let mut tally = tally::Tally::default();
     // In parts, so that a folder of thousands of files prints as it goes and holds few Plans at a time.
     for part in found.files.chunks(64) {
         let outcomes: Vec<Outcome> =
             part.par_iter().map(|target| Outcome::of(target, &cli.require)).collect();
         for outcome in &outcomes {
-            report::print(&mut out, outcome, cli.json)?;
-            worst = worst.max(Some(outcome.status()));
+            let status = match &cli.explain {
+                Some(id) => explain::print(&mut out, outcome, id)?,
+                None => {
+                    report::print(&mut out, outcome, cli.json)?;
+                    outcome.status()
+                }
+            };
+            worst = worst.max(Some(status));
+            tally.add(outcome);
         }
     }
     for error in &found.errors {
         eprintln!("analyze: {error}");
         worst = worst.max(Some(Status::Unreadable));
     }
-    if !cli.json && found.folders > 0 {
-        report::summary(&mut out, &found)?;
+    if !cli.json && (found.folders > 0 || found.files.len() > 1) {
+        tally.print(&mut out, &found)?;
     }
     out.flush()?;
     Ok(worst.unwrap_or(Status::Nothing))

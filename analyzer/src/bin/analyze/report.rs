@@ -8,7 +8,6 @@ use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::outcome::Outcome;
-use crate::targets::Found;
 
 /// Columns when nobody says how many there are, and the most that are used.
 const COLUMNS: u16 = 80;
@@ -40,13 +39,6 @@ fn why_missing(plan: &Plan, id: &str) -> String {
         None if offsets::catalog::entry(id).is_none() => known(),
         None => "not in the binary".to_owned(),
     }
-}
-
-/// What a folder's files came to.
-pub fn summary(out: &mut impl Write, found: &Found) -> Result<()> {
-    let (files, skipped) = (found.files.len(), found.skipped);
-    writeln!(out, "{files} ELF files looked at, {skipped} other files skipped")?;
-    Ok(())
 }
 
 fn table(out: &mut impl Write, plan: &Plan) -> Result<()> {
@@ -95,7 +87,8 @@ fn library(out: &mut impl Write, library: &Library) -> Result<()> {
     Ok(())
 }
 
-fn word(verdict: Verdict) -> (&'static str, Style) {
+/// A verdict as people read it.
+pub fn word(verdict: Verdict) -> (&'static str, Style) {
     match verdict {
         Verdict::Ready => ("ready", AnsiColor::Green.on_default()),
         Verdict::Partial => ("partial", AnsiColor::Yellow.on_default()),
@@ -103,7 +96,8 @@ fn word(verdict: Verdict) -> (&'static str, Style) {
     }
 }
 
-fn matched(version_match: VersionMatch) -> &'static str {
+/// Where a version stands, as people read it.
+pub fn matched(version_match: VersionMatch) -> &'static str {
     match version_match {
         VersionMatch::Exact => "recorded in the database",
         VersionMatch::Between => "between recorded versions",
@@ -155,7 +149,8 @@ fn fields(fields: &[Field]) -> Table {
     table
 }
 
-fn plain<const N: usize>(header: [&str; N]) -> Table {
+/// A table without lines.
+pub fn plain<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -164,11 +159,13 @@ fn plain<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-fn columns() -> u16 {
+/// How wide the terminal is taken to be.
+pub fn columns() -> u16 {
     Table::new().width().unwrap_or(COLUMNS).clamp(COLUMNS, MAX_COLUMNS)
 }
 
-fn indented(out: &mut impl Write, table: &Table) -> Result<()> {
+/// Prints a table that has rows.
+pub fn indented(out: &mut impl Write, table: &Table) -> Result<()> {
     if table.row_count() > 0 {
         for line in table.lines() {
             writeln!(out, "   {}", line.trim_end())?;
@@ -178,7 +175,7 @@ fn indented(out: &mut impl Write, table: &Table) -> Result<()> {
 }
 
 /// Words in lines of at most `width` characters; a longer word stands alone.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
