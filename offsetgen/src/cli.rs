@@ -44,8 +44,7 @@ pub struct BuildOptions {
     /// Only these Go modules (`std` is the standard library)
     #[arg(long, value_name = "MODULE", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Only these versions; `1.22` is its newest patch [default: the newest patch of every minor release, and whatever
-    /// the database has]
+    /// Only these versions; `1.22` is the newest patch of Go 1.22 [default: all]
     #[arg(long, value_name = "VERSION", value_delimiter = ',')]
     pub versions: Vec<String>,
     /// A file of known versions, `MODULE VERSION` a line, beside what the proxy lists
@@ -63,6 +62,25 @@ pub struct BuildOptions {
     /// A folder of catalog files in place of the embedded ones
     #[arg(long, value_name = "DIR")]
     pub catalog: Option<PathBuf>,
+    /// Compile modules with these Go releases, the newest first and the others where it fails [default: the newest
+    /// patches]
+    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    pub go: Vec<String>,
+    /// Only the I-th of N equal parts of each module's versions; `merge` joins them
+    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
+    pub shard: Option<(usize, usize)>,
+    /// Begin nothing more after so many minutes, and write what there is
+    #[arg(long, value_name = "MINUTES")]
+    pub stop_after: Option<u64>,
+    /// Remove each toolchain and what it compiled when it is no longer needed
+    #[arg(long)]
+    pub prune: bool,
+    /// Take modules whose hash no checksum database vouches for; the record says so
+    #[arg(long)]
+    pub trust_on_first_use: bool,
+    /// Only versions that no earlier run has tried
+    #[arg(skip)]
+    pub new_only: bool,
     #[command(flatten)]
     pub cache: CacheOptions,
 }
@@ -110,4 +128,10 @@ fn parse_field(text: &str) -> Result<(String, String), String> {
         }
         _ => Err("expected IMPORT/PATH.Type.Field, as in net/http.Request.Method".to_owned()),
     }
+}
+
+/// `2/5` is the second of five.
+fn parse_shard(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    parts.filter(|(i, n): &(usize, usize)| *i >= 1 && i <= n).ok_or_else(|| "expected I/N, as in 2/5".to_owned())
 }

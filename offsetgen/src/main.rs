@@ -5,6 +5,7 @@
 
 mod build;
 mod cli;
+mod effort;
 mod lookup;
 mod net;
 mod progress;
@@ -21,6 +22,11 @@ use cli::{Cli, Command};
 
 /// `EX_USAGE` of sysexits.h: the command line is wrong.
 const EXIT_USAGE: u8 = 64;
+
+/// Bytes in hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
