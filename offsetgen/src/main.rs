@@ -5,10 +5,14 @@
 
 mod build;
 mod cli;
+mod data;
+mod diff;
 mod effort;
 mod lookup;
+mod merge;
 mod net;
 mod progress;
+mod report;
 mod store;
 mod toolchain;
 mod versions;
@@ -39,6 +43,11 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Build(options) => build::run(&options),
+        Command::Update(options) => build::run(&options.into_build()),
+        Command::Verify(options) => build::verify::run(&options),
+        Command::Merge(options) => merge::run(&options),
+        Command::Diff(options) => diff::run(&options),
+        Command::Report(options) => report::run(&options),
         Command::Toolchain(options) => toolchain::run(&options),
         Command::Lookup(options) => lookup::run(&options),
     };

@@ -88,7 +88,10 @@ impl Known {
 
     /// All of them, ascending.
     pub fn all(&self) -> Vec<Release> {
-        self.patches.iter().flat_map(|(minor, patches)| patches.iter().map(|patch| (*minor, *patch))).collect()
+        self.patches
+            .iter()
+            .flat_map(|(minor, patches)| patches.iter().map(|patch| (*minor, *patch)))
+            .collect()
     }
 
     /// Asks for every patch that is missing below the newest one, and for those above.

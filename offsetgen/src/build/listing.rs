@@ -140,7 +140,8 @@ pub fn retractions(module: &str, text: &str) -> Vec<(Version, Version)> {
             None if block => line,
             None => continue,
         };
-        let words: Vec<&str> = rest.split(['[', ',', ']', ' ', '\t']).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> =
+            rest.split(['[', ',', ']', ' ', '\t']).filter(|word| !word.is_empty()).collect();
         let versions: Option<Vec<Version>> = words.iter().map(|word| Version::parse(module, word)).collect();
         match versions.unwrap_or_default().as_slice() {
             [one] => all.push((one.clone(), one.clone())),
@@ -178,10 +179,12 @@ mod tests {
 
     #[test]
     fn go_mod_lines() {
-        let text = "module m\n\ngo 1.23.4\n\nretract v1.0.1 // bad\nretract (\n\t[v1.1.0, v1.1.3]\n\tv1.2.0\n)\n";
+        let text =
+            "module m\n\ngo 1.23.4\n\nretract v1.0.1 // bad\nretract (\n\t[v1.1.0, v1.1.3]\n\tv1.2.0\n)\n";
         assert_eq!(go_line(text), Some(23));
         assert_eq!(go_line("module m\n"), None);
-        let spelled: Vec<String> = retractions(MODULE, text).iter().map(|(a, b)| format!("{a}-{b}")).collect();
+        let spelled: Vec<String> =
+            retractions(MODULE, text).iter().map(|(a, b)| format!("{a}-{b}")).collect();
         assert_eq!(spelled, ["v1.0.1-v1.0.1", "v1.1.0-v1.1.3", "v1.2.0-v1.2.0"]);
     }
 }

@@ -17,6 +17,7 @@ mod module;
 mod pipeline;
 mod source;
 mod toolchains;
+pub mod verify;
 mod wanted;
 
 use std::collections::BTreeSet;
@@ -33,13 +34,10 @@ use crate::store::write_atomically;
 use crate::toolchain::Store;
 use crate::versions::Release;
 
-pub use catalog::read as read_catalog;
-
 /// Part of every record; a new one makes old journal entries void.
 pub const GENERATOR: &str = env!("CARGO_PKG_VERSION");
 /// How it compiles.
-pub const SETTINGS: &str =
-    "CGO_ENABLED=0 GOFLAGS= GOEXPERIMENT= GOAMD64= GOARM64= GOOS=linux go build -trimpath -ldflags=-compressdwarf=false";
+pub const SETTINGS: &str = "CGO_ENABLED=0 GOFLAGS= GOEXPERIMENT= GOAMD64= GOARM64= GOOS=linux go build -trimpath -ldflags=-compressdwarf=false";
 
 /// Where and how a run builds.
 pub struct Surroundings<'a> {
@@ -93,7 +91,8 @@ pub fn run(options: &BuildOptions) -> Result<bool> {
     let mut complete = true;
     let mut failures = Vec::new();
     // The standard library first: what it compiles is what the modules need.
-    let ordered = modules.iter().filter(|m| **m == offsets::STD).chain(modules.iter().filter(|m| **m != offsets::STD));
+    let ordered =
+        modules.iter().filter(|m| **m == offsets::STD).chain(modules.iter().filter(|m| **m != offsets::STD));
     for module in ordered {
         let own: Vec<_> = entries.iter().filter(|entry| entry.module == **module).cloned().collect();
         match module::build(module, &own, options, &mut around) {

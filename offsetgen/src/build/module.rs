@@ -72,7 +72,12 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(module: &'a str, entries: &'a [Entry], options: &'a BuildOptions, all: Observations) -> Result<Self> {
+    fn new(
+        module: &'a str,
+        entries: &'a [Entry],
+        options: &'a BuildOptions,
+        all: Observations,
+    ) -> Result<Self> {
         Ok(Self {
             module,
             entries,
@@ -95,7 +100,11 @@ impl<'a> Run<'a> {
         self.entries.iter().any(|entry| entry.versions.contains(version))
     }
 
-    fn find_versions(&mut self, before: &offsets::database::format::Document, around: &mut Surroundings<'_>) -> Result<()> {
+    fn find_versions(
+        &mut self,
+        before: &offsets::database::format::Document,
+        around: &mut Surroundings<'_>,
+    ) -> Result<()> {
         let (options, store, progress) = (self.options, around.store, around.progress);
         self.journal = Some(Journal::new(store.cache(), self.module));
         if self.is_std() {
@@ -103,8 +112,13 @@ impl<'a> Run<'a> {
             let texts: Vec<String> = releases.into_iter().map(spell).collect();
             self.versions = listing::parse(STD, texts.iter().map(String::as_str));
         } else {
-            let named: Vec<&str> = options.versions.iter().map(String::as_str).filter(|text| text.starts_with('v')).collect();
-            self.versions = if named.is_empty() { self.list(before, around)? } else { listing::parse(self.module, named) };
+            let named: Vec<&str> =
+                options.versions.iter().map(String::as_str).filter(|text| text.starts_with('v')).collect();
+            self.versions = if named.is_empty() {
+                self.list(before, around)?
+            } else {
+                listing::parse(self.module, named)
+            };
             self.newest = toolchains::newest(options, store, progress)?;
             around.kept.extend(toolchains::candidates(&self.newest, 0));
             self.find_retractions(around);
@@ -117,11 +131,21 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn list(&self, before: &offsets::database::format::Document, around: &Surroundings<'_>) -> Result<Versions> {
+    fn list(
+        &self,
+        before: &offsets::database::format::Document,
+        around: &Surroundings<'_>,
+    ) -> Result<Versions> {
         let network = around.store.network()?;
-        let mut versions = listing::parse(self.module, listing::listed(network, self.module, around.progress)?.iter().map(String::as_str));
+        let mut versions = listing::parse(
+            self.module,
+            listing::listed(network, self.module, around.progress)?.iter().map(String::as_str),
+        );
         let recorded = before.versions.iter().map(|tested| tested.version.as_str());
-        versions.extend(listing::parse(self.module, recorded.chain(before.holes.iter().map(|hole| hole.version.as_str()))));
+        versions.extend(listing::parse(
+            self.module,
+            recorded.chain(before.holes.iter().map(|hole| hole.version.as_str())),
+        ));
         if let Some(file) = &self.options.versions_from {
             let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             versions.extend(listing::parse(self.module, listing::of_file(&text, self.module)));
@@ -147,12 +171,15 @@ impl<'a> Run<'a> {
 
     /// Every version that is not recorded, the newest first.
     fn first_architecture(&mut self, around: &Surroundings<'_>) -> Result<()> {
-        let versions: Vec<(Version, String)> = self.versions.iter().rev().map(|(v, t)| (v.clone(), t.clone())).collect();
+        let versions: Vec<(Version, String)> =
+            self.versions.iter().rev().map(|(v, t)| (v.clone(), t.clone())).collect();
         let mut tasks = Vec::new();
         for (version, text) in versions {
             let Some(wanted) = Wanted::new(self.entries, &version) else { continue };
-            let recorded = self.is_recorded(&version, FIRST, &wanted) || (self.options.new_only && self.is_known(&version));
-            let hole = |stage: &str, reason: String| Hole { version: text.clone(), stage: stage.to_owned(), reason };
+            let recorded = self.is_recorded(&version, FIRST, &wanted)
+                || (self.options.new_only && self.is_known(&version));
+            let hole =
+                |stage: &str, reason: String| Hole { version: text.clone(), stage: stage.to_owned(), reason };
             let toolchains = match self.toolchains(&version, &text, recorded, around) {
                 Ok(toolchains) => toolchains,
                 Err(error) => {
@@ -166,7 +193,18 @@ impl<'a> Run<'a> {
             }
             let tested = self.tested(&version, &text);
             let (axis, arch) = (FIRST.to_owned(), FIRST.to_owned());
-            tasks.push(Task { version, text, axis, arch, toolchains, with: None, wanted, tested, may_follow: true, recorded });
+            tasks.push(Task {
+                version,
+                text,
+                axis,
+                arch,
+                toolchains,
+                with: None,
+                wanted,
+                tested,
+                may_follow: true,
+                recorded,
+            });
         }
         self.perform(tasks, around)
     }
@@ -181,7 +219,8 @@ impl<'a> Run<'a> {
 
     /// Whether an earlier run has tried that version.
     fn is_known(&self, version: &Version) -> bool {
-        self.all.build(version).is_some() || self.all.holes().any(|(known, hole)| known == version && hole.stage != "pending")
+        self.all.build(version).is_some()
+            || self.all.holes().any(|(known, hole)| known == version && hole.stage != "pending")
     }
 
     fn tested(&self, version: &Version, text: &str) -> Tested {
@@ -195,7 +234,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn toolchains(&mut self, version: &Version, text: &str, recorded: bool, around: &Surroundings<'_>) -> Result<Vec<Release>> {
+    fn toolchains(
+        &mut self,
+        version: &Version,
+        text: &str,
+        recorded: bool,
+        around: &Surroundings<'_>,
+    ) -> Result<Vec<Release>> {
         if self.is_std() {
             let [_, minor, patch] = version.release();
             return Ok(vec![(minor, patch)]);
@@ -278,14 +323,17 @@ impl<'a> Run<'a> {
             .filter(|(_, build)| build.tested.same_as.is_none())
             .filter_map(|(version, build)| Some((version, build.axes.get(FIRST)?)))
             .collect();
-        let differ = |a: Option<&(&Version, &Shape)>, b: &(&Version, &Shape)| a.is_none_or(|a| !same_layout(a.1, b.1));
+        let differ =
+            |a: Option<&(&Version, &Shape)>, b: &(&Version, &Shape)| a.is_none_or(|a| !same_layout(a.1, b.1));
         let edge = |index: usize| {
             let own = built.get(index)?;
             let before = index.checked_sub(1).and_then(|before| built.get(before));
             (differ(before, own) || differ(built.get(index + 1), own)).then(|| own.0.clone())
         };
         let edges = (0..built.len()).filter_map(edge);
-        edges.filter(|version| self.versions.contains_key(version) || self.options.versions.is_empty()).collect()
+        edges
+            .filter(|version| self.versions.contains_key(version) || self.options.versions.is_empty())
+            .collect()
     }
 
     fn edge_task(
@@ -326,7 +374,11 @@ impl<'a> Run<'a> {
         let _ = around;
         let own = crate::versions::release_of(&build.tested.toolchain)?;
         let axis = format!("{FIRST}+go{}", spell(release));
-        if release.0 >= own.0 { None } else { self.edge_task(version, axis, FIRST.to_owned(), Some(release), None) }
+        if release.0 >= own.0 {
+            None
+        } else {
+            self.edge_task(version, axis, FIRST.to_owned(), Some(release), None)
+        }
     }
 }
 
@@ -334,7 +386,9 @@ impl<'a> Run<'a> {
 fn same_layout(a: &Shape, b: &Shape) -> bool {
     let calls = |shape: &Shape| -> BTreeMap<String, _> {
         let functions = shape.functions.iter();
-        functions.map(|(name, s)| (name.clone(), s.as_ref().map(|s| (s.params.clone(), s.results.clone())))).collect()
+        functions
+            .map(|(name, s)| (name.clone(), s.as_ref().map(|s| (s.params.clone(), s.results.clone()))))
+            .collect()
     };
     a.structs == b.structs && calls(a) == calls(b)
 }
@@ -343,6 +397,10 @@ fn same_layout(a: &Shape, b: &Shape) -> bool {
 fn shard(versions: Versions, number: usize, count: usize) -> Versions {
     let all = versions.len();
     let bounds = (all * (number - 1) / count, all * number / count);
-    versions.into_iter().enumerate().filter(|(i, _)| (bounds.0..bounds.1).contains(i)).map(|(_, pair)| pair).collect()
+    versions
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| (bounds.0..bounds.1).contains(i))
+        .map(|(_, pair)| pair)
+        .collect()
 }
-

@@ -130,10 +130,9 @@ impl Phase<'_> {
             }
             let mut leader = None;
             for (position, task) in self.tasks.iter().enumerate() {
-                if self.around.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    break;
-                }
-                match self.begin(position, task, &mut leader) {
+                // What the journal has costs nothing.
+                let late = self.around.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                match self.begin(position, task, late, &mut leader) {
                     Ok(Begun::Sent(job)) => {
                         // The receivers live as long as this scope.
                         let _ = jobs.send(*job);
@@ -154,7 +153,13 @@ impl Phase<'_> {
         Outcome::Failed(Hole { version: task.text.clone(), stage: stage.to_owned(), reason })
     }
 
-    fn begin(&self, position: usize, task: &Task<'_>, leader: &mut Option<Arc<Leader>>) -> Result<Begun> {
+    fn begin(
+        &self,
+        position: usize,
+        task: &Task<'_>,
+        late: bool,
+        leader: &mut Option<Arc<Leader>>,
+    ) -> Result<Begun> {
         let key = task.wanted.key();
         let known = self.journal.read(&task.text, &task.axis, &key);
         if let Some(built) = &known
@@ -165,6 +170,7 @@ impl Phase<'_> {
         match known {
             _ if task.recorded => return Ok(Begun::Nothing),
             Some(built) => return Ok(Begun::Done(Box::new(built))),
+            None if late => return Ok(Begun::Nothing),
             None => {}
         }
         let (ready, toolchain) = self.ready(task)?;
@@ -178,9 +184,20 @@ impl Phase<'_> {
             tested.same_as = Some(known.text.clone());
             let shape = Shape::default();
             let modules = ready.modules.clone();
-            let built = Built { key, tested, toolchain: toolchain.provenance, shape, embedded, base, source, modules };
+            let built = Built {
+                key,
+                tested,
+                toolchain: toolchain.provenance,
+                shape,
+                embedded,
+                base,
+                source,
+                modules,
+            };
             self.journal.write(&task.text, &task.axis, &built)?;
-            self.around.progress.say(&format!("{} {}: same source as {}", self.module, task.text, known.text));
+            self.around
+                .progress
+                .say(&format!("{} {}: same source as {}", self.module, task.text, known.text));
             return Ok(Begun::Done(Box::new(built)));
         }
         let own = Leader { text: task.text.clone(), base: base.clone(), ..Leader::default() };
@@ -250,7 +267,10 @@ impl Phase<'_> {
         let begun = Instant::now();
         let (mut ready, mut toolchain, mut base) = (job.ready, job.toolchain, job.base);
         let mut result = ready.build(&self.recipe(task), self.around.store);
-        let tried = task.toolchains.iter().position(|release| format!("go{}", spell(*release)) == toolchain.provenance.version);
+        let tried = task
+            .toolchains
+            .iter()
+            .position(|release| format!("go{}", spell(*release)) == toolchain.provenance.version);
         for release in task.toolchains.iter().skip(tried.map_or(0, |tried| tried + 1)) {
             if result.is_ok() {
                 break;
@@ -278,7 +298,9 @@ impl Phase<'_> {
         };
         self.journal.write(&task.text, &task.axis, &built)?;
         let took = begun.elapsed().as_secs_f64();
-        self.around.progress.say(&format!("{} {} {}: built in {took:.1} s", self.module, task.text, task.axis));
+        self.around
+            .progress
+            .say(&format!("{} {} {}: built in {took:.1} s", self.module, task.text, task.axis));
         if self.around.prune && self.is_std() {
             self.around.forget(task);
         }

@@ -24,10 +24,45 @@ pub const COMPILER: [&str; 5] = [
 
 /// Words at the end of a file's name that keep it out of both architectures' builds (go/build, knownOS and knownArch).
 const OTHERS: [&str; 39] = [
-    "386", "aix", "android", "arm", "armbe", "arm64be", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js",
-    "loong64", "mips", "mips64", "mips64le", "mips64p32", "mips64p32le", "mipsle", "nacl", "netbsd", "openbsd", "plan9",
-    "ppc", "ppc64", "ppc64le", "riscv", "riscv64", "s390", "s390x", "solaris", "sparc", "sparc64", "wasip1", "wasm",
-    "windows", "zos", "test",
+    "386",
+    "aix",
+    "android",
+    "arm",
+    "armbe",
+    "arm64be",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "js",
+    "loong64",
+    "mips",
+    "mips64",
+    "mips64le",
+    "mips64p32",
+    "mips64p32le",
+    "mipsle",
+    "nacl",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "ppc",
+    "ppc64",
+    "ppc64le",
+    "riscv",
+    "riscv64",
+    "s390",
+    "s390x",
+    "solaris",
+    "sparc",
+    "sparc64",
+    "wasip1",
+    "wasm",
+    "windows",
+    "zos",
+    "test",
 ];
 
 /// Digests packages, each found by `folder`; one without a folder counts as absent.
@@ -79,10 +114,14 @@ mod tests {
 
     #[test]
     fn files_of_a_build() {
-        for name in ["a.go", "a_linux.go", "asm_amd64.s", "x_linux_arm64.go", "windows.go", "go_asm.h", "a_unix.go"] {
+        for name in
+            ["a.go", "a_linux.go", "asm_amd64.s", "x_linux_arm64.go", "windows.go", "go_asm.h", "a_unix.go"]
+        {
             assert!(counts(name), "{name}");
         }
-        for name in ["a_test.go", "a_windows.go", "a_windows_amd64.go", "sys_riscv64.s", "README.md", "go.mod"] {
+        for name in
+            ["a_test.go", "a_windows.go", "a_windows_amd64.go", "sys_riscv64.s", "README.md", "go.mod"]
+        {
             assert!(!counts(name), "{name}");
         }
     }

@@ -47,7 +47,12 @@ pub fn candidates(newest: &[Release], oldest: u64) -> Vec<Release> {
 }
 
 /// The releases of the standard library to build, ascending: those asked for, else all.
-pub fn of_std(options: &BuildOptions, store: &Store, before: &Document, progress: &Progress) -> Result<Vec<Release>> {
+pub fn of_std(
+    options: &BuildOptions,
+    store: &Store,
+    before: &Document,
+    progress: &Progress,
+) -> Result<Vec<Release>> {
     let asked: Vec<&String> = options.versions.iter().filter(|text| !text.starts_with('v')).collect();
     let words: Vec<Wanted> = asked.into_iter().map(|text| wanted(text)).collect::<Result<_>>()?;
     let mut exists = |release| {

@@ -45,7 +45,11 @@ impl<'a> Wanted<'a> {
     /// A digest of all of it: what was built for another one is built again.
     pub fn key(&self) -> String {
         let mut hash = Sha256::new();
-        for list in [self.structs.iter().copied().collect(), self.functions.iter().copied().collect(), self.sources.clone()] {
+        for list in [
+            self.structs.iter().copied().collect(),
+            self.functions.iter().copied().collect(),
+            self.sources.clone(),
+        ] {
             for text in list {
                 hash.update(text);
                 hash.update([0]);

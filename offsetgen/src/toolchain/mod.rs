@@ -48,6 +48,8 @@ pub struct Store {
     /// A connection without progress for so long is given up.
     pub timeout: Duration,
     host: &'static str,
+    /// Where compiled packages are kept.
+    build_cache: PathBuf,
     network: std::sync::OnceLock<Network>,
     /// The Go that fetches the others.
     fetcher: std::sync::Mutex<Option<PathBuf>>,
@@ -87,7 +89,25 @@ impl Store {
             }
         };
         let timeout = Duration::from_secs(options.timeout);
-        Ok(Self { cache, timeout, host, network: Default::default(), fetcher: Default::default() })
+        let build_cache = cache.join("build");
+        Ok(Self {
+            cache,
+            timeout,
+            host,
+            build_cache,
+            network: Default::default(),
+            fetcher: Default::default(),
+        })
+    }
+
+    /// The same with another folder for compiled packages.
+    pub fn with_build_cache(self, folder: &Path) -> Self {
+        Self { build_cache: folder.to_owned(), ..self }
+    }
+
+    /// Where a toolchain keeps what it compiled (GOCACHE).
+    pub fn build_cache(&self, toolchain: &str) -> PathBuf {
+        self.build_cache.join(toolchain)
     }
 
     /// The cache folder.
@@ -227,7 +247,7 @@ impl Store {
         }
         let zips = self.cache.join("mod/cache/download").join(TOOLCHAIN_MODULE).join("@v");
         remove(&zips.join(format!("{}.zip", toolchain_version(release, self.host))))?;
-        remove(&self.cache.join("build").join(&toolchain.provenance.version))
+        remove(&self.build_cache(&toolchain.provenance.version))
     }
 
     /// A go command that can fetch modules: that on PATH, else the bootstrap toolchain, fetched once.

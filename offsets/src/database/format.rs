@@ -299,7 +299,12 @@ fn comma(index: usize) -> &'static str {
 }
 
 /// A JSON object with one key per line.
-fn map<T>(out: &mut String, indent: usize, items: &BTreeMap<String, T>, mut value: impl FnMut(&mut String, &T)) {
+fn map<T>(
+    out: &mut String,
+    indent: usize,
+    items: &BTreeMap<String, T>,
+    mut value: impl FnMut(&mut String, &T),
+) {
     out.push('{');
     for (index, (key, item)) in items.iter().enumerate() {
         let _ = write!(out, "{}\n{:indent$}  {}: ", comma(index), "", line(key));

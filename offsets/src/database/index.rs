@@ -144,9 +144,11 @@ impl Index {
     /// Whether another Go or dependency is known to put the field elsewhere, in that version or the nearest ones that
     /// were compiled with it: then the version alone says nothing.
     fn depends(&self, record: &StructIndex, runs: &[RunIndex], version: &Version, arch: &str) -> bool {
-        let others = self.axes.iter().enumerate().filter(|(_, name)| {
-            name.strip_prefix(arch).is_some_and(|rest| rest.starts_with('+'))
-        });
+        let others = self
+            .axes
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| name.strip_prefix(arch).is_some_and(|rest| rest.starts_with('+')));
         let base = self.axis(arch);
         let mut others = others.map(|(position, _)| 1 << position);
         others.any(|other: Axes| {
@@ -154,7 +156,10 @@ impl Index {
             let start = self.versions.partition_point(|known| known < version);
             let above = (start..self.versions.len()).find(|index| tested(*index));
             let below = (0..start).rev().find(|index| tested(*index));
-            [below, above].into_iter().flatten().any(|index| place(runs, index, other) != place(runs, index, base))
+            [below, above]
+                .into_iter()
+                .flatten()
+                .any(|index| place(runs, index, other) != place(runs, index, base))
         })
     }
 
@@ -170,7 +175,8 @@ fn place(runs: &[RunIndex], index: usize, axis: Axes) -> Option<(u64, &str)> {
 
 /// Every axis of a document, each once, ascending.
 fn axes(document: &Document) -> Vec<String> {
-    let mut axes: Vec<String> = document.versions.iter().flat_map(|tested| tested.arch.iter().cloned()).collect();
+    let mut axes: Vec<String> =
+        document.versions.iter().flat_map(|tested| tested.arch.iter().cloned()).collect();
     axes.sort_unstable();
     axes.dedup();
     axes

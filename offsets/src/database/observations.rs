@@ -109,7 +109,9 @@ impl Observations {
                 shape.structs.insert(name.to_owned(), Some(layout));
             }
         }
-        for (field, run) in record.fields.iter().flat_map(|(field, runs)| runs.iter().map(move |run| (field, run))) {
+        for (field, run) in
+            record.fields.iter().flat_map(|(field, runs)| runs.iter().map(move |run| (field, run)))
+        {
             for shape in self.shapes(module, (&run.from, &run.to), &run.arch) {
                 if let Some(Some(layout)) = shape.structs.get_mut(name) {
                     layout.fields.insert(field.clone(), (run.offset, run.r#type.clone()));
@@ -130,7 +132,10 @@ impl Observations {
             from.as_ref().is_some_and(|from| from <= version) && to.as_ref().is_some_and(|to| version <= to)
         };
         let builds = self.builds.iter_mut().filter(move |(version, _)| inside(version));
-        builds.flat_map(|(_, build)| build.axes.iter_mut()).filter(|(axis, _)| axes.contains(axis)).map(|(_, s)| s)
+        builds
+            .flat_map(|(_, build)| build.axes.iter_mut())
+            .filter(|(axis, _)| axes.contains(axis))
+            .map(|(_, s)| s)
     }
 
     /// Records one version on one axis: all that was known of that pair is replaced. A hole there is one no more.
@@ -156,7 +161,10 @@ impl Observations {
 
     /// Records that a version was not compiled since its source is another's: it has whatever that one has.
     pub fn follow(&mut self, version: Version, tested: &Tested) {
-        let original = tested.same_as.as_ref().and_then(|other| self.builds.values().find(|b| b.tested.version == *other));
+        let original = tested
+            .same_as
+            .as_ref()
+            .and_then(|other| self.builds.values().find(|b| b.tested.version == *other));
         let Some(Build { tested: Tested { agrees, arch, .. }, axes }) = original.cloned() else { return };
         self.holes.remove(&version);
         self.builds.insert(version, Build { tested: Tested { agrees, arch, ..tested.clone() }, axes });
@@ -164,8 +172,12 @@ impl Observations {
 
     /// Every follower again as its original now is.
     pub fn refresh_followers(&mut self) {
-        let followers: Vec<(Version, Tested)> = self.builds.iter().filter(|(_, b)| b.tested.same_as.is_some())
-            .map(|(version, build)| (version.clone(), build.tested.clone())).collect();
+        let followers: Vec<(Version, Tested)> = self
+            .builds
+            .iter()
+            .filter(|(_, b)| b.tested.same_as.is_some())
+            .map(|(version, build)| (version.clone(), build.tested.clone()))
+            .collect();
         for (version, tested) in followers {
             self.follow(version, &tested);
         }
@@ -250,16 +262,26 @@ impl Observations {
         let functions: BTreeSet<&String> = shapes().flat_map(|shape| shape.functions.keys()).collect();
         document.structs = structs.into_iter().map(|name| (name.clone(), fold.structure(name))).collect();
         document.functions = functions.into_iter().map(|name| (name.clone(), fold.function(name))).collect();
-        let used: BTreeSet<&str> = self.builds.values().flat_map(|build| {
-            let others = build.tested.arch.iter().chain(&build.tested.agrees);
-            let others = others.filter_map(|axis| axis.split_once('+').map(|(_, other)| other));
-            std::iter::once(build.tested.toolchain.as_str()).chain(others)
-        }).collect();
-        let generators: BTreeSet<&str> = self.builds.values().map(|build| build.tested.generator.as_str()).collect();
-        document.toolchains = self.toolchains.iter().filter(|t| used.contains(t.version.as_str())).cloned().collect();
+        let used: BTreeSet<&str> = self
+            .builds
+            .values()
+            .flat_map(|build| {
+                let others = build.tested.arch.iter().chain(&build.tested.agrees);
+                let others = others.filter_map(|axis| axis.split_once('+').map(|(_, other)| other));
+                std::iter::once(build.tested.toolchain.as_str()).chain(others)
+            })
+            .collect();
+        let generators: BTreeSet<&str> =
+            self.builds.values().map(|build| build.tested.generator.as_str()).collect();
+        document.toolchains =
+            self.toolchains.iter().filter(|t| used.contains(t.version.as_str())).cloned().collect();
         document.toolchains.sort_by_key(|toolchain| Version::parse(crate::STD, &toolchain.version));
-        document.settings =
-            self.settings.iter().filter(|(k, _)| generators.contains(k.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
+        document.settings = self
+            .settings
+            .iter()
+            .filter(|(k, _)| generators.contains(k.as_str()))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
         document.holes = self.holes.into_values().collect();
         document.versions = self.builds.into_values().map(|build| build.tested).collect();
         document
@@ -289,16 +311,22 @@ impl<'a> Fold<'a> {
     /// Every (position, axis, shape).
     fn shapes(&self) -> impl Iterator<Item = (usize, &'a str, &'a Shape)> + '_ {
         let builds = self.builds.iter().enumerate();
-        builds.flat_map(|(position, build)| build.axes.iter().map(move |(axis, shape)| (position, axis.as_str(), shape)))
+        builds.flat_map(|(position, build)| {
+            build.axes.iter().map(move |(axis, shape)| (position, axis.as_str(), shape))
+        })
     }
 
     fn runs<T: PartialEq + Ord>(&self, values: impl Iterator<Item = (usize, &'a str, T)>) -> Vec<(Span, T)> {
         let mut runs: BTreeMap<&str, Vec<(usize, usize, T)>> = BTreeMap::new();
         for (position, axis, value) in values {
-            let ordinal = |position: &usize| self.ordinals.get(axis).and_then(|own| own.get(position)).copied().unwrap_or(0);
+            let ordinal = |position: &usize| {
+                self.ordinals.get(axis).and_then(|own| own.get(position)).copied().unwrap_or(0)
+            };
             let own = runs.entry(axis).or_default();
             match own.last_mut() {
-                Some((_, last, known)) if ordinal(last) + 1 == ordinal(&position) && *known == value => *last = position,
+                Some((_, last, known)) if ordinal(last) + 1 == ordinal(&position) && *known == value => {
+                    *last = position
+                }
                 _ => own.push((position, position, value)),
             }
         }
@@ -308,12 +336,18 @@ impl<'a> Fold<'a> {
                 merged.entry(run).or_default().push(axis.to_owned());
             }
         }
-        let name = |position: usize| self.builds.get(position).map_or_else(String::new, |b| b.tested.version.clone());
-        merged.into_iter().map(|((first, last, value), arch)| (Span { from: name(first), to: name(last), arch }, value)).collect()
+        let name = |position: usize| {
+            self.builds.get(position).map_or_else(String::new, |b| b.tested.version.clone())
+        };
+        merged
+            .into_iter()
+            .map(|((first, last, value), arch)| (Span { from: name(first), to: name(last), arch }, value))
+            .collect()
     }
 
     fn structure(&self, name: &str) -> Struct {
-        let known = || self.shapes().filter_map(|(at, axis, shape)| Some((at, axis, shape.structs.get(name)?)));
+        let known =
+            || self.shapes().filter_map(|(at, axis, shape)| Some((at, axis, shape.structs.get(name)?)));
         let exists = || known().filter_map(|(at, axis, layout)| Some((at, axis, layout.as_ref()?)));
         let tested = self.runs(known().map(|(at, axis, _)| (at, axis, ())));
         let sizes = self.runs(exists().map(|(at, axis, layout)| (at, axis, layout.size)));
@@ -321,23 +355,38 @@ impl<'a> Fold<'a> {
         let field = |name: &String| {
             let places = exists().filter_map(|(at, axis, layout)| Some((at, axis, layout.fields.get(name)?)));
             let runs = self.runs(places).into_iter();
-            runs.map(|(Span { from, to, arch }, (offset, kind))| Run { from, to, arch, offset: *offset, r#type: kind.clone() }).collect()
+            runs.map(|(Span { from, to, arch }, (offset, kind))| Run {
+                from,
+                to,
+                arch,
+                offset: *offset,
+                r#type: kind.clone(),
+            })
+            .collect()
         };
         Struct {
             tested: tested.into_iter().map(|(span, ())| span).collect(),
-            sizes: sizes.into_iter().map(|(Span { from, to, arch }, size)| SizeRun { from, to, arch, size }).collect(),
+            sizes: sizes
+                .into_iter()
+                .map(|(Span { from, to, arch }, size)| SizeRun { from, to, arch, size })
+                .collect(),
             fields: names.into_iter().map(|name| (name.clone(), field(name))).collect(),
         }
     }
 
     fn function(&self, name: &str) -> Function {
-        let known = || self.shapes().filter_map(|(at, axis, shape)| Some((at, axis, shape.functions.get(name)?)));
+        let known =
+            || self.shapes().filter_map(|(at, axis, shape)| Some((at, axis, shape.functions.get(name)?)));
         let tested = self.runs(known().map(|(at, axis, _)| (at, axis, ())));
-        let runs = self.runs(known().filter_map(|(at, axis, signature)| Some((at, axis, signature.as_ref()?))));
+        let runs =
+            self.runs(known().filter_map(|(at, axis, signature)| Some((at, axis, signature.as_ref()?))));
         let run = |(Span { from, to, arch }, signature): (Span, &Signature)| {
             let Signature { inlined, params, results } = signature.clone();
             FunctionRun { from, to, arch, inlined, params, results }
         };
-        Function { tested: tested.into_iter().map(|(span, ())| span).collect(), runs: runs.into_iter().map(run).collect() }
+        Function {
+            tested: tested.into_iter().map(|(span, ())| span).collect(),
+            runs: runs.into_iter().map(run).collect(),
+        }
     }
 }

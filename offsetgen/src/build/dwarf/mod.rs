@@ -20,7 +20,9 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use gimli::{AttributeValue, DebuggingInformationEntry, EndianSlice, LittleEndian, UnitOffset, UnitSectionOffset};
+use gimli::{
+    AttributeValue, DebuggingInformationEntry, EndianSlice, LittleEndian, UnitOffset, UnitSectionOffset,
+};
 use object::{Object, ObjectSection};
 use offsets::database::observations::{Layout, Shape, Signature};
 
@@ -116,8 +118,13 @@ impl<'a> Program<'a, '_> {
             gimli::DW_TAG_subprogram => {
                 if let Some(origin) = origin(unit, entry) {
                     census.copies.insert(origin, place());
-                } else if let Some(name) = self.name(unit, entry)?.filter(|n| wanted.functions.contains(&**n)) {
-                    let known = if entry.has_attr(gimli::DW_AT_inline) { &mut census.r#abstract } else { &mut census.concrete };
+                } else if let Some(name) = self.name(unit, entry)?.filter(|n| wanted.functions.contains(&**n))
+                {
+                    let known = if entry.has_attr(gimli::DW_AT_inline) {
+                        &mut census.r#abstract
+                    } else {
+                        &mut census.concrete
+                    };
                     known.insert(name.into_owned(), place());
                 }
             }

@@ -67,7 +67,9 @@ impl<'a> Program<'a, '_> {
         }
         let (unit, entry) = self.entry(at)?;
         match entry.tag() {
-            gimli::DW_TAG_typedef | gimli::DW_TAG_array_type => self.inside(self.kind_of(unit, &entry)?, embedded, depth + 1),
+            gimli::DW_TAG_typedef | gimli::DW_TAG_array_type => {
+                self.inside(self.kind_of(unit, &entry)?, embedded, depth + 1)
+            }
             gimli::DW_TAG_structure_type => {
                 let name = self.name(unit, &entry)?.unwrap_or_default();
                 embedded.extend(package(&name).map(str::to_owned));
