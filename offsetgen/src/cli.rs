@@ -21,6 +21,16 @@ pub struct Cli {
 pub enum Command {
     /// Build the offset database: download, verify, compile, read DWARF, merge
     Build(BuildOptions),
+    /// Record what was published since the last run, and touch nothing else
+    Update(UpdateOptions),
+    /// Build recorded versions again from nothing and compare
+    Verify(VerifyOptions),
+    /// Join folders of data, as `build --shard` leaves them
+    Merge(MergeOptions),
+    /// Say in words what changed between two folders of data
+    Diff(DiffOptions),
+    /// Say how much of what exists is recorded, and why each hole is one
+    Report(ReportOptions),
     /// Make sure that a Go toolchain is in the cache, verified, and print its GOROOT
     Toolchain(ToolchainOptions),
     /// Look fields up in the embedded database
@@ -44,8 +54,7 @@ pub struct BuildOptions {
     /// Only these Go modules (`std` is the standard library)
     #[arg(long, value_name = "MODULE", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Only these versions; `1.22` is its newest patch [default: the newest patch of every minor release, and whatever
-    /// the database has]
+    /// Only these versions; `1.22` is the newest patch of Go 1.22 [default: all]
     #[arg(long, value_name = "VERSION", value_delimiter = ',')]
     pub versions: Vec<String>,
     /// A file of known versions, `MODULE VERSION` a line, beside what the proxy lists
@@ -63,8 +72,100 @@ pub struct BuildOptions {
     /// A folder of catalog files in place of the embedded ones
     #[arg(long, value_name = "DIR")]
     pub catalog: Option<PathBuf>,
+    /// Compile modules with these Go releases, the newest first and the others where it fails [default: the newest
+    /// patches]
+    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    pub go: Vec<String>,
+    /// Only the I-th of N equal parts of each module's versions; `merge` joins them
+    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
+    pub shard: Option<(usize, usize)>,
+    /// Begin nothing more after so many minutes, and write what there is
+    #[arg(long, value_name = "MINUTES")]
+    pub stop_after: Option<u64>,
+    /// Remove each toolchain and what it compiled when it is no longer needed
+    #[arg(long)]
+    pub prune: bool,
+    /// Take modules whose hash no checksum database vouches for; the record says so
+    #[arg(long)]
+    pub trust_on_first_use: bool,
+    /// Only versions that no earlier run has tried
+    #[arg(skip)]
+    pub new_only: bool,
     #[command(flatten)]
     pub cache: CacheOptions,
+}
+
+/// `offsetgen update`.
+#[derive(Debug, Clone, Args)]
+pub struct UpdateOptions {
+    #[command(flatten)]
+    build: BuildOptions,
+}
+
+impl UpdateOptions {
+    /// A build of what no earlier run has tried.
+    pub fn into_build(self) -> BuildOptions {
+        BuildOptions { new_only: true, ..self.build }
+    }
+}
+
+/// `offsetgen verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyOptions {
+    /// So many entries, chosen at random [default: all]
+    #[arg(long, value_name = "N")]
+    pub sample: Option<usize>,
+    /// What the choice follows from; printed, so that it can be made again
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Only these Go modules
+    #[arg(long, value_name = "MODULE", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Only these versions, as the database spells them
+    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    pub versions: Vec<String>,
+    /// Folder of the database
+    #[arg(long, value_name = "DIR", default_value = "offsets/data")]
+    pub data: PathBuf,
+    /// A folder of catalog files in place of the embedded ones
+    #[arg(long, value_name = "DIR")]
+    pub catalog: Option<PathBuf>,
+    /// Take modules whose hash no checksum database vouches for
+    #[arg(long)]
+    pub trust_on_first_use: bool,
+    #[command(flatten)]
+    pub cache: CacheOptions,
+}
+
+/// `offsetgen merge`.
+#[derive(Debug, Clone, Args)]
+pub struct MergeOptions {
+    /// Folders of data
+    #[arg(value_name = "DIR", required = true)]
+    pub folders: Vec<PathBuf>,
+    /// The folder that they are merged into; what it has stays
+    #[arg(long, value_name = "DIR", default_value = "offsets/data")]
+    pub out: PathBuf,
+}
+
+/// `offsetgen diff`.
+#[derive(Debug, Clone, Args)]
+pub struct DiffOptions {
+    /// Folder of data
+    pub old: PathBuf,
+    /// Folder of data
+    pub new: PathBuf,
+}
+
+/// `offsetgen report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportOptions {
+    /// Folder of the database
+    #[arg(long, value_name = "DIR", default_value = "offsets/data")]
+    pub data: PathBuf,
+    /// Print one JSON object per module
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `offsetgen toolchain`.
@@ -110,4 +211,12 @@ fn parse_field(text: &str) -> Result<(String, String), String> {
         }
         _ => Err("expected IMPORT/PATH.Type.Field, as in net/http.Request.Method".to_owned()),
     }
+}
+
+/// `2/5` is the second of five.
+fn parse_shard(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    parts
+        .filter(|(i, n): &(usize, usize)| *i >= 1 && i <= n)
+        .ok_or_else(|| "expected I/N, as in 2/5".to_owned())
 }

@@ -2,14 +2,12 @@
 //!
 //! The output is a contract (docs/offsetgen.md): one line per field, `TYPE.FIELD<TAB>offset<TAB>word`.
 
-use std::fs;
-use std::path::Path;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use offsets::{Basis, Database, Lookup};
 use serde::Serialize;
 
 use crate::cli::LookupOptions;
+use crate::data;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -37,7 +35,7 @@ pub fn run(options: &LookupOptions) -> Result<bool> {
     let own;
     let database = match &options.data {
         Some(folder) => {
-            own = read(folder)?;
+            own = data::database(folder)?;
             &own
         }
         None => Database::embedded(),
@@ -69,20 +67,4 @@ fn answer<'a>(options: &LookupOptions, database: &'a Database, field: &'a (Strin
     };
     let (offset, kind) = (lookup.offset(), lookup.kind());
     Answer { r#type: owner, field, offset, kind, r#match: lookup.word(), below, above }
-}
-
-/// Reads every `*.json` of a folder.
-pub fn read(folder: &Path) -> Result<Database> {
-    let mut files = Vec::new();
-    for entry in
-        fs::read_dir(folder).with_context(|| format!("cannot read the folder {}", folder.display()))?
-    {
-        let path = entry.with_context(|| format!("cannot read the folder {}", folder.display()))?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            let text =
-                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            files.push((path.display().to_string(), text));
-        }
-    }
-    Ok(Database::from_json(files.iter().map(|(name, text)| (name.as_str(), text.as_str())))?)
 }

@@ -5,9 +5,14 @@
 
 mod build;
 mod cli;
+mod data;
+mod diff;
+mod effort;
 mod lookup;
+mod merge;
 mod net;
 mod progress;
+mod report;
 mod store;
 mod toolchain;
 mod versions;
@@ -22,6 +27,11 @@ use cli::{Cli, Command};
 /// `EX_USAGE` of sysexits.h: the command line is wrong.
 const EXIT_USAGE: u8 = 64;
 
+/// Bytes in hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -33,6 +43,11 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Build(options) => build::run(&options),
+        Command::Update(options) => build::run(&options.into_build()),
+        Command::Verify(options) => build::verify::run(&options),
+        Command::Merge(options) => merge::run(&options),
+        Command::Diff(options) => diff::run(&options),
+        Command::Report(options) => report::run(&options),
         Command::Toolchain(options) => toolchain::run(&options),
         Command::Lookup(options) => lookup::run(&options),
     };

@@ -86,12 +86,25 @@ impl Known {
         self.add(list.iter().filter_map(|version| version.strip_prefix("v0.0.1-go")?.strip_suffix(&suffix)));
     }
 
-    /// Adds the lines of a versions file that are about the standard library.
-    pub fn add_file(&mut self, text: &str) {
-        self.add(text.lines().filter_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
-            [STD, version] => Some(version),
-            _ => None,
-        }));
+    /// All of them, ascending.
+    pub fn all(&self) -> Vec<Release> {
+        self.patches
+            .iter()
+            .flat_map(|(minor, patches)| patches.iter().map(|patch| (*minor, *patch)))
+            .collect()
+    }
+
+    /// Asks for every patch that is missing below the newest one, and for those above.
+    pub fn complete(&mut self, exists: &mut dyn FnMut(Release) -> Result<bool>) -> Result<()> {
+        for (minor, newest) in self.newest_of_all(exists)? {
+            for patch in 0..=newest {
+                let known = self.patches.get(&minor).is_some_and(|patches| patches.contains(&patch));
+                if known || patch == newest || exists((minor, patch))? {
+                    self.patches.entry(minor).or_default().insert(patch);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The newest patch of a minor release, the proxy asked for what lies above the highest known.
@@ -160,7 +173,7 @@ mod tests {
         let list =
             ["v0.0.1-go1.19.11.linux-amd64", "v0.0.1-go1.21rc2.linux-amd64", "v0.0.1-go1.27.9.linux-arm64"];
         known.add_listed(&list.map(str::to_owned), "amd64");
-        known.add_file("# facts\nstd 1.20.14\nstd 1.18\ngithub.com/a/b v1.22.0\n");
+        known.add(["1.20.14", "1.18"]);
         let mut asked = Vec::new();
         let mut exists = |release| {
             asked.push(release);

@@ -97,13 +97,15 @@ fn figures_measured_elsewhere() {
 #[test]
 fn catalog_and_data_agree() {
     let database = Database::embedded();
-    let document = database.document(STD).expect("std is recorded");
+    assert!(database.document(STD).is_some_and(|document| document.versions.len() >= 9), "std is recorded");
     for entry in offsets::catalog::entries() {
+        let Some(document) = database.document(&entry.module) else { continue };
         for tested in &document.versions {
-            let version = offsets::Version::parse(STD, &tested.version).expect("a version");
+            let version = offsets::Version::parse(&entry.module, &tested.version).expect("a version");
             for field in entry.fields_for(&version).filter(|_| entry.versions.contains(&version)) {
                 for arch in &tested.arch {
-                    let found = database.lookup(STD, &tested.version, arch, &field.type_name, &field.name);
+                    let found =
+                        database.lookup(&entry.module, &tested.version, arch, &field.type_name, &field.name);
                     assert_eq!(found.kind(), Some(field.kind.as_str()), "{field:?} in {version}: {found:?}");
                 }
             }

@@ -7,7 +7,6 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use offsets::STD;
 use offsets::catalog::{self, Entry, Field};
 use offsets::database::observations::Observations;
 
@@ -27,11 +26,10 @@ pub fn read(folder: Option<&Path>, only: &[String]) -> Result<Vec<Entry>> {
     }
     let entries: Vec<Entry> =
         entries.into_iter().filter(|entry| only.is_empty() || only.contains(&entry.module)).collect();
-    match entries.iter().find(|entry| entry.module != STD) {
-        Some(entry) => bail!("{}: module: {} cannot be built yet, only std can", entry.file, entry.module),
-        None if entries.is_empty() => bail!("the catalog is empty"),
-        None => Ok(entries),
+    if entries.is_empty() {
+        bail!("the catalog is empty");
     }
+    Ok(entries)
 }
 
 fn texts(folder: &Path) -> Result<Vec<(String, String)>> {

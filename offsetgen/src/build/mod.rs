@@ -1,76 +1,129 @@
 //! `offsetgen build`: from versions to the database.
 //!
 //! ```text
-//! versions ─► one thread: toolchains, one after the other ─► jobs (version × architecture) ─► N threads: compile, read
-//!                                                            DWARF ─► observations ─► check the catalog ─► one file
+//! per module:  which versions ─► each on amd64 ─► where a layout begins and ends: on arm64, and with the oldest Go and the
+//!                                                 newest dependencies ─► check the catalog ─► one file
 //! ```
 //!
-//! Downloads so overlap with compilation. The file is written once, at the end, and only if nothing failed; its bytes
-//! depend on what was observed alone, not on the order in which it was.
+//! What the database has is not built again. Each build's result is kept in the cache ([`journal`]) until the file is
+//! written, in one step, at the module's end; its bytes depend on what was observed alone, not on the order in which it was.
 
+mod attempt;
 mod catalog;
-mod compile;
 mod dwarf;
+mod journal;
+mod listing;
+mod module;
 mod pipeline;
+mod source;
+mod toolchains;
+pub mod verify;
+mod wanted;
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use offsets::STD;
-use offsets::catalog::Entry;
+use anyhow::{Context, Result};
 use offsets::database::format::Document;
-use offsets::database::observations::Observations;
 
 use crate::cli::BuildOptions;
 use crate::progress::Progress;
 use crate::store::write_atomically;
 use crate::toolchain::Store;
-use crate::versions::{Known, Release, Wanted, prober, spell, wanted};
+use crate::versions::Release;
 
-/// True when the database was written (or is the same as before).
+/// Part of every record; a new one makes old journal entries void.
+pub const GENERATOR: &str = env!("CARGO_PKG_VERSION");
+/// How it compiles.
+pub const SETTINGS: &str = "CGO_ENABLED=0 GOFLAGS= GOEXPERIMENT= GOAMD64= GOARM64= GOOS=linux go build -trimpath -ldflags=-compressdwarf=false";
+
+/// Where and how a run builds.
+pub struct Surroundings<'a> {
+    /// Toolchains and modules.
+    pub store: &'a Store,
+    /// For a person.
+    pub progress: &'a Progress,
+    /// Compilations at a time.
+    pub jobs: usize,
+    /// When to begin nothing more.
+    pub deadline: Option<Instant>,
+    /// Whether toolchains go when they are no longer needed.
+    pub prune: bool,
+    /// Toolchains that modules are built with: they stay.
+    pub kept: BTreeSet<Release>,
+    /// Whether hashes that no checksum database vouches for are taken.
+    pub trust_on_first_use: bool,
+}
+
+impl Surroundings<'_> {
+    /// A build of the standard library has ended. Its toolchain goes, unless modules need it; that it stays does no harm.
+    fn forget(&self, task: &pipeline::Task<'_>) {
+        for release in task.toolchains.iter().filter(|release| !self.kept.contains(release)) {
+            if let Err(error) = self.store.forget(*release) {
+                self.progress.say(&format!("note: {error:#}"));
+            }
+        }
+    }
+}
+
+/// True when the database was written (or is the same as before) and all versions that were asked for by name are in it.
 pub fn run(options: &BuildOptions) -> Result<bool> {
+    let begun = Instant::now();
     let entries = catalog::read(options.catalog.as_deref(), &options.only)?;
     let progress = Progress::new();
     let store = Store::open(&options.cache)?;
-    let path = options.out.join("std.json");
-    let before = read_document(&path)?;
-    let releases = releases(options, &store, &before, &progress)?;
-    let names: Vec<String> = releases.iter().map(|release| spell(*release)).collect();
-    progress.say(&format!("std: {} for {}", names.join(", "), options.arch.join(", ")));
+    fs::create_dir_all(&options.out).with_context(|| format!("cannot create {}", options.out.display()))?;
+    let _locks = [lock(&options.out, &progress)?, lock(store.cache(), &progress)?];
+    let modules: BTreeSet<&str> = entries.iter().map(|entry| entry.module.as_str()).collect();
     let jobs = options.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
-    let plan = pipeline::Plan { entries: &entries, releases: &releases, arch: &options.arch, jobs };
-    let (found, failures) = pipeline::run(&plan, &store, &progress);
-    if !failures.is_empty() {
-        for failure in &failures {
-            progress.say(&format!("offsetgen: {failure:#}"));
+    let deadline = options.stop_after.map(|minutes| begun + Duration::from_secs(minutes * 60));
+    let mut around = Surroundings {
+        store: &store,
+        progress: &progress,
+        jobs,
+        deadline,
+        prune: options.prune,
+        kept: BTreeSet::new(),
+        trust_on_first_use: options.trust_on_first_use,
+    };
+    let mut complete = true;
+    let mut failures = Vec::new();
+    // The standard library first: what it compiles is what the modules need.
+    let ordered =
+        modules.iter().filter(|m| **m == offsets::STD).chain(modules.iter().filter(|m| **m != offsets::STD));
+    for module in ordered {
+        let own: Vec<_> = entries.iter().filter(|entry| entry.module == **module).cloned().collect();
+        match module::build(module, &own, options, &mut around) {
+            Ok(all) => complete &= all,
+            Err(error) => failures.push(error.context((*module).to_owned())),
         }
-        bail!("{} of the builds failed; {} is as it was", failures.len(), path.display());
     }
-    let mut all = Observations::read(&before);
-    for result in found {
-        all.record(result.version, &result.tested, &result.arch, result.structs);
+    progress.say(&crate::effort::summary(begun));
+    for failure in failures.iter().skip(1) {
+        progress.say(&format!("offsetgen: {failure:#}"));
     }
-    let errors = catalog::check(&entries, &all);
-    if !errors.is_empty() {
-        bail!(
-            "the catalog does not agree with what was built; {} is as it was\n{}",
-            path.display(),
-            errors.join("\n")
-        );
-    }
-    let structs: BTreeSet<String> = entries.iter().flat_map(Entry::structs).map(str::to_owned).collect();
-    let text = all.into_document(STD, &structs).to_json();
-    let same = fs::read(&path).is_ok_and(|bytes| bytes == text.as_bytes());
-    if !same {
-        write_atomically(&path, text.as_bytes())?;
-    }
-    println!("{}: {}", path.display(), if same { "unchanged" } else { "written" });
-    Ok(true)
+    failures.into_iter().next().map_or(Ok(complete), Err)
 }
 
-fn read_document(path: &Path) -> Result<Document> {
+/// Two runs in one folder would undo each other's work: the second waits.
+fn lock(folder: &Path, progress: &Progress) -> Result<File> {
+    let file = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
+    if file.try_lock().is_err() {
+        progress.say(&format!("note: another offsetgen works in {}; waiting for it", folder.display()));
+        file.lock().with_context(|| format!("cannot lock {}", folder.display()))?;
+    }
+    Ok(file)
+}
+
+/// The file of a module in a folder of data.
+pub fn file_name(module: &str) -> String {
+    format!("{}.json", module.replace('/', "_"))
+}
+
+/// The document of a module; an empty one where there is no file.
+pub fn read_document(path: &Path, module: &str) -> Result<Document> {
     match fs::read_to_string(path) {
         Ok(text) => {
             let name = path.display().to_string();
@@ -78,56 +131,18 @@ fn read_document(path: &Path) -> Result<Document> {
             offsets::Database::from_json([(name.as_str(), text.as_str())])?;
             Ok(Document::parse(&name, &text)?)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Document::new(STD)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Document::new(module)),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
 }
 
-/// Which releases to build, ascending.
-fn releases(
-    options: &BuildOptions,
-    store: &Store,
-    before: &Document,
-    progress: &Progress,
-) -> Result<Vec<Release>> {
-    let wanted: Vec<Wanted> = options.versions.iter().map(|text| wanted(text)).collect::<Result<_>>()?;
-    let mut releases: BTreeSet<Release> = BTreeSet::new();
-    let needs_list = wanted.is_empty() || wanted.iter().any(|wanted| matches!(wanted, Wanted::Newest(_)));
-    let recorded = before.versions.iter().map(|tested| tested.version.as_str());
-    let known =
-        if needs_list { known(options, store, recorded.clone(), progress)? } else { Known::default() };
-    // Exact versions that are in the cache need no proxy.
-    let mut exists = |release| {
-        let network = store.network()?;
-        prober(&network.client, &network.proxies, store.host())(release)
-    };
-    for wanted in &wanted {
-        releases.insert(match wanted {
-            Wanted::Exactly(release) => *release,
-            Wanted::Newest(minor) => known
-                .newest(*minor, &mut exists)?
-                .with_context(|| format!("the proxy has no Go 1.{minor}"))?,
-        });
+/// Writes a document unless it is there already; says which.
+pub fn write_document(path: &Path, document: &Document) -> Result<()> {
+    let text = document.to_json();
+    let same = fs::read(path).is_ok_and(|bytes| bytes == text.as_bytes());
+    if !same {
+        write_atomically(path, text.as_bytes())?;
     }
-    if wanted.is_empty() {
-        releases.extend(known.newest_of_all(&mut exists)?);
-        releases.extend(recorded.filter_map(crate::versions::release_of));
-    }
-    Ok(releases.into_iter().collect())
-}
-
-/// The union of the proxy's list, the database and the user's file.
-fn known<'a>(
-    options: &BuildOptions,
-    store: &Store,
-    recorded: impl Iterator<Item = &'a str>,
-    progress: &Progress,
-) -> Result<Known> {
-    let mut known = store.known(progress)?;
-    known.add(recorded);
-    if let Some(file) = &options.versions_from {
-        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        known.add_file(&text);
-    }
-    Ok(known)
+    println!("{}: {}", path.display(), if same { "unchanged" } else { "written" });
+    Ok(())
 }

@@ -1,119 +1,323 @@
 //! Downloads and compilations side by side.
 //!
-//! One thread makes toolchains ready in order and hands each, once per architecture, to the compiling threads. A failure
-//! is kept and the others go on, so that one run tells all that is wrong.
+//! One thread makes builds ready in order (toolchain, module, sources) and hands them to the compiling threads through a
+//! queue as short as they are many, which bounds what lies on the disk. A failure is kept and the others go on.
+//!
+//! A version whose relevant packages have the same source as the last one that was built before it in this order is not
+//! built: it follows that one. The order is that of the list, never that in which builds end, so that the outcome is the
+//! same for any number of threads, and for a run that was interrupted.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Instant;
 
 use anyhow::{Context, Error, Result};
-use offsets::catalog::Entry;
-use offsets::database::format::Tested;
-use offsets::database::observations::Layout;
-use offsets::{STD, Version};
+use offsets::Version;
+use offsets::database::format::{Hole, Tested};
+use offsets::database::observations::Shape;
 
-use super::{compile, dwarf};
-use crate::progress::Progress;
-use crate::toolchain::{Store, Toolchain};
+use super::attempt::{Ready, Recipe, prepare};
+use super::journal::{Built, Journal};
+use super::wanted::Wanted;
+use super::{GENERATOR, Surroundings};
+use crate::toolchain::Toolchain;
 use crate::versions::{Release, spell};
 
-/// What to do.
-pub struct Plan<'a> {
-    /// Whose targets to compile.
-    pub entries: &'a [Entry],
-    /// With which toolchains.
-    pub releases: &'a [Release],
-    /// For what.
-    pub arch: &'a [String],
-    /// How many compilations at a time.
-    pub jobs: usize,
-}
-
-/// One version on one architecture.
-pub struct Found {
-    /// The version.
+/// One build to be.
+pub struct Task<'a> {
+    /// Its place in the order.
     pub version: Version,
-    /// Where it came from.
-    pub tested: Tested,
-    /// The architecture.
+    /// As the module has it.
+    pub text: String,
+    /// `amd64`, or with what else after a plus sign.
+    pub axis: String,
+    /// The architecture of that axis.
     pub arch: String,
-    /// Every wanted struct; those that do not exist have no fields.
-    pub structs: BTreeMap<String, Layout>,
+    /// Which toolchains to try, the first first.
+    pub toolchains: Vec<Release>,
+    /// Another dependency than its own.
+    pub with: Option<(String, String)>,
+    /// What to look for.
+    pub wanted: Wanted<'a>,
+    /// The record, as far as it is known without a build.
+    pub tested: Tested,
+    /// Whether it may follow another.
+    pub may_follow: bool,
+    /// It is recorded already and only others may follow it.
+    pub recorded: bool,
 }
 
-type Job = (Release, Toolchain, String);
-
-/// Runs the plan: what was found, and what failed.
-pub fn run(plan: &Plan<'_>, store: &Store, progress: &Progress) -> (Vec<Found>, Vec<Error>) {
-    let (jobs, queue) = channel::<Job>();
-    let queue = Mutex::new(queue);
-    let results: Mutex<(Vec<Found>, Vec<Error>)> = Mutex::default();
-    let keep = |result: Result<Option<Found>>| {
-        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-        match result {
-            Ok(found) => results.0.extend(found),
-            Err(error) => results.1.push(error),
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..plan.jobs.min(plan.releases.len().saturating_mul(plan.arch.len())) {
-            scope.spawn(|| {
-                while let Some(job) = next(&queue) {
-                    keep(observe(plan, store, progress, &job).map(Some));
-                }
-            });
-        }
-        for release in plan.releases {
-            keep(enqueue(plan, store, progress, *release, &jobs).map(|()| None));
-        }
-        drop(jobs);
-    });
-    results.into_inner().unwrap_or_else(PoisonError::into_inner)
+/// What became of a task; its place in the list is kept.
+pub enum Outcome {
+    /// It was built, or follows (`tested.same_as`).
+    Built(Box<Built>),
+    /// It was not.
+    Failed(Hole),
 }
 
-fn enqueue(
-    plan: &Plan<'_>,
-    store: &Store,
-    progress: &Progress,
-    release: Release,
-    jobs: &Sender<Job>,
-) -> Result<()> {
-    let toolchain = store.ensure(release, progress)?;
-    for arch in plan.arch {
-        jobs.send((release, toolchain.clone(), arch.clone())).context("the compiling threads are gone")?;
+/// A build on its way, for those that may follow it.
+#[derive(Default)]
+struct Leader {
+    text: String,
+    base: String,
+    /// Once it has ended: the embedded packages and the digest; none if it failed.
+    ended: Mutex<Option<Option<(BTreeSet<String>, String)>>>,
+    signal: Condvar,
+}
+
+impl Leader {
+    fn of(built: &Built, text: &str) -> Arc<Self> {
+        let ended = Mutex::new(Some(Some((built.embedded.clone(), built.source.clone()))));
+        Arc::new(Self { text: text.to_owned(), base: built.base.clone(), ended, signal: Condvar::new() })
     }
-    Ok(())
+
+    fn end(&self, result: Option<(BTreeSet<String>, String)>) {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        self.signal.notify_all();
+    }
+
+    fn wait(&self) -> Option<(BTreeSet<String>, String)> {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match &*ended {
+                Some(result) => return result.clone(),
+                None => ended = self.signal.wait(ended).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+struct Job {
+    position: usize,
+    ready: Ready,
+    toolchain: Toolchain,
+    base: String,
+    leader: Option<Arc<Leader>>,
+}
+
+/// All of one module's tasks of one phase.
+pub struct Phase<'a> {
+    /// Where and how.
+    pub around: &'a Surroundings<'a>,
+    /// The module; `std` is the standard library.
+    pub module: &'a str,
+    /// In order.
+    pub tasks: &'a [Task<'a>],
+    /// What an interrupted run has left.
+    pub journal: &'a Journal,
+}
+
+impl Phase<'_> {
+    /// Does them; those that were not begun before the time was up have no outcome.
+    pub fn run(&self) -> Vec<Option<Outcome>> {
+        let results: Mutex<Vec<Option<Outcome>>> = Mutex::new(self.tasks.iter().map(|_| None).collect());
+        let keep = |position: usize, outcome: Outcome| {
+            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(slot) = results.get_mut(position) {
+                *slot = Some(outcome);
+            }
+        };
+        let (jobs, queue) = sync_channel::<Job>(self.around.jobs);
+        let queue = Mutex::new(queue);
+        std::thread::scope(|scope| {
+            for _ in 0..self.around.jobs.min(self.tasks.len()) {
+                scope.spawn(|| {
+                    while let Some(job) = next(&queue) {
+                        keep(job.position, self.finish(job));
+                    }
+                });
+            }
+            let mut leader = None;
+            for (position, task) in self.tasks.iter().enumerate() {
+                // What the journal has costs nothing.
+                let late = self.around.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                match self.begin(position, task, late, &mut leader) {
+                    Ok(Begun::Sent(job)) => {
+                        // The receivers live as long as this scope.
+                        let _ = jobs.send(*job);
+                    }
+                    Ok(Begun::Done(built)) => keep(position, Outcome::Built(built)),
+                    Ok(Begun::Nothing) => {}
+                    Err(error) => keep(position, self.failed(task, "fetch", &error)),
+                }
+            }
+            drop(jobs);
+        });
+        results.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, task: &Task<'_>, stage: &str, error: &Error) -> Outcome {
+        let reason = format!("{error:#}");
+        self.around.progress.say(&format!("failed: {} {} {}: {reason}", self.module, task.text, task.axis));
+        Outcome::Failed(Hole { version: task.text.clone(), stage: stage.to_owned(), reason })
+    }
+
+    fn begin(
+        &self,
+        position: usize,
+        task: &Task<'_>,
+        late: bool,
+        leader: &mut Option<Arc<Leader>>,
+    ) -> Result<Begun> {
+        let key = task.wanted.key();
+        let known = self.journal.read(&task.text, &task.axis, &key);
+        if let Some(built) = &known
+            && built.tested.same_as.is_none()
+        {
+            *leader = Some(Leader::of(built, &task.text));
+        }
+        match known {
+            _ if task.recorded => return Ok(Begun::Nothing),
+            Some(built) => return Ok(Begun::Done(Box::new(built))),
+            None if late => return Ok(Begun::Nothing),
+            None => {}
+        }
+        let (ready, toolchain) = self.ready(task)?;
+        let packages = task.wanted.packages();
+        let base = ready.digest(&packages, self.is_std())?;
+        if let Some(known) = leader.as_ref().filter(|known| task.may_follow && known.base == base)
+            && let Some((embedded, source)) = known.wait()
+            && ready.digest(&packages.union(&embedded).cloned().collect(), self.is_std())? == source
+        {
+            let mut tested = self.tested(task, &ready, &toolchain);
+            tested.same_as = Some(known.text.clone());
+            let shape = Shape::default();
+            let modules = ready.modules.clone();
+            let built = Built {
+                key,
+                tested,
+                toolchain: toolchain.provenance,
+                shape,
+                embedded,
+                base,
+                source,
+                modules,
+            };
+            self.journal.write(&task.text, &task.axis, &built)?;
+            self.around
+                .progress
+                .say(&format!("{} {}: same source as {}", self.module, task.text, known.text));
+            return Ok(Begun::Done(Box::new(built)));
+        }
+        let own = Leader { text: task.text.clone(), base: base.clone(), ..Leader::default() };
+        let own = task.may_follow.then(|| Arc::new(own));
+        *leader = own.clone();
+        Ok(Begun::Sent(Box::new(Job { position, ready, toolchain, base, leader: own })))
+    }
+
+    fn is_std(&self) -> bool {
+        self.module == offsets::STD
+    }
+
+    /// The first toolchain with which the sources can be made ready, and the sources.
+    fn ready(&self, task: &Task<'_>) -> Result<(Ready, Toolchain)> {
+        let mut first = None;
+        for release in &task.toolchains {
+            match self.ready_with(task, *release) {
+                Ok(ready) => return Ok(ready),
+                Err(error) => drop(first.get_or_insert(error)),
+            }
+        }
+        Err(first.unwrap_or_else(|| anyhow::anyhow!("no Go release is known that is new enough")))
+    }
+
+    fn ready_with(&self, task: &Task<'_>, release: Release) -> Result<(Ready, Toolchain)> {
+        let toolchain = self.around.store.ensure(release, self.around.progress)?;
+        Ok((prepare(&self.recipe(task), &toolchain, self.around.store)?, toolchain))
+    }
+
+    fn recipe<'b>(&'b self, task: &'b Task<'b>) -> Recipe<'b> {
+        Recipe {
+            wanted: &task.wanted,
+            module: (!self.is_std()).then_some((self.module, task.text.as_str())),
+            with: task.with.as_ref().map(|(module, version)| (module.as_str(), version.as_str())),
+            arch: &task.arch,
+            known_hash: task.tested.hash.as_deref(),
+            trust_on_first_use: self.around.trust_on_first_use,
+        }
+    }
+
+    fn tested(&self, task: &Task<'_>, ready: &Ready, toolchain: &Toolchain) -> Tested {
+        let trusted = ready.hash.is_some() && self.around.trust_on_first_use;
+        Tested {
+            toolchain: toolchain.provenance.version.clone(),
+            generator: GENERATOR.to_owned(),
+            hash: ready.hash.clone(),
+            trust: trusted.then(|| "first-use".to_owned()),
+            ..task.tested.clone()
+        }
+    }
+
+    /// Compiles and reads; where that fails, with the next toolchain.
+    fn finish(&self, job: Job) -> Outcome {
+        let Some(task) = self.tasks.get(job.position) else { return Outcome::Failed(unknown_task()) };
+        let leader = job.leader.clone();
+        let result = self.build(task, job);
+        if let Some(leader) = leader {
+            leader.end(result.as_ref().ok().map(|built| (built.embedded.clone(), built.source.clone())));
+        }
+        match result {
+            Ok(built) => Outcome::Built(Box::new(built)),
+            Err(error) => self.failed(task, "compile", &error),
+        }
+    }
+
+    fn build(&self, task: &Task<'_>, job: Job) -> Result<Built> {
+        let begun = Instant::now();
+        let (mut ready, mut toolchain, mut base) = (job.ready, job.toolchain, job.base);
+        let mut result = ready.build(&self.recipe(task), self.around.store);
+        let tried = task
+            .toolchains
+            .iter()
+            .position(|release| format!("go{}", spell(*release)) == toolchain.provenance.version);
+        for release in task.toolchains.iter().skip(tried.map_or(0, |tried| tried + 1)) {
+            if result.is_ok() {
+                break;
+            }
+            // The message that counts is the first: that of the toolchain that users have.
+            if let Ok((other, its)) = self.ready_with(task, *release)
+                && let Ok(found) = other.build(&self.recipe(task), self.around.store)
+            {
+                base = other.digest(&task.wanted.packages(), self.is_std())?;
+                (ready, toolchain, result) = (other, its, Ok(found));
+            }
+        }
+        let found = result?;
+        let packages = task.wanted.packages().union(&found.embedded).cloned().collect();
+        let source = ready.digest(&packages, self.is_std()).context("cannot digest the source")?;
+        let built = Built {
+            key: task.wanted.key(),
+            tested: self.tested(task, &ready, &toolchain),
+            toolchain: toolchain.provenance,
+            shape: found.shape,
+            embedded: found.embedded,
+            base,
+            source,
+            modules: ready.modules.clone(),
+        };
+        self.journal.write(&task.text, &task.axis, &built)?;
+        let took = begun.elapsed().as_secs_f64();
+        self.around
+            .progress
+            .say(&format!("{} {} {}: built in {took:.1} s", self.module, task.text, task.axis));
+        if self.around.prune && self.is_std() {
+            self.around.forget(task);
+        }
+        Ok(built)
+    }
+}
+
+enum Begun {
+    Sent(Box<Job>),
+    Done(Box<Built>),
+    Nothing,
+}
+
+fn unknown_task() -> Hole {
+    Hole { version: String::new(), stage: "compile".to_owned(), reason: "the task is gone".to_owned() }
 }
 
 fn next(queue: &Mutex<Receiver<Job>>) -> Option<Job> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
-}
-
-fn observe(plan: &Plan<'_>, store: &Store, progress: &Progress, job: &Job) -> Result<Found> {
-    let (release, toolchain, arch) = job;
-    let name = spell(*release);
-    let step = progress.step(&format!("compile std {name} {arch}"), None);
-    let result = observe_quietly(plan, store, job);
-    drop(step);
-    result.with_context(|| format!("std {name} {arch}, built with {}", toolchain.provenance.version))
-}
-
-fn observe_quietly(plan: &Plan<'_>, store: &Store, (release, toolchain, arch): &Job) -> Result<Found> {
-    let name = spell(*release);
-    let version = Version::parse(STD, &name).with_context(|| format!("{name} is no version"))?;
-    let covering = plan.entries.iter().filter(|entry| entry.versions.contains(&version));
-    let wanted: BTreeSet<&str> = covering.flat_map(Entry::structs).collect();
-    let programs = compile::compile(plan.entries, &version, toolchain, arch, store.cache())?;
-    let mut structs: BTreeMap<String, Layout> =
-        wanted.iter().map(|name| ((*name).to_owned(), Layout::new())).collect();
-    for file in &programs.files {
-        for (name, layout) in dwarf::read(file, &wanted)? {
-            let known = structs.insert(name.clone(), layout.clone()).unwrap_or_default();
-            anyhow::ensure!(known.is_empty() || known == layout, "{name} has two layouts in two programs");
-        }
-    }
-    let tested =
-        Tested { version: name, arch: Vec::new(), toolchain: toolchain.provenance.clone(), hash: None };
-    Ok(Found { version, tested, arch: arch.clone(), structs })
 }

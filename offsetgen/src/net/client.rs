@@ -19,6 +19,8 @@ use reqwest::blocking::Response;
 const RETRIES: usize = 3;
 /// Pause before the second try; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause that a proxy may ask for.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// A connection that is not there by then will not come.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -40,6 +42,8 @@ pub enum FetchError {
         url: String,
         /// The status.
         status: u16,
+        /// When to ask again, if the proxy said so (`Retry-After`).
+        again: Option<Duration>,
     },
     /// There was no answer, or it broke off.
     #[error("{url}: {reason}")]
@@ -174,7 +178,7 @@ impl Client {
             StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE => {
                 Err(FetchError::NotFound { url, status: status.as_u16() })
             }
-            _ => Err(FetchError::Status { url, status: status.as_u16() }),
+            _ => Err(FetchError::Status { url, status: status.as_u16(), again: retry_after(&response) }),
         }
     }
 }
@@ -183,7 +187,19 @@ impl Client {
 fn retry<T>(attempt: impl FnMut() -> Result<T, FetchError>) -> Result<T, FetchError> {
     let policy =
         ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(RETRIES).with_jitter();
-    attempt.retry(policy).sleep(std::thread::sleep).when(FetchError::may_pass).call()
+    // The policy's own pause follows; only what the proxy wants beyond that is waited for here.
+    let notify = |error: &FetchError, pause: Duration| {
+        if let FetchError::Status { again: Some(again), .. } = error {
+            std::thread::sleep(again.saturating_sub(pause));
+        }
+    };
+    attempt.retry(policy).sleep(std::thread::sleep).when(FetchError::may_pass).notify(notify).call()
+}
+
+/// `Retry-After` in seconds; the form with a date, and anything beyond [`PATIENCE`], is cut to that.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?;
+    Some(value.trim().parse().map_or(PATIENCE, Duration::from_secs).min(PATIENCE))
 }
 
 /// An error with its causes: libraries tend to say the useful part last.

@@ -7,4 +7,14 @@ mod client;
 mod proxy;
 
 pub use client::{Client, FetchError};
-pub use proxy::{Proxies, goproxy};
+pub use proxy::{Proxies, escape, goproxy};
+
+/// The proxies and what to ask them with; set up when it is first needed.
+pub struct Network {
+    /// The raw list, for the go command.
+    pub goproxy: String,
+    /// The list, for us.
+    pub proxies: Proxies,
+    /// Our client.
+    pub client: Client,
+}

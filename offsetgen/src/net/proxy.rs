@@ -105,6 +105,11 @@ impl Proxies {
         }
     }
 
+    /// A small text of one module: `MODULE/@v/VERSION.mod`, escaped.
+    pub fn file(&self, client: &Client, path: &str) -> Result<String, FetchError> {
+        self.first(|base| client.text(&format!("{base}/{path}"), LIST_LIMIT))
+    }
+
     /// A module's zip into `make()`.
     pub fn zip<W: Write>(
         &self,
@@ -137,7 +142,7 @@ fn garbage(url: String, reason: String) -> FetchError {
 }
 
 /// Module paths in URLs: an upper-case letter is an exclamation mark and the lower-case letter.
-fn escape(path: &str) -> String {
+pub fn escape(path: &str) -> String {
     path.chars().fold(String::new(), |mut text, letter| {
         if letter.is_ascii_uppercase() {
             text.push('!');

@@ -86,6 +86,7 @@ pub fn download(go: &Path, store: &Store, version: &str, progress: &Progress) ->
     if let Some(sumdb) = std::env::var_os("GOSUMDB").filter(|value| value != "off" && !value.is_empty()) {
         command.env("GOSUMDB", sumdb);
     }
+    let _busy = crate::effort::busy();
     let child = command.spawn().with_context(|| format!("cannot run {}", go.display()))?;
     let output = watch(child, store, version, &step)?;
     let parsed: Result<Downloaded, _> = serde_json::from_str(&output.stdout);
@@ -100,10 +101,59 @@ pub fn download(go: &Path, store: &Store, version: &str, progress: &Progress) ->
     }
 }
 
-struct Output {
-    success: bool,
-    stdout: String,
-    stderr: String,
+/// What a go command said.
+pub struct Output {
+    /// Whether it ended with status 0.
+    pub success: bool,
+    /// All of it.
+    pub stdout: String,
+    /// All of it.
+    pub stderr: String,
+}
+
+/// Runs a go command to its end. One that may use the network has a `limit`: no byte read or written, and no work of the
+/// processor for so long, and it is ended.
+pub fn run(mut command: Command, limit: Option<Duration>) -> Result<Output> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let _busy = crate::effort::busy();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {name}"))?;
+    let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
+    let status = match limit {
+        None => child.wait().with_context(|| format!("cannot wait for {name}"))?,
+        Some(limit) => wait(&mut child, limit)?,
+    };
+    let text = |thread: std::thread::JoinHandle<String>| thread.join().unwrap_or_default();
+    Ok(Output { success: status.success(), stdout: text(stdout), stderr: text(stderr) })
+}
+
+fn wait(child: &mut Child, limit: Duration) -> Result<std::process::ExitStatus> {
+    let (mut done, mut since) = (0, Instant::now());
+    loop {
+        if let Some(status) = child.try_wait().context("cannot wait for the go command")? {
+            return Ok(status);
+        }
+        let now = transferred(child.id()) / 1024 + processor_ticks(child.id()) / WORKING_TICKS;
+        if now != done {
+            (done, since) = (now, Instant::now());
+        }
+        if since.elapsed() > limit {
+            child.kill().context("cannot end the go command")?;
+            child.wait().context("cannot wait for the go command")?;
+            bail!("the go command made no progress for {} s", limit.as_secs());
+        }
+        std::thread::sleep(POLL / 5);
+    }
+}
+
+/// Bytes that a process has read and written so far, sockets included (`rchar` and `wchar`, proc_pid_io(5)).
+fn transferred(pid: u32) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let fields = io.lines().filter_map(|line| line.strip_prefix("rchar: ").or(line.strip_prefix("wchar: ")));
+    fields.filter_map(|bytes| bytes.parse::<u64>().ok()).sum()
 }
 
 /// Waits for the download while it makes progress.
@@ -159,7 +209,7 @@ fn processor_ticks(pid: u32) -> u64 {
 }
 
 /// Go prints its security errors over many lines.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let text = words.join(" ");
     if text.is_empty() { "failed without a message".to_owned() } else { text }

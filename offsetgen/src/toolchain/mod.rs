@@ -25,12 +25,12 @@ use offsets::database::format::Toolchain as Provenance;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{CacheOptions, ToolchainOptions};
-use crate::net::{Client, Proxies, goproxy};
+use crate::net::{Client, Network, Proxies, goproxy};
 use crate::progress::Progress;
 use crate::store::write_atomically;
 use crate::versions::{Known, Release, TOOLCHAIN_MODULE, Wanted, prober, spell, toolchain_version, wanted};
 
-pub use gocmd::go_environment;
+pub use gocmd::{Output, go_environment, one_line, run as run_go};
 
 /// A toolchain that is ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,21 +45,14 @@ pub struct Toolchain {
 pub struct Store {
     /// Absolute.
     cache: PathBuf,
-    timeout: Duration,
+    /// A connection without progress for so long is given up.
+    pub timeout: Duration,
     host: &'static str,
+    /// Where compiled packages are kept.
+    build_cache: PathBuf,
     network: std::sync::OnceLock<Network>,
     /// The Go that fetches the others.
     fetcher: std::sync::Mutex<Option<PathBuf>>,
-}
-
-/// Set up when it is first needed: a cached toolchain needs no proxy.
-pub struct Network {
-    /// The raw list, for the go command.
-    pub goproxy: String,
-    /// The list, for us.
-    pub proxies: Proxies,
-    /// Our client.
-    pub client: Client,
 }
 
 /// `offsetgen toolchain`.
@@ -96,7 +89,25 @@ impl Store {
             }
         };
         let timeout = Duration::from_secs(options.timeout);
-        Ok(Self { cache, timeout, host, network: Default::default(), fetcher: Default::default() })
+        let build_cache = cache.join("build");
+        Ok(Self {
+            cache,
+            timeout,
+            host,
+            build_cache,
+            network: Default::default(),
+            fetcher: Default::default(),
+        })
+    }
+
+    /// The same with another folder for compiled packages.
+    pub fn with_build_cache(self, folder: &Path) -> Self {
+        Self { build_cache: folder.to_owned(), ..self }
+    }
+
+    /// Where a toolchain keeps what it compiled (GOCACHE).
+    pub fn build_cache(&self, toolchain: &str) -> PathBuf {
+        self.build_cache.join(toolchain)
     }
 
     /// The cache folder.
@@ -217,6 +228,28 @@ impl Store {
         Ok(Toolchain { goroot, provenance: Provenance { version: name, module, hash } })
     }
 
+    /// A folder of its own, gone when it is dropped.
+    pub fn scratch(&self, prefix: &str) -> Result<tempfile::TempDir> {
+        let folder = self.cache.join("tmp");
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let scratch = tempfile::Builder::new().prefix(prefix).tempdir_in(&folder);
+        scratch.with_context(|| format!("cannot create a folder in {}", folder.display()))
+    }
+
+    /// Removes an unpacked toolchain, its zip and what it compiled. Its verified hash is asked for anew when it is next
+    /// needed.
+    pub fn forget(&self, release: Release) -> Result<()> {
+        let Some(toolchain) = self.cached(release) else { return Ok(()) };
+        // The marker goes first: without it nothing believes in the rest.
+        remove(&self.marker(release))?;
+        if toolchain.goroot.starts_with(&self.cache) {
+            remove(&toolchain.goroot)?;
+        }
+        let zips = self.cache.join("mod/cache/download").join(TOOLCHAIN_MODULE).join("@v");
+        remove(&zips.join(format!("{}.zip", toolchain_version(release, self.host))))?;
+        remove(&self.build_cache(&toolchain.provenance.version))
+    }
+
     /// A go command that can fetch modules: that on PATH, else the bootstrap toolchain, fetched once.
     fn fetcher(&self, progress: &Progress) -> Result<PathBuf> {
         let mut fetcher = self.fetcher.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -234,4 +267,14 @@ impl Store {
 fn default_cache() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache"))).map(|folder| folder.join("strobe"))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }

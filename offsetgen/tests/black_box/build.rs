@@ -43,12 +43,12 @@ required = true
 "#;
 
 /// A cache that all tests of this file share, and the Go that is in it.
-struct Ready {
-    cache: tempfile::TempDir,
-    version: String,
+pub struct Ready {
+    pub cache: tempfile::TempDir,
+    pub version: String,
 }
 
-fn ready() -> &'static Ready {
+pub fn ready() -> &'static Ready {
     static READY: OnceLock<Ready> = OnceLock::new();
     READY.get_or_init(|| {
         let env = |name| {
@@ -155,7 +155,15 @@ fn what_does_not_compile() {
     let (code, message) = outcome(&bench.run(&["--arch", "amd64"]));
     assert_eq!(code, Some(1));
     assert!(message.contains("main.go:") && message.contains("undefined: nonsense"), "{message}");
-    assert!(!bench.data().exists());
+    let text = fs::read_to_string(bench.data()).expect("the database");
+    let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let hole = &value["holes"][0];
+    assert_eq!(
+        (hole["version"].as_str(), hole["stage"].as_str()),
+        (Some(ready().version.as_str()), Some("compile"))
+    );
+    assert!(hole["reason"].as_str().is_some_and(|reason| reason.contains("undefined: nonsense")), "{hole}");
+    assert!(!text.contains("/tmp"), "a path of this machine is in the data: {text}");
 }
 
 #[test]
@@ -168,8 +176,8 @@ fn a_full_disk_leaves_the_database() {
                   head -c 4096 /dev/zero > \"$DATA/full\" || exit 99; \"$@\"; code=$?; \
                   cmp \"$OLD\" \"$DATA/std.json\" || code=98; ls -A \"$DATA\"; exit $code";
     let old = bench.folder.path().join("old.json");
-    let empty =
-        "{\n  \"schema_version\": 1,\n  \"module\": \"std\",\n  \"versions\": [],\n  \"structs\": {}\n}\n";
+    let empty = "{\n  \"schema_version\": 2,\n  \"module\": \"std\",\n  \"settings\": {},\n  \"toolchains\": [],\n  \
+                 \"versions\": [],\n  \"holes\": [],\n  \"structs\": {},\n  \"functions\": {}\n}\n";
     fs::write(&old, empty).expect("written");
     let mut command = Command::new("unshare");
     command.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(inner.get_program());

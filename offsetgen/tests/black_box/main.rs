@@ -3,4 +3,5 @@
 mod bad_proxy;
 mod build;
 mod lookup;
+mod modules;
 mod support;

@@ -17,6 +17,10 @@ pub enum Answer {
     Cut(Vec<u8>),
     /// Nothing, for so long.
     Silence(Duration),
+    /// 429, and when to ask again in seconds.
+    Throttle(u64),
+    /// The end of the connection, without a word.
+    Drop,
 }
 
 type Script = dyn Fn(&str, usize) -> Answer + Send + Sync;
@@ -63,6 +67,12 @@ fn serve(
     let (status, length, body) = match script(&path, count.fetch_add(1, Ordering::SeqCst)) {
         Answer::Whole(status, body) => (status, body.len(), body),
         Answer::Cut(body) => (200, body.len() + 1000, body),
+        Answer::Throttle(seconds) => {
+            let head = format!("HTTP/1.1 429 X\r\nRetry-After: {seconds}\r\n");
+            return stream
+                .write_all(format!("{head}Content-Length: 0\r\nConnection: close\r\n\r\n").as_bytes());
+        }
+        Answer::Drop => return Ok(()),
         Answer::Silence(time) => {
             std::thread::sleep(time);
             return Ok(());

@@ -17,11 +17,8 @@ pub use error::CatalogError;
 
 use crate::Version;
 
-/// The catalog's files, in the order in which a Plan lists libraries. A new library is one more line here.
-const FILES: &[(&str, &str)] = &[
-    ("net-http-server.toml", include_str!("../../catalog/net-http-server.toml")),
-    ("net-http-server-h2.toml", include_str!("../../catalog/net-http-server-h2.toml")),
-];
+// `CATALOG`, every file of `catalog/` in the order in which a Plan lists libraries; build.rs finds them.
+include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
 
 /// One instrumented (or recorded) library.
 #[derive(Debug, Clone)]
@@ -36,9 +33,14 @@ pub struct Entry {
     pub versions: Range,
     /// Whether the agent of this version traces it.
     pub status: Status,
-    /// Linker names: any of them in pclntab means that the library is in the binary.
+    /// Linker names: any of them in pclntab means that the library is in the binary. None at all: the entry is there for
+    /// the database alone, and no Plan speaks of it.
     pub present: Vec<String>,
-    /// A Go program that makes every struct and function of this entry reachable.
+    /// Structs to record beside those of the fields.
+    pub structs: Vec<String>,
+    /// Functions to record beside those of `present` and the roles.
+    pub functions: Vec<String>,
+    /// Go programs that make every struct and function of this entry reachable.
     pub target: Target,
     /// What is probed.
     pub roles: Vec<Role>,
@@ -75,6 +77,25 @@ pub struct Range {
 pub struct Target {
     /// Its only source file.
     pub source: String,
+    /// Versions that need another one.
+    pub variants: Vec<Variant>,
+}
+
+/// A target's source for some versions.
+#[derive(Debug, Clone)]
+pub struct Variant {
+    /// Which.
+    pub versions: Range,
+    /// Its only source file.
+    pub source: String,
+}
+
+impl Target {
+    /// The source for a version: that of the first variant that covers it, else the general one.
+    pub fn source_for(&self, version: &Version) -> &str {
+        let variant = self.variants.iter().find(|variant| variant.versions.contains(version));
+        variant.map_or(&self.source, |variant| &variant.source)
+    }
 }
 
 /// Something that happens in the library, and the sites where it can be seen.
@@ -195,21 +216,32 @@ impl Entry {
 
     /// The structs that it names, each once, in the order of the file.
     pub fn structs(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for field in &self.fields {
-            if !names.contains(&field.type_name.as_str()) {
-                names.push(&field.type_name);
-            }
-        }
-        names
+        once(self.fields.iter().map(|field| &field.type_name).chain(&self.structs))
     }
+
+    /// The functions that it names, each once: those that tell its presence, those of the roles, and the others.
+    pub fn functions(&self) -> Vec<&str> {
+        let sites = self.roles.iter().flat_map(|role| &role.sites);
+        let named = sites.flat_map(|site| std::iter::once(&site.function).chain(&site.callee));
+        once(self.present.iter().chain(named).chain(&self.functions))
+    }
+}
+
+fn once<'a>(all: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in all {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// The embedded catalog, parsed once.
 pub fn entries() -> &'static [Entry] {
     static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         // The embedded files are part of the program, and a test of this crate reads them.
-        load_dir(FILES.iter().copied()).unwrap_or_else(|error| panic!("embedded catalog: {error}"))
+        load_dir(CATALOG.iter().copied()).unwrap_or_else(|error| panic!("embedded catalog: {error}"))
     });
     &ENTRIES
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::line_of;
-use super::{At, CatalogError, Entry, Field, Itab, Map, Range, Role, Site, Status, Target};
+use super::{At, CatalogError, Entry, Field, Itab, Map, Range, Role, Site, Status, Target, Variant};
 use crate::Version;
 
 type Text = Spanned<String>;
@@ -24,7 +24,11 @@ struct RawEntry {
     since: Option<Text>,
     until: Option<Text>,
     status: Text,
-    present: Spanned<Vec<Text>>,
+    present: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    structs: Vec<Text>,
+    #[serde(default)]
+    functions: Vec<Text>,
     target: RawTarget,
     #[serde(default)]
     role: Vec<Spanned<RawRole>>,
@@ -39,6 +43,16 @@ struct RawEntry {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawTarget {
+    source: Text,
+    #[serde(default)]
+    variant: Vec<RawVariant>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawVariant {
+    since: Option<Text>,
+    until: Option<Text>,
     source: Text,
 }
 
@@ -170,15 +184,8 @@ impl Reader<'_> {
             "recorded" => Status::Recorded,
             other => return Err(self.unknown(&raw.status, "status", other, "instrumented or recorded")),
         };
-        if raw.present.as_ref().is_empty() {
-            return Err(self.error(raw.present.span().start, "present", "names no function"));
-        }
-        let present = raw
-            .present
-            .into_inner()
-            .into_iter()
-            .map(|name| self.text("present", name))
-            .collect::<Result<_, _>>()?;
+        let present = self.present(raw.present)?;
+        let structs = self.structs(raw.structs)?;
         let mut roles: Vec<Role> = Vec::new();
         for role in raw.role {
             let role = self.role(&module, role)?;
@@ -193,7 +200,9 @@ impl Reader<'_> {
             versions: self.range(&module, "", raw.since, raw.until)?,
             status,
             present,
-            target: Target { source: self.text("target.source", raw.target.source)? },
+            structs,
+            functions: self.texts("functions", raw.functions)?,
+            target: self.target(&module, raw.target)?,
             roles,
             fields: self.fields(&module, raw.field)?,
             itabs: raw.itab.into_iter().map(|itab| self.itab(itab)).collect::<Result<_, _>>()?,
@@ -201,6 +210,36 @@ impl Reader<'_> {
             module,
             file: self.file.to_owned(),
         })
+    }
+
+    fn texts(&self, key: &str, values: Vec<Text>) -> Result<Vec<String>, CatalogError> {
+        values.into_iter().map(|value| self.text(key, value)).collect()
+    }
+
+    fn present(&self, raw: Option<Spanned<Vec<Text>>>) -> Result<Vec<String>, CatalogError> {
+        let Some(names) = raw else { return Ok(Vec::new()) };
+        if names.as_ref().is_empty() {
+            return Err(self.error(names.span().start, "present", "names no function"));
+        }
+        self.texts("present", names.into_inner())
+    }
+
+    fn structs(&self, raw: Vec<Text>) -> Result<Vec<String>, CatalogError> {
+        for name in &raw {
+            if !name.as_ref().contains('.') {
+                return Err(self.error(name.span().start, "structs", "is no IMPORT/PATH.Type"));
+            }
+        }
+        self.texts("structs", raw)
+    }
+
+    fn target(&self, module: &str, raw: RawTarget) -> Result<Target, CatalogError> {
+        let variant = |raw: RawVariant| {
+            let versions = self.range(module, "target.variant.", raw.since, raw.until)?;
+            Ok(Variant { versions, source: self.text("target.variant.source", raw.source)? })
+        };
+        let variants = raw.variant.into_iter().map(variant).collect::<Result<_, CatalogError>>()?;
+        Ok(Target { source: self.text("target.source", raw.source)?, variants })
     }
 
     fn unknown(&self, value: &Text, key: &str, found: &str, expected: &str) -> CatalogError {

@@ -1,20 +1,33 @@
 //! The JSON of one module (`data/*.json`; `schema.json` says the same for other readers).
 //!
 //! ```text
-//! schema_version   1
+//! schema_version   2
 //! module           "std"
-//! versions[]       one per tested version, ascending
+//! settings         by generator version: how it compiles
+//! toolchains[]     the Go releases that compiled something: version, module, hash (h1: of that module's zip)
+//! versions[]       one per recorded version, ascending
 //!   version        "1.22.12"
-//!   arch[]         the architectures it was compiled for
-//!   toolchain      the Go that compiled it: version, module, hash (h1: of that module's zip)
+//!   arch[]         what it was compiled for: "amd64", and "amd64+go1.19.13" or "amd64+MODULE@V" where another Go or a
+//!                  newer dependency lays something out otherwise
+//!   agrees[]       what it was compiled for too, with the same result as "amd64"
+//!   toolchain      "go1.22.12"
+//!   generator      the version of offsetgen
 //!   hash           of the module itself; std has none, it is part of the toolchain
+//!   trust          "first-use" where no checksum database vouched for the hash
+//!   same_as        not compiled: its relevant packages have the same source as this version's
+//!   prerelease, retracted
+//! holes[]          versions that are known and not recorded: version, stage, reason
 //! structs          by name with full import path
 //!   tested[]       in which of the versions the struct was looked for: from, to, arch[]
+//!   sizes[]        runs of from, to, arch[], size; none where the struct does not exist
 //!   fields         by name: runs of from, to, arch[], offset, type
+//! functions        by linker name
+//!   tested[]       as above
+//!   runs[]         from, to, arch[], inlined, params[], results[]; none where the function is not in the program
 //! ```
 //!
-//! A run stands for every tested version from `from` to `to`, both included, and for no other. A field without a run for
-//! a version that its struct was tested in does not exist there.
+//! A run stands for every recorded version from `from` to `to`, both included, that was compiled for its `arch`, and for no
+//! other. A field without a run for a version that its struct was tested in does not exist there.
 //!
 //! The text is deterministic: keys in a fixed order, one run per line, so that a change is a readable diff.
 
@@ -26,7 +39,7 @@ use serde::{Deserialize, Serialize};
 use super::DatabaseError;
 
 /// The version of the JSON that this module reads and writes.
-pub const SCHEMA_VERSION: u64 = 1;
+pub const SCHEMA_VERSION: u64 = 2;
 
 /// One module's figures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,29 +49,54 @@ pub struct Document {
     pub schema_version: u64,
     /// Module path; `std` is the standard library.
     pub module: String,
-    /// The tested versions, ascending.
+    /// By generator version: how it compiles.
+    pub settings: BTreeMap<String, String>,
+    /// What compiled the versions, ascending.
+    pub toolchains: Vec<Toolchain>,
+    /// The recorded versions, ascending.
     pub versions: Vec<Tested>,
+    /// Known versions that are not recorded, ascending.
+    pub holes: Vec<Hole>,
     /// The structs that the catalog names (or named when a version was built).
     pub structs: BTreeMap<String, Struct>,
+    /// The functions that it names.
+    pub functions: BTreeMap<String, Function>,
 }
 
-/// One version that was built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One recorded version.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tested {
     /// Without a leading `go` for std.
     pub version: String,
     /// What it was compiled for.
     pub arch: Vec<String>,
-    /// What compiled it.
-    pub toolchain: Toolchain,
+    /// What else it was compiled for, with the same result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agrees: Vec<String>,
+    /// What compiled it: one of [`Document::toolchains`].
+    pub toolchain: String,
+    /// Which offsetgen: a key of [`Document::settings`].
+    pub generator: String,
     /// `h1:` of the module; none for std.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+    /// `first-use` where no checksum database vouched for the hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<String>,
+    /// The version whose relevant packages have the same source, and which was compiled in place of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<String>,
+    /// A release candidate or the like.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub prerelease: bool,
+    /// Its maker has taken it back (a `retract` line of a later go.mod).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub retracted: bool,
 }
 
 /// A Go toolchain, as a version of the module `golang.org/toolchain`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Toolchain {
     /// `go1.22.12`.
@@ -69,17 +107,41 @@ pub struct Toolchain {
     pub hash: String,
 }
 
+/// A version that is known to exist and is not recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hole {
+    /// Which.
+    pub version: String,
+    /// `pending` (not tried yet), `fetch`, `compile` or `read`.
+    pub stage: String,
+    /// What was said, by the compiler mostly.
+    pub reason: String,
+}
+
 /// One struct.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Struct {
     /// Where it was looked for.
     pub tested: Vec<Span>,
+    /// Its size, where it exists.
+    pub sizes: Vec<SizeRun>,
     /// All its fields, in any version.
     pub fields: BTreeMap<String, Vec<Run>>,
 }
 
-/// Tested versions from one to another, both included.
+/// One function.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Function {
+    /// Where it was looked for.
+    pub tested: Vec<Span>,
+    /// Where it is, and how it is called.
+    pub runs: Vec<FunctionRun>,
+}
+
+/// Recorded versions from one to another, both included.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Span {
@@ -91,7 +153,21 @@ pub struct Span {
     pub arch: Vec<String>,
 }
 
-/// A field's place in a range of tested versions.
+/// A struct's size in a range of recorded versions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SizeRun {
+    /// First version.
+    pub from: String,
+    /// Last version.
+    pub to: String,
+    /// Architectures.
+    pub arch: Vec<String>,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A field's place in a range of recorded versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
@@ -107,11 +183,61 @@ pub struct Run {
     pub r#type: String,
 }
 
+/// How a function is called in a range of recorded versions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionRun {
+    /// First version.
+    pub from: String,
+    /// Last version.
+    pub to: String,
+    /// Architectures.
+    pub arch: Vec<String>,
+    /// In the probe target: `no`, `partly` (some calls), or `always` (there is no copy that is called).
+    pub inlined: Inlined,
+    /// Receiver first.
+    pub params: Vec<Parameter>,
+    /// In order.
+    pub results: Vec<Parameter>,
+}
+
+/// Whether calls of a function are compiled into its callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Inlined {
+    /// None is.
+    No,
+    /// Some are, and there is a copy that is called.
+    Partly,
+    /// All are.
+    Always,
+}
+
+/// A parameter at a function's entry, or a result at its return.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// As the source has it; `~r0` and the like where it has none.
+    pub name: String,
+    /// Go type with full import paths.
+    pub r#type: String,
+    /// Registers in order (`rax rbx`), or the place above the return address on the stack (`stack+8`). Empty: no bytes.
+    pub at: String,
+}
+
 impl Document {
     /// A document of a module of which nothing is known.
     pub fn new(module: &str) -> Self {
-        let (versions, structs) = (Vec::new(), BTreeMap::new());
-        Self { schema_version: SCHEMA_VERSION, module: module.to_owned(), versions, structs }
+        Self {
+            schema_version: SCHEMA_VERSION,
+            module: module.to_owned(),
+            settings: BTreeMap::new(),
+            toolchains: Vec::new(),
+            versions: Vec::new(),
+            holes: Vec::new(),
+            structs: BTreeMap::new(),
+            functions: BTreeMap::new(),
+        }
     }
 
     /// Reads a document; `file` is for messages. Its content is checked when it is put into a database.
@@ -137,26 +263,57 @@ impl Document {
     pub fn to_json(&self) -> String {
         let mut out = String::new();
         let _ = write!(out, "{{\n  \"schema_version\": {},\n", self.schema_version);
-        let _ = write!(out, "  \"module\": {},\n  \"versions\": ", line(&self.module));
+        let _ = write!(out, "  \"module\": {},\n  \"settings\": ", line(&self.module));
+        map(&mut out, 2, &self.settings, |out, text| out.push_str(&line(text)));
+        out.push_str(",\n  \"toolchains\": ");
+        list(&mut out, 2, &self.toolchains);
+        out.push_str(",\n  \"versions\": ");
         list(&mut out, 2, &self.versions);
-        out.push_str(",\n  \"structs\": {");
-        for (index, (name, record)) in self.structs.iter().enumerate() {
-            let _ = write!(out, "{}\n    {}: {{\n      \"tested\": ", comma(index), line(name));
-            list(&mut out, 6, &record.tested);
-            out.push_str(",\n      \"fields\": {");
-            for (index, (name, runs)) in record.fields.iter().enumerate() {
-                let _ = write!(out, "{}\n        {}: ", comma(index), line(name));
-                list(&mut out, 8, runs);
-            }
-            out.push_str(if record.fields.is_empty() { "}\n    }" } else { "\n      }\n    }" });
-        }
-        out.push_str(if self.structs.is_empty() { "}\n}\n" } else { "\n  }\n}\n" });
+        out.push_str(",\n  \"holes\": ");
+        list(&mut out, 2, &self.holes);
+        out.push_str(",\n  \"structs\": ");
+        map(&mut out, 2, &self.structs, |out, record| {
+            out.push_str("{\n      \"tested\": ");
+            list(out, 6, &record.tested);
+            out.push_str(",\n      \"sizes\": ");
+            list(out, 6, &record.sizes);
+            out.push_str(",\n      \"fields\": ");
+            map(out, 6, &record.fields, |out, runs| list(out, 8, runs));
+            out.push_str("\n    }");
+        });
+        out.push_str(",\n  \"functions\": ");
+        map(&mut out, 2, &self.functions, |out, record| {
+            out.push_str("{\n      \"tested\": ");
+            list(out, 6, &record.tested);
+            out.push_str(",\n      \"runs\": ");
+            list(out, 6, &record.runs);
+            out.push_str("\n    }");
+        });
+        out.push_str("\n}\n");
         out
     }
 }
 
 fn comma(index: usize) -> &'static str {
     if index == 0 { "" } else { "," }
+}
+
+/// A JSON object with one key per line.
+fn map<T>(
+    out: &mut String,
+    indent: usize,
+    items: &BTreeMap<String, T>,
+    mut value: impl FnMut(&mut String, &T),
+) {
+    out.push('{');
+    for (index, (key, item)) in items.iter().enumerate() {
+        let _ = write!(out, "{}\n{:indent$}  {}: ", comma(index), "", line(key));
+        value(out, item);
+    }
+    if !items.is_empty() {
+        let _ = write!(out, "\n{:indent$}", "");
+    }
+    out.push('}');
 }
 
 /// A JSON array with one element per line.
@@ -174,4 +331,9 @@ fn list<T: Serialize>(out: &mut String, indent: usize, items: &[T]) {
 /// Compact JSON. The types above hold strings, numbers and lists of them, which always serialize.
 fn line<T: Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }

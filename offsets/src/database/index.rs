@@ -1,18 +1,25 @@
 //! One document made ready for look-ups: versions parsed, runs as ranges of indices into them, and checked.
 //!
-//! The checks are what makes the answers trustworthy: versions ascend, every run's ends are tested versions, and no two
-//! runs of a field claim the same version and architecture.
+//! The checks are what makes the answers trustworthy: versions ascend, every run's ends are recorded versions, and no two
+//! runs of a field claim the same version and axis.
 
 use std::collections::BTreeMap;
 
-use super::format::Document;
+use super::format::{Document, Run};
 use super::{Basis, DatabaseError, Lookup, VersionMatch};
 use crate::Version;
+
+/// A set of axes, by their position in [`Index::axes`].
+type Axes = u64;
 
 #[derive(Debug, Clone)]
 pub(super) struct Index {
     document: Document,
     versions: Vec<Version>,
+    /// `amd64`, `arm64`, `amd64+go1.19.13`.
+    axes: Vec<String>,
+    /// For each version, what it was compiled for.
+    built: Vec<Axes>,
     structs: BTreeMap<String, StructIndex>,
 }
 
@@ -22,11 +29,11 @@ struct StructIndex {
     fields: BTreeMap<String, Vec<RunIndex>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Range {
     first: usize,
     last: usize,
-    arch: Vec<String>,
+    axes: Axes,
 }
 
 #[derive(Debug, Clone)]
@@ -45,21 +52,21 @@ struct Neighbours {
 }
 
 impl Range {
-    fn covers(&self, index: usize, arch: &str) -> bool {
-        (self.first..=self.last).contains(&index) && self.arch.iter().any(|own| own == arch)
+    fn covers(&self, index: usize, axis: Axes) -> bool {
+        (self.first..=self.last).contains(&index) && self.axes & axis != 0
     }
 
     fn overlaps(&self, other: &Self) -> bool {
-        self.first <= other.last
-            && other.first <= self.last
-            && self.arch.iter().any(|arch| other.arch.contains(arch))
+        self.first <= other.last && other.first <= self.last && self.axes & other.axes != 0
     }
 }
 
 impl Index {
     pub(super) fn new(file: &str, document: Document) -> Result<Self, DatabaseError> {
-        let checker = Checker { file, document: &document };
+        let axes = axes(&document);
+        let checker = Checker { file, document: &document, axes: &axes };
         let versions = checker.versions()?;
+        let built = checker.built()?;
         let mut structs = BTreeMap::new();
         for (name, record) in &document.structs {
             let path = format!("structs.{name}");
@@ -74,7 +81,7 @@ impl Index {
             }
             structs.insert(name.clone(), index);
         }
-        Ok(Self { versions, structs, document })
+        Ok(Self { versions, axes, built, structs, document })
     }
 
     pub(super) fn document(&self) -> &Document {
@@ -82,8 +89,7 @@ impl Index {
     }
 
     pub(super) fn version_match(&self, version: &Version) -> VersionMatch {
-        let all = 0..self.versions.len();
-        match self.neighbours(version, all) {
+        match self.neighbours(version, |_| true) {
             _ if self.versions.is_empty() => VersionMatch::Unknown,
             Some(Neighbours { exact: true, .. }) => VersionMatch::Exact,
             Some(_) => VersionMatch::Between,
@@ -91,38 +97,42 @@ impl Index {
         }
     }
 
-    /// The nearest tested versions on both sides, among `candidates` (ascending indices). A vendor's build of a tested
-    /// version has it on both sides, but is not it. None outside of them, and for builds with experiments.
-    fn neighbours(&self, version: &Version, candidates: impl Iterator<Item = usize>) -> Option<Neighbours> {
-        let (mut below, mut above) = (None, None);
-        for index in candidates.filter(|_| !version.has_experiments()) {
-            let tested = self.versions.get(index)?;
-            if tested <= version {
-                below = Some(index);
-            }
-            if tested >= version && above.is_none() {
-                above = Some(index);
-            }
+    /// The nearest tested versions on both sides, among those that `tested` accepts. A vendor's build of a tested version
+    /// has it on both sides, but is not it. None outside of them, and for builds with experiments.
+    fn neighbours(&self, version: &Version, tested: impl Fn(usize) -> bool) -> Option<Neighbours> {
+        if version.has_experiments() {
+            return None;
         }
-        let (below, above) = (below?, above?);
+        let start = self.versions.partition_point(|known| known < version);
+        let equal = self.versions.get(start).is_some_and(|known| known == version) && tested(start);
+        let above = (start..self.versions.len()).find(|index| tested(*index))?;
+        let below = if equal { start } else { (0..start).rev().find(|index| tested(*index))? };
         Some(Neighbours { below, above, exact: below == above && version.is_plain() })
+    }
+
+    fn axis(&self, name: &str) -> Axes {
+        self.axes.iter().position(|axis| axis == name).map_or(0, |position| 1 << position)
+    }
+
+    fn tested(&self, record: &StructIndex, index: usize, axis: Axes) -> bool {
+        self.built.get(index).is_some_and(|built| built & axis != 0)
+            && record.tested.iter().any(|range| range.covers(index, axis))
     }
 
     pub(super) fn lookup(&self, version: &Version, arch: &str, type_name: &str, field: &str) -> Lookup<'_> {
         let Some(record) = self.structs.get(type_name) else { return Lookup::Unknown };
         let Some(runs) = record.fields.get(field) else { return Lookup::Unknown };
-        let tested = |index: &usize| record.tested.iter().any(|range| range.covers(*index, arch));
-        let candidates: Vec<usize> = (0..self.versions.len()).filter(tested).collect();
-        if candidates.is_empty() {
+        let axis = self.axis(arch);
+        let tested = |index: usize| self.tested(record, index, axis);
+        if !(0..self.versions.len()).any(tested) {
             return Lookup::Unknown;
         }
-        let Some(near) = self.neighbours(version, candidates.into_iter()) else { return Lookup::Outside };
-        let at = |index: usize| {
-            let run = runs.iter().find(|run| run.range.covers(index, arch))?;
-            Some((run.offset, run.kind.as_str()))
-        };
+        let Some(near) = self.neighbours(version, tested) else { return Lookup::Outside };
         let (below, above) = (self.name(near.below), self.name(near.above));
-        match (at(near.below), at(near.above)) {
+        if self.depends(record, runs, version, arch) {
+            return Lookup::Differs { below, above };
+        }
+        match (place(runs, near.below, axis), place(runs, near.above, axis)) {
             (Some((offset, kind)), _) if near.exact => Lookup::Exact { offset, kind },
             (None, _) if near.exact => Lookup::Absent(Basis::Exact),
             (Some(a), Some(b)) if a == b => Lookup::Between { offset: a.0, kind: a.1, below, above },
@@ -131,14 +141,51 @@ impl Index {
         }
     }
 
+    /// Whether another Go or dependency is known to put the field elsewhere, in that version or the nearest ones that
+    /// were compiled with it: then the version alone says nothing.
+    fn depends(&self, record: &StructIndex, runs: &[RunIndex], version: &Version, arch: &str) -> bool {
+        let others = self
+            .axes
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| name.strip_prefix(arch).is_some_and(|rest| rest.starts_with('+')));
+        let base = self.axis(arch);
+        let mut others = others.map(|(position, _)| 1 << position);
+        others.any(|other: Axes| {
+            let tested = |index: usize| self.tested(record, index, other);
+            let start = self.versions.partition_point(|known| known < version);
+            let above = (start..self.versions.len()).find(|index| tested(*index));
+            let below = (0..start).rev().find(|index| tested(*index));
+            [below, above]
+                .into_iter()
+                .flatten()
+                .any(|index| place(runs, index, other) != place(runs, index, base))
+        })
+    }
+
     fn name(&self, index: usize) -> &str {
         self.document.versions.get(index).map_or("", |tested| &tested.version)
     }
 }
 
+fn place(runs: &[RunIndex], index: usize, axis: Axes) -> Option<(u64, &str)> {
+    let run = runs.iter().find(|run| run.range.covers(index, axis))?;
+    Some((run.offset, run.kind.as_str()))
+}
+
+/// Every axis of a document, each once, ascending.
+fn axes(document: &Document) -> Vec<String> {
+    let mut axes: Vec<String> =
+        document.versions.iter().flat_map(|tested| tested.arch.iter().cloned()).collect();
+    axes.sort_unstable();
+    axes.dedup();
+    axes
+}
+
 struct Checker<'a> {
     file: &'a str,
     document: &'a Document,
+    axes: &'a [String],
 }
 
 impl Checker<'_> {
@@ -158,9 +205,28 @@ impl Checker<'_> {
                     self.error(&path, format!("{} does not follow in ascending order", tested.version))
                 );
             }
+            if !self.document.toolchains.iter().any(|toolchain| toolchain.version == tested.toolchain) {
+                let path = format!("versions[{position}].toolchain");
+                return Err(self.error(&path, format!("{} is not among the toolchains", tested.toolchain)));
+            }
             versions.push(version);
         }
         Ok(versions)
+    }
+
+    fn built(&self) -> Result<Vec<Axes>, DatabaseError> {
+        let all = self.document.versions.iter().enumerate();
+        all.map(|(position, tested)| self.mask(&format!("versions[{position}].arch"), &tested.arch)).collect()
+    }
+
+    fn mask(&self, path: &str, names: &[String]) -> Result<Axes, DatabaseError> {
+        let mut mask = 0;
+        for name in names {
+            let position = self.axes.iter().position(|axis| axis == name);
+            let bit = position.and_then(|position| 1_u64.checked_shl(u32::try_from(position).ok()?));
+            mask |= bit.ok_or_else(|| self.error(path, format!("nothing was compiled for {name}")))?;
+        }
+        Ok(mask)
     }
 
     fn range(&self, path: &str, from: &str, to: &str, arch: &[String]) -> Result<Range, DatabaseError> {
@@ -172,10 +238,10 @@ impl Checker<'_> {
         if last < first || arch.is_empty() {
             return Err(self.error(path, format!("{from} to {to} for {arch:?} is empty")));
         }
-        Ok(Range { first, last, arch: arch.to_vec() })
+        Ok(Range { first, last, axes: self.mask(path, arch)? })
     }
 
-    fn runs(&self, path: &str, runs: &[super::format::Run]) -> Result<Vec<RunIndex>, DatabaseError> {
+    fn runs(&self, path: &str, runs: &[Run]) -> Result<Vec<RunIndex>, DatabaseError> {
         let mut indexed: Vec<RunIndex> = Vec::new();
         for run in runs {
             let range = self.range(path, &run.from, &run.to, &run.arch)?;

@@ -22,8 +22,8 @@ use crate::Version;
 use format::Document;
 use index::Index;
 
-/// The documents of this crate: file name and text. A new module is one more line here.
-const FILES: &[(&str, &str)] = &[("std.json", include_str!("../../data/std.json"))];
+// `DATA`, every file of `data/`; build.rs finds them.
+include!(concat!(env!("OUT_DIR"), "/data.rs"));
 
 /// A database that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -135,7 +135,7 @@ impl Database {
     pub fn embedded() -> &'static Self {
         static EMBEDDED: LazyLock<Database> = LazyLock::new(|| {
             // The embedded files are part of the program, and a test of this crate reads them.
-            Database::from_json(FILES.iter().copied())
+            Database::from_json(DATA.iter().copied())
                 .unwrap_or_else(|error| panic!("embedded database: {error}"))
         });
         &EMBEDDED

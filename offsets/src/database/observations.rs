@@ -1,178 +1,392 @@
 //! Single observations, and how they become runs: the form in which `offsetgen` gathers and merges figures.
 //!
-//! [`Observations::read`] spreads a document out to one entry per version, architecture and struct;
-//! [`Observations::into_document`] folds them again. The fold is canonical: the same observations give the same document,
-//! in whatever order they came.
+//! [`Observations::read`] spreads a document out to one [`Shape`] per version and axis; [`Observations::into_document`]
+//! folds them again. The fold is canonical: the same observations give the same document, in whatever order they came.
+//!
+//! An axis is what a version was compiled for: an architecture, or an architecture with another Go or dependency than the
+//! usual one (`amd64+go1.19.13`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::format::{Document, Run, Span, Struct, Tested};
+use serde::{Deserialize, Serialize};
+
+use super::format::{
+    Document, Function, FunctionRun, Hole, Inlined, Parameter, Run, SizeRun, Span, Struct, Tested, Toolchain,
+};
 use crate::Version;
 
-/// A struct's fields by name: offset and type. An empty map is a struct that does not exist (or has no fields).
-pub type Layout = BTreeMap<String, (u64, String)>;
+/// A struct.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// Bytes.
+    pub size: u64,
+    /// By name: offset and type.
+    pub fields: BTreeMap<String, (u64, String)>,
+}
+
+/// A function that is in a program.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Signature {
+    /// Whether its calls are.
+    pub inlined: Inlined,
+    /// Receiver first.
+    pub params: Vec<Parameter>,
+    /// In order.
+    pub results: Vec<Parameter>,
+}
+
+/// All that was looked for in one build; none is what does not exist.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// By name with full import path.
+    pub structs: BTreeMap<String, Option<Layout>>,
+    /// By linker name.
+    pub functions: BTreeMap<String, Option<Signature>>,
+}
 
 /// Everything that is known of one module, version by version.
 #[derive(Debug, Clone, Default)]
 pub struct Observations {
     builds: BTreeMap<Version, Build>,
+    holes: BTreeMap<Version, Hole>,
+    toolchains: BTreeSet<Toolchain>,
+    settings: BTreeMap<String, String>,
 }
 
 /// What one version's builds have shown.
-#[derive(Debug, Clone)]
-struct Build {
-    tested: Tested,
-    /// Struct name, then architecture.
-    structs: BTreeMap<String, BTreeMap<String, Layout>>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// Where it came from; `arch` is that of `axes`.
+    pub tested: Tested,
+    /// By axis.
+    pub axes: BTreeMap<String, Shape>,
 }
 
 impl Observations {
     /// Spreads a document out.
     pub fn read(document: &Document) -> Self {
-        let mut all = Self::default();
+        let mut all = Self { settings: document.settings.clone(), ..Self::default() };
+        all.toolchains.extend(document.toolchains.iter().cloned());
         let parse = |text: &str| Version::parse(&document.module, text);
         for tested in &document.versions {
             if let Some(version) = parse(&tested.version) {
-                all.builds.insert(version, Build { tested: tested.clone(), structs: BTreeMap::new() });
+                let axes = tested.arch.iter().map(|axis| (axis.clone(), Shape::default())).collect();
+                all.builds.insert(version, Build { tested: tested.clone(), axes });
             }
         }
+        for hole in &document.holes {
+            all.holes.extend(parse(&hole.version).map(|version| (version, hole.clone())));
+        }
         for (name, record) in &document.structs {
-            for Span { from, to, arch } in &record.tested {
-                for build in all.range(parse(from), parse(to)) {
-                    let layouts = build.structs.entry(name.clone()).or_default();
-                    layouts.extend(arch.iter().map(|arch| (arch.clone(), Layout::new())));
+            all.read_struct(&document.module, name, record);
+        }
+        for (name, record) in &document.functions {
+            for span in &record.tested {
+                for shape in all.shapes(&document.module, (&span.from, &span.to), &span.arch) {
+                    shape.functions.insert(name.clone(), None);
                 }
             }
-            for (field, run) in
-                record.fields.iter().flat_map(|(field, runs)| runs.iter().map(move |run| (field, run)))
-            {
-                for build in all.range(parse(&run.from), parse(&run.to)) {
-                    let layouts = build.structs.get_mut(name).into_iter().flatten();
-                    for (_, layout) in layouts.filter(|(arch, _)| run.arch.contains(arch)) {
-                        layout.insert(field.clone(), (run.offset, run.r#type.clone()));
-                    }
+            for run in &record.runs {
+                let FunctionRun { inlined, params, results, .. } = run.clone();
+                let signature = Some(Signature { inlined, params, results });
+                for shape in all.shapes(&document.module, (&run.from, &run.to), &run.arch) {
+                    shape.functions.insert(name.clone(), signature.clone());
                 }
             }
         }
         all
     }
 
-    fn range(&mut self, from: Option<Version>, to: Option<Version>) -> impl Iterator<Item = &mut Build> {
+    fn read_struct(&mut self, module: &str, name: &str, record: &Struct) {
+        for span in &record.tested {
+            for shape in self.shapes(module, (&span.from, &span.to), &span.arch) {
+                shape.structs.insert(name.to_owned(), None);
+            }
+        }
+        for run in &record.sizes {
+            for shape in self.shapes(module, (&run.from, &run.to), &run.arch) {
+                let layout = Layout { size: run.size, fields: BTreeMap::new() };
+                shape.structs.insert(name.to_owned(), Some(layout));
+            }
+        }
+        for (field, run) in
+            record.fields.iter().flat_map(|(field, runs)| runs.iter().map(move |run| (field, run)))
+        {
+            for shape in self.shapes(module, (&run.from, &run.to), &run.arch) {
+                if let Some(Some(layout)) = shape.structs.get_mut(name) {
+                    layout.fields.insert(field.clone(), (run.offset, run.r#type.clone()));
+                }
+            }
+        }
+    }
+
+    /// The shapes of versions in a range, on some axes.
+    fn shapes(
+        &mut self,
+        module: &str,
+        (from, to): (&str, &str),
+        axes: &[String],
+    ) -> impl Iterator<Item = &mut Shape> {
+        let (from, to) = (Version::parse(module, from), Version::parse(module, to));
         let inside = move |version: &Version| {
             from.as_ref().is_some_and(|from| from <= version) && to.as_ref().is_some_and(|to| version <= to)
         };
-        self.builds.iter_mut().filter(move |(version, _)| inside(version)).map(|(_, build)| build)
+        let builds = self.builds.iter_mut().filter(move |(version, _)| inside(version));
+        builds
+            .flat_map(|(_, build)| build.axes.iter_mut())
+            .filter(|(axis, _)| axes.contains(axis))
+            .map(|(_, s)| s)
     }
 
-    /// Records one version on one architecture: all that was known of that pair is replaced.
-    pub fn record(
-        &mut self,
-        version: Version,
-        tested: &Tested,
-        arch: &str,
-        structs: BTreeMap<String, Layout>,
-    ) {
+    /// Records one version on one axis: all that was known of that pair is replaced. A hole there is one no more.
+    pub fn record(&mut self, version: Version, tested: &Tested, axis: &str, shape: Shape) {
+        self.holes.remove(&version);
         let build = self.builds.entry(version);
-        let build = build.or_insert_with(|| Build { tested: tested.clone(), structs: BTreeMap::new() });
-        let mut known: BTreeSet<String> = std::mem::take(&mut build.tested.arch).into_iter().collect();
-        known.insert(arch.to_owned());
-        build.tested = Tested { arch: known.into_iter().collect(), ..tested.clone() };
-        for layouts in build.structs.values_mut() {
-            layouts.remove(arch);
-        }
-        for (name, layout) in structs {
-            build.structs.entry(name).or_default().insert(arch.to_owned(), layout);
+        let build = build.or_insert_with(|| Build { tested: tested.clone(), axes: BTreeMap::new() });
+        build.axes.insert(axis.to_owned(), shape);
+        let agrees = std::mem::take(&mut build.tested.agrees);
+        build.tested = Tested { agrees, ..tested.clone() };
+        build.tested.arch = build.axes.keys().cloned().collect();
+    }
+
+    /// Notes that a version was compiled for another axis too, with the same result as its own.
+    pub fn agree(&mut self, version: &Version, axis: &str) {
+        if let Some(build) = self.builds.get_mut(version)
+            && !build.tested.agrees.iter().any(|known| known == axis)
+        {
+            build.tested.agrees.push(axis.to_owned());
+            build.tested.agrees.sort();
         }
     }
 
-    /// The tested versions, ascending.
+    /// Records that a version was not compiled since its source is another's: it has whatever that one has.
+    pub fn follow(&mut self, version: Version, tested: &Tested) {
+        let original = tested
+            .same_as
+            .as_ref()
+            .and_then(|other| self.builds.values().find(|b| b.tested.version == *other));
+        let Some(Build { tested: Tested { agrees, arch, .. }, axes }) = original.cloned() else { return };
+        self.holes.remove(&version);
+        self.builds.insert(version, Build { tested: Tested { agrees, arch, ..tested.clone() }, axes });
+    }
+
+    /// Every follower again as its original now is.
+    pub fn refresh_followers(&mut self) {
+        let followers: Vec<(Version, Tested)> = self
+            .builds
+            .iter()
+            .filter(|(_, b)| b.tested.same_as.is_some())
+            .map(|(version, build)| (version.clone(), build.tested.clone()))
+            .collect();
+        for (version, tested) in followers {
+            self.follow(version, &tested);
+        }
+    }
+
+    /// Says why a version is not recorded, unless it is.
+    pub fn miss(&mut self, version: Version, hole: Hole) {
+        if !self.builds.contains_key(&version) {
+            self.holes.insert(version, hole);
+        }
+    }
+
+    /// A toolchain that compiled something.
+    pub fn add_toolchain(&mut self, toolchain: &Toolchain) {
+        self.toolchains.insert(toolchain.clone());
+    }
+
+    /// How a generator compiles.
+    pub fn add_settings(&mut self, generator: &str, settings: &str) {
+        self.settings.insert(generator.to_owned(), settings.to_owned());
+    }
+
+    /// The recorded versions, ascending.
     pub fn versions(&self) -> impl Iterator<Item = &Version> {
         self.builds.keys()
     }
 
-    /// The types that a field has in one version, by architecture; none where it does not exist.
-    pub fn kinds(&self, version: &Version, type_name: &str, field: &str) -> impl Iterator<Item = &str> {
-        let layouts = self.builds.get(version).and_then(|build| build.structs.get(type_name));
-        layouts
-            .into_iter()
-            .flat_map(BTreeMap::values)
-            .filter_map(move |layout| Some(layout.get(field)?.1.as_str()))
+    /// The recorded versions with all that is known of them, ascending.
+    pub fn builds(&self) -> impl Iterator<Item = (&Version, &Build)> {
+        self.builds.iter()
     }
 
-    /// Folds into a document, with the structs in `wanted` only.
-    pub fn into_document(self, module: &str, wanted: &BTreeSet<String>) -> Document {
-        let mut document = Document::new(module);
-        for name in wanted {
-            let record = self.fold(name);
-            if !record.tested.is_empty() {
-                document.structs.insert(name.clone(), record);
-            }
-        }
-        document.versions = self.builds.into_values().map(|build| build.tested).collect();
-        document
+    /// What is known of one version.
+    pub fn build(&self, version: &Version) -> Option<&Build> {
+        self.builds.get(version)
     }
 
-    fn fold(&self, name: &str) -> Struct {
-        let mut spans: Folder<()> = Folder::default();
-        let mut fields: BTreeMap<&str, Folder<(u64, &str)>> = BTreeMap::new();
-        for (position, build) in self.builds.values().enumerate() {
-            for (arch, layout) in build.structs.get(name).into_iter().flatten() {
-                spans.push(position, arch, ());
-                for (field, (offset, kind)) in layout {
-                    fields.entry(field).or_default().push(position, arch, (*offset, kind));
+    /// The holes, ascending.
+    pub fn holes(&self) -> impl Iterator<Item = (&Version, &Hole)> {
+        self.holes.iter()
+    }
+
+    /// Takes over what another has: its builds where this has none on that axis, its holes where this has nothing.
+    pub fn merge(&mut self, other: Self) {
+        self.toolchains.extend(other.toolchains);
+        self.settings.extend(other.settings);
+        for (version, build) in other.builds {
+            self.holes.remove(&version);
+            match self.builds.get_mut(&version) {
+                None => drop(self.builds.insert(version, build)),
+                Some(known) => {
+                    for (axis, shape) in build.axes {
+                        known.axes.entry(axis).or_insert(shape);
+                    }
+                    known.tested.arch = known.axes.keys().cloned().collect();
                 }
             }
         }
-        let names: Vec<&str> = self.builds.values().map(|build| build.tested.version.as_str()).collect();
-        let version = |position: usize| names.get(position).copied().unwrap_or_default().to_owned();
-        let span = |(first, last, arch, ()): (usize, usize, Vec<String>, ())| Span {
-            from: version(first),
-            to: version(last),
-            arch,
-        };
-        let run = |(first, last, arch, (offset, kind)): (usize, usize, Vec<String>, (u64, &str))| Run {
-            from: version(first),
-            to: version(last),
-            arch,
-            offset,
-            r#type: kind.to_owned(),
-        };
-        let fields = fields
-            .into_iter()
-            .map(|(field, folder)| (field.to_owned(), folder.finish().into_iter().map(run).collect()))
-            .collect();
-        Struct { tested: spans.finish().into_iter().map(span).collect(), fields }
-    }
-}
-
-/// Folds values at positions into runs per architecture, then runs that are equal on several architectures into one.
-struct Folder<T> {
-    runs: BTreeMap<String, Vec<(usize, usize, T)>>,
-}
-
-impl<T> Default for Folder<T> {
-    fn default() -> Self {
-        Self { runs: BTreeMap::new() }
-    }
-}
-
-impl<T: PartialEq + Ord> Folder<T> {
-    /// Positions come ascending per architecture.
-    fn push(&mut self, position: usize, arch: &str, value: T) {
-        let runs = self.runs.entry(arch.to_owned()).or_default();
-        match runs.last_mut() {
-            Some((_, last, known)) if *last + 1 == position && *known == value => *last = position,
-            _ => runs.push((position, position, value)),
-        }
-    }
-
-    fn finish(self) -> Vec<(usize, usize, Vec<String>, T)> {
-        let mut merged: BTreeMap<(usize, usize, T), Vec<String>> = BTreeMap::new();
-        for (arch, runs) in self.runs {
-            for run in runs {
-                merged.entry(run).or_default().push(arch.clone());
+        for (version, hole) in other.holes {
+            match self.holes.get(&version) {
+                Some(known) if known.stage != "pending" => {}
+                _ => self.miss(version, hole),
             }
         }
-        merged.into_iter().map(|((first, last, value), arch)| (first, last, arch, value)).collect()
+    }
+
+    /// The types that a field has in one version, by axis; none where it does not exist.
+    pub fn kinds(&self, version: &Version, type_name: &str, field: &str) -> impl Iterator<Item = &str> {
+        let shapes = self.builds.get(version).into_iter().flat_map(|build| build.axes.values());
+        shapes.filter_map(move |shape| {
+            let layout = shape.structs.get(type_name)?.as_ref()?;
+            Some(layout.fields.get(field)?.1.as_str())
+        })
+    }
+
+    /// Folds into a document.
+    pub fn into_document(self, module: &str) -> Document {
+        let mut document = Document::new(module);
+        let fold = Fold::new(&self);
+        let shapes = || self.builds.values().flat_map(|build| build.axes.values());
+        let structs: BTreeSet<&String> = shapes().flat_map(|shape| shape.structs.keys()).collect();
+        let functions: BTreeSet<&String> = shapes().flat_map(|shape| shape.functions.keys()).collect();
+        document.structs = structs.into_iter().map(|name| (name.clone(), fold.structure(name))).collect();
+        document.functions = functions.into_iter().map(|name| (name.clone(), fold.function(name))).collect();
+        let used: BTreeSet<&str> = self
+            .builds
+            .values()
+            .flat_map(|build| {
+                let others = build.tested.arch.iter().chain(&build.tested.agrees);
+                let others = others.filter_map(|axis| axis.split_once('+').map(|(_, other)| other));
+                std::iter::once(build.tested.toolchain.as_str()).chain(others)
+            })
+            .collect();
+        let generators: BTreeSet<&str> =
+            self.builds.values().map(|build| build.tested.generator.as_str()).collect();
+        document.toolchains =
+            self.toolchains.iter().filter(|t| used.contains(t.version.as_str())).cloned().collect();
+        document.toolchains.sort_by_key(|toolchain| Version::parse(crate::STD, &toolchain.version));
+        document.settings = self
+            .settings
+            .iter()
+            .filter(|(k, _)| generators.contains(k.as_str()))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
+        document.holes = self.holes.into_values().collect();
+        document.versions = self.builds.into_values().map(|build| build.tested).collect();
+        document
+    }
+}
+
+/// From observations to runs. Along an axis two versions are neighbours when none that was compiled for it lies between.
+struct Fold<'a> {
+    builds: Vec<&'a Build>,
+    /// By axis and position: how many versions before it were compiled for that axis.
+    ordinals: BTreeMap<&'a str, BTreeMap<usize, usize>>,
+}
+
+impl<'a> Fold<'a> {
+    fn new(all: &'a Observations) -> Self {
+        let builds: Vec<&Build> = all.builds.values().collect();
+        let mut ordinals: BTreeMap<&str, BTreeMap<usize, usize>> = BTreeMap::new();
+        for (position, build) in builds.iter().enumerate() {
+            for axis in build.axes.keys() {
+                let own = ordinals.entry(axis).or_default();
+                own.insert(position, own.len());
+            }
+        }
+        Self { builds, ordinals }
+    }
+
+    /// Every (position, axis, shape).
+    fn shapes(&self) -> impl Iterator<Item = (usize, &'a str, &'a Shape)> + '_ {
+        let builds = self.builds.iter().enumerate();
+        builds.flat_map(|(position, build)| {
+            build.axes.iter().map(move |(axis, shape)| (position, axis.as_str(), shape))
+        })
+    }
+
+    fn runs<T: PartialEq + Ord>(&self, values: impl Iterator<Item = (usize, &'a str, T)>) -> Vec<(Span, T)> {
+        let mut runs: BTreeMap<&str, Vec<(usize, usize, T)>> = BTreeMap::new();
+        for (position, axis, value) in values {
+            let ordinal = |position: &usize| {
+                self.ordinals.get(axis).and_then(|own| own.get(position)).copied().unwrap_or(0)
+            };
+            let own = runs.entry(axis).or_default();
+            match own.last_mut() {
+                Some((_, last, known)) if ordinal(last) + 1 == ordinal(&position) && *known == value => {
+                    *last = position
+                }
+                _ => own.push((position, position, value)),
+            }
+        }
+        let mut merged: BTreeMap<(usize, usize, T), Vec<String>> = BTreeMap::new();
+        for (axis, own) in runs {
+            for run in own {
+                merged.entry(run).or_default().push(axis.to_owned());
+            }
+        }
+        let name = |position: usize| {
+            self.builds.get(position).map_or_else(String::new, |b| b.tested.version.clone())
+        };
+        merged
+            .into_iter()
+            .map(|((first, last, value), arch)| (Span { from: name(first), to: name(last), arch }, value))
+            .collect()
+    }
+
+    fn structure(&self, name: &str) -> Struct {
+        let known =
+            || self.shapes().filter_map(|(at, axis, shape)| Some((at, axis, shape.structs.get(name)?)));
+        let exists = || known().filter_map(|(at, axis, layout)| Some((at, axis, layout.as_ref()?)));
+        let tested = self.runs(known().map(|(at, axis, _)| (at, axis, ())));
+        let sizes = self.runs(exists().map(|(at, axis, layout)| (at, axis, layout.size)));
+        let names: BTreeSet<&String> = exists().flat_map(|(_, _, layout)| layout.fields.keys()).collect();
+        let field = |name: &String| {
+            let places = exists().filter_map(|(at, axis, layout)| Some((at, axis, layout.fields.get(name)?)));
+            let runs = self.runs(places).into_iter();
+            runs.map(|(Span { from, to, arch }, (offset, kind))| Run {
+                from,
+                to,
+                arch,
+                offset: *offset,
+                r#type: kind.clone(),
+            })
+            .collect()
+        };
+        Struct {
+            tested: tested.into_iter().map(|(span, ())| span).collect(),
+            sizes: sizes
+                .into_iter()
+                .map(|(Span { from, to, arch }, size)| SizeRun { from, to, arch, size })
+                .collect(),
+            fields: names.into_iter().map(|name| (name.clone(), field(name))).collect(),
+        }
+    }
+
+    fn function(&self, name: &str) -> Function {
+        let known =
+            || self.shapes().filter_map(|(at, axis, shape)| Some((at, axis, shape.functions.get(name)?)));
+        let tested = self.runs(known().map(|(at, axis, _)| (at, axis, ())));
+        let runs =
+            self.runs(known().filter_map(|(at, axis, signature)| Some((at, axis, signature.as_ref()?))));
+        let run = |(Span { from, to, arch }, signature): (Span, &Signature)| {
+            let Signature { inlined, params, results } = signature.clone();
+            FunctionRun { from, to, arch, inlined, params, results }
+        };
+        Function {
+            tested: tested.into_iter().map(|(span, ())| span).collect(),
+            runs: runs.into_iter().map(run).collect(),
+        }
     }
 }

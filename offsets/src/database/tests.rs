@@ -1,23 +1,42 @@
 //! Every kind of answer, and every contradiction that a document can hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::format::{Tested, Toolchain};
-use super::observations::{Layout, Observations};
+use super::format::{Hole, Inlined, Parameter, Tested, Toolchain};
+use super::observations::{Layout, Observations, Shape, Signature};
 use super::*;
 use crate::STD;
 
-fn tested(version: &str) -> Tested {
-    let toolchain = Toolchain {
+fn toolchain(version: &str) -> Toolchain {
+    Toolchain {
         version: format!("go{version}"),
         module: format!("golang.org/toolchain@v0.0.1-go{version}.linux-amd64"),
         hash: "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned(),
-    };
-    Tested { version: version.to_owned(), arch: Vec::new(), toolchain, hash: None }
+    }
 }
 
-fn layout(fields: &[(&str, u64, &str)]) -> Layout {
-    fields.iter().map(|(name, offset, kind)| ((*name).to_owned(), (*offset, (*kind).to_owned()))).collect()
+fn tested(version: &str) -> Tested {
+    let toolchain = format!("go{version}");
+    Tested { version: version.to_owned(), toolchain, generator: "1".to_owned(), ..Tested::default() }
+}
+
+fn layout(fields: &[(&str, u64, &str)]) -> Option<Layout> {
+    let fields = fields
+        .iter()
+        .map(|(name, offset, kind)| ((*name).to_owned(), (*offset, (*kind).to_owned())))
+        .collect();
+    Some(Layout { size: 264, fields })
+}
+
+fn shape(fields: &[(&str, u64, &str)]) -> Shape {
+    let structs = BTreeMap::from([("net/http.Request".to_owned(), layout(fields))]);
+    Shape { structs, functions: BTreeMap::from([("net/http.serve".to_owned(), Some(signature("rax")))]) }
+}
+
+fn signature(at: &str) -> Signature {
+    let parameter =
+        Parameter { name: "c".to_owned(), r#type: "*net/http.conn".to_owned(), at: at.to_owned() };
+    Signature { inlined: Inlined::No, params: vec![parameter], results: Vec::new() }
 }
 
 /// Versions 1.21.13, 1.22.12, 1.23.12 and 1.24.13; `pat` in 1.22 only, `ctx` moves at 1.23, on arm64 a field less.
@@ -36,11 +55,11 @@ fn document() -> Document {
         ),
     ] {
         for arch in ["arm64", "amd64"] {
-            let structs = BTreeMap::from([("net/http.Request".to_owned(), layout(fields))]);
-            all.record(Version::parse(STD, version).expect("version"), &tested(version), arch, structs);
+            all.record(Version::parse(STD, version).expect("version"), &tested(version), arch, shape(fields));
+            all.add_toolchain(&toolchain(version));
         }
     }
-    all.into_document(STD, &BTreeSet::from(["net/http.Request".to_owned()]))
+    all.into_document(STD)
 }
 
 fn database() -> Database {
@@ -96,8 +115,7 @@ fn folding_is_canonical_and_reversible() {
     let runs = &document.structs["net/http.Request"].fields["ctx"];
     assert_eq!(runs.len(), 2);
     assert_eq!((runs[0].from.as_str(), runs[0].to.as_str(), runs[0].arch.len()), ("1.21.13", "1.22.12", 2));
-    let wanted = document.structs.keys().cloned().collect();
-    assert_eq!(Observations::read(&document).into_document(STD, &wanted), document);
+    assert_eq!(Observations::read(&document).into_document(STD), document);
     let text = document.to_json();
     assert_eq!(Document::parse("x", &text).expect("reads").to_json(), text);
     assert_eq!(
@@ -109,9 +127,8 @@ fn folding_is_canonical_and_reversible() {
 #[test]
 fn architectures_that_differ_stay_apart() {
     let mut all = Observations::read(&document());
-    let structs = BTreeMap::from([("net/http.Request".to_owned(), layout(&[("Method", 8, "string")]))]);
-    all.record(Version::parse(STD, "1.23.12").unwrap(), &tested("1.23.12"), "arm64", structs);
-    let document = all.into_document(STD, &BTreeSet::from(["net/http.Request".to_owned()]));
+    all.record(version("1.23.12"), &tested("1.23.12"), "arm64", shape(&[("Method", 8, "string")]));
+    let document = all.into_document(STD);
     let database = Database::from_json([("std.json", document.to_json().as_str())]).expect("a database");
     let ask = |arch, field| database.lookup(STD, "1.23.12", arch, "net/http.Request", field);
     assert_eq!(ask("amd64", "Method").offset(), Some(0));
@@ -123,10 +140,10 @@ fn architectures_that_differ_stay_apart() {
 fn contradictions_are_told() {
     let good = document().to_json();
     for (from, to, expected) in [
-        ("\"schema_version\": 1", "\"schema_version\": 2", "f: schema_version is 2, this program reads 1"),
+        ("\"schema_version\": 2", "\"schema_version\": 3", "f: schema_version is 3, this program reads 2"),
         ("\"from\":\"1.21.13\"", "\"from\":\"1.21.1\"", "1.21.1 is not among the tested versions"),
-        ("\"version\":\"1.22.12\"", "\"version\":\"1.20\"", "f: versions[1].version: 1.20 does not follow"),
-        ("\"version\":\"1.22.12\"", "\"version\":\"x\"", "f: versions[1].version: \"x\" is no version"),
+        ("{\"version\":\"1.22.12\"", "{\"version\":\"1.20\"", "f: versions[1].version: 1.20 does not follow"),
+        ("{\"version\":\"1.22.12\"", "{\"version\":\"x\"", "f: versions[1].version: \"x\" is no version"),
         ("\"offset\":0", "\"offset\":-1", "f: line "),
         ("\"offset\"", "\"ofset\"", "f: line "),
         ("{\"from\":\"1.23.12\"", "{\"from\":\"1.22.12\"", "two runs claim"),
@@ -147,4 +164,77 @@ fn the_digest_depends_on_every_byte() {
     assert_ne!(database.digest(), Database::empty().digest());
     assert_eq!(database.digest(), self::database().digest());
     assert!(Database::embedded().digest().starts_with("sha256:"));
+}
+
+fn version(text: &str) -> Version {
+    Version::parse(STD, text).expect("a version")
+}
+
+/// arm64 was built where a run begins and ends: what lies between rests on both ends, and the text shares the runs.
+#[test]
+fn a_second_architecture_at_the_ends_of_a_run() {
+    let mut all = Observations::default();
+    for text in ["1.21.0", "1.21.1", "1.21.2"] {
+        for arch in ["amd64", "arm64"].iter().filter(|arch| **arch == "amd64" || text != "1.21.1") {
+            all.record(version(text), &tested(text), arch, shape(&[("Method", 0, "string")]));
+            all.add_toolchain(&toolchain(text));
+        }
+    }
+    let document = all.into_document(STD);
+    assert_eq!(document.structs["net/http.Request"].fields["Method"].len(), 1);
+    assert_eq!(document.versions[1].arch, ["amd64"]);
+    assert_eq!(Observations::read(&document).into_document(STD), document);
+    let database = Database::from_json([("std.json", document.to_json().as_str())]).expect("a database");
+    let ask = |arch| database.lookup(STD, "1.21.1", arch, "net/http.Request", "Method");
+    assert_eq!(ask("amd64"), Lookup::Exact { offset: 0, kind: "string" });
+    let (below, above) = ("1.21.0", "1.21.2");
+    assert_eq!(ask("arm64"), Lookup::Between { offset: 0, kind: "string", below, above });
+}
+
+/// Another Go puts a field elsewhere: then the module's version alone says nothing of that field, and all of the others.
+#[test]
+fn what_depends_on_something_else_is_not_vouched_for() {
+    let mut all = Observations::default();
+    let both = |second| shape(&[("Method", 0, "string"), ("ctx", second, "context.Context")]);
+    for text in ["1.21.0", "1.21.1", "1.21.2"] {
+        all.record(version(text), &tested(text), "amd64", both(16));
+        all.add_toolchain(&toolchain(text));
+    }
+    all.record(version("1.21.0"), &tested("1.21.0"), "amd64+go1.19.13", both(24));
+    all.agree(&version("1.21.2"), "amd64+go1.19.13");
+    let document = all.into_document(STD);
+    assert_eq!(document.versions[2].agrees, ["amd64+go1.19.13"]);
+    assert_eq!(Observations::read(&document).into_document(STD), document);
+    let database = Database::from_json([("std.json", document.to_json().as_str())]).expect("a database");
+    let ask = |version, field| database.lookup(STD, version, "amd64", "net/http.Request", field);
+    assert_eq!(ask("1.21.0", "Method").offset(), Some(0));
+    assert_eq!(ask("1.21.0", "ctx"), Lookup::Differs { below: "1.21.0", above: "1.21.0" });
+    assert_eq!(ask("1.21.1", "ctx"), Lookup::Differs { below: "1.21.1", above: "1.21.1" });
+}
+
+#[test]
+fn followers_holes_and_merging() {
+    let mut all = Observations::default();
+    let hole =
+        |text: &str| Hole { version: text.to_owned(), stage: "compile".to_owned(), reason: "x".to_owned() };
+    all.record(version("1.21.0"), &tested("1.21.0"), "amd64", shape(&[("Method", 0, "string")]));
+    all.miss(version("1.21.2"), hole("1.21.2"));
+    all.follow(version("1.21.1"), &Tested { same_as: Some("1.21.0".to_owned()), ..tested("1.21.1") });
+    all.record(version("1.21.0"), &tested("1.21.0"), "arm64", shape(&[("Method", 0, "string")]));
+    all.refresh_followers();
+    for text in ["1.21.0", "1.21.1", "1.21.2"] {
+        all.add_toolchain(&toolchain(text));
+    }
+    let document = all.clone().into_document(STD);
+    assert_eq!(document.versions[1].arch, ["amd64", "arm64"]);
+    assert_eq!(document.holes.len(), 1);
+    let mut other = Observations::default();
+    other.record(version("1.21.2"), &tested("1.21.2"), "amd64", shape(&[("Method", 0, "string")]));
+    other.add_toolchain(&toolchain("1.21.2"));
+    let mut joined = Observations::read(&document);
+    joined.merge(other.clone());
+    other.merge(all);
+    let joined = joined.into_document(STD);
+    assert_eq!((joined.versions.len(), joined.holes.len()), (3, 0));
+    assert_eq!(other.into_document(STD), joined, "in either order");
 }
