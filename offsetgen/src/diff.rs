@@ -67,21 +67,22 @@ pub fn words(old: &Document, new: &Document) -> Vec<String> {
 
 /// How a new version differs from the one before it.
 fn neighbour(all: &Observations, version: &Version, build: &Build) -> String {
-    if let Some(other) = &build.tested.same_as {
-        return format!(", its source is that of {other}");
-    }
-    let Some((_, before)) = all.builds().take_while(|(known, _)| *known < version).last() else {
-        return String::new();
+    let follows = build
+        .tested
+        .same_as
+        .as_ref()
+        .map(|other| format!(", its source is that of {other}"))
+        .unwrap_or_default();
+    let before = all.builds().take_while(|(known, _)| *known < version).last();
+    let shape = |build: &Build| build.axes.get("amd64").cloned();
+    let Some((before, old, new)) = before.and_then(|(_, b)| Some((b, shape(b)?, shape(build)?))) else {
+        return follows;
     };
-    let (Some(old), Some(new)) = (before.axes.get("amd64"), build.axes.get("amd64")) else {
-        return String::new();
-    };
-    let what = shapes(old, new);
-    let name = &before.tested.version;
-    if what.is_empty() {
-        format!(", laid out as {name}")
-    } else {
-        format!("; since {name}: {}", what.join("; "))
+    let (what, name) = (shapes(&old, &new), &before.tested.version);
+    match (what.is_empty(), follows.is_empty()) {
+        (true, true) => format!(", laid out as {name}"),
+        (true, false) => follows,
+        (false, _) => format!("{follows}; since {name}: {}", what.join("; ")),
     }
 }
 

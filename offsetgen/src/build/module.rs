@@ -159,14 +159,22 @@ impl<'a> Run<'a> {
         Ok(versions)
     }
 
-    /// The newest release's go.mod says what was taken back. A proxy that does not have it says nothing of the matter.
+    /// The newest release's go.mod says what was taken back; of those that the proxy serves, since one may be listed and
+    /// withheld.
     fn find_retractions(&mut self, around: &Surroundings<'_>) {
-        let newest = self.versions.iter().rev().find(|(version, _)| !version.is_prerelease());
-        let text = newest.and_then(|(_, text)| {
-            let network = around.store.network().ok()?;
-            listing::go_mod(network, self.module, text).ok()
-        });
-        self.retracted = listing::retractions(self.module, &text.unwrap_or_default());
+        let Ok(network) = around.store.network() else { return };
+        let releases = self.versions.iter().rev().filter(|(version, _)| !version.is_prerelease());
+        let texts = releases.take(5).map(|(_, text)| listing::go_mod(network, self.module, text));
+        let text = texts.flatten().next().unwrap_or_default();
+        self.retracted = listing::retractions(self.module, &text);
+    }
+
+    /// Says why a version is not recorded.
+    fn miss(&mut self, version: Version, mut hole: Hole, around: &Surroundings<'_>) {
+        if let Ok(network) = around.store.network() {
+            hole.reason = network.proxies.hide(&hole.reason);
+        }
+        self.all.miss(version, hole);
     }
 
     /// Every version that is not recorded, the newest first.
@@ -184,7 +192,7 @@ impl<'a> Run<'a> {
                 Ok(toolchains) => toolchains,
                 Err(error) => {
                     around.progress.say(&format!("failed: {} {text}: {error:#}", self.module));
-                    self.all.miss(version, hole("fetch", format!("{error:#}")));
+                    self.miss(version, hole("fetch", format!("{error:#}")), around);
                     continue;
                 }
             };
@@ -266,7 +274,7 @@ impl<'a> Run<'a> {
         for (task, outcome) in tasks.into_iter().zip(outcomes) {
             match outcome {
                 None => {}
-                Some(Outcome::Failed(hole)) => self.all.miss(task.version, hole),
+                Some(Outcome::Failed(hole)) => self.miss(task.version, hole, around),
                 Some(Outcome::Built(built)) => {
                     self.all.add_toolchain(&built.toolchain);
                     if built.tested.same_as.is_some() {

@@ -296,7 +296,7 @@ fn shards_merge_to_the_whole_and_update_takes_only_what_is_new() {
         place.command(&proxy, &["build", "--versions", "v1.0.0", "--out", &old]).output().expect("runs");
     assert!(output.status.success(), "{}", outcome(&output).1);
     let said = String::from_utf8_lossy(&run(&["diff", &old, &data]).stdout).into_owned();
-    assert!(said.contains("example.org/m v1.1.0: new; since v1.0.0: example.org/m.T.A is new, at 0; example.org/m.T.B moves from 0 to 8"), "{said}");
+    assert!(said.contains("example.org/m v1.1.0: new, its source is that of v1.1.1; since v1.0.0: example.org/m.T.A is new, at 0; example.org/m.T.B moves from 0 to 8"), "{said}");
     let said = String::from_utf8_lossy(&run(&["report", "--data", &data]).stdout).into_owned();
     assert!(said.contains("example.org/m: 4 of 6 known versions recorded"), "{said}");
     assert!(said.contains("hole, fetch: v1.2.0: its go.mod needs Go 1.99"), "{said}");
