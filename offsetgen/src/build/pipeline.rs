@@ -56,13 +56,16 @@ pub enum Outcome {
     Failed(Hole),
 }
 
+/// The packages embedded in a build, and its digest; none if it failed.
+type Ending = Option<(BTreeSet<String>, String)>;
+
 /// A build on its way, for those that may follow it.
 #[derive(Default)]
 struct Leader {
     text: String,
     base: String,
-    /// Once it has ended: the embedded packages and the digest; none if it failed.
-    ended: Mutex<Option<Option<(BTreeSet<String>, String)>>>,
+    /// Once it has ended.
+    ended: Mutex<Option<Ending>>,
     signal: Condvar,
 }
 
@@ -72,7 +75,7 @@ impl Leader {
         Arc::new(Self { text: text.to_owned(), base: built.base.clone(), ended, signal: Condvar::new() })
     }
 
-    fn end(&self, result: Option<(BTreeSet<String>, String)>) {
+    fn end(&self, result: Ending) {
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         self.signal.notify_all();
     }

@@ -144,7 +144,7 @@ fn compare(bytes: &[u8], reference: &Reference, stripped: bool) -> Result<Cell> 
         .find(|f| functions.name(f) == "net/http.(*conn).readRequest")
         .context("readRequest")?;
     let code = Code::read(&go.image, &functions, serve).context("the code of serve")?;
-    cell.after_read_request = sites::after_calls(&go.image, &code, &[read.vaddr]).is_some();
+    cell.after_read_request = sites::after_calls(&go.image, &code, &[read.vaddr], 3).is_some();
     for function in functions.iter() {
         if is_wrapper(function.func_id(), go.minor().0) && functions.name(&function).is_empty() {
             continue;
