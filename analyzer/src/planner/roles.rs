@@ -115,7 +115,7 @@ impl Case<'_> {
         if self.facts.inlined_into.contains_key(callee) {
             return Err(format!("{callee} was inlined, a probe behind its calls would miss some"));
         }
-        sites::after_calls(&self.go.image, code, &targets)
+        sites::after_calls(&self.go.image, code, &targets, sites::ALL_RESULTS)
             .ok_or_else(|| format!("no emulated instruction follows each call of {callee}"))
     }
 }

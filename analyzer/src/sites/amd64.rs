@@ -6,9 +6,12 @@
 //!  [lea -X(%rsp),%r12]  [cmp 0x10(%r14),%r12]  [jbe morestack]   sub $N,%rsp   mov %rbp,N-8(%rsp)  lea …      up to 1.20
 //! ```
 
-use iced_x86::{Code as Opcode, Decoder, DecoderOptions, Instruction as X86, Mnemonic, OpKind, Register};
+use iced_x86::{
+    Code as Opcode, Decoder, DecoderOptions, FlowControl, Instruction as X86, InstructionInfoFactory,
+    Mnemonic, OpAccess, OpKind, Register,
+};
 
-use super::{Code, Instruction};
+use super::{Code, Instruction, MAX_DISTANCE};
 use crate::go::functions::Run;
 use crate::plan::Cost;
 
@@ -160,9 +163,10 @@ fn leaves(code: &Code<'_>, offset: usize, x86: &X86) -> bool {
 fn frameless_exits(code: &Code<'_>) -> Option<Vec<Instruction>> {
     let mut out = Vec::new();
     for (x86, cost) in decode(code) {
-        let cost = cost?;
         match x86.mnemonic() {
-            Mnemonic::Ret => out.push(instruction(&x86, cost)?),
+            // Behind it nothing is sure to be what it seems.
+            Mnemonic::INVALID => return None,
+            Mnemonic::Ret => out.push(instruction(&x86, cost?)?),
             Mnemonic::Jmp if leaves(code, usize::try_from(x86.ip()).ok()?, &x86) => return None,
             _ => {}
         }
@@ -170,30 +174,62 @@ fn frameless_exits(code: &Code<'_>) -> Option<Vec<Instruction>> {
     Some(out)
 }
 
-/// Most instructions between a call and the site behind it.
-const MAX_DISTANCE: usize = 4;
+/// Registers of results in Go's internal ABI, in order.
+const RESULTS: [Register; 9] = [
+    Register::RAX,
+    Register::RBX,
+    Register::RCX,
+    Register::RDI,
+    Register::RSI,
+    Register::R8,
+    Register::R9,
+    Register::R10,
+    Register::R11,
+];
 
-/// The first emulated instruction behind each call of a target (offsets from the function's entry).
-pub fn after_calls(code: &Code<'_>, targets: &[u64]) -> Option<Vec<Instruction>> {
+/// The first emulated instruction behind each call of a target (offsets from the function's entry), the first `results`
+/// registers of the callee's results unchanged, and reached by that call alone.
+pub fn after_calls(code: &Code<'_>, targets: &[u64], results: usize) -> Option<Vec<Instruction>> {
+    let kept = RESULTS.get(..results.min(RESULTS.len()))?;
     let mut out = Vec::new();
-    let mut waiting = None;
+    let mut between = Vec::new();
+    // Where the last call ended, and how many instructions ago.
+    let mut waiting: Option<(u64, usize)> = None;
+    let mut info = InstructionInfoFactory::new();
     for (x86, cost) in decode(code) {
-        if let Some(distance) = waiting {
+        if let Some((end, distance)) = waiting {
             if cost == Some(Cost::Emulated) {
                 out.push(instruction(&x86, Cost::Emulated)?);
+                between.push(end..=x86.ip());
                 waiting = None;
-            } else if distance >= MAX_DISTANCE || !keeps_arguments(&x86) || x86.mnemonic() == Mnemonic::Ret {
+            } else if distance >= MAX_DISTANCE || x86.is_invalid() || !keeps(&mut info, &x86, kept) {
                 return None;
             } else {
-                waiting = Some(distance + 1);
+                waiting = Some((end, distance + 1));
             }
         }
         let direct = x86.mnemonic() == Mnemonic::Call && x86.op0_kind() == OpKind::NearBranch64;
         if direct && targets.contains(&x86.near_branch_target()) {
-            waiting = Some(0);
+            waiting = Some((x86.next_ip(), 0));
         }
     }
-    if waiting.is_some() { None } else { Some(out) }
+    let jumped_into = |x86: &X86| {
+        let is_jump = x86.op0_kind() == OpKind::NearBranch64 && x86.mnemonic() != Mnemonic::Call;
+        is_jump && between.iter().any(|range| range.contains(&x86.near_branch_target()))
+    };
+    let sound = waiting.is_none() && !decode(code).any(|(x86, _)| jumped_into(&x86));
+    sound.then_some(out)
+}
+
+/// Whether the instruction leads on to the next one and changes none of these registers.
+fn keeps(info: &mut InstructionInfoFactory, x86: &X86, kept: &[Register]) -> bool {
+    let writes = |access| {
+        use OpAccess::{CondWrite, ReadCondWrite, ReadWrite, Write};
+        matches!(access, Write | CondWrite | ReadWrite | ReadCondWrite)
+    };
+    let used = info.info(x86).used_registers();
+    x86.flow_control() == FlowControl::Next
+        && !used.iter().any(|u| writes(u.access()) && kept.contains(&u.register().full_register()))
 }
 
 #[cfg(test)]

@@ -90,13 +90,19 @@ pub fn exits(image: &Image<'_>, code: &Code<'_>) -> Option<Vec<Site>> {
     sites.filter(|s| !s.is_empty())
 }
 
-/// The first emulated instruction behind each call of one of the targets, results still in registers. Nothing when there
-/// is no such call, or when one is not followed by such an instruction.
-pub fn after_calls(image: &Image<'_>, code: &Code<'_>, targets: &[u64]) -> Option<Vec<Site>> {
+/// Results that a callee can return in registers: all of them on amd64, and what of them matters on arm64.
+pub const ALL_RESULTS: usize = 9;
+/// Most instructions between a call and the site behind it.
+const MAX_DISTANCE: usize = 24;
+
+/// The first emulated instruction behind each call of one of the targets, the first `results` result registers unchanged.
+/// Nothing when there is no such call, when one is not followed by such an instruction, or when that can be reached by
+/// another way than the call.
+pub fn after_calls(image: &Image<'_>, code: &Code<'_>, targets: &[u64], results: usize) -> Option<Vec<Site>> {
     let targets: Vec<u64> = targets.iter().map(|t| t.wrapping_sub(code.vaddr)).collect();
     let found = match image.arch {
-        Arch::Amd64 => amd64::after_calls(code, &targets),
-        Arch::Arm64 => arm64::after_calls(code, &targets),
+        Arch::Amd64 => amd64::after_calls(code, &targets, results),
+        Arch::Arm64 => arm64::after_calls(code, &targets, results),
     };
     let sites: Option<Vec<Site>> = found?.into_iter().map(|i| code.site(image, i, When::AfterCall)).collect();
     sites.filter(|s| !s.is_empty())
