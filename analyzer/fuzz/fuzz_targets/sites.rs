@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
             {
                 assert!(site.vaddr >= analyzer_fuzz::BASE && site.vaddr < analyzer_fuzz::BASE + len);
             }
-            let _ = sites::after_calls(&image, &code, &targets);
+            let _ = sites::after_calls(&image, &code, &targets, back as u8 & 15);
         }
     }
 });

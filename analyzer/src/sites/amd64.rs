@@ -163,9 +163,10 @@ fn leaves(code: &Code<'_>, offset: usize, x86: &X86) -> bool {
 fn frameless_exits(code: &Code<'_>) -> Option<Vec<Instruction>> {
     let mut out = Vec::new();
     for (x86, cost) in decode(code) {
-        let cost = cost?;
         match x86.mnemonic() {
-            Mnemonic::Ret => out.push(instruction(&x86, cost)?),
+            // Behind it nothing is sure to be what it seems.
+            Mnemonic::INVALID => return None,
+            Mnemonic::Ret => out.push(instruction(&x86, cost?)?),
             Mnemonic::Jmp if leaves(code, usize::try_from(x86.ip()).ok()?, &x86) => return None,
             _ => {}
         }

@@ -16,6 +16,7 @@
 
 use super::{AfterCall, Code, Instruction, MAX_DISTANCE};
 use crate::bytes;
+use crate::go::functions::Run;
 use crate::plan::Cost;
 
 const WORD: usize = 4;
@@ -69,21 +70,34 @@ pub fn entry(code: &Code<'_>) -> Option<Instruction> {
             break;
         }
     }
-    check.or_else(|| words(code).next().map(|(offset, word)| instruction(offset, word)))
+    // `udf` is no code: the linker's markers of where FIPS code begins and ends are functions of zeros.
+    let first = words(code).next().filter(|&(_, word)| word >> 16 != 0);
+    check.or_else(|| first.map(|(offset, word)| instruction(offset, word)))
 }
 
-/// Every `ret`. A branch out of the function makes the answer incomplete, hence nothing.
+/// Every `ret`. A way out of the function by a jump makes the answer incomplete, hence nothing.
 pub fn exits(code: &Code<'_>) -> Option<Vec<Instruction>> {
     let mut out = Vec::new();
     for (offset, word) in words(code) {
+        let is_jump = word & 0xfc00_0000 == 0x1400_0000;
         if word == RET {
             out.push(instruction(offset, word));
-        }
-        if word & 0xfc00_0000 == 0x1400_0000 && !stays(code, offset, word) {
+        } else if (is_jump && !stays(code, offset, word)) || leaves_by_register(code, offset, word) {
             return None;
         }
     }
     Some(out)
+}
+
+/// Go 1.27's wrappers leave by `ret x1`, others by `br`. A `br` while the frame is there is a switch's jump table.
+fn leaves_by_register(code: &Code<'_>, offset: usize, word: u32) -> bool {
+    let distance = |run: &&Run| (run.start..run.end).contains(&(offset as u64));
+    let has_frame = || code.pcsp.iter().find(distance).is_some_and(|run| run.value > 0);
+    match word & 0xffff_fc1f {
+        0xd65f_0000 => word != RET,
+        0xd61f_0000 => !has_frame(),
+        _ => false,
+    }
 }
 
 /// Whether the target of a `b` lies in the function.

@@ -102,7 +102,7 @@ pub fn after_calls(image: &Image<'_>, code: &Code<'_>, targets: &[u64], results:
         Arch::Amd64 => amd64::after_calls(code, &targets, results),
         Arch::Arm64 => arm64::after_calls(code, &targets, results),
     }?;
-    let jumped_into = |target: usize| found.iter().any(|f| target > f.returns_to && target <= f.site.offset);
+    let jumped_into = |target: usize| found.iter().any(|f| (f.returns_to..=f.site.offset).contains(&target));
     let jumps = match image.arch {
         Arch::Amd64 => amd64::jump_targets(code),
         Arch::Arm64 => arm64::jump_targets(code),

@@ -21,8 +21,9 @@ impl Symbols {
         let mut found = HashMap::new();
         for symbol in object.symbols().filter(|s| s.kind() == SymbolKind::Text && s.size() > 0) {
             let name = symbol.name()?;
-            let is_go = (text..etext).contains(&symbol.address())
-                && !matches!(name, "runtime.text" | "runtime.etext");
+            // The build id stands in the text, but is no function.
+            let is_mark = matches!(name, "runtime.text" | "runtime.etext" | "go:buildid" | "go.buildid");
+            let is_go = (text..etext).contains(&symbol.address()) && !is_mark;
             if is_go {
                 found.insert(symbol.address(), name.to_owned());
             }
@@ -73,13 +74,16 @@ impl Listing {
 
     /// Every return.
     pub fn returns(&self, start: u64, end: u64) -> Vec<u64> {
-        self.between(start, end).filter(|(_, name, _)| *name == "ret").map(|(at, ..)| at).collect()
+        let is_return = |name: &str, operands: &str| name == "ret" && operands.is_empty();
+        self.between(start, end).filter(|(_, n, o)| is_return(n, o)).map(|(at, ..)| at).collect()
     }
 
     /// Whether a jump without a condition leads out of the function, or to where a register says.
     pub fn leaves_by_jump(&self, start: u64, end: u64) -> bool {
         self.between(start, end).any(|(_, name, operands)| {
-            let jumps = if self.arm64 { matches!(name, "b" | "br") } else { name == "jmp" };
+            // `ret x1` jumps to where x1 says.
+            let by_ret = name == "ret" && !operands.is_empty();
+            let jumps = if self.arm64 { matches!(name, "b" | "br") || by_ret } else { name == "jmp" };
             let target = operands.split_whitespace().next().and_then(|t| u64::from_str_radix(t, 16).ok());
             jumps && target.is_none_or(|t| !(start..end).contains(&t))
         })

@@ -44,10 +44,14 @@ impl Tally {
             table.add_row(std::iter::once(id.clone()).chain(counts.iter().map(ToString::to_string)));
         }
         let (files, plans, unreadable) = (found.files.len(), self.plans, self.unreadable);
-        writeln!(out, "{files} ELF files looked at: {plans} Go binaries, {unreadable} not Go or unreadable")?;
-        if found.folders > 0 {
-            writeln!(out, "{} other files skipped", found.skipped)?;
-        }
+        let skipped = match found.folders {
+            0 => String::new(),
+            _ => format!(", {} other files skipped", found.skipped),
+        };
+        writeln!(
+            out,
+            "{files} ELF files looked at{skipped}: {plans} Go binaries, {unreadable} not Go or unreadable"
+        )?;
         report::indented(out, &table)
     }
 }
