@@ -3,44 +3,65 @@
 //! The checks are what makes the answers trustworthy: versions ascend, every run's ends are recorded versions, and no two
 //! runs of a field claim the same version and axis.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
 use super::format::{Document, Run};
-use super::{Basis, DatabaseError, Lookup, VersionMatch};
+use super::{Basis, DatabaseError, Lookup, VersionMatch, compact};
 use crate::Version;
 
 /// A set of axes, by their position in [`Index::axes`].
-type Axes = u64;
+pub(super) type Axes = u64;
 
 #[derive(Debug, Clone)]
 pub(super) struct Index {
-    document: Document,
-    versions: Vec<Version>,
+    /// The versions' texts.
+    pub names: Vec<String>,
+    /// The versions, ascending.
+    pub versions: Vec<Version>,
     /// `amd64`, `arm64`, `amd64+go1.19.13`.
-    axes: Vec<String>,
+    pub axes: Vec<String>,
     /// For each version, what it was compiled for.
-    built: Vec<Axes>,
-    structs: BTreeMap<String, StructIndex>,
+    pub built: Vec<Axes>,
+    /// By name.
+    pub structs: BTreeMap<String, Block>,
+}
+
+/// A struct's runs: at hand, or in the lines of the embedded form until it is asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    lines: &'static str,
+    record: OnceLock<StructIndex>,
 }
 
 #[derive(Debug, Clone, Default)]
-struct StructIndex {
-    tested: Vec<Range>,
-    fields: BTreeMap<String, Vec<RunIndex>>,
+pub(super) struct StructIndex {
+    pub tested: Vec<Range>,
+    pub fields: BTreeMap<String, Vec<RunIndex>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Range {
-    first: usize,
-    last: usize,
-    axes: Axes,
+pub(super) struct Range {
+    pub first: usize,
+    pub last: usize,
+    pub axes: Axes,
 }
 
 #[derive(Debug, Clone)]
-struct RunIndex {
-    range: Range,
-    offset: u64,
-    kind: String,
+pub(super) struct RunIndex {
+    pub range: Range,
+    pub offset: u64,
+    pub kind: String,
+}
+
+impl Block {
+    pub(super) fn later(lines: &'static str) -> Self {
+        Self { lines, record: OnceLock::new() }
+    }
+
+    fn record(&self) -> &StructIndex {
+        self.record.get_or_init(|| compact::read_struct(self.lines))
+    }
 }
 
 /// A version's tested neighbours, as indices; the same twice where it was tested itself.
@@ -62,9 +83,11 @@ impl Range {
 }
 
 impl Index {
-    pub(super) fn new(file: &str, document: Document) -> Result<Self, DatabaseError> {
-        let axes = axes(&document);
-        let checker = Checker { file, document: &document, axes: &axes };
+    pub(super) fn new(file: &str, document: &Document) -> Result<Self, DatabaseError> {
+        let axes = axes(document);
+        let positions = document.versions.iter().enumerate();
+        let positions = positions.map(|(position, tested)| (tested.version.as_str(), position)).collect();
+        let checker = Checker { file, document, axes: &axes, positions };
         let versions = checker.versions()?;
         let built = checker.built()?;
         let mut structs = BTreeMap::new();
@@ -79,13 +102,10 @@ impl Index {
                 let runs = checker.runs(&format!("{path}.fields.{field}"), runs)?;
                 index.fields.insert(field.clone(), runs);
             }
-            structs.insert(name.clone(), index);
+            structs.insert(name.clone(), Block { lines: "", record: OnceLock::from(index) });
         }
-        Ok(Self { versions, axes, built, structs, document })
-    }
-
-    pub(super) fn document(&self) -> &Document {
-        &self.document
+        let names = document.versions.iter().map(|tested| tested.version.clone()).collect();
+        Ok(Self { names, versions, axes, built, structs })
     }
 
     pub(super) fn version_match(&self, version: &Version) -> VersionMatch {
@@ -120,7 +140,7 @@ impl Index {
     }
 
     pub(super) fn lookup(&self, version: &Version, arch: &str, type_name: &str, field: &str) -> Lookup<'_> {
-        let Some(record) = self.structs.get(type_name) else { return Lookup::Unknown };
+        let Some(record) = self.structs.get(type_name).map(Block::record) else { return Lookup::Unknown };
         let Some(runs) = record.fields.get(field) else { return Lookup::Unknown };
         let axis = self.axis(arch);
         let tested = |index: usize| self.tested(record, index, axis);
@@ -164,7 +184,7 @@ impl Index {
     }
 
     fn name(&self, index: usize) -> &str {
-        self.document.versions.get(index).map_or("", |tested| &tested.version)
+        self.names.get(index).map_or("", String::as_str)
     }
 }
 
@@ -186,6 +206,8 @@ struct Checker<'a> {
     file: &'a str,
     document: &'a Document,
     axes: &'a [String],
+    /// By a version's text.
+    positions: HashMap<&'a str, usize>,
 }
 
 impl Checker<'_> {
@@ -231,7 +253,7 @@ impl Checker<'_> {
 
     fn range(&self, path: &str, from: &str, to: &str, arch: &[String]) -> Result<Range, DatabaseError> {
         let find = |text: &str| {
-            let position = self.document.versions.iter().position(|tested| tested.version == text);
+            let position = self.positions.get(text).copied();
             position.ok_or_else(|| self.error(path, format!("{text} is not among the tested versions")))
         };
         let (first, last) = (find(from)?, find(to)?);

@@ -9,12 +9,13 @@
 pub mod format;
 pub mod observations;
 
+mod compact;
 mod index;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use sha2::{Digest, Sha256};
 
@@ -22,7 +23,7 @@ use crate::Version;
 use format::Document;
 use index::Index;
 
-// `DATA`, every file of `data/`; build.rs finds them.
+// `DATA`, every file of `data/`, `COMPACT`, the same for look-ups, and `DIGEST`; build.rs makes them.
 include!(concat!(env!("OUT_DIR"), "/data.rs"));
 
 /// A database that cannot be used.
@@ -126,19 +127,52 @@ pub enum VersionMatch {
 /// All recorded modules.
 #[derive(Debug, Clone)]
 pub struct Database {
-    modules: BTreeMap<String, Index>,
+    modules: BTreeMap<String, Module>,
     digest: String,
 }
 
+/// One module: what answers look-ups, and the whole document for those who want more; each made when it is first needed.
+#[derive(Debug, Clone)]
+struct Module {
+    name: String,
+    /// The embedded form and the JSON; empty where the two below are there from the start.
+    compact: &'static str,
+    text: &'static str,
+    index: OnceLock<Index>,
+    document: OnceLock<Document>,
+}
+
+impl Module {
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| compact::read(&self.name, self.compact))
+    }
+
+    fn document(&self) -> &Document {
+        self.document.get_or_init(|| {
+            let read = Document::parse(&self.name, self.text);
+            // The embedded files are part of the program, and a test of this crate reads them all.
+            read.unwrap_or_else(|error| panic!("embedded database: {error}"))
+        })
+    }
+}
+
 impl Database {
-    /// The database that is part of this program, parsed once.
+    /// The database that is part of this program. A program that asks for one module pays for that one alone.
     pub fn embedded() -> &'static Self {
         static EMBEDDED: LazyLock<Database> = LazyLock::new(|| {
-            // The embedded files are part of the program, and a test of this crate reads them.
-            Database::from_json(DATA.iter().copied())
-                .unwrap_or_else(|error| panic!("embedded database: {error}"))
+            let modules = DATA.iter().zip(COMPACT).map(|((_, text), (name, compact))| {
+                let (index, document) = (OnceLock::new(), OnceLock::new());
+                let name = (*name).to_owned();
+                (name.clone(), Module { name, compact, text, index, document })
+            });
+            Database { modules: modules.collect(), digest: DIGEST.to_owned() }
         });
         &EMBEDDED
+    }
+
+    /// The documents that are part of this program: file name and text.
+    pub fn embedded_files() -> &'static [(&'static str, &'static str)] {
+        DATA
     }
 
     /// A database that knows nothing: every answer is [`Lookup::Unknown`].
@@ -154,8 +188,10 @@ impl Database {
         for (file, text) in &files {
             let document = Document::parse(file, text)?;
             let module = document.module.clone();
-            let index = Index::new(file, document)?;
-            if modules.insert(module.clone(), index).is_some() {
+            let index = OnceLock::from(Index::new(file, &document)?);
+            let document = OnceLock::from(document);
+            let read = Module { name: module.clone(), compact: "", text: "", index, document };
+            if modules.insert(module.clone(), read).is_some() {
                 let reason = format!("another file has module {module} too");
                 return Err(DatabaseError::Content {
                     file: (*file).to_owned(),
@@ -179,13 +215,13 @@ impl Database {
 
     /// The document of a module.
     pub fn document(&self, module: &str) -> Option<&Document> {
-        self.modules.get(module).map(Index::document)
+        self.modules.get(module).map(Module::document)
     }
 
     /// Where a version of a module stands among the tested ones.
     pub fn version_match(&self, module: &str, version: &str) -> VersionMatch {
         match (self.modules.get(module), Version::parse(module, version)) {
-            (Some(index), Some(version)) => index.version_match(&version),
+            (Some(module), Some(version)) => module.index().version_match(&version),
             _ => VersionMatch::Unknown,
         }
     }
@@ -200,7 +236,7 @@ impl Database {
         field: &str,
     ) -> Lookup<'_> {
         match (self.modules.get(module), Version::parse(module, version)) {
-            (Some(index), Some(version)) => index.lookup(&version, arch, type_name, field),
+            (Some(module), Some(version)) => module.index().lookup(&version, arch, type_name, field),
             _ => Lookup::Unknown,
         }
     }

@@ -166,6 +166,30 @@ fn the_digest_depends_on_every_byte() {
     assert!(Database::embedded().digest().starts_with("sha256:"));
 }
 
+/// What is read late, and what build.rs has worked out, is what reading everything gives.
+#[test]
+fn the_embedded_database_is_that_of_its_files() {
+    let whole = Database::from_json(Database::embedded_files().iter().copied()).expect("a database");
+    let embedded = Database::embedded();
+    assert_eq!(embedded.digest(), whole.digest());
+    assert!(embedded.modules().eq(whole.modules()), "{:?}", embedded.modules().collect::<Vec<_>>());
+    for module in whole.modules() {
+        let document = whole.document(module).expect("it is there");
+        assert_eq!(embedded.document(module), Some(document));
+        for (name, record) in &document.structs {
+            for (field, version) in
+                record.fields.keys().flat_map(|f| document.versions.iter().map(move |v| (f, v)))
+            {
+                for arch in crate::ARCHITECTURES {
+                    let ask = |of: &'static Database| of.lookup(module, &version.version, arch, name, field);
+                    let expected = whole.lookup(module, &version.version, arch, name, field);
+                    assert_eq!(ask(embedded), expected, "{name}.{field} in {}", version.version);
+                }
+            }
+        }
+    }
+}
+
 fn version(text: &str) -> Version {
     Version::parse(STD, text).expect("a version")
 }

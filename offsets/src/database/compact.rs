@@ -1,0 +1,67 @@
+//! The embedded form of a document: what a look-up needs, in lines that are read when they are needed.
+//!
+//! build.rs writes it from the JSON; a test compares every answer of the two. Fields are separated by tabs, versions and
+//! axes are positions in their lists, and sets of axes are hexadecimal masks.
+//!
+//! ```text
+//! A axis                                  in order
+//! V version mask                          ascending; what it was compiled for
+//! S struct                                what follows is this struct's
+//! T first last mask                       where it was looked for
+//! F field first last mask offset type     a run
+//! ```
+
+use std::collections::BTreeMap;
+
+use super::index::{Block, Index, Range, RunIndex, StructIndex};
+use crate::Version;
+
+/// The head of the text, and each struct's lines for later. Lines that are not as above are passed over: they are part of
+/// the program, and a test reads them all.
+pub(super) fn read(module: &str, text: &'static str) -> Index {
+    let mut parts = text.split("\nS\t");
+    let (mut axes, mut names, mut versions, mut built) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for line in parts.next().unwrap_or_default().lines() {
+        match line.split('\t').collect::<Vec<_>>()[..] {
+            ["A", axis] => axes.push(axis.to_owned()),
+            ["V", name, mask] => {
+                if let (Some(version), Ok(mask)) =
+                    (Version::parse(module, name), u64::from_str_radix(mask, 16))
+                {
+                    names.push(name.to_owned());
+                    versions.push(version);
+                    built.push(mask);
+                }
+            }
+            _ => {}
+        }
+    }
+    let blocks = parts.filter_map(|part| {
+        let (name, lines) = part.split_once('\n')?;
+        Some((name.to_owned(), Block::later(lines)))
+    });
+    let structs: BTreeMap<String, Block> = blocks.collect();
+    Index { names, versions, axes, built, structs }
+}
+
+/// One struct's lines.
+pub(super) fn read_struct(lines: &str) -> StructIndex {
+    let mut record = StructIndex::default();
+    for line in lines.lines() {
+        match line.split('\t').collect::<Vec<_>>()[..] {
+            ["T", first, last, mask] => record.tested.extend(range(first, last, mask)),
+            ["F", field, first, last, mask, offset, kind] => {
+                let run = range(first, last, mask).zip(offset.parse().ok());
+                let run = run.map(|(range, offset)| RunIndex { range, offset, kind: kind.to_owned() });
+                record.fields.entry(field.to_owned()).or_default().extend(run);
+            }
+            _ => {}
+        }
+    }
+    record
+}
+
+fn range(first: &str, last: &str, mask: &str) -> Option<Range> {
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    Some(Range { first, last, axes: u64::from_str_radix(mask, 16).ok()? })
+}
