@@ -17,7 +17,7 @@ pub use error::CatalogError;
 
 use crate::Version;
 
-// `CATALOG`, every file of `catalog/` in the order in which a Plan lists libraries; build.rs finds them.
+// `CATALOG`, every file of `catalog/` by name; build.rs finds them.
 include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
 
 /// One instrumented (or recorded) library.
@@ -241,7 +241,11 @@ fn once<'a>(all: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
 pub fn entries() -> &'static [Entry] {
     static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         // The embedded files are part of the program, and a test of this crate reads them.
-        load_dir(CATALOG.iter().copied()).unwrap_or_else(|error| panic!("embedded catalog: {error}"))
+        let read = load_dir(CATALOG.iter().copied());
+        let mut entries = read.unwrap_or_else(|error| panic!("embedded catalog: {error}"));
+        // What is traced comes first in a Plan.
+        entries.sort_by_key(|entry| entry.status == Status::Recorded);
+        entries
     });
     &ENTRIES
 }
