@@ -7,7 +7,7 @@
 //! Not here: what the fields mean as a span ([`crate::spans`]).
 
 use runtime_ebpf::net_http_server::{
-    ABSENT, AS_PEER, KIND_LARGE, KIND_SMALL, LARGE, Record, SLOT_COUNT, SLOT_PEER, SMALL, Slots,
+    ABSENT, AS_PEER, KIND_LARGE, KIND_SMALL, LARGE, Record, SLOT_CLIENT, SLOT_COUNT, SLOT_PEER, SMALL, Slots,
     record_bytes, slot_offset,
 };
 
@@ -112,7 +112,7 @@ fn read_text<'a>(bytes: &'a [u8], record: &Record, slots: &Slots, slot: usize) -
     let len = *record.lens.get(slot)?;
     match len {
         ABSENT => return None,
-        AS_PEER if slot != SLOT_PEER => return read_text(bytes, record, slots, SLOT_PEER),
+        AS_PEER if slot == SLOT_CLIENT => return read_text(bytes, record, slots, SLOT_PEER),
         _ => {}
     }
     let full_len = usize::try_from(len).ok()?;
@@ -206,12 +206,22 @@ pub(crate) mod tests {
     #[test]
     fn absurd_lengths_are_cut_to_the_slot() {
         let mut absurd = record(KIND_SMALL);
-        absurd.lens = [ABSENT - 1; SLOT_COUNT];
+        absurd.lens = [AS_PEER - 1; SLOT_COUNT];
         let bytes = encode(absurd, &[]);
         let decoded = decode(&bytes).expect("decodes");
         for (slot, size) in SMALL.iter().enumerate() {
             assert_eq!(decoded.text(slot).expect("there").bytes.len(), *size);
         }
+    }
+
+    #[test]
+    fn a_client_that_is_the_peer_has_the_peers_text() {
+        let mut same = record(KIND_SMALL);
+        (same.lens[SLOT_PEER], same.lens[SLOT_CLIENT]) = (4, AS_PEER);
+        let bytes = encode(same, &[(SLOT_PEER, b"[::]")]);
+        let decoded = decode(&bytes).expect("decodes");
+        assert_eq!(decoded.text(SLOT_CLIENT), decoded.text(SLOT_PEER));
+        assert_eq!(decoded.text(SLOT_CLIENT).map(|text| text.bytes), Some(b"[::]".as_slice()));
     }
 
     #[test]
