@@ -215,7 +215,8 @@ impl Ready {
     /// The end of a message, without this machine's paths.
     fn last_lines(&self, text: &str) -> String {
         let text = text.replace(&self.folder.path().display().to_string(), "");
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let noise = |line: &&str| !line.trim().is_empty() && !line.starts_with("go: downloading ");
+        let lines: Vec<&str> = text.lines().filter(noise).collect();
         let lines = lines.get(lines.len().saturating_sub(5)..).unwrap_or_default();
         let text: String = lines.join("\n").chars().take(1000).collect();
         if text.is_empty() { one_line(&text) } else { text }

@@ -56,16 +56,16 @@ pub enum Outcome {
     Failed(Hole),
 }
 
-/// The packages embedded in a build, and its digest; none if it failed.
-type Ending = Option<(BTreeSet<String>, String)>;
+/// What a build that succeeded leaves to those that may follow it: the embedded packages and the digest of the source.
+type Trace = (BTreeSet<String>, String);
 
 /// A build on its way, for those that may follow it.
 #[derive(Default)]
 struct Leader {
     text: String,
     base: String,
-    /// Once it has ended.
-    ended: Mutex<Option<Ending>>,
+    /// Once it has ended; none in it if it failed.
+    ended: Mutex<Option<Option<Trace>>>,
     signal: Condvar,
 }
 
@@ -75,12 +75,12 @@ impl Leader {
         Arc::new(Self { text: text.to_owned(), base: built.base.clone(), ended, signal: Condvar::new() })
     }
 
-    fn end(&self, result: Ending) {
+    fn end(&self, result: Option<Trace>) {
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         self.signal.notify_all();
     }
 
-    fn wait(&self) -> Option<(BTreeSet<String>, String)> {
+    fn wait(&self) -> Option<Trace> {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match &*ended {

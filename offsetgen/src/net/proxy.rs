@@ -75,7 +75,12 @@ impl Proxies {
 
     /// A message without these proxies' addresses: what is recorded must not depend on whom was asked.
     pub fn hide(&self, text: &str) -> String {
-        self.entries.iter().fold(text.to_owned(), |text, proxy| text.replace(&proxy.base, "PROXY"))
+        let text =
+            self.entries.iter().fold(text.to_owned(), |text, proxy| text.replace(&proxy.base, "PROXY"));
+        // The checksum database is one of several, and is named behind `/sumdb/`.
+        let mut parts = text.split("/sumdb/");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, rest| text + "/sumdb/" + rest.split_once('/').map_or(rest, |(_, rest)| rest))
     }
 
     /// A module's `@v/list`: what this mirror knows, which may be part of what exists.
@@ -178,6 +183,13 @@ mod tests {
         for text in ["off", "direct", "direct,off", "file:///tmp", ""] {
             assert!(Proxies::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn messages_lose_their_addresses() {
+        let proxies = Proxies::parse("http://a:1/x,https://b").expect("a list");
+        let said = "reading http://a:1/x/sumdb/c.example/lookup/m@v1: 404; https://b/m/@v/list";
+        assert_eq!(proxies.hide(said), "reading PROXY/sumdb/lookup/m@v1: 404; PROXY/m/@v/list");
     }
 
     #[test]

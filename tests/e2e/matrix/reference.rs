@@ -96,12 +96,19 @@ impl Listing {
         if !framed {
             return self.is_instruction(start).then_some(start);
         }
-        let behind = checks.map_or(Some(start), |(_, next)| Some(next))?;
+        let behind = checks.map_or_else(|| self.behind_load_of_g(start, end), |(_, next)| Some(next))?;
         let (name, operands) = self.lines.get(&behind).map(|(n, o)| (n.as_str(), o.as_str()))?;
         if !self.arm64 && name == "push" && operands == "%rbp" {
             return Some(behind);
         }
         Some(checks.map_or(start, |(jump, _)| jump))
+    }
+
+    /// What follows the load of g with which a wrapper for assembly begins; else the start.
+    fn behind_load_of_g(&self, start: u64, end: u64) -> Option<u64> {
+        let mut lines = self.between(start, end);
+        let (first, _, operands) = lines.next()?;
+        if operands.contains("%fs:") { lines.next().map(|(next, ..)| next) } else { Some(first) }
     }
 
     /// The jump to `morestack` and what follows it: a compare with the guard at 16 or 24 of g, within the first lines.
