@@ -45,16 +45,12 @@ pub fn words(old: &Document, new: &Document) -> Vec<String> {
                 .extend(changed(before, build).into_iter().map(|what| format!("{module} {name}: {what}"))),
         }
     }
-    for (version, build) in old.builds().filter(|(version, _)| new.build(version).is_none()) {
-        let _ = version;
+    for (_, build) in old.builds().filter(|(version, _)| new.build(version).is_none()) {
         lines.push(format!("{module} {}: no longer recorded", build.tested.version));
     }
     let known: BTreeMap<&Version, &str> =
         old.holes().map(|(version, hole)| (version, hole.stage.as_str())).collect();
-    for (version, hole) in
-        new.holes().filter(|(version, hole)| known.get(version) != Some(&hole.stage.as_str()))
-    {
-        let _ = version;
+    for (_, hole) in new.holes().filter(|(version, hole)| known.get(version) != Some(&hole.stage.as_str())) {
         lines.push(format!(
             "{module} {}: a hole ({}): {}",
             hole.version,

@@ -130,7 +130,7 @@ pub struct Record {
     pub panicked: u8,
     /// 1 if the handler hijacked the connection.
     pub hijacked: u8,
-    /// 1 if `Request.TLS` is set.
+    /// 1 if `Request.TLS` is set, 0 if not, [`TLS_UNKNOWN`].
     pub tls: u8,
     /// [`URI_REQUEST`], [`URI_RAW_PATH`] or [`URI_PATH`]: what the `uri` slot holds.
     pub uri_kind: u8,
@@ -138,7 +138,7 @@ pub struct Record {
     pub has_query: u8,
     /// Zero.
     pub reserved: u16,
-    /// `response.status`; 0 if the handler wrote nothing, which net/http sends as 200.
+    /// `response.status`; 0 if the handler wrote nothing, which net/http sends as 200; [`STATUS_UNKNOWN`].
     pub status: u32,
     /// `Request.ProtoMajor`; 0 if it could not be read.
     pub proto_major: u16,
@@ -149,6 +149,10 @@ pub struct Record {
     pub lens: [u32; SLOT_COUNT],
 }
 
+/// `Request.TLS` could not be read.
+pub const TLS_UNKNOWN: u8 = 2;
+/// `response.status` could not be read.
+pub const STATUS_UNKNOWN: u32 = u32::MAX;
 /// A string that could not be read.
 pub const ABSENT: u32 = u32::MAX;
 /// A string that is the same memory as that of [`SLOT_PEER`], which the slot then does not repeat.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use strobe_tests::machine::{find, run};
 use strobe_tests::{machine, programs};
 
 /// Each has its program in `/usr/bin` under its own name.
@@ -43,22 +44,6 @@ fn download(package: &str) -> Result<PathBuf> {
     let kept = machine::cache_dir("debian")?.join(format!("{package}.deb"));
     fs::rename(&archive, &kept).with_context(|| format!("keep {}", kept.display()))?;
     Ok(kept)
-}
-
-fn find(folder: &Path, extension: &str) -> Result<PathBuf> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|e| e == extension) {
-            return Ok(path);
-        }
-    }
-    bail!("no .{extension} file in {}", folder.display())
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let out = command.output().with_context(|| format!("run {command:?}"))?;
-    ensure!(out.status.success(), "{command:?}: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
-    Ok(())
 }
 
 /// Runs `analyze --json` once; how long it took, and what it says.

@@ -1,8 +1,9 @@
 //! What the end-to-end tests need of the machine, said in one line where it is missing: they never skip in silence.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// The kernel's switchboard for uprobes as perf events.
 const UPROBE_PMU: &str = "/sys/bus/event_source/devices/uprobe/type";
@@ -31,6 +32,24 @@ pub fn cache_dir(name: &str) -> Result<PathBuf> {
     let dir = cache()?.join("tests").join(name);
     std::fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
     Ok(dir)
+}
+
+/// Runs a command to its end; its output, or an error that has it.
+pub fn run(command: &mut Command) -> Result<Output> {
+    let out = command.output().with_context(|| format!("run {command:?}"))?;
+    ensure!(out.status.success(), "{command:?}: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+    Ok(out)
+}
+
+/// The file with this extension in a folder.
+pub fn find(folder: &Path, extension: &str) -> Result<PathBuf> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == extension) {
+            return Ok(path);
+        }
+    }
+    bail!("no .{extension} file in {}", folder.display())
 }
 
 /// The root of the work tree.

@@ -17,7 +17,7 @@ use crate::plan::Cost;
 
 /// A prologue has at most this many instructions before its frame (the check of a huge frame has 8).
 const MAX_PROLOGUE: usize = 12;
-/// Registers that carry arguments in Go's internal ABI, and the closure context.
+/// Registers that carry arguments and results in Go's internal ABI, in order, and the closure context.
 const ARGUMENTS: [Register; 10] = [
     Register::RAX,
     Register::RBX,
@@ -174,22 +174,9 @@ fn frameless_exits(code: &Code<'_>) -> Option<Vec<Instruction>> {
     Some(out)
 }
 
-/// Registers of results, in order, as far as the kernel's programs read them.
-const RESULTS: [Register; 9] = [
-    Register::RAX,
-    Register::RBX,
-    Register::RCX,
-    Register::RDI,
-    Register::RSI,
-    Register::R8,
-    Register::R9,
-    Register::R10,
-    Register::R11,
-];
-
 /// The first emulated instruction behind each call of a target (offsets from the function's entry).
 pub fn after_calls(code: &Code<'_>, targets: &[u64], results: u8) -> Option<Vec<AfterCall>> {
-    let results = RESULTS.get(..usize::from(results))?;
+    let results = ARGUMENTS.get(..usize::from(results))?;
     let mut out = Vec::new();
     let mut waiting: Option<(usize, usize)> = None;
     let mut info = InstructionInfoFactory::new();

@@ -315,7 +315,7 @@ impl<'a> Run<'a> {
                 tasks.extend(self.edge_task(&version, arch.clone(), arch.clone(), None, None));
             }
             if !self.is_std() {
-                tasks.extend(self.oldest_go(&version, around));
+                tasks.extend(self.oldest_go(&version));
             }
         }
         // By toolchain, so that each is used once and can go.
@@ -373,13 +373,12 @@ impl<'a> Run<'a> {
     }
 
     /// The oldest Go that can build a version and all that it needs, unless that is the one that has.
-    fn oldest_go(&self, version: &Version, around: &Surroundings<'_>) -> Option<Task<'a>> {
+    fn oldest_go(&self, version: &Version) -> Option<Task<'a>> {
         let build = self.all.build(version)?;
         let known = self.built.get(version)?;
         let lines = known.modules.iter().filter_map(|(_, go)| Some(Version::parse(STD, go)?.release()[1]));
         let oldest = lines.max().unwrap_or(0).max(OLDEST_MINOR);
         let release = *self.newest.iter().find(|release| release.0 >= oldest)?;
-        let _ = around;
         let own = crate::versions::release_of(&build.tested.toolchain)?;
         let axis = format!("{FIRST}+go{}", spell(release));
         if release.0 >= own.0 {

@@ -16,8 +16,9 @@ use runtime_ebpf::{
     net_http_server::{
         ABSENT, AS_PEER, Config, IN_FLIGHT_BYTES, KIND_LARGE, KIND_SMALL, LARGE, METHOD_BYTES, NO_OFFSET,
         REQUEST_WINDOW, RESPONSE_WINDOW, Record, SLOT_CLIENT, SLOT_HOST, SLOT_METHOD, SLOT_PATTERN,
-        SLOT_PEER, SLOT_QUERY, SLOT_URI, SLOT_USER_AGENT, SMALL, START_WINDOW, Slots, TraceParent, URI_PATH,
-        URI_RAW_PATH, URI_REQUEST, USER_AGENT_BYTES, record_bytes, slot_offset,
+        SLOT_PEER, SLOT_QUERY, SLOT_URI, SLOT_USER_AGENT, SMALL, START_WINDOW, STATUS_UNKNOWN, Slots,
+        TLS_UNKNOWN, TraceParent, URI_PATH, URI_RAW_PATH, URI_REQUEST, USER_AGENT_BYTES, record_bytes,
+        slot_offset,
     },
 };
 
@@ -311,7 +312,7 @@ struct Picked {
     client: GoString,
     pattern: GoString,
     peer: GoString,
-    tls: bool,
+    tls: u8,
     proto_major: u16,
     proto_minor: u16,
     status: u32,
@@ -410,16 +411,26 @@ fn pick(config: &Config, entry: &InFlight, record: *mut u8) -> Picked {
         client: window.string(config.request_remote_addr),
         pattern: window.string(config.request_pattern),
         peer: MISSING,
-        tls: window.word(config.request_tls).is_some_and(|pointer| pointer != 0),
+        tls: match window.word(config.request_tls) {
+            Some(pointer) => (pointer != 0) as u8,
+            None => TLS_UNKNOWN,
+        },
         proto_major: window.word(config.request_proto_major).unwrap_or(0) as u16,
         proto_minor: window.word(config.request_proto_minor).unwrap_or(0) as u16,
-        status: response.word(config.response_status).unwrap_or(0) as u32,
+        status: match response.word(config.response_status) {
+            Some(status) => status as u32,
+            // The end of the struct may lie on a page that was never touched; a status of its own then says so.
+            None => known(entry.response, config.response_status)
+                .and_then(read::<u64>)
+                .map_or(STATUS_UNKNOWN, |status| status as u32),
+        },
     };
     if let Some(pat) = window.word(config.request_pat) {
         picked.pattern = string_in(pat, config.pattern_str);
     }
     pick_url(config, entry, window.word(config.request_url).unwrap_or(0), &mut picked);
-    if let Some(conn) = response.word(config.response_conn) {
+    let conn = response.word(config.response_conn);
+    if let Some(conn) = conn.or_else(|| known(entry.response, config.response_conn).and_then(read::<u64>)) {
         picked.peer = string_in(conn, config.conn_remote_addr);
     }
     picked
@@ -512,7 +523,7 @@ fn write(
     header.trace_flags = entry.trace_flags as u8;
     header.panicked = (ending.end == End::Panicked) as u8;
     header.hijacked = (ending.end == End::Hijacked) as u8;
-    header.tls = picked.tls as u8;
+    header.tls = picked.tls;
     header.uri_kind = picked.uri_kind;
     header.has_query = (picked.query.len != MISSING.len) as u8;
     header.reserved = 0;

@@ -114,8 +114,12 @@ fn url<'a>(decoded: &Decoded<'a>, attributes: &mut Attributes<'a>, counts: &mut 
     };
     put(attributes, key::URL_PATH, path);
     put(attributes, key::URL_QUERY, query.filter(|query| !query.is_empty()).map(redact));
-    let scheme = if decoded.record.tls != 0 { "https" } else { "http" };
-    put(attributes, key::URL_SCHEME, Some(scheme.into()));
+    let scheme = match decoded.record.tls {
+        0 => Some("http"),
+        wire::TLS_UNKNOWN => None,
+        _ => Some("https"),
+    };
+    put(attributes, key::URL_SCHEME, scheme.map(Cow::Borrowed));
 }
 
 /// Path and query of a request target: origin-form, absolute-form, `*`, or CONNECT's authority-form.

@@ -286,6 +286,12 @@ fn versions_and_schemes() {
 }
 
 #[test]
+fn what_could_not_be_read_is_left_out() {
+    check(|r| r.tls = wire::TLS_UNKNOWN, &[], &[], &["url.scheme"]);
+    check(|r| r.status = wire::STATUS_UNKNOWN, &[], &[], &["http.response.status_code", "error.type"]);
+}
+
+#[test]
 fn limits() {
     let bytes =
         encode(record(KIND_SMALL), &[(SLOT_METHOD, b"GET"), (SLOT_URI, "/\u{e9}\u{e9}\u{e9}".as_bytes())]);

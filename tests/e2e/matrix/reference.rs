@@ -104,11 +104,19 @@ impl Listing {
         Some(checks.map_or(start, |(jump, _)| jump))
     }
 
-    /// What follows the load of g with which a wrapper for assembly begins; else the start.
+    /// What follows the load of g with which a wrapper for assembly begins; else the start. The load is `mov %fs:…,%r14`, in a
+    /// PIE behind a `mov $-8,%r14` (go-binary-format.md (g)).
     fn behind_load_of_g(&self, start: u64, end: u64) -> Option<u64> {
         let mut lines = self.between(start, end);
         let (first, _, operands) = lines.next()?;
-        if operands.contains("%fs:") { lines.next().map(|(next, ..)| next) } else { Some(first) }
+        if operands.contains("%fs:") {
+            return lines.next().map(|(next, ..)| next);
+        }
+        let load = lines.next().filter(|_| operands.starts_with("$0x") && operands.ends_with(",%r14"));
+        match load {
+            Some((_, _, operands)) if operands.contains("%fs:") => lines.next().map(|(next, ..)| next),
+            _ => Some(first),
+        }
     }
 
     /// The jump to `morestack` and what follows it: a compare with the guard at 16 or 24 of g, within the first lines.

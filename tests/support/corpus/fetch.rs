@@ -8,9 +8,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 use super::{Entry, Registry, folder};
+use crate::machine::{find, run};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Wheel tags that are looked at, with the machine behind each.
@@ -161,20 +162,4 @@ fn mirror() -> Result<String> {
         text.lines().map(|l| l.trim_end_matches('/')).find(|l| l.ends_with("/debian")).map(str::to_owned)
     };
     main(ask()?).context("apt's sources name no Debian mirror (an address that ends with /debian)")
-}
-
-fn find(folder: &Path, extension: &str) -> Result<PathBuf> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|e| e == extension) {
-            return Ok(path);
-        }
-    }
-    bail!("no .{extension} file in {}", folder.display())
-}
-
-fn run(command: &mut Command) -> Result<Output> {
-    let out = command.output().with_context(|| format!("run {command:?}"))?;
-    ensure!(out.status.success(), "{command:?}: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
-    Ok(out)
 }
