@@ -90,7 +90,10 @@ fn a_process_that_is_gone_or_not_go() {
 #[test]
 fn a_process_whose_file_was_deleted_is_still_read() {
     let copy = FILES.path("deleted");
-    fs::copy(FILES.path("server"), &copy).expect("a copy");
+    // By another process: while this one has the copy open for writing, a child that another test starts has it too, and the
+    // kernel starts no program from such a file.
+    let copied = Command::new("cp").args([FILES.path("server"), copy.clone()]).status().expect("cp runs");
+    assert!(copied.success(), "cp: {copied}");
     let mut child = Command::new(&copy).stderr(Stdio::null()).spawn().expect("the server starts");
     fs::remove_file(&copy).expect("the copy goes");
     let output = analyze(&["--json", "--pid", &child.id().to_string()]);

@@ -13,34 +13,69 @@ pub const CONNECTIONS: usize = 8;
 /// The connections to one service.
 #[derive(Debug)]
 pub struct Load {
-    streams: Vec<TcpStream>,
+    connections: Vec<Connection>,
 }
 
 impl Load {
     /// Opens them; each has sent a first request when this returns.
     pub fn open(server: SocketAddr) -> Result<Self> {
-        let open = || -> Result<TcpStream> {
-            let mut stream = TcpStream::connect(server).context("connecting to the service")?;
+        let open = || -> Result<Connection> {
+            let stream = TcpStream::connect(server).context("connecting to the service")?;
             stream.set_nodelay(true)?;
-            repeat(&mut stream, &request(3), 1)?;
-            Ok(stream)
+            let mut connection = Connection { stream, length: 0 };
+            connection.send(&request(3))?;
+            connection.answered()?;
+            Ok(connection)
         };
-        Ok(Self { streams: (0..CONNECTIONS).map(|_| open()).collect::<Result<_>>()? })
+        Ok(Self { connections: (0..CONNECTIONS).map(|_| open()).collect::<Result<_>>()? })
     }
 
-    /// Sends `total` requests with `headers` headers beside Host; every answer must be a 200.
+    /// Sends `total` requests with `headers` headers beside Host; every answer must be a 200. One thread goes round the
+    /// connections, and each has its next request before the round comes back to it: the service always has some waiting
+    /// and never sleeps. (Waking it for every request costs it more than the request.)
     pub fn run(&mut self, total: usize, headers: usize) -> Result<()> {
         let request = &request(headers);
-        let share = |index| total / CONNECTIONS + usize::from(index < total % CONNECTIONS);
-        std::thread::scope(|scope| {
-            let streams = self.streams.iter_mut().enumerate();
-            let workers: Vec<_> = streams
-                .map(|(index, stream)| scope.spawn(move || repeat(stream, request, share(index))))
-                .collect();
-            workers
-                .into_iter()
-                .try_for_each(|w| w.join().map_err(|_| anyhow::anyhow!("a load thread panicked"))?)
-        })
+        let mut unsent = total;
+        for connection in self.connections.iter_mut().take(total) {
+            connection.send(request)?;
+            unsent -= 1;
+        }
+        for turn in 0..total {
+            let connection = &mut self.connections[turn % CONNECTIONS];
+            connection.answered()?;
+            if unsent > 0 {
+                connection.send(request)?;
+                unsent -= 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A kept-alive connection.
+#[derive(Debug)]
+struct Connection {
+    stream: TcpStream,
+    /// Of an answer. All have the length of the first: fixed body, fixed headers.
+    length: usize,
+}
+
+impl Connection {
+    fn send(&mut self, request: &[u8]) -> Result<()> {
+        self.stream.write_all(request).context("sending a request")
+    }
+
+    fn answered(&mut self) -> Result<()> {
+        let mut buffer = [0; 4096];
+        if self.length == 0 {
+            self.length = self.stream.read(&mut buffer).context("reading the first answer")?;
+        } else {
+            self.stream.read_exact(&mut buffer[..self.length]).context("reading an answer")?;
+        }
+        if !buffer.starts_with(b"HTTP/1.1 200 ") {
+            bail!("the service answered {:?}", String::from_utf8_lossy(&buffer[..self.length]));
+        }
+        Ok(())
     }
 }
 
@@ -70,22 +105,4 @@ fn request(headers: usize) -> Vec<u8> {
     }
     text.push_str("Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n");
     text.into_bytes()
-}
-
-/// All answers have the length of the first: fixed body, fixed headers.
-fn repeat(stream: &mut TcpStream, request: &[u8], count: usize) -> Result<()> {
-    let mut buffer = [0; 4096];
-    let mut length = 0;
-    for _ in 0..count {
-        stream.write_all(request).context("sending a request")?;
-        if length == 0 {
-            length = stream.read(&mut buffer).context("reading the first answer")?;
-        } else {
-            stream.read_exact(&mut buffer[..length]).context("reading an answer")?;
-        }
-        if !buffer.starts_with(b"HTTP/1.1 200 ") {
-            bail!("the service answered {:?}", String::from_utf8_lossy(&buffer[..length]));
-        }
-    }
-    Ok(())
 }

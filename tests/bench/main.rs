@@ -56,5 +56,6 @@ fn run() -> Result<()> {
     for headers in HEADERS {
         table::print_hits(headers, &bench.hits(2_000, headers)?);
     }
+    table::print_kernel(&bench.kernel(2_000)?);
     bench.finish()
 }

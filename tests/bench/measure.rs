@@ -32,6 +32,13 @@ pub struct Runs {
     pub time_ns: u64,
 }
 
+impl Runs {
+    /// Of one run, nanoseconds.
+    pub fn each_ns(&self) -> f64 {
+        self.time_ns as f64 / self.count.max(1) as f64
+    }
+}
+
 /// The uprobe programs that a process holds, by id, and the kernel memory of its maps in bytes.
 pub fn bpf(pid: u32) -> Result<(BTreeMap<u64, Runs>, u64)> {
     /// `BPF_PROG_TYPE_KPROBE` (include/uapi/linux/bpf.h).
@@ -55,6 +62,16 @@ pub fn bpf(pid: u32) -> Result<(BTreeMap<u64, Runs>, u64)> {
         }
     }
     Ok((programs, maps.values().sum()))
+}
+
+/// How often each program of a process ran since `before`, and for how long; those that did not are left out.
+pub fn runs_since(before: &BTreeMap<u64, Runs>, pid: u32) -> Result<Vec<Runs>> {
+    let (after, _) = bpf(pid)?;
+    let since = after.iter().map(|(id, now)| {
+        let then = before.get(id).copied().unwrap_or_default();
+        Runs { count: now.count - then.count, time_ns: now.time_ns - then.time_ns }
+    });
+    Ok(since.filter(|runs| runs.count > 0).collect())
 }
 
 /// Turns the kernel's counting of BPF runs on, and off again when dropped.

@@ -1,13 +1,17 @@
 //! Three copies of the service side by side: nothing attached to one, the floor to another, the agent to the third. A probe
 //! belongs to an inode, so each sees only what is its own, and all three meet the same moments of a noisy machine.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use analyzer::{
     Options,
     plan::{Library, Site},
 };
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::{
     Ebpf,
     programs::{
@@ -18,6 +22,7 @@ use aya::{
 use strobe_tests::{
     collector::Collector,
     golang::{self, Build},
+    machine,
     process::Running,
     programs,
 };
@@ -76,7 +81,8 @@ pub struct Bench {
     /// What the roles of the hot path are probed at.
     pub sites: Vec<(String, Site)>,
     version: String,
-    _floor: Ebpf,
+    floor: Ebpf,
+    floor_exe: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -94,15 +100,17 @@ impl Bench {
         let folder = tempfile::tempdir().context("a folder for the copies of the service")?;
         let copy = |mode: Mode| -> Result<_> {
             let path = folder.path().join(format!("{mode:?}"));
-            std::fs::copy(&exe, &path).context("copying the service")?;
+            machine::copy_program(&exe, &path)?;
             Ok(path)
         };
         let [bare, floor, strobe] = [copy(Mode::Bare)?, copy(Mode::Floor)?, copy(Mode::Strobe)?];
-        let _floor = attach_floor(&floor, &sites)?;
-        let lanes = [lane(&bare)?, lane(&floor)?, lane(&strobe)?];
+        let floor_exe = floor;
+        let mut floor = Ebpf::load(runtime_ebpf::object())?;
+        attach(&mut floor, "floor", &floor_exe, &sites)?;
+        let lanes = [lane(&bare)?, lane(&floor_exe)?, lane(&strobe)?];
         let collector = Collector::start()?;
         let agent = start_agent(&lanes[Mode::Strobe as usize].service, &collector)?;
-        let mut bench = Self { lanes, agent, collector, sites, version, _floor, _folder: folder };
+        let mut bench = Self { lanes, agent, collector, sites, version, floor, floor_exe, _folder: folder };
         bench.round(5_000, 3)?;
         bench.settle_spans(5_000)?;
         Ok(bench)
@@ -157,18 +165,22 @@ impl Bench {
     /// Counts the hits of `requests` requests on kept-alive connections.
     pub fn hits(&mut self, requests: usize, headers: usize) -> Result<Hits> {
         let _statistics = measure::BpfStatistics::on()?;
-        let (before, maps_bytes) = measure::bpf(self.agent.pid())?;
+        let agent = self.agent.pid();
+        let (before, maps_bytes) = measure::bpf(agent)?;
         self.lanes[Mode::Strobe as usize].load.run(requests, headers)?;
-        let (after, _) = measure::bpf(self.agent.pid())?;
-        let programs = after
-            .iter()
-            .map(|(id, now)| {
-                let then = before.get(id).copied().unwrap_or_default();
-                Runs { count: now.count - then.count, time_ns: now.time_ns - then.time_ns }
-            })
-            .filter(|runs| runs.count > 0)
-            .collect();
-        Ok(Hits { requests, programs, maps_bytes })
+        Ok(Hits { requests, programs: measure::runs_since(&before, agent)?, maps_bytes })
+    }
+
+    /// What the kernel takes here for an empty program and for the sixteen reads of `floor_reads`, both at the start site.
+    pub fn kernel(&mut self, requests: usize) -> Result<[Runs; 2]> {
+        let start = self.sites.first().map(std::slice::from_ref).unwrap_or_default();
+        attach(&mut self.floor, "floor_reads", &self.floor_exe, start)?;
+        let _statistics = measure::BpfStatistics::on()?;
+        let own = std::process::id();
+        let (before, _) = measure::bpf(own)?;
+        self.lanes[Mode::Floor as usize].load.run(requests, 3)?;
+        let runs = measure::runs_since(&before, own)?;
+        runs.try_into().map_err(|runs| anyhow!("the floor's two programs ran, and nothing else: {runs:?}"))
     }
 
     /// Ends the agent.
@@ -198,15 +210,16 @@ fn lane(exe: &Path) -> Result<Lane> {
     Ok(Lane { service, load: Load::open(address)? })
 }
 
-fn attach_floor(exe: &Path, sites: &[(String, Site)]) -> Result<Ebpf> {
-    let mut ebpf = Ebpf::load(runtime_ebpf::object())?;
-    let program: &mut UProbe = ebpf.program_mut("floor").context("no program `floor`")?.try_into()?;
+/// Loads one of the object's `floor` programs and attaches it.
+fn attach(object: &mut Ebpf, name: &str, exe: &Path, sites: &[(String, Site)]) -> Result<()> {
+    let program = object.program_mut(name).with_context(|| format!("no program `{name}`"))?;
+    let program: &mut UProbe = program.try_into()?;
     program.load()?;
     for (_, site) in sites {
         let location = UProbeAttachLocation::AbsoluteOffset(site.file_offset);
         program.attach(location, exe, UProbeScope::AllProcesses)?;
     }
-    Ok(ebpf)
+    Ok(())
 }
 
 fn start_agent(service: &Running, collector: &Collector) -> Result<Running> {

@@ -2,7 +2,10 @@
 
 use analyzer::plan::{Cost, Site};
 
-use crate::modes::{AgentUse, Hits, Mode, Round};
+use crate::{
+    measure::Runs,
+    modes::{AgentUse, Hits, Mode, Round},
+};
 
 /// One table per number of headers: medians, the range of the rounds beside them. What was added is the median of the
 /// differences within a round, since the machine's speed changes from one to the next.
@@ -59,11 +62,16 @@ pub fn print_hits(headers: usize, hits: &Hits) {
         time_ns / hits.requests as u64
     );
     for runs in &hits.programs {
-        println!(
-            "  {} runs of {} ns (the kernel's statistics included)",
-            runs.count,
-            runs.time_ns / runs.count.max(1)
-        );
+        println!("  {} runs of {:.0} ns (the kernel's statistics included)", runs.count, runs.each_ns());
     }
     println!("kernel memory of the maps: {:.1} MiB", hits.maps_bytes as f64 / (1 << 20) as f64);
+}
+
+/// What any agent pays on this kernel: the empty program, which runs at both sites, the one with sixteen reads.
+pub fn print_kernel([empty, reads]: &[Runs; 2]) {
+    let read_ns = (reads.each_ns() - empty.each_ns()) / 16.0;
+    println!(
+        "\nthe kernel's own: an empty program {:.0} ns, one read of 8 bytes {read_ns:.0} ns",
+        empty.each_ns()
+    );
 }

@@ -129,7 +129,7 @@ fn a_packed_file() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let packed = folder.path().join("packed");
     let args = ["-ldflags=-s -w"];
-    fs::copy(Recipe { args: &args, ..Recipe::server(NEW, &[MAIN]) }.build()?, &packed)?;
+    machine::copy_program(&Recipe { args: &args, ..Recipe::server(NEW, &[MAIN]) }.build()?, &packed)?;
     let (upx, library) = upx()?;
     let folder = library.parent().context("the library's folder")?;
     run(Command::new(upx).args(["-q", "-1"]).arg(&packed).env("LD_LIBRARY_PATH", folder))?;
@@ -154,7 +154,7 @@ fn upx() -> Result<(PathBuf, PathBuf)> {
     let folder = machine::cache_dir("upx")?;
     let (program, named) = (folder.join("upx"), folder.join("libucl.so.1"));
     fs::copy(library, &named)?;
-    fs::copy(upx, &program)?;
+    machine::copy_program(&upx, &program)?;
     fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     Ok((program, named))
 }

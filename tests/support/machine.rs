@@ -41,6 +41,13 @@ pub fn run(command: &mut Command) -> Result<Output> {
     Ok(out)
 }
 
+/// Copies a program that is to be started, over what is there if need be (the inode stays). Another process does it: a file
+/// that this one has open for writing is open in each child too until that child's own exec, and while it is, the kernel
+/// starts no program from it (`ETXTBSY`).
+pub fn copy_program(from: &Path, to: &Path) -> Result<()> {
+    run(Command::new("cp").args(["--preserve=mode", "--"]).args([from, to])).map(drop)
+}
+
 /// The file with this extension in a folder.
 pub fn find(folder: &Path, extension: &str) -> Result<PathBuf> {
     for entry in std::fs::read_dir(folder)? {

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use strobe_tests::golang::{self, Build};
+use strobe_tests::machine;
 use strobe_tests::process::Running;
 use strobe_tests::spans::Expected;
 
 use super::drive::drive;
-use super::harness::{Bench, Service, overwrite, pids, tracing};
+use super::harness::{Bench, Service, pids, tracing};
 use super::kinds;
 
 /// Starts the service under a waiting agent, sends every kind once, and stops it.
@@ -55,7 +56,8 @@ fn a_file_overwritten_in_place() -> Result<()> {
     bench.compare(&agent, &due).context("before")?;
 
     let now = Bench { version: "1.22.12", ..bench };
-    overwrite(&now.app, &golang::build("httpserver", now.version, Build::Plain)?)?;
+    // In place: the inode stays.
+    machine::copy_program(&golang::build("httpserver", now.version, Build::Plain)?, &now.app)?;
     let mut due = one_life(&now, &agent, now.minor()).context("after the overwrite")?;
     due.extend(one_life(&now, &agent, now.minor()).context("and once more")?);
     now.settle(&mut agent, &due).context("after the overwrite")?;
@@ -75,7 +77,7 @@ fn a_file_replaced_by_another() -> Result<()> {
 
     let now = Bench { version: "1.27.4", ..bench };
     let staged = now.folder.path().join("staged");
-    std::fs::copy(golang::build("httpserver", now.version, Build::Stripped)?, &staged)?;
+    machine::copy_program(&golang::build("httpserver", now.version, Build::Stripped)?, &staged)?;
     std::fs::rename(&staged, &now.app)?;
     let due = one_life(&now, &agent, now.minor()).context("after the replacement")?;
     old.stop()?;

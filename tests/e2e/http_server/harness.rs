@@ -1,9 +1,8 @@
 //! The service, the agent and the collector of one test, put together.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -31,7 +30,7 @@ impl Bench {
         programs::path("strobe")?;
         let folder = tempfile::tempdir().context("a folder for the test")?;
         let app = folder.path().join("httpserver");
-        fs::copy(golang::build("httpserver", version, build)?, &app).context("copy the service")?;
+        machine::copy_program(&golang::build("httpserver", version, build)?, &app)?;
         Ok(Bench { version, folder, app, collector: Collector::start()? })
     }
 
@@ -184,10 +183,4 @@ fn check_times(got: &[Received]) -> Result<()> {
 /// The processes that spans came from.
 pub fn pids(got: &[Received]) -> BTreeSet<String> {
     got.iter().filter_map(|r| r.resource.get("process.pid")).map(ToString::to_string).collect()
-}
-
-/// Overwrites a file's content in place: the inode stays.
-pub fn overwrite(file: &Path, with: &Path) -> Result<()> {
-    let content = fs::read(with).with_context(|| format!("read {}", with.display()))?;
-    fs::write(file, content).with_context(|| format!("overwrite {}", file.display()))
 }

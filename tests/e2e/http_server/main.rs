@@ -18,9 +18,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use strobe_tests::client::Connection;
 use strobe_tests::golang::Build;
-use strobe_tests::h2;
 use strobe_tests::process::Running;
 use strobe_tests::spans::Expected;
+use strobe_tests::{h2, machine};
 
 use drive::{all_at_once, drive};
 use exchange::{Answer, Exchange};
@@ -189,7 +189,7 @@ fn over_http2(bench: &Bench, service: &Service) -> Result<u64> {
 fn get(bench: &Bench, args: &[&str], url: &str) -> Result<Vec<String>> {
     let program = bench.folder.path().join("client");
     if !program.exists() {
-        std::fs::copy(&bench.app, &program).context("copy the client")?;
+        machine::copy_program(&bench.app, &program)?;
     }
     let mut client = Running::start(Command::new(&program).arg("get").args(args).arg(url))?;
     let status = client.wait(Duration::from_secs(20))?;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use strobe_tests::golang::Build;
 use strobe_tests::process::{PATIENCE, Running};
 use strobe_tests::{machine, programs};
@@ -54,7 +54,7 @@ fn missing_privileges() -> Result<()> {
     let bench = Bench::new("1.26.11", Build::Stripped)?;
     // A place that nobody may read.
     let program = bench.folder.path().join("strobe");
-    fs::copy(programs::path("strobe")?, &program).context("copy strobe")?;
+    machine::copy_program(&programs::path("strobe")?, &program)?;
     for path in [bench.folder.path(), &program, &bench.app] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
     }
