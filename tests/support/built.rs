@@ -37,12 +37,14 @@ pub struct Recipe<'a> {
     pub args: &'a [&'a str],
     /// Files beside go.mod, by name.
     pub files: &'a [(&'a str, &'a str)],
+    /// What go.mod requires, path and version; fetched with the machine's `GOPROXY`.
+    pub modules: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> Recipe<'a> {
     /// A plain build of the server.
     pub fn server(version: &'a str, files: &'a [(&'a str, &'a str)]) -> Self {
-        Recipe { version, arch: "amd64", mode: "exe", args: &[], files }
+        Recipe { version, arch: "amd64", mode: "exe", args: &[], files, modules: &[] }
     }
 
     /// Builds, or takes the build of before.
@@ -65,7 +67,8 @@ impl<'a> Recipe<'a> {
         let root = toolchain(self.version)?;
         let source = machine::cache_dir("built-source")?.join(to_name(folder));
         fs::create_dir_all(&source)?;
-        fs::write(source.join("go.mod"), "module example.com/app\n\ngo 1.17\n")?;
+        let required: String = self.modules.iter().map(|(m, v)| format!("require {m} {v}\n")).collect();
+        fs::write(source.join("go.mod"), format!("module example.com/app\n\ngo 1.17\n\n{required}"))?;
         for (name, text) in self.files {
             fs::write(source.join(name), text)?;
         }
@@ -77,11 +80,12 @@ impl<'a> Recipe<'a> {
         }
         go.args(self.args.iter().map(|a| a.replace("{}", &place))).arg(".").current_dir(&source);
         go.env("GOROOT", &root).env("GOARCH", self.arch).env("GOOS", "linux").env("CGO_ENABLED", "0");
-        go.env("GOENV", "off")
-            .env("GOFLAGS", "")
-            .env("GOTOOLCHAIN", "local")
-            .env("GOWORK", "off")
-            .env("GOPROXY", "off");
+        go.env("GOTOOLCHAIN", "local").env("GOWORK", "off");
+        if self.modules.is_empty() {
+            go.env("GOENV", "off").env("GOFLAGS", "").env("GOPROXY", "off");
+        } else {
+            go.env("GOFLAGS", "-mod=mod").env("GOMODCACHE", machine::cache_dir("gomod")?);
+        }
         go.env("GOCACHE", machine::cache_dir("go-build")?);
         let out = go.output().context("run go")?;
         fs::remove_dir_all(&source).context("remove the source")?;

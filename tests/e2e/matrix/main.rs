@@ -3,19 +3,21 @@
 //!
 //! By default the oldest and the newest release; `STROBE_MATRIX=full` (as `scripts/test --full` sets) takes all.
 
+mod program;
 mod reference;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
+use analyzer::go::closure;
 use analyzer::go::functions::is_wrapper;
 use analyzer::plan::{Cost, Plan};
 use analyzer::sites::{self, Code};
 use analyzer::{GoImage, Options};
 use anyhow::{Context, Result, ensure};
 use offsets::catalog;
-use strobe_tests::built::{Recipe, SERVER};
+use strobe_tests::built::Recipe;
 use strobe_tests::dwarf::{self, Layouts};
 
 use reference::{Listing, Symbols};
@@ -31,6 +33,7 @@ const TYPES_ALONE: Options = Options { types: true, dwarf: false, database: fals
 struct Cell {
     functions: (usize, usize),
     fields: (usize, usize),
+    structs: (usize, usize),
     wrong_fields: usize,
     exits: (usize, usize),
     entries: (usize, usize),
@@ -62,9 +65,9 @@ fn every_build_equals_its_unstripped_twin() -> Result<()> {
     let mut wrong = Vec::new();
     let mut fields = (0, 0);
     println!(
-        "| Go | arch | mode | build | functions | fields by types | wrong | entries | exits | not all found | after readRequest |"
+        "| Go | arch | mode | build | functions | fields by types | recorded structs, their fields | wrong | entries | exits | not all found | after readRequest |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for version in versions() {
         for arch in ["amd64", "arm64"] {
             for mode in ["exe", "pie"] {
@@ -95,15 +98,18 @@ fn every_build_equals_its_unstripped_twin() -> Result<()> {
 }
 
 fn build(version: &str, arch: &str, mode: &str, args: &[&str]) -> Result<std::path::PathBuf> {
-    Recipe { version, arch, mode, args, files: &[("main.go", SERVER)] }.build()
+    let files = &[("main.go", program::SOURCE)];
+    Recipe { version, arch, mode, args, files, modules: program::modules(version) }.build()
 }
 
 fn print(version: &str, arch: &str, mode: &str, name: &str, cell: &Cell) {
     let of = |(good, all): (usize, usize)| format!("{good}/{all}");
     println!(
-        "| {version} | {arch} | {mode} | {name} | {} | {} | {} | {} | {} | {} | {} |",
+        "| {version} | {arch} | {mode} | {name} | {} | {} | {}, {} | {} | {} | {} | {} | {} |",
         of(cell.functions),
         of(cell.fields),
+        cell.structs.0,
+        cell.structs.1,
         cell.wrong_fields,
         of(cell.entries),
         of(cell.exits),
@@ -153,6 +159,7 @@ fn compare(bytes: &[u8], reference: &Reference) -> Result<Cell> {
         let Some(code) = Code::read(&go.image, &functions, function) else { continue };
         hold_sites(&mut cell, &go, &code, function.is_asm(), reference, &functions.name(&function));
     }
+    hold_structs(&mut cell, &go, reference)?;
     hold_fields(&mut cell, &analyzer::plan(bytes, "matrix", &TYPES_ALONE)?, reference)?;
     Ok(cell)
 }
@@ -207,6 +214,36 @@ fn hold_sites(
     } else {
         cell.differ(format!("entry of {name}: {:#x}, objdump {expected:x?}", entry.vaddr));
     }
+}
+
+/// Every field of the structs that the catalog has recorded, where the program made their types reachable.
+fn hold_structs(cell: &mut Cell, go: &GoImage<'_>, reference: &Reference) -> Result<()> {
+    let recorded: HashSet<&str> =
+        catalog::entries().iter().flat_map(|e| &e.structs).map(String::as_str).collect();
+    let types = go.types();
+    for (name, vaddr) in closure::structs(&types)?.into_iter().filter(|(n, _)| recorded.contains(n.as_str()))
+    {
+        cell.structs.0 += 1;
+        let found = types.get(vaddr).with_context(|| format!("the type of {name}"))?;
+        for field in types.fields(&found) {
+            let field_name = String::from_utf8_lossy(field.name);
+            let Some(truth) = reference.layouts.get(&(name.clone(), field_name.to_string())) else {
+                cell.differ(format!("{name}.{field_name}: not in the DWARF"));
+                continue;
+            };
+            // All blank fields have one name.
+            if field_name == "_" {
+                continue;
+            }
+            cell.structs.1 += 1;
+            if field.offset != *truth {
+                cell.wrong_fields += 1;
+                cell.differ(format!("{name}.{field_name}: {}, DWARF {truth}", field.offset));
+            }
+        }
+    }
+    ensure!(cell.structs.0 > 0, "no recorded struct in the type data");
+    Ok(())
 }
 
 fn hold_fields(cell: &mut Cell, plan: &Plan, reference: &Reference) -> Result<()> {
