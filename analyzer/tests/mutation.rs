@@ -3,10 +3,11 @@
 
 mod support;
 
+use std::io::Write as _;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
-use analyzer::go::closure;
+use analyzer::go::{closure, itabs};
 use analyzer::{GoImage, Options};
 use rayon::prelude::*;
 use support::{Build, SERVER, STRIPPED, build};
@@ -14,6 +15,22 @@ use tempfile::TempDir;
 
 /// Far more than any single run takes, in a debug build on a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
+
+const SECTIONS: [&str; 11] = [
+    ".go.buildinfo",
+    ".note.go.buildid",
+    ".note.gnu.build-id",
+    ".typelink",
+    ".itablink",
+    ".dynamic",
+    ".rela",
+    ".rela.dyn",
+    ".shstrtab",
+    ".debug_info",
+    ".debug_abbrev",
+];
+
+const PROBED: [&str; 2] = ["net/http.serverHandler.ServeHTTP", "net/http.(*response).finishRequest"];
 
 /// File positions of the words to overwrite.
 fn words(bytes: &[u8]) -> Vec<usize> {
@@ -26,10 +43,31 @@ fn words(bytes: &[u8]) -> Vec<usize> {
     out.extend(position(go.pclntab.vaddr).into_iter().flat_map(|at| run(at, 9)));
     out.extend(position(go.pclntab.functab()).into_iter().flat_map(|at| run(at, 4)));
     out.extend(position(go.module.vaddr).into_iter().flat_map(|at| run(at, 74)));
-    if let Some(info) = go.image.section(".go.buildinfo") {
-        out.extend(position(info.vaddr).into_iter().flat_map(|at| run(at, 6)));
+    // Section headers, and the head of each section that the analyzer looks into.
+    let headers = u64::from_le_bytes(bytes[40..48].try_into().expect("e_shoff"));
+    let count = usize::from(u16::from_le_bytes([bytes[60], bytes[61]]));
+    out.extend(run(usize::try_from(headers).expect("a position"), count * 8));
+    for name in SECTIONS {
+        if let Some(section) = go.image.section(name) {
+            let start = usize::try_from(section.file_offset).expect("a position");
+            let len = usize::try_from(section.size).expect("a length");
+            out.extend(run(start, len.div_ceil(8).min(16)));
+        }
+    }
+    // The records of the functions that the Plan probes, up to the words of their funcdata.
+    let functions = go.functions().expect("functions");
+    for index in 0..functions.len() {
+        let function = functions.get(index).expect("a function");
+        if PROBED.contains(&functions.name(&function).as_str()) {
+            let entry = go.pclntab.functab() + 8 * index;
+            let record = go.image.word(entry).expect("a word of functab") >> 32;
+            out.extend(position(entry).into_iter().flat_map(|at| run(at, 2)));
+            out.extend(position(go.pclntab.functab() + record).into_iter().flat_map(|at| run(at, 10)));
+        }
     }
     let types = go.types();
+    let itab = itabs::all(&types).next().expect("an itab");
+    out.extend(position(itab.vaddr).into_iter().flat_map(|at| run(at, 4)));
     let structs = closure::structs(&types).expect("types");
     let request = structs.iter().find(|(name, _)| name == "net/http.Request").expect("Request");
     out.extend(position(request.1).into_iter().flat_map(|at| run(at, 16)));
@@ -77,14 +115,24 @@ fn try_all(bytes: &[u8]) -> (usize, usize, Duration) {
 #[test]
 fn no_overwritten_word_makes_it_panic_or_hang() {
     let folder = TempDir::new().expect("a folder");
-    for mode in ["exe", "pie"] {
-        let bytes =
-            std::fs::read(build(&folder, mode, SERVER, Build { mode, ..STRIPPED })).expect("the build");
+    let builds = [
+        STRIPPED,
+        Build { mode: "pie", ..STRIPPED },
+        Build { arch: "arm64", ..STRIPPED },
+        Build { ldflags: "", ..STRIPPED },
+    ];
+    for how in builds {
+        let name =
+            format!("{} {}{}", how.arch, how.mode, if how.ldflags.is_empty() { " with DWARF" } else { "" });
+        let bytes = std::fs::read(build(&folder, &name, SERVER, how)).expect("the build");
         let (tried, plans, longest) = try_all(&bytes);
-        println!(
-            "{mode}: {tried} mutants, {plans} Plans, {} errors, 0 panics, longest {longest:?}",
+        // Not println: the counts are shown when the test passes, too.
+        writeln!(
+            std::io::stderr(),
+            "{name}: {tried} mutants, {plans} Plans, {} errors, 0 panics, longest {longest:?}",
             tried - plans
-        );
+        )
+        .expect("stderr");
         assert!(tried > 800);
         assert!(plans > 0 && plans < tried);
     }
