@@ -149,7 +149,7 @@ impl Index {
         }
         let Some(near) = self.neighbours(version, tested) else { return Lookup::Outside };
         let (below, above) = (self.name(near.below), self.name(near.above));
-        if self.depends(record, runs, version, arch) {
+        if self.depends(record, runs, version) {
             return Lookup::Differs { below, above };
         }
         match (place(runs, near.below, axis), place(runs, near.above, axis)) {
@@ -162,16 +162,13 @@ impl Index {
     }
 
     /// Whether another Go or dependency is known to put the field elsewhere, in that version or the nearest ones that
-    /// were compiled with it: then the version alone says nothing.
-    fn depends(&self, record: &StructIndex, runs: &[RunIndex], version: &Version, arch: &str) -> bool {
-        let others = self
-            .axes
-            .iter()
-            .enumerate()
-            .filter(|(_, name)| name.strip_prefix(arch).is_some_and(|rest| rest.starts_with('+')));
-        let base = self.axis(arch);
-        let mut others = others.map(|(position, _)| 1 << position);
-        others.any(|other: Axes| {
+    /// were compiled with it: then the version alone says nothing. It is tried on one architecture and counts for all.
+    fn depends(&self, record: &StructIndex, runs: &[RunIndex], version: &Version) -> bool {
+        let mut others = self.axes.iter().filter_map(|name| {
+            let (arch, _) = name.split_once('+')?;
+            Some((self.axis(arch), self.axis(name)))
+        });
+        others.any(|(base, other)| {
             let tested = |index: usize| self.tested(record, index, other);
             let start = self.versions.partition_point(|known| known < version);
             let above = (start..self.versions.len()).find(|index| tested(*index));

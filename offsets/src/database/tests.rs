@@ -222,6 +222,7 @@ fn what_depends_on_something_else_is_not_vouched_for() {
     let both = |second| shape(&[("Method", 0, "string"), ("ctx", second, "context.Context")]);
     for text in ["1.21.0", "1.21.1", "1.21.2"] {
         all.record(version(text), &tested(text), "amd64", both(16));
+        all.record(version(text), &tested(text), "arm64", both(16));
         all.add_toolchain(&toolchain(text));
     }
     all.record(version("1.21.0"), &tested("1.21.0"), "amd64+go1.19.13", both(24));
@@ -234,6 +235,9 @@ fn what_depends_on_something_else_is_not_vouched_for() {
     assert_eq!(ask("1.21.0", "Method").offset(), Some(0));
     assert_eq!(ask("1.21.0", "ctx"), Lookup::Differs { below: "1.21.0", above: "1.21.0" });
     assert_eq!(ask("1.21.1", "ctx"), Lookup::Differs { below: "1.21.1", above: "1.21.1" });
+    // Tried on one architecture, it counts for the other.
+    let arm64 = database.lookup(STD, "1.21.0", "arm64", "net/http.Request", "ctx");
+    assert_eq!(arm64, Lookup::Differs { below: "1.21.0", above: "1.21.0" });
 }
 
 #[test]
