@@ -50,7 +50,8 @@ fn compact(document: &Value) -> String {
         |run: &Value| format!("{}\t{}\t{}", position(&run["from"]), position(&run["to"]), mask(&run["arch"]));
     let mut text = axes.iter().fold(String::new(), |text, axis| text + "A\t" + axis + "\n");
     for version in versions {
-        let _ = writeln!(text, "V\t{}\t{}", word(&version["version"]), mask(&version["arch"]));
+        let agrees = usize::from(!items(&version["agrees"]).is_empty());
+        let _ = writeln!(text, "V\t{}\t{}\t{agrees}", word(&version["version"]), mask(&version["arch"]));
     }
     for (name, record) in document["structs"].as_object().into_iter().flatten() {
         let _ = writeln!(text, "S\t{name}");

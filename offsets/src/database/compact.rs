@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! A axis                                  in order
-//! V version mask                          ascending; what it was compiled for
+//! V version mask agrees                   ascending; what it was compiled for; 1: and alike with another Go
 //! S struct                                what follows is this struct's
 //! T first last mask                       where it was looked for
 //! F field first last mask offset type     a run
@@ -20,17 +20,19 @@ use crate::Version;
 /// the program, and a test reads them all.
 pub(super) fn read(module: &str, text: &'static str) -> Index {
     let mut parts = text.split("\nS\t");
-    let (mut axes, mut names, mut versions, mut built) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut axes, mut names, mut versions) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut built, mut agrees) = (Vec::new(), Vec::new());
     for line in parts.next().unwrap_or_default().lines() {
         match line.split('\t').collect::<Vec<_>>()[..] {
             ["A", axis] => axes.push(axis.to_owned()),
-            ["V", name, mask] => {
+            ["V", name, mask, agreed] => {
                 if let (Some(version), Ok(mask)) =
                     (Version::parse(module, name), u64::from_str_radix(mask, 16))
                 {
                     names.push(name.to_owned());
                     versions.push(version);
                     built.push(mask);
+                    agrees.push(agreed == "1");
                 }
             }
             _ => {}
@@ -41,7 +43,7 @@ pub(super) fn read(module: &str, text: &'static str) -> Index {
         Some((name.to_owned(), Block::later(lines)))
     });
     let structs: BTreeMap<String, Block> = blocks.collect();
-    Index { names, versions, axes, built, structs }
+    Index { names, versions, axes, built, agrees, structs }
 }
 
 /// One struct's lines.

@@ -23,6 +23,8 @@ pub(super) struct Index {
     pub axes: Vec<String>,
     /// For each version, what it was compiled for.
     pub built: Vec<Axes>,
+    /// For each version, whether another Go was tried and gave the same layouts.
+    pub agrees: Vec<bool>,
     /// By name.
     pub structs: BTreeMap<String, Block>,
 }
@@ -105,7 +107,8 @@ impl Index {
             structs.insert(name.clone(), Block { lines: "", record: OnceLock::from(index) });
         }
         let names = document.versions.iter().map(|tested| tested.version.clone()).collect();
-        Ok(Self { names, versions, axes, built, structs })
+        let agrees = document.versions.iter().map(|tested| !tested.agrees.is_empty()).collect();
+        Ok(Self { names, versions, axes, built, agrees, structs })
     }
 
     pub(super) fn version_match(&self, version: &Version) -> VersionMatch {
@@ -161,23 +164,35 @@ impl Index {
         }
     }
 
-    /// Whether another Go or dependency is known to put the field elsewhere, in that version or the nearest ones that
-    /// were compiled with it: then the version alone says nothing. It is tried on one architecture and counts for all.
+    /// Whether another Go or dependency is known to put the field elsewhere, in that version or in the nearest one, on
+    /// either side, that was compiled with another: then the version alone says nothing. It is tried on one architecture
+    /// and counts for all.
     fn depends(&self, record: &StructIndex, runs: &[RunIndex], version: &Version) -> bool {
-        let mut others = self.axes.iter().filter_map(|name| {
-            let (arch, _) = name.split_once('+')?;
-            Some((self.axis(arch), self.axis(name)))
-        });
-        others.any(|(base, other)| {
-            let tested = |index: usize| self.tested(record, index, other);
-            let start = self.versions.partition_point(|known| known < version);
-            let above = (start..self.versions.len()).find(|index| tested(*index));
-            let below = (0..start).rev().find(|index| tested(*index));
-            [below, above]
-                .into_iter()
-                .flatten()
-                .any(|index| place(runs, index, other) != place(runs, index, base))
-        })
+        let others: Vec<(Axes, Axes)> = self
+            .axes
+            .iter()
+            .filter_map(|name| Some((self.axis(name.split_once('+')?.0), self.axis(name))))
+            .collect();
+        let tried_with =
+            |index: usize, other: Axes| self.built.get(index).is_some_and(|built| built & other != 0);
+        let tried = |index: &usize| {
+            self.agrees.get(*index) == Some(&true)
+                || others.iter().any(|(_, other)| tried_with(*index, *other))
+        };
+        let differs = |index: usize| {
+            others.iter().any(|&(base, other)| {
+                tried_with(index, other)
+                    && self.tested(record, index, other)
+                    && place(runs, index, other) != place(runs, index, base)
+            })
+        };
+        let start = self.versions.partition_point(|known| known < version);
+        if self.versions.get(start) == Some(version) && tried(&start) {
+            return differs(start);
+        }
+        let above = (start..self.versions.len()).find(tried);
+        let below = (0..start).rev().find(|index| tried(index));
+        [below, above].into_iter().flatten().any(differs)
     }
 
     fn name(&self, index: usize) -> &str {

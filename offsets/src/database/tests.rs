@@ -235,6 +235,8 @@ fn what_depends_on_something_else_is_not_vouched_for() {
     assert_eq!(ask("1.21.0", "Method").offset(), Some(0));
     assert_eq!(ask("1.21.0", "ctx"), Lookup::Differs { below: "1.21.0", above: "1.21.0" });
     assert_eq!(ask("1.21.1", "ctx"), Lookup::Differs { below: "1.21.1", above: "1.21.1" });
+    // What was tried there and found alike speaks for itself.
+    assert_eq!(ask("1.21.2", "ctx"), Lookup::Exact { offset: 16, kind: "context.Context" });
     // Tried on one architecture, it counts for the other.
     let arm64 = database.lookup(STD, "1.21.0", "arm64", "net/http.Request", "ctx");
     assert_eq!(arm64, Lookup::Differs { below: "1.21.0", above: "1.21.0" });
