@@ -225,10 +225,11 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Whether an earlier run has tried that version.
+    /// Whether an earlier run has settled that version: what could not be had then may be had now, what did not compile
+    /// stays as it is.
     fn is_known(&self, version: &Version) -> bool {
         self.all.build(version).is_some()
-            || self.all.holes().any(|(known, hole)| known == version && hole.stage != "pending")
+            || self.all.holes().any(|(known, hole)| known == version && hole.stage == "compile")
     }
 
     fn tested(&self, version: &Version, text: &str) -> Tested {
