@@ -13,15 +13,17 @@ use offsets::catalog::{self, Entry};
 use offsets::{Database, Version};
 
 use crate::Options;
+use crate::error::ErrorKind;
 use crate::go::buildinfo::BuiltModule;
 use crate::go::notes;
-use crate::go_image::GoImage;
+use crate::go_image::{GoImage, Kind};
 use crate::plan::{Library, Plan, SCHEMA_VERSION, Status, VersionMatch};
 use facts::Facts;
 use verdict::Findings;
 
 /// Makes the Plan.
 pub(crate) fn make(go: &GoImage<'_>, file_name: &str, options: &Options) -> crate::error::Result<Plan> {
+    must_be_a_program(go.kind)?;
     let database = Database::embedded();
     let facts = Facts::gather(go, catalog::entries(), options)?;
     let present = catalog::entries().iter().filter(|e| facts.is_present(e));
@@ -37,6 +39,19 @@ pub(crate) fn make(go: &GoImage<'_>, file_name: &str, options: &Options) -> crat
         modules: build.map(|b| b.modules().map(BuiltModule::to_plan).collect()).unwrap_or_default(),
         libraries: present.map(|e| library(go, e, &facts, options)).collect(),
     })
+}
+
+/// What is loaded into a program can be looked into, but the agent attaches to programs.
+fn must_be_a_program(kind: Kind) -> crate::error::Result<()> {
+    match kind {
+        // A C program's Go functions are called, compiled and laid out as a Go program's are.
+        Kind::Program | Kind::Archive => Ok(()),
+        Kind::NeedsOthers => Err(ErrorKind::NeedsOthers),
+        Kind::Plugin => Err(ErrorKind::Library { what: "a Go plugin (`-buildmode=plugin`)" }),
+        Kind::Library => {
+            Err(ErrorKind::Library { what: "a Go shared library (`-buildmode=c-shared` or `shared`)" })
+        }
+    }
 }
 
 /// What a judgement of one entry needs.
