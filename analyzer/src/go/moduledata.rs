@@ -282,7 +282,10 @@ fn with_layout(image: &Image<'_>, vaddr: u64, layout: &Layout) -> Option<ModuleD
         },
     };
     let has_main = *image.bytes(vaddr.checked_add(layout.hasmain * WORD)?, 1)?.first()?;
-    let sane = text < etext && size > 0 && has_main <= 1 && roots_fit(image, &roots, size);
+    let needs_others = at(layout.modulehashes_len())? != 0;
+    // All types of a small program may be in the libraries that it needs.
+    let has_roots = needs_others || !matches!(&roots, Roots::Links { types, .. } if types.len == 0);
+    let sane = text < etext && size > 0 && has_main <= 1 && has_roots && roots_fit(image, &roots, size);
     let text_sections = text_sections(image, slice(image, vaddr, layout.textsectmap)?)?;
     let gofunc = at(layout.gofunc)?;
     let minor = Minor(layout.minors.0);
@@ -301,7 +304,7 @@ fn with_layout(image: &Image<'_>, vaddr: u64, layout: &Layout) -> Option<ModuleD
         text_sections,
         has_main: has_main == 1,
         is_plugin: at(layout.pluginpath_len())? != 0,
-        needs_others: at(layout.modulehashes_len())? != 0,
+        needs_others,
     })
 }
 
@@ -310,7 +313,7 @@ fn roots_fit(image: &Image<'_>, roots: &Roots<Slice>, size: u64) -> bool {
         s.len == 0 || s.len.checked_mul(width).is_some_and(|n| image.bytes(s.vaddr, n).is_some())
     };
     match roots {
-        Roots::Links { types, itabs } => types.len > 0 && holds(types, 4) && holds(itabs, 8),
+        Roots::Links { types, itabs } => holds(types, 4) && holds(itabs, 8),
         Roots::Linear { typedesclen, itabs } => {
             (1..=size).contains(&typedesclen.len) && itabs.len <= size && holds(itabs, 1)
         }

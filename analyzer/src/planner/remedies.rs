@@ -9,7 +9,9 @@ pub(super) const OTHER_KIND: &str = "is another type than the catalog's";
 pub(super) const UNKNOWN_VERSION: &str = "its version is unknown";
 pub(super) const OUTSIDE_CATALOG: &str = "lies outside what the catalog covers";
 
-const REMEDIES: [(&str, &str); 9] = [
+pub(super) const NO_DWARF: &str = "the DWARF was not heard";
+
+const REMEDIES: [(&str, &str); 10] = [
     (
         INLINED,
         "build without profile-guided optimisation (`-pgo=off`), or with `-gcflags=PACKAGE=-l` for the package of that \
@@ -37,6 +39,11 @@ const REMEDIES: [(&str, &str); 9] = [
         UNKNOWN_VERSION,
         "build in module mode and without overriding `runtime.buildVersion`, so that the binary names its versions; as long as the \
          type data knows every field it is not needed",
+    ),
+    (
+        NO_DWARF,
+        "install the debug file of this very build, or remove the one that is of another; as long as the type data knows every \
+         field it is not needed",
     ),
     (OUTSIDE_CATALOG, "build with a version that the catalog covers, or update strobe"),
     (
