@@ -72,7 +72,7 @@ pub struct Module {
 pub struct Replacement {
     /// Import path or folder.
     pub path: String,
-    /// Version; empty for a folder.
+    /// Version; empty or `(devel)` for a folder.
     pub version: String,
 }
 
