@@ -21,6 +21,8 @@ use object::{LittleEndian, Object as _};
 pub const DEFAULT_ROOT: &str = "/usr/lib/debug";
 /// Longest link that is followed; file systems have no longer names.
 const MAX_NAME_BYTES: usize = 255;
+/// Largest file that is looked at: its checksum takes a second for each 2 GiB.
+const MAX_FILE_BYTES: u64 = 4 << 30;
 
 /// Where to look.
 #[derive(Debug, Clone, Copy, Default)]
@@ -80,14 +82,17 @@ impl Outcome {
     /// Takes a file if it is there and fits.
     fn take(&mut self, path: PathBuf, fits: impl Fn(&[u8]) -> Result<(), String>) -> bool {
         // What is no regular file is not opened: a pipe would never end.
-        if !fs::metadata(&path).is_ok_and(|m| m.is_file()) {
+        let Some(size) = fs::metadata(&path).ok().filter(fs::Metadata::is_file).map(|m| m.len()) else {
             return false;
-        }
-        let checked = crate::map(&path).map_err(|error| error.to_string()).and_then(|map| {
-            fits(&map)?;
-            Ok(map)
-        });
-        match checked {
+        };
+        let check = || {
+            if size > MAX_FILE_BYTES {
+                return Err(format!("it has {size} bytes, the limit is {MAX_FILE_BYTES}"));
+            }
+            let map = crate::map(&path).map_err(|error| error.to_string())?;
+            fits(&map).map(|()| map)
+        };
+        match check() {
             Ok(map) => self.found = Some((path, map)),
             Err(why) => self.rejected.push(format!("{} was not used: {why}", path.display())),
         }

@@ -13,6 +13,9 @@ use crate::bytes;
 use crate::error::{ErrorKind, Result};
 use crate::plan::Arch;
 
+/// Note sections that are looked at; real binaries have five.
+const MAX_NOTE_SECTIONS: usize = 64;
+
 /// A file and its address space.
 #[derive(Debug)]
 pub struct Image<'a> {
@@ -100,8 +103,8 @@ impl<'a> Image<'a> {
     /// section that its PT_NOTE segment does not reach.
     pub(crate) fn notes(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
         let segments = self.notes.iter().filter_map(|&(offset, size)| elf::slice(self.file, offset, size));
-        let sections = self.sections.iter().filter(|s| s.is_note()).filter_map(|s| self.section_bytes(s));
-        segments.chain(sections)
+        let sections = self.sections.iter().filter(|s| s.is_note()).take(MAX_NOTE_SECTIONS);
+        segments.chain(sections.filter_map(|s| self.section_bytes(s)))
     }
 }
 

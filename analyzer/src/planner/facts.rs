@@ -16,6 +16,9 @@ use crate::go::{closure, inline, itabs, maps, notes};
 use crate::go_image::GoImage;
 use crate::plan::MapLayout;
 
+/// What a program that loads plugins calls; `plugin.Open` is always inlined.
+const PLUGIN_OPEN: &str = "plugin.open";
+
 /// The fields of a struct, as one witness has them: name → (offset, kind).
 pub(super) type Fields = HashMap<String, (u64, String)>;
 
@@ -86,6 +89,11 @@ impl<'a> Facts<'a> {
         entry.present.iter().any(|name| self.copies.contains_key(name.as_str()))
     }
 
+    /// Whether the program can load plugins, each with a moduledata and functions of its own.
+    pub fn loads_plugins(&self) -> bool {
+        self.copies.contains_key(PLUGIN_OPEN)
+    }
+
     fn find_functions(&mut self, go: &GoImage<'_>, entries: &'a [Entry]) {
         let sites = |e: &'a Entry| e.roles.iter().flat_map(|r| &r.sites);
         let mut names: Vec<&'a str> = entries.iter().flat_map(|e| &e.present).map(String::as_str).collect();
@@ -93,6 +101,7 @@ impl<'a> Facts<'a> {
             names.push(&site.function);
             names.extend(site.callee.as_deref());
         }
+        names.push(PLUGIN_OPEN);
         names.sort_unstable();
         names.dedup();
         let offsets = self.functions.name_offsets(&Names::new(names.iter().copied()));
@@ -174,6 +183,7 @@ impl<'a> Facts<'a> {
         let outcome = debug.run(go.image.file, notes::build_id(&go.image).gnu.as_deref());
         if let Some((path, bytes)) = outcome.found {
             self.read_dwarf(&bytes, wanted);
+            self.dwarf_error = self.dwarf_error.take().map(|error| format!("{}: {error}", path.display()));
             self.debug_file = Some(path);
         } else if !outcome.rejected.is_empty() {
             self.dwarf_error = Some(outcome.rejected.join(", "));

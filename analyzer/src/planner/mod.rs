@@ -89,6 +89,9 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
     if let Some(error) = &facts.dwarf_error {
         findings.note(format!("{}: {error}", remedies::NO_DWARF));
     }
+    if facts.loads_plugins() {
+        findings.note(format!("the program {}", remedies::LOADS_PLUGINS));
+    }
     let functions = case.roles(&mut findings);
     let fields = case.fields(&mut findings);
     let itabs = case.itabs(&mut findings);

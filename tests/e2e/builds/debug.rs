@@ -8,7 +8,7 @@ use analyzer::{Options, plan_file};
 use anyhow::{Context, Result, ensure};
 use object::elf::{CompressionType, ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD};
 use object::read::elf::SectionHeader as _;
-use object::{LittleEndian, Object as _};
+use object::{LittleEndian, Object as _, ObjectSection as _};
 use strobe_tests::built::Recipe;
 use tempfile::TempDir;
 
@@ -124,10 +124,21 @@ fn a_debug_file_is_found_by_build_id() -> Result<()> {
     let none = apart.plan()?;
     ensure!(!witnessed(&none, Witness::Dwarf)? && server(&none)?.reason.is_none(), "{none:?}");
     apart.is_heard(&place)?;
-    // Without section headers the id must be in a PT_NOTE segment, where Go's own linker does not put it.
     let other = objcopy(&["--only-keep-debug"], &read(&build(&Recipe::server("1.24.13", &[MAIN]))?)?)?;
     apart.is_refused(&place, &other, "its build id is")?;
-    apart.is_refused(&place, b"no ELF file", "was not used")
+    apart.is_refused(&place, b"no ELF file", "was not used")?;
+    let mut torn = apart.debug.clone();
+    let info = elf(&apart.debug)?
+        .section_by_name(".debug_abbrev")
+        .context("abbrev")?
+        .file_range()
+        .context("a range")?;
+    torn[usize::try_from(info.0)?..][..usize::try_from(info.1)?].fill(0xff);
+    put(&place, &torn)?;
+    let reason = server(&apart.plan()?)?.reason.clone().unwrap_or_default();
+    ensure!(reason.contains("malformed") || reason.contains(".debug_abbrev"), "{reason:?}");
+    ensure!(reason.contains(".debug: "), "the file is not named: {reason:?}");
+    Ok(())
 }
 
 #[test]

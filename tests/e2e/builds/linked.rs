@@ -79,7 +79,11 @@ fn a_static_pie_has_no_interpreter() -> Result<()> {
 #[test]
 fn relr_keeps_addends_in_place() -> Result<()> {
     let args = [r#"-ldflags=-w -linkmode=external "-extldflags=-Wl,-z,pack-relative-relocs""#];
-    holds("cgo, PIE with RELR by GNU ld", NEW, "pie", &args, |b| has_section_type(b, SHT_RELR))
+    // Up to 1.25 the function table itself has a relocated word.
+    for version in [NEW, "1.24.13"] {
+        holds("cgo, PIE with RELR by GNU ld", version, "pie", &args, |b| has_section_type(b, SHT_RELR))?;
+    }
+    Ok(())
 }
 
 #[test]

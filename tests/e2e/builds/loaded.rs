@@ -9,7 +9,7 @@ use analyzer::GoImage;
 use analyzer::go_image::Kind;
 use anyhow::{Result, ensure};
 use object::elf::PT_INTERP;
-use strobe_tests::built::{self, Recipe};
+use strobe_tests::built::{self, Recipe, SERVER};
 use strobe_tests::machine;
 
 use crate::{Expected, NEW, analyze, bare, build, has_segment_type, is_fixed, names, read, stripped};
@@ -57,6 +57,19 @@ fn a_plugin() -> Result<()> {
     let files = [("main.go", "package main\n\nfunc Hello() { println(\"hello\") }\n")];
     let file = build(&Recipe { mode: "plugin", ..Recipe::server(NEW, &files) })?;
     is_told(&file, Kind::Plugin, &["a Go plugin", "-buildmode=plugin", "the program that loads it"], 1000)
+}
+
+#[test]
+fn a_program_that_loads_plugins() -> Result<()> {
+    let source = SERVER.replace("import \"net/http\"", "import (\n\t\"net/http\"\n\t\"plugin\"\n)");
+    let source = source.replace("panic(", "println(plugin.Open(\"x.so\"))\n\tpanic(");
+    let files = [("main.go", source.as_str())];
+    let file =
+        build(&Recipe { args: &["-ldflags=-s -w -linkmode=external"], ..Recipe::server(NEW, &files) })?;
+    let (status, text) = analyze(&["--explain", crate::ID], &file)?;
+    ensure!(status == 0 && text.contains("Worth knowing: the program can load plugins"), "{text}");
+    ensure!(text.contains("Remedy: start servers and clients in the program itself"), "{text}");
+    Ok(())
 }
 
 #[test]
