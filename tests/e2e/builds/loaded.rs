@@ -12,7 +12,7 @@ use object::elf::PT_INTERP;
 use strobe_tests::built::{self, Recipe, SERVER};
 use strobe_tests::machine;
 
-use crate::{Expected, NEW, analyze, bare, build, has_segment_type, is_fixed, names, read, stripped};
+use crate::{CGO, Expected, NEW, analyze, bare, build, has_segment_type, is_fixed, names, read, stripped};
 
 /// A server for C to start.
 fn exported(name: &str) -> String {
@@ -153,6 +153,27 @@ fn two_go_run_times_in_one_program() -> Result<()> {
         fs::write(&program, bytes)?;
         let (status, text) = analyze(&["--explain", crate::ID], &program)?;
         ensure!(status == 2 && text.contains("2 Go run times") && text.contains("one archive"), "{text}");
+    }
+    Ok(())
+}
+
+/// The C linker puts what cgo asks for behind Go's own object.
+#[test]
+fn a_go_program_with_a_hidden_archive_is_itself() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    // A lasting place, for it becomes part of the recipe.
+    let hidden = machine::cache_dir("hidden")?.join("ServeHidden.o");
+    fs::copy(object("ServeHidden", folder.path())?, &hidden)?;
+    let args = [format!("-ldflags=-w -linkmode=external \"-extldflags={}\"", hidden.display())];
+    let recipe = Recipe { args: &[args[0].as_str()], ..Recipe::server(NEW, &[CGO]) };
+    let linked = read(&build(&recipe)?)?;
+    let normal = Recipe { args: &["-ldflags=-w"], ..Recipe::server(NEW, &[CGO]) };
+    let magic = b"\xff Go buildinf:";
+    ensure!(linked.windows(magic.len()).filter(|w| w == magic).count() == 2, "the archive is not in it");
+    let expected = Expected::of(&linked, &read(&build(&normal)?)?)?;
+    for bytes in [stripped(&linked)?, bare(&linked)?] {
+        ensure!(GoImage::parse(&bytes)?.kind == Kind::Program);
+        expected.hold("a Go program with a hidden archive", &bytes)?;
     }
     Ok(())
 }
