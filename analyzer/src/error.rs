@@ -79,6 +79,26 @@ pub enum ErrorKind {
         /// What stands where the magic should.
         magic: u32,
     },
+    /// A part of a program, which another file starts.
+    #[error("{what}: it is no program of its own, and strobe probes programs only")]
+    Library {
+        /// What it is.
+        what: &'static str,
+    },
+    /// A program that has most of its code in Go's shared libraries.
+    #[error(
+        "linked against Go's shared libraries (`-linkshared`): the packages that strobe knows are in those files, not in this one"
+    )]
+    NeedsOthers,
+    /// Several C archives in one program.
+    #[error(
+        "it holds {count} Go run times and no main package (several `-buildmode=c-archive` in one program): which of them a \
+         function belongs to cannot be told"
+    )]
+    SeveralRuntimes {
+        /// How many.
+        count: usize,
+    },
     /// Go's build information without the tables of the run time.
     #[error("{what} not found: {why}")]
     Missing {
@@ -123,6 +143,14 @@ impl ErrorKind {
             ErrorKind::GoTooOld { .. } => "rebuild with Go 1.18 or newer",
             ErrorKind::Packed { .. } => "deploy the executable unpacked (`upx -d FILE` restores it)",
             ErrorKind::Obfuscated { .. } => "build without the obfuscator",
+            ErrorKind::Library { .. } => {
+                "name the program that loads it; to be traced, the code must be linked into a program (a Go main package, or \
+                 `-buildmode=c-archive`)"
+            }
+            ErrorKind::NeedsOthers => "build without `-linkshared`",
+            ErrorKind::SeveralRuntimes { .. } => {
+                "build one archive of all the Go packages that the program needs"
+            }
             ErrorKind::Missing { .. } | ErrorKind::Malformed { .. } => {
                 "deploy the file as the Go linker wrote it; stripping is fine, other post-processing is not"
             }

@@ -14,6 +14,21 @@ use crate::image::Image;
 /// The oldest minor release whose tables can be read.
 const OLDEST: Minor = Minor(18);
 
+/// What a file with Go code in it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A Go program.
+    Program,
+    /// A program in another language with Go code linked in (`-buildmode=c-archive`).
+    Archive,
+    /// A Go program whose packages are in shared libraries (`-linkshared`).
+    NeedsOthers,
+    /// A plugin.
+    Plugin,
+    /// A shared library (`-buildmode=c-shared` or `shared`).
+    Library,
+}
+
 /// A Go binary.
 #[derive(Debug)]
 pub struct GoImage<'a> {
@@ -25,6 +40,8 @@ pub struct GoImage<'a> {
     pub pclntab: Header,
     /// The root of the rest.
     pub module: ModuleData,
+    /// What it is: only programs can be planned, all can be looked into.
+    pub kind: Kind,
     /// The version that the run time knows itself by, where there is no build information.
     left_behind: Option<String>,
 }
@@ -41,23 +58,20 @@ impl<'a> GoImage<'a> {
             return Err(ErrorKind::GoTooOld { version: build.go_version.clone() });
         }
         let mut found = pclntab::locate(&image);
-        let (pclntab, mut module) = match pair(&image, &found, minor) {
-            Ok(pair) => pair,
-            Err(first) => {
-                // The named section may be that of a file within the file.
-                let before = found.headers.len();
+        let (pclntab, mut module) = match program(&image, &found, minor) {
+            Some(pair) => pair,
+            None => {
+                // The named section may be that of a file within the file, or begin with an archive's table.
                 pclntab::scan(&image, &mut found);
-                if found.headers.len() == before {
-                    return Err(explain(&image, first, &found, build.as_ref()));
-                }
                 pair(&image, &found, minor).map_err(|e| explain(&image, e, &found, build.as_ref()))?
             }
         };
+        let kind = kind(&image, &module);
         let left_behind = if build.is_none() { version::left_behind(&image, &module) } else { None };
         if minor.is_none() && module.minor == OLDEST {
             module.doubled_offsets = version::offsets_are_doubled(&Types::new(&image, &module));
         }
-        Ok(GoImage { image, build, pclntab, module, left_behind })
+        Ok(GoImage { image, build, pclntab, module, kind, left_behind })
     }
 
     /// Its functions.
@@ -81,16 +95,37 @@ impl<'a> GoImage<'a> {
     }
 }
 
-/// The first function table that a moduledata points back at.
+fn kind(image: &Image<'_>, module: &ModuleData) -> Kind {
+    match (module.has_main, image.is_program) {
+        (true, _) if module.needs_others => Kind::NeedsOthers,
+        (true, _) => Kind::Program,
+        (false, _) if module.is_plugin => Kind::Plugin,
+        (false, true) => Kind::Archive,
+        (false, false) => Kind::Library,
+    }
+}
+
+/// The first function table that a moduledata with a main package points back at.
+fn program(image: &Image<'_>, found: &Found, minor: Option<Minor>) -> Option<(Header, ModuleData)> {
+    let one = |header: &Header| Some((*header, moduledata::locate(image, header, minor).ok()?));
+    found.headers.iter().filter_map(one).find(|(_, module)| module.has_main)
+}
+
+/// The same, else the only one without a main package.
 fn pair(image: &Image<'_>, found: &Found, minor: Option<Minor>) -> Result<(Header, ModuleData)> {
+    let mut others = Vec::new();
     let mut last = ErrorKind::NotGo;
     for header in &found.headers {
         match moduledata::locate(image, header, minor) {
-            Ok(module) => return Ok((*header, module)),
+            Ok(module) if module.has_main => return Ok((*header, module)),
+            Ok(module) => others.push((*header, module)),
             Err(error) => last = error,
         }
     }
-    Err(last)
+    match others.len() {
+        0 | 1 => others.pop().ok_or(last),
+        count => Err(ErrorKind::SeveralRuntimes { count }),
+    }
 }
 
 /// What it means that there are no tables.

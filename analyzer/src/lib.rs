@@ -3,10 +3,11 @@
 //! [`plan`] is the way in: bytes to [`Plan`]. Below it lie an ELF [`image`], Go's own tables ([`go`]) in it, the
 //! [`sites`] for probes in its code, and the planner that holds all of them against the catalog.
 //!
-//! Nothing here does I/O except [`plan_file`], nothing panics on any input, and nothing allocates more than a stated
+//! Nothing here does I/O except [`plan_file`] and the look-up of a [`debug_file`], nothing panics on any input, and nothing allocates more than a stated
 //! bound from a length that it read.
 
 mod bytes;
+pub mod debug_file;
 pub mod dwarf;
 pub mod error;
 pub mod go;
@@ -17,8 +18,9 @@ mod planner;
 pub mod sites;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use debug_file::Search;
 pub use error::{Error, ErrorKind};
 pub use go_image::GoImage;
 pub use plan::Plan;
@@ -43,19 +45,29 @@ impl Default for Options {
 
 /// Plans the probes for the file with these bytes; `file_name` is what the Plan and errors call it.
 pub fn plan(bytes: &[u8], file_name: &str, options: &Options) -> Result<Plan, Error> {
-    let make = || planner::make(&GoImage::parse(bytes)?, file_name, options);
+    plan_with(bytes, file_name, options, &Search::default())
+}
+
+/// The same, with DWARF from a file of its own when one is found there and the binary has none.
+pub fn plan_with(
+    bytes: &[u8],
+    file_name: &str,
+    options: &Options,
+    debug: &Search<'_>,
+) -> Result<Plan, Error> {
+    let make = || planner::make(&GoImage::parse(bytes)?, file_name, options, debug);
     make().map_err(|kind| Error { file: file_name.to_owned(), kind })
 }
 
-/// Plans the probes for a file, mapped read-only.
-pub fn plan_file(path: &Path, options: &Options) -> Result<Plan, Error> {
+/// Plans the probes for a file, mapped read-only. Debug files are looked for beside it and in these folders.
+pub fn plan_file(path: &Path, options: &Options, debug_roots: &[PathBuf]) -> Result<Plan, Error> {
     let name = path.to_string_lossy();
     let map = map(path).map_err(|kind| Error { file: name.clone().into_owned(), kind })?;
-    plan(&map, &name, options)
+    plan_with(&map, &name, options, &Search { binary: Some(path), roots: debug_roots })
 }
 
 /// Maps a file read-only. Empty files give an empty slice.
-pub fn map(path: &Path) -> Result<impl std::ops::Deref<Target = [u8]> + use<>, ErrorKind> {
+pub fn map(path: &Path) -> Result<memmap2::Mmap, ErrorKind> {
     let file = File::open(path)?;
     if !file.metadata()?.is_file() {
         return Err(ErrorKind::Io(std::io::Error::other("not a regular file")));

@@ -28,6 +28,9 @@ pub struct Plan {
     pub go_version: Option<String>,
     /// Build identifiers.
     pub build_id: BuildId,
+    /// The file that the DWARF is in, when it is not in the binary itself.
+    #[serde(default)]
+    pub debug_file: Option<String>,
     /// Main module first, then the dependencies in the order of the build info.
     pub modules: Vec<Module>,
     /// One per catalog entry whose library is present in the binary.
@@ -69,7 +72,7 @@ pub struct Module {
 pub struct Replacement {
     /// Import path or folder.
     pub path: String,
-    /// Version; empty for a folder.
+    /// Version; empty or `(devel)` for a folder.
     pub version: String,
 }
 

@@ -152,6 +152,7 @@ fn json_has_the_documented_keys() {
             "arch",
             "go_version",
             "build_id",
+            "debug_file",
             "modules",
             "libraries",
         ],

@@ -7,11 +7,15 @@
 use std::{
     fs::File,
     io::{Read as _, Write as _},
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use analyzer::{Options, Plan};
+use analyzer::{
+    Options, Plan,
+    debug_file::{DEFAULT_ROOT, Search},
+};
 use anyhow::{Context as _, bail};
 use nix::{
     sys::resource::{Resource, setrlimit},
@@ -93,7 +97,11 @@ pub fn child(name: &str) -> anyhow::Result<()> {
     // and the parent reports it.
     let map = unsafe { memmap2::Mmap::map(&std::io::stdin()) }
         .with_context(|| format!("{name}: mapping the file"))?;
-    let plan = analyzer::plan(&map, name, &Options::default())?;
+    // By the same rules as `analyze`, so that it says what is done here. The name is the file's, in this or another mount
+    // namespace: what is found by it must have the binary's build id or the CRC that the binary names.
+    let roots = [PathBuf::from(DEFAULT_ROOT)];
+    let debug = Search { binary: Some(Path::new(name)), roots: &roots };
+    let plan = analyzer::plan_with(&map, name, &Options::default(), &debug)?;
     let mut out = std::io::stdout().lock();
     serde_json::to_writer(&mut out, &plan).context("writing the Plan")?;
     out.flush().context("writing the Plan")

@@ -93,7 +93,7 @@ impl Bench {
     pub fn start() -> Result<Self> {
         let (version, root) = golang::installed_or_newest()?;
         let exe = golang::build_with("bench", &version, &root, Build::Stripped)?;
-        let plan = analyzer::plan_file(&exe, &Options::default())?;
+        let plan = analyzer::plan_file(&exe, &Options::default(), &[])?;
         let library =
             plan.libraries.iter().find(|l| l.id == "net/http.server").context("no net/http.server")?;
         let sites = hot_sites(library)?;

@@ -66,7 +66,7 @@ fn every_offset_is_that_of_the_unstripped_twin() -> Result<()> {
         let layouts = dwarf::layouts(&plain).with_context(|| format!("the DWARF of Go {version}"))?;
         ensure!(layouts.len() > 1000, "only {} members in the DWARF of Go {version}", layouts.len());
         for build in Build::ALL {
-            let plan = plan_file(&golang::build("httpserver", version, build)?, &Options::default())?;
+            let plan = plan_file(&golang::build("httpserver", version, build)?, &Options::default(), &[])?;
             let compared =
                 hold_against(&plan, &layouts).with_context(|| format!("Go {version} {build:?}"))?;
             let verdict = server(&plan)?.verdict;
@@ -90,7 +90,7 @@ fn type_data_alone_is_enough() -> Result<()> {
     let options = Options { types: true, dwarf: false, database: false };
     for version in golang::NEWEST {
         let what = format!("Go {version}");
-        let plan = plan_file(&golang::build("httpserver", version, Build::Stripped)?, &options)?;
+        let plan = plan_file(&golang::build("httpserver", version, Build::Stripped)?, &options, &[])?;
         let library = server(&plan)?;
         for (type_name, name) in needed(golang::minor(version)) {
             let found = field(library, type_name, name).with_context(|| what.clone())?;
@@ -108,7 +108,7 @@ fn each_witness_speaks_where_it_can() -> Result<()> {
         let both = [Witness::Types, Witness::Database];
         let all = [Witness::Types, Witness::Dwarf, Witness::Database];
         for (build, want) in [(Build::Stripped, both.as_slice()), (Build::Plain, all.as_slice())] {
-            let plan = plan_file(&golang::build("httpserver", version, build)?, &Options::default())?;
+            let plan = plan_file(&golang::build("httpserver", version, build)?, &Options::default(), &[])?;
             for (type_name, name) in needed(golang::minor(version)) {
                 let found = field(server(&plan)?, type_name, name)?;
                 ensure!(

@@ -35,7 +35,7 @@ pub struct Recipe<'a> {
     pub mode: &'a str,
     /// Further arguments of `go build`; `{}` in them stands for the folder of the source.
     pub args: &'a [&'a str],
-    /// Files beside go.mod, by name.
+    /// Files beside go.mod, by name; one of that name replaces it.
     pub files: &'a [(&'a str, &'a str)],
     /// What go.mod requires, path and version; fetched with the machine's `GOPROXY`.
     pub modules: &'a [(&'a str, &'a str)],
@@ -45,6 +45,14 @@ impl<'a> Recipe<'a> {
     /// A plain build of the server.
     pub fn server(version: &'a str, files: &'a [(&'a str, &'a str)]) -> Self {
         Recipe { version, arch: "amd64", mode: "exe", args: &[], files, modules: &[] }
+    }
+
+    /// Whether a C compiler or linker is part of it (scripts/setup installs them).
+    fn needs_c(&self) -> bool {
+        let linked_by_c =
+            self.args.iter().any(|a| a.contains("-linkmode=external") || a.contains("-linkshared"));
+        let has_c = self.files.iter().any(|(_, text)| text.contains("import \"C\""));
+        has_c || linked_by_c || !["exe", "pie"].contains(&self.mode)
     }
 
     /// Builds, or takes the build of before.
@@ -70,7 +78,9 @@ impl<'a> Recipe<'a> {
         let required: String = self.modules.iter().map(|(m, v)| format!("require {m} {v}\n")).collect();
         fs::write(source.join("go.mod"), format!("module example.com/app\n\ngo 1.17\n\n{required}"))?;
         for (name, text) in self.files {
-            fs::write(source.join(name), text)?;
+            let path = source.join(name);
+            fs::create_dir_all(path.parent().unwrap_or(&source))?;
+            fs::write(path, text)?;
         }
         let place = source.to_string_lossy();
         let mut go = Command::new(root.join("bin/go"));
@@ -79,7 +89,8 @@ impl<'a> Recipe<'a> {
             go.arg("-buildvcs=false");
         }
         go.args(self.args.iter().map(|a| a.replace("{}", &place))).arg(".").current_dir(&source);
-        go.env("GOROOT", &root).env("GOARCH", self.arch).env("GOOS", "linux").env("CGO_ENABLED", "0");
+        go.env("GOROOT", &root).env("GOARCH", self.arch).env("GOOS", "linux");
+        go.env("CGO_ENABLED", if self.needs_c() { "1" } else { "0" });
         go.env("GOTOOLCHAIN", "local").env("GOWORK", "off");
         if self.modules.is_empty() {
             go.env("GOENV", "off").env("GOFLAGS", "").env("GOPROXY", "off");

@@ -47,7 +47,7 @@ pub struct BuildInfo {
 pub struct BuiltModule {
     /// Import path, or the folder that replaces it.
     pub path: String,
-    /// Version; empty for a folder.
+    /// Version; empty or `(devel)` for a folder.
     pub version: String,
     /// `h1:…`; empty where there is none.
     pub sum: String,

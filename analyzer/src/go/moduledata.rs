@@ -13,7 +13,12 @@
 //! | textsectmap | 39 | 41 | 41 | 41 | 42 | 45 |
 //! | typelinks | 42 | 44 | 44 | 44 | 45 | |
 //! | itablinks | 45 | 47 | 47 | 47 | 48 | |
+//! | pluginpath | 51 | 53 | 53 | 53 | 54 | 51 |
+//! | modulehashes | 58 | 60 | 63 | 63 | 64 | 61 |
 //! | hasmain (byte) | 61 | 63 | 66 | 66 | 67 | 64 |
+//!
+//! hasmain is 1 in programs. In plugins (which have a pluginpath), shared libraries and C archives it is 0. A program that is
+//! linked against Go's shared libraries (`-linkshared`) lists them in modulehashes.
 
 use super::buildinfo::Minor;
 use super::pclntab::Header;
@@ -36,6 +41,17 @@ struct Layout {
     /// typelinks and itablinks, or typedesclen and itaboffset.
     roots: Roots<u64>,
     hasmain: u64,
+}
+
+impl Layout {
+    /// The length of the string `pluginpath`: `inittasks` stands between it and `hasmain` since 1.21.
+    fn pluginpath_len(&self) -> u64 {
+        self.hasmain - if self.minors.1 <= 20 { 9 } else { 12 }
+    }
+    /// The length of the slice `modulehashes`.
+    fn modulehashes_len(&self) -> u64 {
+        self.hasmain - 2
+    }
 }
 
 /// How the first types are found.
@@ -126,6 +142,12 @@ pub struct ModuleData {
     pub roots: Roots<Slice>,
     /// More than one only where the text was split.
     pub text_sections: Vec<TextSection>,
+    /// Whether package main is in it.
+    pub has_main: bool,
+    /// Whether it is that of a plugin.
+    pub is_plugin: bool,
+    /// Whether it names other modules, Go's shared libraries, that it needs.
+    pub needs_others: bool,
 }
 
 impl ModuleData {
@@ -174,9 +196,7 @@ pub fn is_there(image: &Image<'_>, pclntab: &Header) -> bool {
 fn missing(pclntab: &Header, candidate: Option<u64>) -> ErrorKind {
     let table = pclntab.vaddr;
     let why = match candidate {
-        Some(at) => format!(
-            "what points back at the pclntab from {at:#x} has no layout of Go 1.18-1.27, or no main package as in a plugin"
-        ),
+        Some(at) => format!("what points back at the pclntab from {at:#x} has no layout of Go 1.18-1.27"),
         None => format!("no word of a segment points back at the pclntab at {table:#x}"),
     };
     ErrorKind::Missing { what: "moduledata", why }
@@ -232,10 +252,17 @@ fn read(image: &Image<'_>, vaddr: u64, pclntab: &Header, minor: Option<Minor>) -
     // What the version says goes first; what the tables' shape allows comes after it, newest first.
     let by_version = LAYOUTS.iter().filter(fits_version);
     let by_shape = LAYOUTS.iter().rev().filter(fits_header);
-    by_version.chain(by_shape).find_map(|layout| {
-        let module = with_layout(image, vaddr, layout)?;
-        Some(ModuleData { doubled_offsets: minor == Some(Minor(18)), ..module })
-    })
+    let mut fitting = by_version.chain(by_shape).filter_map(|layout| with_layout(image, vaddr, layout));
+    // With a main package the byte that says so vouches for the layout, so that goes before one without.
+    let mut first = None;
+    let with_main = fitting.find(|module| {
+        module.has_main || {
+            first.get_or_insert(module.clone());
+            false
+        }
+    });
+    let module = with_main.or(first)?;
+    Some(ModuleData { doubled_offsets: minor == Some(Minor(18)), ..module })
 }
 
 fn with_layout(image: &Image<'_>, vaddr: u64, layout: &Layout) -> Option<ModuleData> {
@@ -254,8 +281,11 @@ fn with_layout(image: &Image<'_>, vaddr: u64, layout: &Layout) -> Option<ModuleD
             itabs: Slice { vaddr: types.checked_add(at(itabs)?)?, len: at(itabs + 1)? },
         },
     };
-    let has_main = image.bytes(vaddr.checked_add(layout.hasmain * WORD)?, 1)? == [1];
-    let sane = text < etext && size > 0 && has_main && roots_fit(image, &roots, size);
+    let has_main = *image.bytes(vaddr.checked_add(layout.hasmain * WORD)?, 1)?.first()?;
+    let needs_others = at(layout.modulehashes_len())? != 0;
+    // All types of a small program may be in the libraries that it needs.
+    let has_roots = needs_others || !matches!(&roots, Roots::Links { types, .. } if types.len == 0);
+    let sane = text < etext && size > 0 && has_main <= 1 && has_roots && roots_fit(image, &roots, size);
     let text_sections = text_sections(image, slice(image, vaddr, layout.textsectmap)?)?;
     let gofunc = at(layout.gofunc)?;
     let minor = Minor(layout.minors.0);
@@ -272,6 +302,9 @@ fn with_layout(image: &Image<'_>, vaddr: u64, layout: &Layout) -> Option<ModuleD
         gofunc,
         roots,
         text_sections,
+        has_main: has_main == 1,
+        is_plugin: at(layout.pluginpath_len())? != 0,
+        needs_others,
     })
 }
 
@@ -280,7 +313,7 @@ fn roots_fit(image: &Image<'_>, roots: &Roots<Slice>, size: u64) -> bool {
         s.len == 0 || s.len.checked_mul(width).is_some_and(|n| image.bytes(s.vaddr, n).is_some())
     };
     match roots {
-        Roots::Links { types, itabs } => types.len > 0 && holds(types, 4) && holds(itabs, 8),
+        Roots::Links { types, itabs } => holds(types, 4) && holds(itabs, 8),
         Roots::Linear { typedesclen, itabs } => {
             (1..=size).contains(&typedesclen.len) && itabs.len <= size && holds(itabs, 1)
         }

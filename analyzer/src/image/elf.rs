@@ -19,7 +19,10 @@ const SECTION_HEADER_SIZE: u16 = 64;
 const MAX_SEGMENTS: usize = 256;
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
+const PT_INTERP: u32 = 3;
 const PT_NOTE: u32 = 4;
+const ET_EXEC: u16 = 2;
+const SHT_NOTE: u32 = 7;
 const SHT_NOBITS: u32 = 8;
 const EM_X86_64: u16 = 62;
 const EM_AARCH64: u16 = 183;
@@ -72,6 +75,9 @@ impl Section<'_> {
     pub(super) fn is_nobits(&self) -> bool {
         self.kind == SHT_NOBITS
     }
+    pub(super) fn is_note(&self) -> bool {
+        self.kind == SHT_NOTE
+    }
 }
 
 /// What the headers say.
@@ -81,6 +87,8 @@ pub(super) struct Headers<'a> {
     pub sections: Vec<Section<'a>>,
     pub notes: Vec<(u64, u64)>,
     pub dynamic: Option<(u64, u64)>,
+    /// At a fixed address, or with an interpreter: the kernel starts it.
+    pub is_started: bool,
 }
 
 /// A range of the file.
@@ -91,8 +99,14 @@ pub(super) fn slice(file: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
 
 pub(super) fn parse(file: &[u8]) -> Result<Headers<'_>> {
     let arch = identify(file)?;
-    let mut headers =
-        Headers { arch, segments: Vec::new(), sections: Vec::new(), notes: Vec::new(), dynamic: None };
+    let mut headers = Headers {
+        arch,
+        segments: Vec::new(),
+        sections: Vec::new(),
+        notes: Vec::new(),
+        dynamic: None,
+        is_started: bytes::u16(file, 16) == Some(ET_EXEC),
+    };
     program_headers(file, &mut headers)?;
     headers.sections = sections(file).unwrap_or_default();
     Ok(headers)
@@ -174,6 +188,7 @@ fn program_header(file: &[u8], header: &[u8], headers: &mut Headers<'_>) -> Resu
             headers.segments.push(Segment { vaddr, file_offset: offset, file_size, flags });
         }
         Some(PT_DYNAMIC) => headers.dynamic = Some((offset, file_size)),
+        Some(PT_INTERP) => headers.is_started = true,
         Some(PT_NOTE) if headers.notes.len() < MAX_SEGMENTS => headers.notes.push((offset, file_size)),
         _ => {}
     }

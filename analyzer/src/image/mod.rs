@@ -13,6 +13,9 @@ use crate::bytes;
 use crate::error::{ErrorKind, Result};
 use crate::plan::Arch;
 
+/// Note sections that are looked at; real binaries have five.
+const MAX_NOTE_SECTIONS: usize = 64;
+
 /// A file and its address space.
 #[derive(Debug)]
 pub struct Image<'a> {
@@ -24,6 +27,8 @@ pub struct Image<'a> {
     pub segments: Vec<Segment>,
     /// The sections; none when the headers were removed or make no sense.
     pub sections: Vec<Section<'a>>,
+    /// Whether it is a program, which the kernel starts, rather than a library, which a program loads.
+    pub is_program: bool,
     notes: Vec<(u64, u64)>,
     relocations: Relocations<'a>,
 }
@@ -37,12 +42,14 @@ impl<'a> Image<'a> {
             arch: headers.arch,
             segments: headers.segments,
             sections: headers.sections,
+            is_program: headers.is_started,
             notes: headers.notes,
             relocations: Relocations::default(),
         };
         if let Some((offset, size)) = headers.dynamic {
             let table = elf::slice(file, offset, size).unwrap_or_default();
             image.relocations = Relocations::from_dynamic(&image, table);
+            image.is_program |= is_position_independent_program(table);
         }
         Ok(image)
     }
@@ -92,10 +99,23 @@ impl<'a> Image<'a> {
         if section.is_nobits() { None } else { elf::slice(self.file, section.file_offset, section.size) }
     }
 
-    /// Contents of the PT_NOTE segments.
+    /// Contents of the PT_NOTE segments, then those of the sections: Go's linker puts GNU's build id (since 1.24) into a
+    /// section that its PT_NOTE segment does not reach.
     pub(crate) fn notes(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
-        self.notes.iter().filter_map(|&(offset, size)| elf::slice(self.file, offset, size))
+        let segments = self.notes.iter().filter_map(|&(offset, size)| elf::slice(self.file, offset, size));
+        let sections = self.sections.iter().filter(|s| s.is_note()).take(MAX_NOTE_SECTIONS);
+        segments.chain(sections.filter_map(|s| self.section_bytes(s)))
     }
+}
+
+/// A static PIE has no interpreter; what tells it from a library is `DF_1_PIE`.
+fn is_position_independent_program(dynamic: &[u8]) -> bool {
+    const DT_FLAGS_1: u64 = 0x6fff_fffb;
+    const DF_1_PIE: u64 = 0x0800_0000;
+    let mut entries = dynamic.chunks_exact(16);
+    entries.any(|e| {
+        bytes::u64(e, 0) == Some(DT_FLAGS_1) && bytes::u64(e, 8).is_some_and(|flags| flags & DF_1_PIE != 0)
+    })
 }
 
 /// Fails as truncated when `what` does not lie inside the file.

@@ -1,18 +1,23 @@
 //! What the binary says of everything that the catalog names, from one pass over each table.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 use offsets::catalog::Entry;
 
 use crate::Options;
+use crate::debug_file::Search;
 use crate::dwarf;
 use crate::error::Result;
 use crate::go::functions::{Function, Functions};
 use crate::go::types::{Kind, Type, Types};
 use crate::go::wanted::Names;
-use crate::go::{closure, inline, itabs, maps};
+use crate::go::{closure, inline, itabs, maps, notes};
 use crate::go_image::GoImage;
 use crate::plan::MapLayout;
+
+/// What a program that loads plugins calls; `plugin.Open` is always inlined.
+const PLUGIN_OPEN: &str = "plugin.open";
 
 /// The fields of a struct, as one witness has them: name → (offset, kind).
 pub(super) type Fields = HashMap<String, (u64, String)>;
@@ -32,6 +37,8 @@ pub(super) struct Facts<'a> {
     pub ambiguous: HashSet<String>,
     /// Structs by full name, from DWARF.
     pub dwarf: HashMap<String, Fields>,
+    /// The file that the DWARF is in, when that is not the binary.
+    pub debug_file: Option<PathBuf>,
     /// Why DWARF that is there could not be read.
     pub dwarf_error: Option<String>,
     /// (interface, concrete type) → address.
@@ -42,7 +49,12 @@ pub(super) struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// Goes through the tables.
-    pub fn gather(go: &'a GoImage<'a>, entries: &'a [Entry], options: &Options) -> Result<Self> {
+    pub fn gather(
+        go: &'a GoImage<'a>,
+        entries: &'a [Entry],
+        options: &Options,
+        debug: &Search<'_>,
+    ) -> Result<Self> {
         let functions = go.functions()?;
         let mut facts = Facts {
             functions,
@@ -51,6 +63,7 @@ impl<'a> Facts<'a> {
             types: HashMap::new(),
             ambiguous: HashSet::new(),
             dwarf: HashMap::new(),
+            debug_file: None,
             dwarf_error: None,
             itabs: HashMap::new(),
             maps: HashMap::new(),
@@ -66,7 +79,7 @@ impl<'a> Facts<'a> {
             facts.find_types(go, &present, &wanted)?;
         }
         if options.dwarf {
-            facts.read_dwarf(go, &wanted);
+            facts.find_dwarf(go, &wanted, debug);
         }
         Ok(facts)
     }
@@ -76,6 +89,11 @@ impl<'a> Facts<'a> {
         entry.present.iter().any(|name| self.copies.contains_key(name.as_str()))
     }
 
+    /// Whether the program can load plugins, each with a moduledata and functions of its own.
+    pub fn loads_plugins(&self) -> bool {
+        self.copies.contains_key(PLUGIN_OPEN)
+    }
+
     fn find_functions(&mut self, go: &GoImage<'_>, entries: &'a [Entry]) {
         let sites = |e: &'a Entry| e.roles.iter().flat_map(|r| &r.sites);
         let mut names: Vec<&'a str> = entries.iter().flat_map(|e| &e.present).map(String::as_str).collect();
@@ -83,6 +101,7 @@ impl<'a> Facts<'a> {
             names.push(&site.function);
             names.extend(site.callee.as_deref());
         }
+        names.push(PLUGIN_OPEN);
         names.sort_unstable();
         names.dedup();
         let offsets = self.functions.name_offsets(&Names::new(names.iter().copied()));
@@ -156,8 +175,23 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn read_dwarf(&mut self, go: &GoImage<'_>, wanted: &HashSet<&str>) {
-        match dwarf::structs(go.image.file, wanted) {
+    /// The binary's own DWARF, else that of its debug file.
+    fn find_dwarf(&mut self, go: &GoImage<'_>, wanted: &HashSet<&str>, debug: &Search<'_>) {
+        if [".debug_info", ".zdebug_info"].iter().any(|name| go.image.section(name).is_some()) {
+            return self.read_dwarf(go.image.file, wanted);
+        }
+        let outcome = debug.run(go.image.file, notes::build_id(&go.image).gnu.as_deref());
+        if let Some((path, bytes)) = outcome.found {
+            self.read_dwarf(&bytes, wanted);
+            self.dwarf_error = self.dwarf_error.take().map(|error| format!("{}: {error}", path.display()));
+            self.debug_file = Some(path);
+        } else if !outcome.rejected.is_empty() {
+            self.dwarf_error = Some(outcome.rejected.join(", "));
+        }
+    }
+
+    fn read_dwarf(&mut self, file: &[u8], wanted: &HashSet<&str>) {
+        match dwarf::structs(file, wanted) {
             Ok(structs) => {
                 let fields = |list: Vec<(String, u64, String)>| {
                     list.into_iter().map(|(name, offset, kind)| (name, (offset, kind))).collect()

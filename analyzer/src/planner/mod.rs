@@ -13,17 +13,25 @@ use offsets::catalog::{self, Entry};
 use offsets::{Database, Version};
 
 use crate::Options;
+use crate::debug_file::Search;
+use crate::error::ErrorKind;
 use crate::go::buildinfo::BuiltModule;
 use crate::go::notes;
-use crate::go_image::GoImage;
+use crate::go_image::{GoImage, Kind};
 use crate::plan::{Library, Plan, SCHEMA_VERSION, Status, VersionMatch};
 use facts::Facts;
 use verdict::Findings;
 
 /// Makes the Plan.
-pub(crate) fn make(go: &GoImage<'_>, file_name: &str, options: &Options) -> crate::error::Result<Plan> {
+pub(crate) fn make(
+    go: &GoImage<'_>,
+    file_name: &str,
+    options: &Options,
+    debug: &Search<'_>,
+) -> crate::error::Result<Plan> {
+    must_be_a_program(go.kind)?;
     let database = Database::embedded();
-    let facts = Facts::gather(go, catalog::entries(), options)?;
+    let facts = Facts::gather(go, catalog::entries(), options, debug)?;
     let present = catalog::entries().iter().filter(|e| facts.is_present(e));
     let build = go.build.as_ref();
     Ok(Plan {
@@ -34,9 +42,23 @@ pub(crate) fn make(go: &GoImage<'_>, file_name: &str, options: &Options) -> crat
         arch: go.image.arch,
         go_version: go.go_version().map(ToOwned::to_owned),
         build_id: notes::build_id(&go.image),
+        debug_file: facts.debug_file.as_ref().map(|p| p.to_string_lossy().into_owned()),
         modules: build.map(|b| b.modules().map(BuiltModule::to_plan).collect()).unwrap_or_default(),
         libraries: present.map(|e| library(go, e, &facts, options)).collect(),
     })
+}
+
+/// What is loaded into a program can be looked into, but the agent attaches to programs.
+fn must_be_a_program(kind: Kind) -> crate::error::Result<()> {
+    match kind {
+        // A C program's Go functions are called, compiled and laid out as a Go program's are.
+        Kind::Program | Kind::Archive => Ok(()),
+        Kind::NeedsOthers => Err(ErrorKind::NeedsOthers),
+        Kind::Plugin => Err(ErrorKind::Library { what: "a Go plugin (`-buildmode=plugin`)" }),
+        Kind::Library => {
+            Err(ErrorKind::Library { what: "a Go shared library (`-buildmode=c-shared` or `shared`)" })
+        }
+    }
 }
 
 /// What a judgement of one entry needs.
@@ -65,7 +87,10 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
     let mut findings = Findings::default();
     case.judge_version(unknown.as_deref(), &mut findings);
     if let Some(error) = &facts.dwarf_error {
-        findings.note(format!("the DWARF was not heard: {error}"));
+        findings.note(format!("{}: {error}", remedies::NO_DWARF));
+    }
+    if facts.loads_plugins() {
+        findings.note(format!("the program {}", remedies::LOADS_PLUGINS));
     }
     let functions = case.roles(&mut findings);
     let fields = case.fields(&mut findings);

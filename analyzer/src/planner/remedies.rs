@@ -9,7 +9,11 @@ pub(super) const OTHER_KIND: &str = "is another type than the catalog's";
 pub(super) const UNKNOWN_VERSION: &str = "its version is unknown";
 pub(super) const OUTSIDE_CATALOG: &str = "lies outside what the catalog covers";
 
-const REMEDIES: [(&str, &str); 9] = [
+pub(super) const NO_DWARF: &str = "the DWARF was not heard";
+pub(super) const LOADS_PLUGINS: &str =
+    "can load plugins (it has plugin.open), whose own copies of the library's functions no probe sees";
+
+const REMEDIES: [(&str, &str); 11] = [
     (
         INLINED,
         "build without profile-guided optimisation (`-pgo=off`), or with `-gcflags=PACKAGE=-l` for the package of that \
@@ -37,6 +41,15 @@ const REMEDIES: [(&str, &str); 9] = [
         UNKNOWN_VERSION,
         "build in module mode and without overriding `runtime.buildVersion`, so that the binary names its versions; as long as the \
          type data knows every field it is not needed",
+    ),
+    (
+        LOADS_PLUGINS,
+        "start servers and clients in the program itself: what a plugin only handles is traced, what it serves by itself is not",
+    ),
+    (
+        NO_DWARF,
+        "install the debug file of this very build, or remove the one that is of another; as long as the type data knows every \
+         field it is not needed",
     ),
     (OUTSIDE_CATALOG, "build with a version that the catalog covers, or update strobe"),
     (

@@ -73,7 +73,7 @@ go_versions! {
 #[test]
 fn a_profiled_build() -> Result<()> {
     let bench = Bench::new("1.26.11", Build::Profiled)?;
-    let plan = analyzer::plan_file(&bench.app, &analyzer::Options::default())?;
+    let plan = analyzer::plan_file(&bench.app, &analyzer::Options::default(), &[])?;
     let library = plan.libraries.iter().find(|l| l.id == "net/http.server").context("net/http.server")?;
     let start = library.functions.iter().find(|f| f.role == "start").context("no start")?;
     ensure!(start.name == "net/http.(*conn).serve", "ServeHTTP was not inlined: start is in {}", start.name);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use analyzer::debug_file;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const AFTER: &str = "\
@@ -22,6 +23,9 @@ pub struct Cli {
     /// Argue the verdict on one library in plain words, and name the remedy.
     #[arg(long, value_name = "ID", conflicts_with = "json")]
     pub explain: Option<String>,
+    /// A folder of debug files, for binaries whose DWARF was moved into a file of its own; may be repeated.
+    #[arg(long, value_name = "FOLDER", default_value = debug_file::DEFAULT_ROOT)]
+    pub debug_root: Vec<PathBuf>,
     /// The executable of a running process.
     #[arg(long, value_name = "N", required_unless_present = "paths")]
     pub pid: Option<u32>,

@@ -66,6 +66,9 @@ fn present(out: &mut impl Write, plan: &Plan, library: &Library) -> Result<Statu
     }
     paragraph(out, &sites(library))?;
     paragraph(out, &fields(library))?;
+    if let Some(file) = &plan.debug_file {
+        paragraph(out, &format!("The DWARF is that of {file}."))?;
+    }
     for remedy in analyzer::remedies(library.reason.as_deref().unwrap_or_default()) {
         paragraph(out, &format!("Remedy: {remedy}."))?;
     }

@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use analyzer::GoImage;
 use analyzer::go::{closure, itabs, notes};
+use analyzer::go_image::Kind;
 use analyzer::plan::{Cost, Site};
 use analyzer::sites::{self, Code};
 use anyhow::{Context as _, Result};
@@ -69,6 +70,14 @@ fn modules(out: &mut impl Write, go: &GoImage<'_>) -> Result<()> {
 
 fn build_info(out: &mut impl Write, go: &GoImage<'_>) -> Result<()> {
     let ids = notes::build_id(&go.image);
+    let kind = match go.kind {
+        Kind::Program => "Go program",
+        Kind::Archive => "Go code in another program",
+        Kind::NeedsOthers => "Go program linked against Go's shared libraries",
+        Kind::Plugin => "Go plugin",
+        Kind::Library => "Go shared library",
+    };
+    writeln!(out, "kind\t{kind}")?;
     writeln!(out, "go\t{}", go.go_version().unwrap_or("unknown"))?;
     writeln!(out, "path\t{}", go.build.as_ref().and_then(|b| b.path.as_deref()).unwrap_or_default())?;
     writeln!(out, "go build id\t{}", ids.go.unwrap_or_default())?;

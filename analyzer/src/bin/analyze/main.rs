@@ -50,8 +50,7 @@ fn analyze(cli: &Cli) -> anyhow::Result<Status> {
     let mut tally = tally::Tally::default();
     // In parts, so that a folder of thousands of files prints as it goes and holds few Plans at a time.
     for part in found.files.chunks(64) {
-        let outcomes: Vec<Outcome> =
-            part.par_iter().map(|target| Outcome::of(target, &cli.require)).collect();
+        let outcomes: Vec<Outcome> = part.par_iter().map(|target| Outcome::of(target, cli)).collect();
         for outcome in &outcomes {
             let status = match &cli.explain {
                 Some(id) => explain::print(&mut out, outcome, id)?,

@@ -3,6 +3,7 @@
 use analyzer::plan::{Library, Plan, Status as Tracing, Verdict};
 use analyzer::{Error, Options};
 
+use crate::cli::Cli;
 use crate::targets::Target;
 
 /// Statuses, from the best to the worst.
@@ -41,8 +42,8 @@ pub struct Outcome {
 
 impl Outcome {
     /// Plans one file.
-    pub fn of(target: &Target, require: &[String]) -> Self {
-        let mut result = analyzer::plan_file(&target.path, &Options::default());
+    pub fn of(target: &Target, cli: &Cli) -> Self {
+        let mut result = analyzer::plan_file(&target.path, &Options::default(), &cli.debug_root);
         if let Err(error) = &mut result {
             error.file.clone_from(&target.name);
         }
@@ -54,7 +55,7 @@ impl Outcome {
                 .as_ref()
                 .is_ok_and(|plan| plan.libraries.iter().any(|l| l.id == *id && l.verdict == Verdict::Ready))
         };
-        let missing = require.iter().filter(|id| !ready(id)).cloned().collect();
+        let missing = cli.require.iter().filter(|id| !ready(id)).cloned().collect();
         Outcome { result, missing }
     }
 
