@@ -13,7 +13,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
 use object::read::elf::ElfFile64;
 use object::{LittleEndian, Object as _};
 
@@ -37,7 +36,7 @@ pub struct Search<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     /// The file that belongs to the binary.
-    pub found: Option<(PathBuf, Mmap)>,
+    pub found: Option<(PathBuf, crate::Mapped)>,
     /// Files that are there and do not belong, with the reason.
     pub rejected: Vec<String>,
 }

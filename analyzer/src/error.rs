@@ -19,6 +19,16 @@ pub enum ErrorKind {
     /// The file could not be opened or mapped.
     #[error("cannot read it: {0}")]
     Io(#[from] std::io::Error),
+    /// Written to by another process at the same time.
+    #[error(
+        "changed while it was read: it had {was} bytes and has {is}; run it again when the file is complete"
+    )]
+    Changed {
+        /// Its length when it was opened.
+        was: u64,
+        /// Its length now.
+        is: u64,
+    },
     /// No ELF magic.
     #[error("not an ELF file: it begins with {magic}, not with 7f 45 4c 46")]
     NotElf {
@@ -134,6 +144,7 @@ impl ErrorKind {
     pub fn remedy(&self) -> &'static str {
         match self {
             ErrorKind::Io(_) => "make the file readable for this user",
+            ErrorKind::Changed { .. } => "run it again when the file is complete",
             ErrorKind::NotElf { .. } | ErrorKind::NotGo => {
                 "name the Go executable itself, not what starts it"
             }

@@ -17,7 +17,9 @@ pub mod plan;
 mod planner;
 pub mod sites;
 
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::ops::Deref;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use debug_file::Search;
@@ -62,17 +64,57 @@ pub fn plan_with(
 /// Plans the probes for a file, mapped read-only. Debug files are looked for beside it and in these folders.
 pub fn plan_file(path: &Path, options: &Options, debug_roots: &[PathBuf]) -> Result<Plan, Error> {
     let name = path.to_string_lossy();
-    let map = map(path).map_err(|kind| Error { file: name.clone().into_owned(), kind })?;
-    plan_with(&map, &name, options, &Search { binary: Some(path), roots: debug_roots })
+    let fail = |kind| Error { file: name.clone().into_owned(), kind };
+    let map = map(path).map_err(fail)?;
+    let plan = plan_with(&map, &name, options, &Search { binary: Some(path), roots: debug_roots });
+    // Whatever was made of bytes that changed meanwhile.
+    map.is_unchanged().map_err(fail)?;
+    plan
+}
+
+/// A file mapped read-only.
+#[derive(Debug)]
+pub struct Mapped {
+    map: memmap2::Mmap,
+    file: File,
+    then: Metadata,
+}
+
+impl Deref for Mapped {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+impl Mapped {
+    /// An error if the file has been written to since it was mapped.
+    pub fn is_unchanged(&self) -> Result<(), ErrorKind> {
+        let now = self.file.metadata()?;
+        if now.len() == self.then.len() && now.modified()? == self.then.modified()? {
+            Ok(())
+        } else {
+            Err(ErrorKind::Changed { was: self.then.len(), is: now.len() })
+        }
+    }
 }
 
 /// Maps a file read-only. Empty files give an empty slice.
-pub fn map(path: &Path) -> Result<memmap2::Mmap, ErrorKind> {
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(ErrorKind::Io(std::io::Error::other("not a regular file")));
-    }
-    // SAFETY: the map is read-only and private. Another process may truncate the file while it is mapped, which ends this
-    // one by SIGBUS: `analyze` accepts that, and the agent plans in a child of its own for that very reason.
-    Ok(unsafe { memmap2::Mmap::map(&file) }?)
+///
+/// Another process may shorten the file meanwhile; what then reads beyond its end gets SIGBUS. `analyze` handles that, and
+/// the agent plans in a child of its own.
+pub fn map(path: &Path) -> Result<Mapped, ErrorKind> {
+    let regular = |metadata: &Metadata| match metadata.is_file() {
+        true => Ok(()),
+        false => Err(std::io::Error::other("not a regular file")),
+    };
+    // Opening alone may block (a FIFO) or do something (a device).
+    regular(&std::fs::metadata(path)?)?;
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let then = file.metadata()?;
+    regular(&then)?;
+    // SAFETY: the map is read-only and private; on a file that changes see above. Every read of it is checked anew.
+    let map = unsafe { memmap2::Mmap::map(&file) }?;
+    Ok(Mapped { map, file, then })
 }

@@ -119,9 +119,12 @@ fn locate<'a>(image: &Image<'a>) -> Option<(u64, &'a [u8])> {
     let writable = image.segments.iter().filter(|s| s.is_writable() && !s.is_executable());
     let others = image.segments.iter().filter(|s| !s.is_writable() || s.is_executable());
     writable.chain(others).find_map(|segment| {
-        let tail = image.tail(segment.vaddr)?;
+        // Aligned is the address: a segment may begin anywhere.
+        let skip = segment.vaddr.next_multiple_of(ALIGN as u64) - segment.vaddr;
+        let first = segment.vaddr.checked_add(skip)?;
+        let tail = image.tail(first)?;
         let at = tail.chunks(ALIGN).position(|c| c.starts_with(MAGIC))? * ALIGN;
-        Some((segment.vaddr.checked_add(at as u64)?, tail.get(at..)?))
+        Some((first.checked_add(at as u64)?, tail.get(at..)?))
     })
 }
 

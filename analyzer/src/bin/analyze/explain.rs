@@ -7,6 +7,7 @@ use anyhow::Result;
 use offsets::catalog;
 
 use crate::outcome::{Outcome, Status};
+use crate::output::{clean, complain};
 use crate::report;
 
 /// Prints the argument; the status is that of this library alone.
@@ -14,7 +15,7 @@ pub fn print(out: &mut impl Write, outcome: &Outcome, id: &str) -> Result<Status
     let plan = match &outcome.result {
         Ok(plan) => plan,
         Err(error) => {
-            eprintln!("analyze: {error}");
+            complain(error);
             paragraph(
                 out,
                 &format!("{}: no verdict on {id}, because the file is {}.", error.file, error.kind),
@@ -52,7 +53,7 @@ fn present(out: &mut impl Write, plan: &Plan, library: &Library) -> Result<Statu
         (Tracing::Instrumented, Verdict::Partial | Verdict::Refused) => Status::NotReady,
     };
     let (word, style) = report::word(library.verdict);
-    writeln!(out, "{}: {} is {style}{word}{style:#}.", plan.file, library.id)?;
+    writeln!(out, "{}: {} is {style}{word}{style:#}.", clean(&plan.file), library.id)?;
     paragraph(out, &version(library))?;
     match &library.reason {
         Some(reason) => {

@@ -11,13 +11,14 @@ use anyhow::{Context as _, Result};
 
 use crate::cli::{Inspect, What};
 use crate::outcome::Status;
+use crate::output::{Output, clean};
 
 /// Prints one table.
 pub fn run(inspect: &Inspect) -> Result<Status> {
     let name = inspect.file.display();
     let map = analyzer::map(&inspect.file).with_context(|| name.to_string())?;
     let go = GoImage::parse(&map).with_context(|| name.to_string())?;
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(Output::new(io::stdout().lock()));
     match inspect.what {
         What::Functions => functions(&mut out, &go, &inspect.filter)?,
         What::Types => types(&mut out, &go, &inspect.filter)?,
@@ -36,7 +37,7 @@ fn functions(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()>
     for function in functions.iter() {
         let name = functions.name(&function);
         if name.contains(filter) {
-            writeln!(out, "{:#x}\t{}\t{name}", function.vaddr, function.size)?;
+            writeln!(out, "{:#x}\t{}\t{}", function.vaddr, function.size, clean(&name))?;
         }
     }
     Ok(())
@@ -48,10 +49,11 @@ fn types(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()> {
     structs.sort();
     for (name, vaddr) in structs.iter().filter(|(name, _)| name.contains(filter)) {
         let Some(t) = types.get(*vaddr) else { continue };
-        writeln!(out, "{name}\t{}", t.size())?;
+        writeln!(out, "{}\t{}", clean(name), t.size())?;
         for field in types.fields(&t) {
             let kind = types.full_name(field.type_vaddr).unwrap_or_default();
-            writeln!(out, "\t{}\t{}\t{kind}", field.offset, String::from_utf8_lossy(field.name))?;
+            let name = String::from_utf8_lossy(field.name);
+            writeln!(out, "\t{}\t{}\t{}", field.offset, clean(&name), clean(&kind))?;
         }
     }
     Ok(())
@@ -59,9 +61,9 @@ fn types(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()> {
 
 fn modules(out: &mut impl Write, go: &GoImage<'_>) -> Result<()> {
     for module in go.build.iter().flat_map(|b| b.modules()) {
-        write!(out, "{}\t{}", module.path, module.version)?;
+        write!(out, "{}\t{}", clean(&module.path), clean(&module.version))?;
         if let Some(other) = &module.replaced_by {
-            write!(out, "\t=> {} {}", other.path, other.version)?;
+            write!(out, "\t=> {} {}", clean(&other.path), clean(&other.version))?;
         }
         writeln!(out)?;
     }
@@ -78,12 +80,13 @@ fn build_info(out: &mut impl Write, go: &GoImage<'_>) -> Result<()> {
         Kind::Library => "Go shared library",
     };
     writeln!(out, "kind\t{kind}")?;
-    writeln!(out, "go\t{}", go.go_version().unwrap_or("unknown"))?;
-    writeln!(out, "path\t{}", go.build.as_ref().and_then(|b| b.path.as_deref()).unwrap_or_default())?;
-    writeln!(out, "go build id\t{}", ids.go.unwrap_or_default())?;
+    writeln!(out, "go\t{}", clean(go.go_version().unwrap_or("unknown")))?;
+    let path = go.build.as_ref().and_then(|b| b.path.as_deref());
+    writeln!(out, "path\t{}", clean(path.unwrap_or_default()))?;
+    writeln!(out, "go build id\t{}", clean(&ids.go.unwrap_or_default()))?;
     writeln!(out, "GNU build id\t{}", ids.gnu.unwrap_or_default())?;
     for (key, value) in go.build.iter().flat_map(|b| &b.settings) {
-        writeln!(out, "build\t{key}={value}")?;
+        writeln!(out, "build\t{}={}", clean(key), clean(value))?;
     }
     Ok(())
 }
@@ -95,7 +98,7 @@ fn all_sites(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()>
         if !name.contains(filter) {
             continue;
         }
-        writeln!(out, "{name}\t{}", functions.arg_shape(&function).unwrap_or_default())?;
+        writeln!(out, "{}\t{}", clean(&name), functions.arg_shape(&function).unwrap_or_default())?;
         let Some(code) = Code::read(&go.image, &functions, function) else { continue };
         match sites::entry(&go.image, &code) {
             Some(site) => line(out, "entry", &site)?,
@@ -115,7 +118,7 @@ fn all_itabs(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()>
         let names = (types.full_name(itab.interface), types.full_name(itab.concrete));
         let (interface, concrete) = (names.0.unwrap_or_default(), names.1.unwrap_or_default());
         if interface.contains(filter) || concrete.contains(filter) {
-            writeln!(out, "{:#x}\t{interface}\t{concrete}", itab.vaddr)?;
+            writeln!(out, "{:#x}\t{}\t{}", itab.vaddr, clean(&interface), clean(&concrete))?;
         }
     }
     Ok(())
@@ -127,7 +130,7 @@ fn lines(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()> {
         let name = functions.name(&function);
         if name.contains(filter) {
             let (file, line) = functions.line(&function, 0).unwrap_or(("?".into(), 0));
-            writeln!(out, "{:#x}\t{file}:{line}\t{name}", function.vaddr)?;
+            writeln!(out, "{:#x}\t{}:{line}\t{}", function.vaddr, clean(&file), clean(&name))?;
         }
     }
     Ok(())

@@ -7,7 +7,9 @@ mod cli;
 mod explain;
 mod inspect;
 mod outcome;
+mod output;
 mod report;
+mod shrinking;
 mod tally;
 mod targets;
 
@@ -19,6 +21,7 @@ use rayon::prelude::*;
 
 use cli::{Cli, Command};
 use outcome::{Outcome, Status};
+use output::{Output, complain};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -29,15 +32,17 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 64 } else { 0 });
         }
     };
+    if let Err(error) = shrinking::survive() {
+        complain(format_args!("a file that shrinks while it is read will end this run: {error}"));
+    }
     let result = match &cli.command {
         Some(Command::Inspect(what)) => inspect::run(what),
         None => analyze(&cli),
     };
     match result {
         Ok(status) => ExitCode::from(status.code()),
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("analyze: {error:#}");
+            complain(format_args!("{error:#}"));
             ExitCode::from(Status::Unreadable.code())
         }
     }
@@ -45,7 +50,7 @@ fn main() -> ExitCode {
 
 fn analyze(cli: &Cli) -> anyhow::Result<Status> {
     let found = targets::find(cli);
-    let mut out = anstream::AutoStream::auto(io::stdout().lock());
+    let mut out = Output::new(anstream::AutoStream::auto(io::stdout().lock()));
     let mut worst: Option<Status> = None;
     let mut tally = tally::Tally::default();
     // In parts, so that a folder of thousands of files prints as it goes and holds few Plans at a time.
@@ -64,7 +69,7 @@ fn analyze(cli: &Cli) -> anyhow::Result<Status> {
         }
     }
     for error in &found.errors {
-        eprintln!("analyze: {error}");
+        complain(error);
         worst = worst.max(Some(Status::Unreadable));
     }
     if !cli.json && (found.folders > 0 || found.files.len() > 1) {
@@ -72,8 +77,4 @@ fn analyze(cli: &Cli) -> anyhow::Result<Status> {
     }
     out.flush()?;
     Ok(worst.unwrap_or(Status::Nothing))
-}
-
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }

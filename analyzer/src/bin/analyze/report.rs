@@ -8,6 +8,7 @@ use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::outcome::Outcome;
+use crate::output::{clean, complain};
 
 /// Columns when nobody says how many there are, and the most that are used.
 const COLUMNS: u16 = 80;
@@ -19,11 +20,11 @@ pub fn print(out: &mut impl Write, outcome: &Outcome, json: bool) -> Result<()> 
     match &outcome.result {
         Ok(plan) if json => writeln!(out, "{}", serde_json::to_string(plan)?)?,
         Ok(plan) => table(out, plan)?,
-        Err(error) => eprintln!("analyze: {error}"),
+        Err(error) => complain(error),
     }
     if let Ok(plan) = &outcome.result {
         for id in &outcome.missing {
-            eprintln!("analyze: {}: required library {id} is {}", plan.file, why_missing(plan, id));
+            complain(format_args!("{}: required library {id} is {}", plan.file, why_missing(plan, id)));
         }
     }
     Ok(())
@@ -47,10 +48,11 @@ fn table(out: &mut impl Write, plan: &Plan) -> Result<()> {
         analyzer::plan::Arch::Arm64 => "arm64",
     };
     let version = plan.go_version.as_deref().unwrap_or("Go version unknown");
-    writeln!(out, "{BOLD}{}{BOLD:#}  {arch}  {version}", plan.file)?;
+    writeln!(out, "{BOLD}{}{BOLD:#}  {arch}  {}", clean(&plan.file), clean(version))?;
     if let Some(main) = plan.modules.first() {
         let more = plan.modules.len() - 1;
-        writeln!(out, "  module {} {}, {more} dependencies", main.path, main.version)?;
+        let (path, version) = (clean(&main.path), clean(&main.version));
+        writeln!(out, "  module {path} {version}, {more} dependencies")?;
     }
     if plan.libraries.is_empty() {
         writeln!(out, "  nothing in it that strobe knows")?;
@@ -70,9 +72,10 @@ fn library(out: &mut impl Write, library: &Library) -> Result<()> {
     let version = library.version.as_deref().unwrap_or("version unknown");
     writeln!(
         out,
-        "\n  {style}{verdict}{style:#}  {BOLD}{}{BOLD:#}  {} {version} ({})",
+        "\n  {style}{verdict}{style:#}  {BOLD}{}{BOLD:#}  {} {} ({})",
         library.id,
         library.module,
+        clean(version),
         matched(library.version_match)
     )?;
     if let Some(reason) = &library.reason {
@@ -177,13 +180,13 @@ pub fn indented(out: &mut impl Write, table: &Table) -> Result<()> {
 /// Words in lines of at most `width` characters; a longer word stands alone.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
+    for word in text.split_whitespace().map(clean) {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
                 line.push(' ');
-                line.push_str(word);
+                line.push_str(&word);
             }
-            _ => lines.push(word.to_owned()),
+            _ => lines.push(word.into_owned()),
         }
     }
     lines

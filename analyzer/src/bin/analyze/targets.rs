@@ -84,11 +84,13 @@ impl Found {
                     continue;
                 }
             };
-            for entry in entries.flatten() {
-                match entry.file_type() {
-                    Ok(kind) if kind.is_dir() => queue.push(entry.path()),
-                    Ok(kind) if kind.is_file() => self.candidate(entry.path()),
-                    _ => {}
+            for entry in entries {
+                let kind = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)));
+                match kind {
+                    Ok((path, kind)) if kind.is_dir() => queue.push(path),
+                    Ok((path, kind)) if kind.is_file() => self.candidate(path),
+                    Ok(_) => {}
+                    Err(error) => self.errors.push(format!("{}: {error}", folder.display())),
                 }
             }
         }
@@ -98,16 +100,30 @@ impl Found {
     }
 
     fn candidate(&mut self, path: PathBuf) {
-        let mut magic = [0; 4];
-        match File::open(&path).and_then(|mut file| file.read_exact(&mut magic)) {
-            Ok(()) if magic == *b"\x7fELF" => {
+        match is_elf(&path) {
+            Ok(true) => {
                 let name = path.to_string_lossy().into_owned();
                 self.files.push(Target { path, name });
             }
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                self.errors.push(format!("{}: {error}", path.display()));
-            }
-            _ => self.skipped += 1,
+            Ok(false) => self.skipped += 1,
+            // Gone since the folder was read.
+            Err(error) if error.kind() == ErrorKind::NotFound => self.skipped += 1,
+            Err(error) => self.errors.push(format!("{}: {error}", path.display())),
         }
+    }
+}
+
+/// Whether a file has ELF's magic. One that is shorter than an ELF header is not opened: those of procfs and the like, of
+/// which reading takes something away or waits, call themselves empty.
+fn is_elf(path: &Path) -> std::io::Result<bool> {
+    const HEADER_BYTES: u64 = 64;
+    if fs::metadata(path)?.len() < HEADER_BYTES {
+        return Ok(false);
+    }
+    let mut magic = [0; 4];
+    match File::open(path)?.read_exact(&mut magic) {
+        Ok(()) => Ok(magic == *b"\x7fELF"),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
     }
 }
