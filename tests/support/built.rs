@@ -47,12 +47,12 @@ impl<'a> Recipe<'a> {
         Recipe { version, arch: "amd64", mode: "exe", args: &[], files, modules: &[] }
     }
 
-    /// Whether a C compiler or linker is part of it (scripts/setup installs them).
+    /// Whether a C compiler is part of it, as it is by default where there is one (scripts/setup installs it): said by the source,
+    /// by the mode, or by any `-linkmode`.
     fn needs_c(&self) -> bool {
-        let linked_by_c =
-            self.args.iter().any(|a| a.contains("-linkmode=external") || a.contains("-linkshared"));
+        let linked = self.args.iter().any(|a| a.contains("-linkmode="));
         let has_c = self.files.iter().any(|(_, text)| text.contains("import \"C\""));
-        has_c || linked_by_c || !["exe", "pie"].contains(&self.mode)
+        has_c || linked || !["exe", "pie"].contains(&self.mode)
     }
 
     /// Builds, or takes the build of before.

@@ -12,7 +12,7 @@ use object::{LittleEndian, Object as _, ObjectSection as _};
 use strobe_tests::built::Recipe;
 use tempfile::TempDir;
 
-use crate::{MAIN, NEW, analyze, build, elf, is_ready, objcopy, plan, read, server, witnessed};
+use crate::{MAIN, NEW, WHOLE, analyze, build, elf, is_ready, objcopy, plan, read, server, witnessed};
 
 const NAME: &str = "app.debug";
 
@@ -26,7 +26,7 @@ fn compression(bytes: &[u8], name: &str) -> Result<Option<CompressionType>> {
 }
 
 fn unstripped() -> Result<Vec<u8>> {
-    read(&build(&Recipe::server(NEW, &[MAIN]))?)
+    read(&build(&Recipe { args: &[WHOLE], ..Recipe::server(NEW, &[MAIN]) })?)
 }
 
 #[test]
@@ -124,7 +124,8 @@ fn a_debug_file_is_found_by_build_id() -> Result<()> {
     let none = apart.plan()?;
     ensure!(!witnessed(&none, Witness::Dwarf)? && server(&none)?.reason.is_none(), "{none:?}");
     apart.is_heard(&place)?;
-    let other = objcopy(&["--only-keep-debug"], &read(&build(&Recipe::server("1.24.13", &[MAIN]))?)?)?;
+    let other = build(&Recipe { args: &["-ldflags=-linkmode=external"], ..Recipe::server(NEW, &[MAIN]) })?;
+    let other = objcopy(&["--only-keep-debug"], &read(&other)?)?;
     apart.is_refused(&place, &other, "its build id is")?;
     apart.is_refused(&place, b"no ELF file", "was not used")?;
     let mut torn = apart.debug.clone();

@@ -27,6 +27,11 @@ const NEW: &str = "1.26.11";
 const NEWEST: &str = "1.27.4";
 const ID: &str = "net/http.server";
 const MAIN: (&str, &str) = ("main.go", SERVER);
+/// As `go build` links where there is a C compiler, without DWARF. All builds of one release that are not PIE share their
+/// standard library so.
+const PLAIN: &str = "-ldflags=-w -linkmode=internal";
+/// The same with DWARF.
+const WHOLE: &str = "-ldflags=-linkmode=internal";
 /// What type data alone says: neither DWARF nor database is asked.
 const TYPES_ALONE: Options = Options { types: true, dwarf: false, database: false };
 /// A server that calls C, so that `net` and `os/user` do too.

@@ -31,8 +31,11 @@ const FORK: [(&str, &str); 2] = [
 
 fn built(module: &str, more: &[(&str, &str)]) -> Result<Plan> {
     let files = [&[MAIN, ("go.mod", module)], more].concat();
-    let recipe =
-        Recipe { args: &["-ldflags=-s -w"], modules: &[(MODULE, REQUIRED)], ..Recipe::server(NEW, &files) };
+    let recipe = Recipe {
+        args: &["-ldflags=-s -w -linkmode=internal"],
+        modules: &[(MODULE, REQUIRED)],
+        ..Recipe::server(NEW, &files)
+    };
     plan(&read(&build(&recipe)?)?, &Options::default())
 }
 
