@@ -1,7 +1,7 @@
-//! `offsetgen merge`: several folders of data become one. What two of them know is taken from the first that was given;
+//! `offsetgen merge`: several folders of data become one. Where two of them contradict each other it ends;
 //! a hole that another has filled is none.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use offsets::database::format::Document;
 use offsets::database::observations::Observations;
 
@@ -15,7 +15,9 @@ pub fn run(options: &MergeOptions) -> Result<bool> {
         for (module, document) in data::documents(folder)? {
             let path = options.out.join(file_name(&module));
             let mut all = Observations::read(&read_document(&path, &module)?);
-            all.merge(Observations::read(&document));
+            all.merge(Observations::read(&document)).with_context(|| {
+                format!("{module}: {} and {} cannot be merged", options.out.display(), folder.display())
+            })?;
             all.refresh_followers();
             let merged: Document = all.into_document(&module);
             write_document(&path, &merged)?;

@@ -101,6 +101,11 @@ impl Version {
         self.std && self.suffix.contains("X:")
     }
 
+    /// Whether it is a snapshot of Go's development (`go1.27-devel_0a1b2c3d`): it may be older than that release by any amount.
+    pub fn is_development(&self) -> bool {
+        self.std && self.suffix.contains("devel")
+    }
+
     /// Whether it is a release candidate, beta or other pre-release.
     pub fn is_prerelease(&self) -> bool {
         self.pre != Pre::Release

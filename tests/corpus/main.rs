@@ -1,6 +1,7 @@
 //! Real binaries, read by the analyzer and by Go's own packages (`corpus/oracle`): build information and the complete list
 //! of functions must be equal, exactly. Prints what each file is and how the oracle read it.
 
+mod database;
 mod oracle;
 
 use std::fs;

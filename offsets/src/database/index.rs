@@ -121,9 +121,9 @@ impl Index {
     }
 
     /// The nearest tested versions on both sides, among those that `tested` accepts. A vendor's build of a tested version
-    /// has it on both sides, but is not it. None outside of them, and for builds with experiments.
+    /// has it on both sides, but is not it. None outside of them, for builds with experiments, and for snapshots.
     fn neighbours(&self, version: &Version, tested: impl Fn(usize) -> bool) -> Option<Neighbours> {
-        if version.has_experiments() {
+        if version.has_experiments() || version.is_development() {
             return None;
         }
         let start = self.versions.partition_point(|known| known < version);

@@ -53,6 +53,16 @@ pub struct Observations {
     settings: BTreeMap<String, String>,
 }
 
+/// Two recorded different things of one version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{version}: {what} differs between the two; build that version again")]
+pub struct Conflict {
+    /// The version.
+    pub version: String,
+    /// What differs.
+    pub what: String,
+}
+
 /// What one version's builds have shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
@@ -220,8 +230,9 @@ impl Observations {
         self.holes.iter()
     }
 
-    /// Takes over what another has: its builds where this has none on that axis, its holes where this has nothing.
-    pub fn merge(&mut self, other: Self) {
+    /// Takes over what another has: its builds where this has none on that axis, its holes where this has nothing. Two that
+    /// saw different things under one version's name are an error, and nothing is settled by the order.
+    pub fn merge(&mut self, other: Self) -> Result<(), Conflict> {
         self.toolchains.extend(other.toolchains);
         self.settings.extend(other.settings);
         for (version, build) in other.builds {
@@ -229,10 +240,24 @@ impl Observations {
             match self.builds.get_mut(&version) {
                 None => drop(self.builds.insert(version, build)),
                 Some(known) => {
-                    for (axis, shape) in build.axes {
-                        known.axes.entry(axis).or_insert(shape);
+                    let text = || known.tested.version.clone();
+                    if known.tested.hash != build.tested.hash {
+                        return Err(Conflict { version: text(), what: "the module's hash".to_owned() });
                     }
+                    let differs = |(axis, shape): &(&String, &Shape)| {
+                        known.axes.get(*axis).is_some_and(|own| own != *shape)
+                    };
+                    if let Some((axis, _)) = build.axes.iter().find(differs) {
+                        return Err(Conflict {
+                            version: text(),
+                            what: format!("what was compiled for {axis}"),
+                        });
+                    }
+                    known.axes.extend(build.axes);
                     known.tested.arch = known.axes.keys().cloned().collect();
+                    known.tested.agrees.extend(build.tested.agrees);
+                    known.tested.agrees.sort();
+                    known.tested.agrees.dedup();
                 }
             }
         }
@@ -242,6 +267,7 @@ impl Observations {
                 _ => self.miss(version, hole),
             }
         }
+        Ok(())
     }
 
     /// The types that a field has in one version, by axis; none where it does not exist.

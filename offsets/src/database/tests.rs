@@ -77,7 +77,14 @@ fn answers() {
     assert_eq!(ask("1.22.3", "Pattern"), Lookup::Absent(Basis::Between { below, above }));
     assert_eq!(ask("1.23.3", "ctx"), Lookup::Differs { below: "1.22.12", above: "1.23.12" });
     assert_eq!(ask("1.23rc1", "Pattern"), Lookup::Differs { below: "1.22.12", above: "1.23.12" });
-    for version in ["1.21.12", "1.24.14", "1.25", "go1.22.12 X:rangefunc", "go1.24.13-X:noswissmap"] {
+    for version in [
+        "1.21.12",
+        "1.24.14",
+        "1.25",
+        "go1.22.12 X:rangefunc",
+        "go1.24.13-X:noswissmap",
+        "go1.24-devel_0a1b2c",
+    ] {
         assert_eq!(ask(version, "Method"), Lookup::Outside, "{version}");
     }
     let vendor = Lookup::Between { offset: 232, kind: "context.Context", below: above, above };
@@ -262,9 +269,23 @@ fn followers_holes_and_merging() {
     other.record(version("1.21.2"), &tested("1.21.2"), "amd64", shape(&[("Method", 0, "string")]));
     other.add_toolchain(&toolchain("1.21.2"));
     let mut joined = Observations::read(&document);
-    joined.merge(other.clone());
-    other.merge(all);
+    joined.merge(other.clone()).expect("no conflict");
+    other.merge(all).expect("no conflict");
     let joined = joined.into_document(STD);
     assert_eq!((joined.versions.len(), joined.holes.len()), (3, 0));
     assert_eq!(other.into_document(STD), joined, "in either order");
+}
+
+#[test]
+fn what_contradicts_is_not_merged() {
+    let one = |offset, hash: &str| {
+        let mut all = Observations::default();
+        let tested = Tested { hash: Some(hash.to_owned()), ..tested("1.21.0") };
+        all.record(version("1.21.0"), &tested, "amd64", shape(&[("Method", offset, "string")]));
+        all
+    };
+    assert_eq!(one(0, "h1:a").merge(one(0, "h1:a")), Ok(()));
+    let said = |other| one(0, "h1:a").merge(other).expect_err("a conflict").to_string();
+    assert!(said(one(8, "h1:a")).contains("1.21.0: what was compiled for amd64 differs"));
+    assert!(said(one(0, "h1:b")).contains("1.21.0: the module's hash differs"));
 }
