@@ -13,6 +13,8 @@ use crate::bytes;
 use crate::error::{ErrorKind, Result};
 use crate::plan::Arch;
 
+/// Header, name and 20 bytes of SHA-1.
+const GNU_BUILD_ID_NOTE_BYTES: u64 = 12 + 4 + 20;
 /// Note sections that are looked at; real binaries have five.
 const MAX_NOTE_SECTIONS: usize = 64;
 
@@ -99,10 +101,13 @@ impl<'a> Image<'a> {
         if section.is_nobits() { None } else { elf::slice(self.file, section.file_offset, section.size) }
     }
 
-    /// Contents of the PT_NOTE segments, then those of the sections: Go's linker puts GNU's build id (since 1.24) into a
-    /// section that its PT_NOTE segment does not reach.
+    /// Contents of the PT_NOTE segments, then those of the sections. Go's linker puts GNU's build id (since 1.24) just behind
+    /// its PT_NOTE segment, which ends too early: so that one note more is looked at, section headers or not.
     pub(crate) fn notes(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
-        let segments = self.notes.iter().filter_map(|&(offset, size)| elf::slice(self.file, offset, size));
+        let segments = self.notes.iter().filter_map(|&(offset, size)| {
+            let longer = elf::slice(self.file, offset, size.saturating_add(GNU_BUILD_ID_NOTE_BYTES));
+            longer.or_else(|| elf::slice(self.file, offset, size))
+        });
         let sections = self.sections.iter().filter(|s| s.is_note()).take(MAX_NOTE_SECTIONS);
         segments.chain(sections.filter_map(|s| self.section_bytes(s)))
     }
