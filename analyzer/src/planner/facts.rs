@@ -29,7 +29,7 @@ pub(super) struct Facts<'a> {
     pub functions: Functions<'a>,
     /// Every copy of the wanted functions.
     pub copies: HashMap<&'a str, Vec<Function<'a>>>,
-    /// Names of the functions that each wanted one was inlined into.
+    /// What each wanted one was inlined into: the first function's name and how many more there are, in one text.
     pub inlined_into: HashMap<&'a str, Vec<String>>,
     /// Structs by full name, from type data.
     pub types: HashMap<String, Fields>,
@@ -68,7 +68,7 @@ impl<'a> Facts<'a> {
             itabs: HashMap::new(),
             maps: HashMap::new(),
         };
-        facts.find_functions(go, entries);
+        facts.find_functions(go, entries)?;
         let present: Vec<&Entry> = entries.iter().filter(|e| facts.is_present(e)).collect();
         if present.is_empty() {
             return Ok(facts);
@@ -94,7 +94,7 @@ impl<'a> Facts<'a> {
         self.copies.contains_key(PLUGIN_OPEN)
     }
 
-    fn find_functions(&mut self, go: &GoImage<'_>, entries: &'a [Entry]) {
+    fn find_functions(&mut self, go: &GoImage<'_>, entries: &'a [Entry]) -> Result<()> {
         let sites = |e: &'a Entry| e.roles.iter().flat_map(|r| &r.sites);
         let mut names: Vec<&'a str> = entries.iter().flat_map(|e| &e.present).map(String::as_str).collect();
         for site in entries.iter().flat_map(sites) {
@@ -106,7 +106,7 @@ impl<'a> Facts<'a> {
         names.dedup();
         let offsets = self.functions.name_offsets(&Names::new(names.iter().copied()));
         if offsets.is_empty() {
-            return;
+            return Ok(());
         }
         let mut trees = inline::Bounds::default();
         for function in self.functions.iter() {
@@ -115,12 +115,13 @@ impl<'a> Facts<'a> {
                 self.copies.entry(name).or_default().push(function);
             }
         }
-        for inlining in inline::find(&go.image, &self.functions, go.pclntab.since_120, &offsets, trees) {
-            if let Some(name) = names.get(inlining.inlined) {
-                let outer = self.functions.name(&inlining.outer);
-                self.inlined_into.entry(name).or_default().push(outer);
+        for (i, inlining) in inline::find(&go.image, &self.functions, go.pclntab.since_120, &offsets, trees)?
+        {
+            if let Some(name) = names.get(i) {
+                self.inlined_into.entry(name).or_default().push(holders(&self.functions, &inlining));
             }
         }
+        Ok(())
     }
 
     fn find_types(&mut self, go: &'a GoImage<'a>, present: &[&Entry], wanted: &HashSet<&str>) -> Result<()> {
@@ -200,6 +201,15 @@ impl<'a> Facts<'a> {
             }
             Err(error) => self.dwarf_error = Some(error.to_string()),
         }
+    }
+}
+
+/// Where the copies are, for a reader: `main.f and 3 more`.
+fn holders(functions: &Functions<'_>, inlining: &inline::Inlining<'_>) -> String {
+    let first = functions.name(&inlining.first);
+    match inlining.copies.saturating_sub(1) {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }
 
