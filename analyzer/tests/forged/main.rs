@@ -7,7 +7,7 @@ mod forge;
 
 use analyzer::Options;
 use analyzer::plan::{Library, Plan, Verdict};
-use forge::{Forged, OUTER, uvarint};
+use forge::{Forged, OUTER, Types, uvarint};
 
 fn plan(forged: Forged) -> Result<Plan, String> {
     analyzer::plan(&forged.build(), "forged", &Options::default()).map_err(|e| e.to_string())
@@ -48,4 +48,21 @@ fn trees_that_are_too_long_to_measure_are_an_error() {
     let forged = Forged { outers: 5_000, tree_entries: 1, pctab, ..Forged::default() };
     let error = plan(forged).expect_err("a limit");
     assert!(error.contains("runs of inline tree indexes, the limit is"), "{error}");
+}
+
+/// Structs of one name that share a table of as many fields as a struct may have.
+fn structs(types: &mut Types, count: usize, name: &str, field: &str, field_type: u64) -> Vec<u64> {
+    let (name, package) = (types.name(name), types.name("net/http"));
+    let field = types.name(field);
+    let table = types.fields((0..1 << 14).map(|_| (field, field_type, 0)));
+    (0..count).map(|_| types.structure(name, package, table)).collect()
+}
+
+#[test]
+fn types_that_share_a_table_of_fields_end_the_walk() {
+    let mut types = Types::default();
+    let int = types.basic("int");
+    let links = structs(&mut types, 30_000, "http.T", "f", int);
+    let error = plan(Forged { types, links, ..Forged::default() }).expect_err("a limit");
+    assert!(error.contains("references between types, the limit is 16777216"), "{error}");
 }
