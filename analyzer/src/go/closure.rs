@@ -4,7 +4,7 @@
 //! visited once: a bit per 8-byte slot of the type data, so the memory is a 64th of it.
 
 use super::moduledata::Roots;
-use super::types::{Kind, MAX_MEMBERS, Type, Types};
+use super::types::{Kind, MAX_MEMBERS, NameBudget, Type, Types};
 use crate::bytes;
 use crate::error::{ErrorKind, Result};
 
@@ -16,16 +16,16 @@ const MAX_EDGES: u64 = 1 << 24;
 
 /// Name and address of every defined struct type.
 pub fn structs(types: &Types<'_>) -> Result<Vec<(String, u64)>> {
-    let mut out = Vec::new();
+    let (mut out, mut budget, mut over) = (Vec::new(), NameBudget::default(), None);
     walk(types, |t| {
-        if t.kind == Kind::Struct
-            && t.is_named()
-            && let Some(name) = types.full_name(t.vaddr)
-        {
-            out.push((name, t.vaddr));
+        if t.kind == Kind::Struct && t.is_named() && over.is_none() {
+            match types.full_name_within(t.vaddr, &mut budget) {
+                Ok(name) => out.extend(name.map(|name| (name, t.vaddr))),
+                Err(error) => over = Some(error),
+            }
         }
     })?;
-    Ok(out)
+    over.map_or(Ok(out), Err)
 }
 
 struct Walk<'a, 'b> {

@@ -2,11 +2,11 @@
 //! answer is the right Plan, or an error that names the limit, in a time and a memory that befit the file. Before there were
 //! limits each of these took minutes or gigabytes.
 
-#[expect(dead_code, reason = "type data is forged by the next tests")]
 mod forge;
 
-use analyzer::Options;
+use analyzer::go::closure;
 use analyzer::plan::{Library, Plan, Verdict};
+use analyzer::{GoImage, Options};
 use forge::{Forged, OUTER, Types, uvarint};
 
 fn plan(forged: Forged) -> Result<Plan, String> {
@@ -65,4 +65,51 @@ fn types_that_share_a_table_of_fields_end_the_walk() {
     let links = structs(&mut types, 30_000, "http.T", "f", int);
     let error = plan(Forged { types, links, ..Forged::default() }).expect_err("a limit");
     assert!(error.contains("references between types, the limit is 16777216"), "{error}");
+}
+
+#[test]
+fn kinds_are_put_together_only_for_fields_that_the_catalog_names() {
+    let forged = |field: &str| {
+        let mut types = Types::default();
+        let parts = types.long_names();
+        let kind = types.func(&parts);
+        let links = structs(&mut types, 20, "http.Request", field, kind);
+        Forged { types, links, ..Forged::default() }
+    };
+    let plan = plan(forged("f")).expect("a Plan");
+    assert!(reason(&plan).contains("net/http.Request.Method: "), "{}", reason(&plan));
+    let error = self::plan(forged("Method")).expect_err("a limit");
+    assert!(error.contains("bytes of type names, the limit is 67108864"), "{error}");
+}
+
+#[test]
+fn names_of_maps_and_itabs_that_nobody_wants_are_not_put_together() {
+    let mut types = Types::default();
+    let parts = types.long_names();
+    let (name, package) = (types.name("http.ResponseWriter"), types.name("net/http"));
+    let interface = types.interface(name, package);
+    let concrete = types.func(&parts);
+    let mut links: Vec<u64> = (0..100_000).map(|_| types.map(concrete, concrete)).collect();
+    let string = types.basic("string");
+    let strings = types.slice(string);
+    links.push(types.map(string, strings));
+    let response = types.name("http.response");
+    let response = types.structure(response, package, (0, 0));
+    let mut itabs = vec![(interface, concrete); 30_000];
+    itabs.push((interface, types.pointer(response)));
+    let plan = plan(Forged { types, links, itabs, ..Forged::default() }).expect("a Plan");
+    let library = server(&plan);
+    assert!(library.itabs.iter().all(|i| i.vaddr.is_some()), "{:?}", library.itabs);
+    assert!(library.maps.iter().all(|m| m.implementation.is_some()), "{:?}", library.maps);
+}
+
+#[test]
+fn the_names_of_all_structs_together_have_a_limit() {
+    let mut types = Types::default();
+    let (name, package) = (types.name(&"s".repeat(16_000)), types.name("net/http"));
+    let links = (0..5_000).map(|_| types.structure(name, package, (0, 0))).collect();
+    let file = Forged { types, links, ..Forged::default() }.build();
+    let go = GoImage::parse(&file).expect("a Go binary");
+    let error = closure::structs(&go.types()).expect_err("a limit").to_string();
+    assert!(error.contains("bytes of type names, the limit is 67108864"), "{error}");
 }
