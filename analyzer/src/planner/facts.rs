@@ -10,7 +10,7 @@ use offsets::catalog::Entry;
 use crate::Options;
 use crate::debug_file::Search;
 use crate::dwarf;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::go::functions::{Function, Functions};
 use crate::go::types::{Kind, NameBudget, Type, Types};
 use crate::go::wanted::Names;
@@ -21,6 +21,8 @@ use crate::plan::MapLayout;
 /// What a program that loads plugins calls; `plugin.Open` is always inlined.
 const PLUGIN_OPEN: &str = "plugin.open";
 
+/// More fields than this the structs that the catalog names do not have; in real binaries they have some hundreds.
+const MAX_WANTED_FIELDS: u64 = 1 << 20;
 /// So much of a field's name tells two structs of one name apart; no field of a library is longer.
 const TELLING_BYTES: usize = 64;
 
@@ -166,6 +168,7 @@ impl<'a> Facts<'a> {
         let (mut fields, mut all) = (Fields::new(), DefaultHasher::new());
         // Kinds are put together for the catalog's fields only: of one struct they may be a gigabyte.
         for field in types.fields(t) {
+            seen.count()?;
             (field.offset, field.name.len(), field.name.get(..field.name.len().min(TELLING_BYTES)))
                 .hash(&mut all);
             if wanted.contains(&field.name) {
@@ -248,6 +251,20 @@ struct Seen<'n> {
     fields: HashMap<&'n str, u64>,
     /// Spent on kinds.
     names: NameBudget,
+    /// Fields of any of them: many structs of one name may share a long table.
+    count: u64,
+}
+
+impl Seen<'_> {
+    fn count(&mut self) -> Result<()> {
+        self.count += 1;
+        if self.count > MAX_WANTED_FIELDS {
+            let (what, count, limit) =
+                ("fields of structs that the catalog names", self.count, MAX_WANTED_FIELDS);
+            return Err(ErrorKind::Budget { what, count, limit });
+        }
+        Ok(())
+    }
 }
 
 impl<'n> Structs<'n> {

@@ -83,6 +83,15 @@ fn kinds_are_put_together_only_for_fields_that_the_catalog_names() {
 }
 
 #[test]
+fn wanted_structs_that_share_a_table_of_fields_have_a_limit_of_their_own() {
+    let mut types = Types::default();
+    let int = types.basic("int");
+    let links = structs(&mut types, 65, "http.Request", "f", int);
+    let error = plan(Forged { types, links, ..Forged::default() }).expect_err("a limit");
+    assert!(error.contains("fields of structs that the catalog names, the limit is 1048576"), "{error}");
+}
+
+#[test]
 fn names_of_maps_and_itabs_that_nobody_wants_are_not_put_together() {
     let mut types = Types::default();
     let parts = types.long_names();
