@@ -4,25 +4,28 @@
 //! visited once: a bit per 8-byte slot of the type data, so the memory is a 64th of it.
 
 use super::moduledata::Roots;
-use super::types::{Kind, MAX_MEMBERS, Type, Types};
+use super::types::{Kind, MAX_MEMBERS, NameBudget, Type, Types};
 use crate::bytes;
 use crate::error::{ErrorKind, Result};
 
 /// More types than this no binary has (the largest seen, of 315 MB, has about 400,000).
 const MAX_TYPES: u64 = 1 << 22;
+/// More fields, methods, parameters and elements than this no binary has: there are five or six for each type (664,000 in
+/// 185 MB). Types may share such tables, so that a small file can have billions.
+const MAX_EDGES: u64 = 1 << 24;
 
 /// Name and address of every defined struct type.
 pub fn structs(types: &Types<'_>) -> Result<Vec<(String, u64)>> {
-    let mut out = Vec::new();
+    let (mut out, mut budget, mut over) = (Vec::new(), NameBudget::default(), None);
     walk(types, |t| {
-        if t.kind == Kind::Struct
-            && t.is_named()
-            && let Some(name) = types.full_name(t.vaddr)
-        {
-            out.push((name, t.vaddr));
+        if t.kind == Kind::Struct && t.is_named() && over.is_none() {
+            match types.full_name_within(t.vaddr, &mut budget) {
+                Ok(name) => out.extend(name.map(|name| (name, t.vaddr))),
+                Err(error) => over = Some(error),
+            }
         }
     })?;
-    Ok(out)
+    over.map_or(Ok(out), Err)
 }
 
 struct Walk<'a, 'b> {
@@ -30,27 +33,32 @@ struct Walk<'a, 'b> {
     seen: Vec<u64>,
     queue: Vec<u64>,
     count: u64,
+    edges: u64,
 }
 
 /// Calls `visit` once for every descriptor.
 pub fn walk<'a>(types: &Types<'a>, mut visit: impl FnMut(&Type<'a>)) -> Result<()> {
     let slots = (types.module.etypes - types.module.types) / 8 + 1;
     let words = usize::try_from(slots / 64 + 1).unwrap_or(0);
-    let mut walk = Walk { types, seen: vec![0; words], queue: Vec::new(), count: 0 };
+    let mut walk = Walk { types, seen: vec![0; words], queue: Vec::new(), count: 0, edges: 0 };
     walk.roots();
     while let Some(vaddr) = walk.queue.pop() {
         let Some(t) = types.get(vaddr) else { continue };
         visit(&t);
         walk.follow(&t);
-        if walk.count > MAX_TYPES {
-            return Err(ErrorKind::Budget { what: "types", count: walk.count, limit: MAX_TYPES });
-        }
+        within("types", walk.count, MAX_TYPES)?;
+        within("references between types", walk.edges, MAX_EDGES)?;
     }
     Ok(())
 }
 
+fn within(what: &'static str, count: u64, limit: u64) -> Result<()> {
+    if count > limit { Err(ErrorKind::Budget { what, count, limit }) } else { Ok(()) }
+}
+
 impl Walk<'_, '_> {
     fn push(&mut self, vaddr: Option<u64>) {
+        self.edges += 1;
         let Some(slot) = vaddr.and_then(|v| v.checked_sub(self.types.module.types)) else { return };
         let Some(word) = usize::try_from(slot / 512).ok().and_then(|i| self.seen.get_mut(i)) else { return };
         let bit = 1 << (slot / 8 % 64);

@@ -162,19 +162,24 @@ impl<'a> Functions<'a> {
     /// The pc-value table at an offset of pctab, as runs.
     pub fn runs(&self, function: &Function<'_>, table: u32) -> Vec<Run> {
         let mut out = Vec::new();
-        let (mut value, mut pc) = (-1i64, 0u64);
-        let Some(mut at) = usize::try_from(table).ok().filter(|&t| t != 0) else { return out };
+        self.each_run(function, table, |run| out.push(run));
+        out
+    }
+
+    fn each_run(&self, function: &Function<'_>, table: u32, mut visit: impl FnMut(Run)) {
+        let (mut value, mut pc, mut count) = (-1i64, 0u64, 0);
+        let Some(mut at) = usize::try_from(table).ok().filter(|&t| t != 0) else { return };
         while let Some(delta) = bytes::uvarint(self.pctab, &mut at) {
-            if (delta == 0 && pc != 0) || pc >= function.size || out.len() >= MAX_RUNS {
+            if (delta == 0 && pc != 0) || pc >= function.size || count >= MAX_RUNS {
                 break;
             }
             value = value.wrapping_add(zigzag(delta));
             let Some(step) = bytes::uvarint(self.pctab, &mut at) else { break };
             let end = pc.saturating_add(step.saturating_mul(u64::from(self.header.quantum)));
-            out.push(Run { start: pc, end, value });
+            visit(Run { start: pc, end, value });
+            count += 1;
             pc = end;
         }
-        out
     }
 
     /// The stack pointer's distance by pc.
@@ -205,9 +210,18 @@ impl<'a> Functions<'a> {
 
     /// How many entries its inline tree has.
     pub fn inline_tree_len(&self, function: &Function<'_>) -> u64 {
+        self.measure_inline_tree(function).0
+    }
+
+    /// How many entries its inline tree has, and how many runs had to be read to know that.
+    pub(super) fn measure_inline_tree(&self, function: &Function<'_>) -> (u64, u64) {
         let table = function.pcdata(PCDATA_INL_TREE_INDEX).unwrap_or(0);
-        let last = self.runs(function, table).iter().map(|r| r.value).max().unwrap_or(-1);
-        u64::try_from(last.saturating_add(1)).unwrap_or(0)
+        let (mut last, mut runs) = (-1, 0);
+        self.each_run(function, table, |run| {
+            last = run.value.max(last);
+            runs += 1;
+        });
+        (u64::try_from(last.saturating_add(1)).unwrap_or(0), runs)
     }
 
     /// The argument words in the catalog's notation; absent without receiver and parameters.

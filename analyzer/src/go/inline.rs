@@ -5,22 +5,32 @@
 //!
 //! A probe on a function that was inlined somewhere misses those calls, and only these trees tell. So: all trees lie
 //! together; look through them once for the names' offsets, and only for a hit find out whose tree it is.
+//!
+//! Any number of functions may share a tree, and any number of its entries may have a wanted name. So owners are counted,
+//! not listed: the lengths that a tree's functions give it are sorted once, and a hit's owners are those with more.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::functions::{Function, Functions};
 use super::wanted::Offsets;
 use crate::bytes;
+use crate::error::{ErrorKind, Result};
 use crate::image::Image;
 
 /// More entries than this no tree has.
 const MAX_ENTRIES: u64 = 1 << 16;
+/// More runs of pc-value tables than this are not read to measure the trees that have hits. Real binaries need some dozens;
+/// but any number of functions may share a table of a million runs.
+const MAX_RUNS: u64 = 1 << 24;
 
-/// `inlined` was inlined into `outer`.
-#[derive(Debug, Clone, Copy)]
+/// A wanted function was inlined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inlining<'a> {
-    /// Position of the inlined function's name in the question.
-    pub inlined: usize,
-    /// The function that holds the copy.
-    pub outer: Function<'a>,
+    /// The first function, by the trees' addresses, that holds a copy.
+    pub first: Function<'a>,
+    /// How many copies there are.
+    pub copies: u64,
 }
 
 /// Sizes of an entry of this binary.
@@ -50,64 +60,106 @@ impl Bounds {
     }
 }
 
-/// Finds everything that the functions of these names were inlined into. All functions must be in the bounds.
+/// Finds which of these names' functions were inlined, by the name's position in the question. All functions must be in
+/// the bounds.
 pub fn find<'a>(
     image: &Image<'_>,
     functions: &Functions<'a>,
     since_120: bool,
     names: &Offsets,
     bounds: Bounds,
-) -> Vec<Inlining<'a>> {
+) -> Result<BTreeMap<usize, Inlining<'a>>> {
     let shape = Shape::of(since_120);
-    let hits = hits(image, bounds, shape, names);
-    if hits.is_empty() {
-        return Vec::new();
+    let mut out = BTreeMap::new();
+    let mut trees = None;
+    for (at, inlined) in hits(image, bounds, shape, names) {
+        // Most binaries have no hit, and need no list of their trees.
+        let trees = trees.get_or_insert_with(|| Trees::new(functions, shape));
+        trees.count(at, inlined, &mut out)?;
     }
-    let mut trees: Vec<(u64, u64)> =
-        functions.iter().filter_map(|f| Some((functions.inline_tree(&f)?, f.index))).collect();
-    trees.sort_unstable();
-    let mut out = Vec::new();
-    for (at, inlined) in hits {
-        owners(functions, &trees, shape, at, |outer| out.push(Inlining { inlined, outer }));
-    }
-    out
+    Ok(out)
 }
 
-/// Addresses of words that equal one of the names' offsets, and could be the name of an entry.
-fn hits(image: &Image<'_>, bounds: Bounds, shape: Shape, names: &Offsets) -> Vec<(u64, usize)> {
-    let Some((first, last)) = bounds.0 else { return Vec::new() };
-    let region = image.tail(first).unwrap_or_default();
+/// Addresses of words that equal one of the names' offsets, and could be the name of an entry; ascending.
+fn hits<'i>(
+    image: &'i Image<'_>,
+    bounds: Bounds,
+    shape: Shape,
+    names: &'i Offsets,
+) -> impl Iterator<Item = (u64, usize)> + 'i {
+    let (first, last) = bounds.0.unwrap_or_default();
+    let region = bounds.0.and_then(|_| image.tail(first)).unwrap_or_default();
     let len = last.saturating_sub(first).saturating_add(MAX_ENTRIES * shape.size);
     let region =
         region.get(..usize::try_from(len).unwrap_or(usize::MAX).min(region.len())).unwrap_or_default();
-    let mut out = Vec::new();
-    for (i, word) in region.chunks_exact(4).enumerate() {
-        if let Some(inlined) = names.position(bytes::u32(word, 0).unwrap_or(0)) {
-            out.push((first.wrapping_add(i as u64 * 4), inlined));
-        }
-    }
-    out
+    region.chunks_exact(4).enumerate().filter_map(move |(i, word)| {
+        let inlined = names.position(bytes::u32(word, 0).unwrap_or(0))?;
+        Some((first.wrapping_add(i as u64 * 4), inlined))
+    })
 }
 
-/// The functions whose tree has an entry with its name at `at`. Functions may share a tree.
-fn owners<'a>(
-    functions: &Functions<'a>,
-    trees: &[(u64, u64)],
+/// All trees, and the one that was asked of last.
+struct Trees<'f, 'a> {
+    functions: &'f Functions<'a>,
     shape: Shape,
-    at: u64,
-    mut found: impl FnMut(Function<'a>),
-) {
-    let end = trees.partition_point(|&(tree, _)| tree <= at);
-    let Some(&(tree, _)) = end.checked_sub(1).and_then(|i| trees.get(i)) else { return };
-    let Some(distance) = (at - tree).checked_sub(shape.name_at).filter(|d| d % shape.size == 0) else {
-        return;
-    };
-    let start = trees.partition_point(|&(t, _)| t < tree);
-    for &(_, index) in trees.get(start..end).unwrap_or_default() {
-        if let Some(function) = functions.get(index)
-            && distance / shape.size < functions.inline_tree_len(&function)
-        {
-            found(function);
+    /// Address of the tree and position of a function that has it; sorted.
+    all: Vec<(u64, u64)>,
+    /// The tree of the last hit, up to the next tree.
+    current: Range<u64>,
+    /// Its functions: how long each says that the tree is, and the function's position; sorted.
+    owners: Vec<(u64, u64)>,
+    /// How many runs were read.
+    runs: u64,
+}
+
+impl<'f, 'a> Trees<'f, 'a> {
+    fn new(functions: &'f Functions<'a>, shape: Shape) -> Self {
+        let mut all: Vec<(u64, u64)> =
+            functions.iter().filter_map(|f| Some((functions.inline_tree(&f)?, f.index))).collect();
+        all.sort_unstable();
+        Trees { functions, shape, all, current: 0..0, owners: Vec::new(), runs: 0 }
+    }
+
+    /// Counts the functions whose tree has an entry with its name at `at`.
+    fn count(&mut self, at: u64, inlined: usize, out: &mut BTreeMap<usize, Inlining<'a>>) -> Result<()> {
+        let end = self.all.partition_point(|&(tree, _)| tree <= at);
+        let Some(&(tree, _)) = end.checked_sub(1).and_then(|i| self.all.get(i)) else { return Ok(()) };
+        let distance = (at - tree).checked_sub(self.shape.name_at).filter(|d| d % self.shape.size == 0);
+        let Some(entry) = distance.map(|d| d / self.shape.size) else { return Ok(()) };
+        if !self.current.contains(&at) {
+            let start = self.all.partition_point(|&(t, _)| t < tree);
+            self.measure(start..end)?;
+            self.current = tree..self.all.get(end).map_or(u64::MAX, |&(next, _)| next);
         }
+        let holders =
+            self.owners.get(self.owners.partition_point(|&(len, _)| len <= entry)..).unwrap_or_default();
+        let copies = holders.len() as u64;
+        if let Some(known) = out.get_mut(&inlined) {
+            known.copies = known.copies.saturating_add(copies);
+        } else if let Some(first) = holders.iter().map(|&(_, i)| i).min().and_then(|i| self.functions.get(i))
+        {
+            out.insert(inlined, Inlining { first, copies });
+        }
+        Ok(())
+    }
+
+    /// Reads how long the tree of these functions is, once for each.
+    fn measure(&mut self, range: Range<usize>) -> Result<()> {
+        self.owners.clear();
+        for &(_, index) in self.all.get(range).unwrap_or_default() {
+            let Some(function) = self.functions.get(index) else { continue };
+            let (len, runs) = self.functions.measure_inline_tree(&function);
+            self.runs = self.runs.saturating_add(runs);
+            if self.runs > MAX_RUNS {
+                return Err(ErrorKind::Budget {
+                    what: "runs of inline tree indexes",
+                    count: self.runs,
+                    limit: MAX_RUNS,
+                });
+            }
+            self.owners.push((len, index));
+        }
+        self.owners.sort_unstable();
+        Ok(())
     }
 }

@@ -23,6 +23,7 @@
 
 use super::moduledata::ModuleData;
 use crate::bytes;
+use crate::error::{ErrorKind, Result};
 use crate::image::Image;
 
 /// Longest type name that is read.
@@ -31,6 +32,9 @@ const MAX_NAME_BYTES: u64 = 1 << 14;
 const MAX_DEPTH: u32 = 16;
 /// Longest full name that is put together.
 const MAX_FULL_NAME_BYTES: usize = 1 << 16;
+/// Most bytes that are read and written for all full names of one file together; those of all structs in a binary of
+/// 185 MB take 3 million.
+const MAX_NAMES_BYTES: u64 = 1 << 26;
 /// Most fields, methods or parameters of a type that are read.
 pub(super) const MAX_MEMBERS: u64 = 1 << 14;
 
@@ -133,77 +137,106 @@ impl<'a> Types<'a> {
 
     /// With full import paths (`*net/http.Request`), as DWARF spells it.
     pub fn full_name(&self, vaddr: u64) -> Option<String> {
-        let mut out = String::new();
-        self.write_name(vaddr, 0, &mut out)?;
-        Some(out)
+        self.full_name_within(vaddr, &mut NameBudget::default()).ok()?
     }
 
-    fn write_name(&self, vaddr: u64, depth: u32, out: &mut String) -> Option<()> {
-        if depth > MAX_DEPTH || out.len() > MAX_FULL_NAME_BYTES {
+    /// The same, at the expense of a budget: descriptors share names and parts, so that all names of a small file may be
+    /// gigabytes together.
+    pub fn full_name_within(&self, vaddr: u64, budget: &mut NameBudget) -> Result<Option<String>> {
+        let mut builder = Builder { out: String::new(), budget };
+        let written = self.write_name(vaddr, 0, &mut builder);
+        let name = written.map(|()| builder.out);
+        budget.check()?;
+        Ok(name)
+    }
+
+    /// Whether this is the type's full name; nothing is put together, the first difference ends it.
+    pub fn has_full_name(&self, vaddr: u64, name: &str) -> bool {
+        let mut rest = Matcher { rest: name.as_bytes() };
+        self.write_name(vaddr, 0, &mut rest).is_some() && rest.rest.is_empty()
+    }
+
+    /// Whether this is `map[K]V` of a map type, a defined one included.
+    pub fn has_underlying_name(&self, t: &Type<'_>, name: &str) -> bool {
+        let mut rest = Matcher { rest: name.as_bytes() };
+        t.kind == Kind::Map && self.write_map(t, 0, &mut rest).is_some() && rest.rest.is_empty()
+    }
+
+    /// Ends with `None` when there is no such name, or when `out` wants no more of it.
+    fn write_name(&self, vaddr: u64, depth: u32, out: &mut impl Sink) -> Option<()> {
+        if depth > MAX_DEPTH {
             return None;
         }
         let t = self.get(vaddr)?;
         if t.is_named() {
-            out.push_str(&self.named(&t)?);
-            return Some(());
+            return self.write_defined(&t, out);
         }
         let depth = depth + 1;
         match t.kind {
-            Kind::Pointer => out.push('*'),
-            Kind::Slice => out.push_str("[]"),
-            Kind::Array => out.push_str(&format!("[{}]", bytes::u64(t.bytes, 64)?)),
-            Kind::Chan => out.push_str(match bytes::u64(t.bytes, 56)? {
-                1 => "<-chan ",
-                2 => "chan<- ",
-                _ => "chan ",
-            }),
-            Kind::Map => {
-                out.push_str("map[");
-                self.write_name(self.key(&t)?, depth, out)?;
-                out.push(']');
-            }
+            Kind::Pointer => out.put(b"*")?,
+            Kind::Slice => out.put(b"[]")?,
+            Kind::Array => out.put(format!("[{}]", bytes::u64(t.bytes, 64)?).as_bytes())?,
+            Kind::Chan => out.put(match bytes::u64(t.bytes, 56)? {
+                1 => b"<-chan ",
+                2 => b"chan<- ",
+                _ => b"chan ",
+            })?,
+            Kind::Map => return self.write_map(&t, depth, out),
             Kind::Func => return self.write_signature(&t, depth, out),
             // Without a name of their own: reflect's spelling, which names no import paths.
-            Kind::Basic | Kind::Interface | Kind::Struct => {
-                out.push_str(&String::from_utf8_lossy(self.short_name(&t)?));
-                return Some(());
-            }
+            Kind::Basic | Kind::Interface | Kind::Struct => return out.put(self.short_name(&t)?),
         }
         self.write_name(self.elem(&t)?, depth, out)
     }
 
-    fn write_signature(&self, t: &Type<'_>, depth: u32, out: &mut String) -> Option<()> {
-        let (params, results, variadic) = self.signature(t)?;
-        out.push_str("func(");
-        for (i, &param) in params.iter().enumerate() {
-            out.push_str(if i > 0 { ", " } else { "" });
-            if variadic && i + 1 == params.len() {
-                out.push_str("...");
-                self.write_name(self.elem(&self.get(param)?)?, depth, out)?;
+    fn write_map(&self, t: &Type<'_>, depth: u32, out: &mut impl Sink) -> Option<()> {
+        out.put(b"map[")?;
+        self.write_name(self.key(t)?, depth, out)?;
+        out.put(b"]")?;
+        self.write_name(self.elem(t)?, depth, out)
+    }
+
+    fn write_signature(&self, t: &Type<'_>, depth: u32, out: &mut impl Sink) -> Option<()> {
+        let (start, len) = self.parameters(t)?;
+        let ins = u64::from(bytes::u16(t.bytes, 48)?);
+        let variadic = bytes::u16(t.bytes, 50)? & VARIADIC != 0;
+        let outs = len.checked_sub(ins)?;
+        let at = |i: u64| self.image.pointer(start.checked_add(i * 8)?);
+        out.put(b"func(")?;
+        for i in 0..ins {
+            out.put(if i > 0 { b", " } else { b"" })?;
+            if variadic && i + 1 == ins {
+                out.put(b"...")?;
+                self.write_name(self.elem(&self.get(at(i)?)?)?, depth, out)?;
             } else {
-                self.write_name(param, depth, out)?;
+                self.write_name(at(i)?, depth, out)?;
             }
         }
-        out.push(')');
-        out.push_str(["", " ", " ("].get(results.len().min(2))?);
-        for (i, &result) in results.iter().enumerate() {
-            out.push_str(if i > 0 { ", " } else { "" });
-            self.write_name(result, depth, out)?;
+        out.put(match outs {
+            0 => b")",
+            1 => b") ",
+            _ => b") (",
+        })?;
+        for i in ins..len {
+            out.put(if i > ins { b", " } else { b"" })?;
+            self.write_name(at(i)?, depth, out)?;
         }
-        out.push_str(if results.len() > 1 { ")" } else { "" });
-        Some(())
+        out.put(if outs > 1 { b")" } else { b"" })
     }
 
     /// A defined type: its package's import path in place of the package's name.
-    fn named(&self, t: &Type<'_>) -> Option<String> {
-        let short = String::from_utf8_lossy(self.short_name(t)?).into_owned();
+    fn write_defined(&self, t: &Type<'_>, out: &mut impl Sink) -> Option<()> {
+        let short = self.short_name(t)?;
         let package = self.package(t).unwrap_or_default();
-        let head = short.find('[').unwrap_or(short.len());
-        match short.get(..head)?.find('.') {
-            Some(dot) if !package.is_empty() => {
-                Some(format!("{}{}", String::from_utf8_lossy(package), short.get(dot..)?))
+        out.charge(short.len());
+        // What stands in brackets are type arguments, with paths of their own.
+        let end = memchr::memchr2(b'.', b'[', short);
+        match end.and_then(|at| short.get(at..)) {
+            Some(rest) if rest.starts_with(b".") && !package.is_empty() => {
+                out.put(package)?;
+                out.put(rest)
             }
-            _ => Some(short),
+            _ => out.put(short),
         }
     }
 
@@ -261,17 +294,6 @@ impl<'a> Types<'a> {
         Some((start, u64::from(ins) + u64::from(outs)))
     }
 
-    /// Parameters, results, and whether the last parameter is variadic.
-    fn signature(&self, t: &Type<'_>) -> Option<(Vec<u64>, Vec<u64>, bool)> {
-        let (start, len) = self.parameters(t)?;
-        let mut all = Vec::new();
-        for i in 0..len {
-            all.push(self.image.pointer(start.checked_add(i * 8)?)?);
-        }
-        let results = all.split_off(usize::from(bytes::u16(t.bytes, 48)?));
-        Some((all, results, bytes::u16(t.bytes, 50)? & VARIADIC != 0))
-    }
-
     /// The slice at +56 of a struct or an interface.
     pub(super) fn members(&self, t: &Type<'_>) -> Option<(u64, u64)> {
         let len = bytes::u64(t.bytes, 64).filter(|&n| n <= MAX_MEMBERS)?;
@@ -305,5 +327,65 @@ impl<'a> Type<'a> {
 
     pub(super) fn bytes(&self) -> &'a [u8] {
         self.bytes
+    }
+}
+
+/// What may still be spent on full names: one for a whole file.
+#[derive(Debug, Default)]
+pub struct NameBudget {
+    spent: u64,
+}
+
+impl NameBudget {
+    fn check(&self) -> Result<()> {
+        if self.spent > MAX_NAMES_BYTES {
+            return Err(ErrorKind::Budget {
+                what: "bytes of type names",
+                count: self.spent,
+                limit: MAX_NAMES_BYTES,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Where a full name goes, part by part.
+trait Sink {
+    /// The next part; `None` when no more is wanted.
+    fn put(&mut self, part: &[u8]) -> Option<()>;
+    /// So many bytes were read, which need not appear in the name.
+    fn charge(&mut self, _len: usize) {}
+}
+
+/// Puts a name together.
+struct Builder<'b> {
+    out: String,
+    budget: &'b mut NameBudget,
+}
+
+impl Sink for Builder<'_> {
+    fn put(&mut self, part: &[u8]) -> Option<()> {
+        self.charge(part.len());
+        if self.out.len() > MAX_FULL_NAME_BYTES || self.budget.check().is_err() {
+            return None;
+        }
+        self.out.push_str(&String::from_utf8_lossy(part));
+        Some(())
+    }
+
+    fn charge(&mut self, len: usize) {
+        self.budget.spent = self.budget.spent.saturating_add(len as u64);
+    }
+}
+
+/// Holds a name against a text, and ends at the first difference.
+struct Matcher<'n> {
+    rest: &'n [u8],
+}
+
+impl Sink for Matcher<'_> {
+    fn put(&mut self, part: &[u8]) -> Option<()> {
+        self.rest = self.rest.strip_prefix(part)?;
+        Some(())
     }
 }

@@ -26,6 +26,8 @@ impl Glance {
 /// Names, each with its position in the question.
 pub struct Names<'n> {
     glance: Glance,
+    /// Of the longest.
+    max_bytes: usize,
     positions: HashMap<&'n [u8], usize>,
 }
 
@@ -34,12 +36,15 @@ impl<'n> Names<'n> {
     pub fn new(names: impl IntoIterator<Item = &'n str>) -> Self {
         let positions: HashMap<&[u8], usize> =
             names.into_iter().enumerate().map(|(i, n)| (n.as_bytes(), i)).collect();
-        Names { glance: Glance::new(positions.keys().map(|n| shape(n))), positions }
+        let max_bytes = positions.keys().map(|n| n.len()).max().unwrap_or(0);
+        Names { glance: Glance::new(positions.keys().map(|n| shape(n))), max_bytes, positions }
     }
 
     /// Where the name stands in the question.
     pub fn position(&self, name: &[u8]) -> Option<usize> {
-        if !self.glance.may_hold(shape(name)) {
+        // The glance knows the low byte of the length only, and a hash reads all of a name, of which a file may have
+        // millions of 16 KiB.
+        if !self.glance.may_hold(shape(name)) || name.len() > self.max_bytes {
             return None;
         }
         self.positions.get(name).copied()
@@ -105,6 +110,8 @@ mod tests {
         assert_eq!(names.position(b"runtime.main"), Some(2));
         assert_eq!(names.position(b""), Some(1));
         assert_eq!(names.position(b"runtime.mann"), None);
+        let far_longer = [&[b'x'; 256], &b"runtime.main"[..]].concat();
+        assert_eq!(names.position(&far_longer), None);
         let offsets = Offsets::new(HashMap::from([(7, 0), (0x1_0007, 1)]));
         assert_eq!([7, 0x1_0007, 0x2_0007, 8].map(|o| offsets.position(o)), [Some(0), Some(1), None, None]);
     }

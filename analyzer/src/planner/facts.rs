@@ -1,6 +1,8 @@
 //! What the binary says of everything that the catalog names, from one pass over each table.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{Hash as _, Hasher as _};
 use std::path::PathBuf;
 
 use offsets::catalog::Entry;
@@ -8,9 +10,9 @@ use offsets::catalog::Entry;
 use crate::Options;
 use crate::debug_file::Search;
 use crate::dwarf;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::go::functions::{Function, Functions};
-use crate::go::types::{Kind, Type, Types};
+use crate::go::types::{Kind, NameBudget, Type, Types};
 use crate::go::wanted::Names;
 use crate::go::{closure, inline, itabs, maps, notes};
 use crate::go_image::GoImage;
@@ -19,7 +21,12 @@ use crate::plan::MapLayout;
 /// What a program that loads plugins calls; `plugin.Open` is always inlined.
 const PLUGIN_OPEN: &str = "plugin.open";
 
-/// The fields of a struct, as one witness has them: name → (offset, kind).
+/// More fields than this the structs that the catalog names do not have; in real binaries they have some hundreds.
+const MAX_WANTED_FIELDS: u64 = 1 << 20;
+/// So much of a field's name tells two structs of one name apart; no field of a library is longer.
+const TELLING_BYTES: usize = 64;
+
+/// The fields of a struct, as one witness has them: name → (offset, kind). Of type data those that the catalog names.
 pub(super) type Fields = HashMap<String, (u64, String)>;
 
 /// What the binary says.
@@ -29,7 +36,7 @@ pub(super) struct Facts<'a> {
     pub functions: Functions<'a>,
     /// Every copy of the wanted functions.
     pub copies: HashMap<&'a str, Vec<Function<'a>>>,
-    /// Names of the functions that each wanted one was inlined into.
+    /// What each wanted one was inlined into: the first function's name and how many more there are, in one text.
     pub inlined_into: HashMap<&'a str, Vec<String>>,
     /// Structs by full name, from type data.
     pub types: HashMap<String, Fields>,
@@ -68,15 +75,15 @@ impl<'a> Facts<'a> {
             itabs: HashMap::new(),
             maps: HashMap::new(),
         };
-        facts.find_functions(go, entries);
-        let present: Vec<&Entry> = entries.iter().filter(|e| facts.is_present(e)).collect();
+        facts.find_functions(go, entries)?;
+        let present: Vec<&'a Entry> = entries.iter().filter(|e| facts.is_present(e)).collect();
         if present.is_empty() {
             return Ok(facts);
         }
         let wanted: HashSet<&str> =
             present.iter().flat_map(|e| e.fields.iter().map(|f| f.type_name.as_str())).collect();
         if options.types {
-            facts.find_types(go, &present, &wanted)?;
+            facts.find_types(go, &present)?;
         }
         if options.dwarf {
             facts.find_dwarf(go, &wanted, debug);
@@ -94,7 +101,7 @@ impl<'a> Facts<'a> {
         self.copies.contains_key(PLUGIN_OPEN)
     }
 
-    fn find_functions(&mut self, go: &GoImage<'_>, entries: &'a [Entry]) {
+    fn find_functions(&mut self, go: &GoImage<'_>, entries: &'a [Entry]) -> Result<()> {
         let sites = |e: &'a Entry| e.roles.iter().flat_map(|r| &r.sites);
         let mut names: Vec<&'a str> = entries.iter().flat_map(|e| &e.present).map(String::as_str).collect();
         for site in entries.iter().flat_map(sites) {
@@ -106,7 +113,7 @@ impl<'a> Facts<'a> {
         names.dedup();
         let offsets = self.functions.name_offsets(&Names::new(names.iter().copied()));
         if offsets.is_empty() {
-            return;
+            return Ok(());
         }
         let mut trees = inline::Bounds::default();
         for function in self.functions.iter() {
@@ -115,49 +122,68 @@ impl<'a> Facts<'a> {
                 self.copies.entry(name).or_default().push(function);
             }
         }
-        for inlining in inline::find(&go.image, &self.functions, go.pclntab.since_120, &offsets, trees) {
-            if let Some(name) = names.get(inlining.inlined) {
-                let outer = self.functions.name(&inlining.outer);
-                self.inlined_into.entry(name).or_default().push(outer);
+        for (i, inlining) in inline::find(&go.image, &self.functions, go.pclntab.since_120, &offsets, trees)?
+        {
+            if let Some(name) = names.get(i) {
+                self.inlined_into.entry(name).or_default().push(holders(&self.functions, &inlining));
             }
         }
+        Ok(())
     }
 
-    fn find_types(&mut self, go: &'a GoImage<'a>, present: &[&Entry], wanted: &HashSet<&str>) -> Result<()> {
+    fn find_types(&mut self, go: &'a GoImage<'a>, present: &[&'a Entry]) -> Result<()> {
         let types = go.types();
-        let short = Names::new(wanted.iter().map(|n| short_name(n)));
-        let mut map_names: HashSet<&str> =
+        let (structs, mut seen) = (Structs::new(present), Seen::default());
+        let mut map_names: Vec<&str> =
             present.iter().flat_map(|e| &e.maps).map(|m| m.type_name.as_str()).collect();
+        map_names.sort_unstable();
+        map_names.dedup();
+        let mut over = None;
         closure::walk(&types, |t| match t.kind {
-            Kind::Struct if t.is_named() => self.keep_struct(&types, t, wanted, &short),
-            Kind::Map if !map_names.is_empty() => {
-                if let Some(name) = maps::underlying_name(&types, t)
-                    && map_names.remove(name.as_str())
-                {
-                    self.maps.extend(maps::layout(&types, t).map(|layout| (name, layout)));
-                }
+            Kind::Struct if t.is_named() && over.is_none() => {
+                over = self.keep_struct(&types, t, &structs, &mut seen).err()
+            }
+            Kind::Map => {
+                let Some(i) = map_names.iter().position(|name| types.has_underlying_name(t, name)) else {
+                    return;
+                };
+                let name = map_names.swap_remove(i);
+                self.maps.extend(maps::layout(&types, t).map(|layout| (name.to_owned(), layout)));
             }
             _ => {}
         })?;
+        over.map_or(Ok(()), Err)?;
         self.find_itabs(&types, present);
         Ok(())
     }
 
-    fn keep_struct(&mut self, types: &Types<'_>, t: &Type<'_>, wanted: &HashSet<&str>, short: &Names<'_>) {
-        let is_wanted = types.short_name(t).is_some_and(|n| short.position(n).is_some());
-        let name = if is_wanted { types.full_name(t.vaddr) } else { None };
-        let Some(name) = name.filter(|n| wanted.contains(n.as_str())) else { return };
-        let fields: Fields = types
-            .fields(t)
-            .map(|f| {
-                let kind = types.full_name(f.type_vaddr).unwrap_or_default();
-                (String::from_utf8_lossy(f.name).into_owned(), (f.offset, kind))
-            })
-            .collect();
-        if self.types.get(&name).is_some_and(|other| *other != fields) {
-            self.ambiguous.insert(name.clone());
+    fn keep_struct(
+        &mut self,
+        types: &Types<'_>,
+        t: &Type<'_>,
+        structs: &Structs<'a>,
+        seen: &mut Seen<'a>,
+    ) -> Result<()> {
+        let Some((name, wanted)) = structs.find(types, t) else { return Ok(()) };
+        let (mut fields, mut all) = (Fields::new(), DefaultHasher::new());
+        // Kinds are put together for the catalog's fields only: of one struct they may be a gigabyte.
+        for field in types.fields(t) {
+            seen.count()?;
+            (field.offset, field.name.len(), field.name.get(..field.name.len().min(TELLING_BYTES)))
+                .hash(&mut all);
+            if wanted.contains(&field.name) {
+                let kind = types.full_name_within(field.type_vaddr, &mut seen.names)?.unwrap_or_default();
+                fields.insert(String::from_utf8_lossy(field.name).into_owned(), (field.offset, kind));
+            }
         }
-        self.types.insert(name, fields);
+        let all = all.finish();
+        if seen.fields.insert(name, all).is_some_and(|other| other != all)
+            || self.types.get(name).is_some_and(|other| *other != fields)
+        {
+            self.ambiguous.insert(name.to_owned());
+        }
+        self.types.insert(name.to_owned(), fields);
+        Ok(())
     }
 
     fn find_itabs(&mut self, types: &Types<'_>, present: &[&Entry]) {
@@ -168,9 +194,13 @@ impl<'a> Facts<'a> {
             if short.is_none_or(|n| interfaces.position(n).is_none()) {
                 continue;
             }
-            let names = (types.full_name(itab.interface), types.full_name(itab.concrete));
-            if let (Some(interface), Some(concrete)) = names {
-                self.itabs.entry((interface, concrete)).or_insert(itab.vaddr);
+            let is_it = |w: &&&offsets::catalog::Itab| {
+                types.has_full_name(itab.interface, &w.interface)
+                    && types.has_full_name(itab.concrete, &w.concrete)
+            };
+            if let Some(wanted) = wanted.iter().find(is_it) {
+                let names = (wanted.interface.clone(), wanted.concrete.clone());
+                self.itabs.entry(names).or_insert(itab.vaddr);
             }
         }
     }
@@ -200,6 +230,71 @@ impl<'a> Facts<'a> {
             }
             Err(error) => self.dwarf_error = Some(error.to_string()),
         }
+    }
+}
+
+/// A struct's full name, and the fields that the catalog names.
+type Wanted<'n> = (&'n str, Vec<&'n [u8]>);
+
+/// The structs that the catalog names.
+struct Structs<'n> {
+    /// As `reflect` prints them.
+    short: Names<'n>,
+    /// At a short name's position: who has it.
+    full: Vec<Vec<Wanted<'n>>>,
+}
+
+/// What was seen of them.
+#[derive(Default)]
+struct Seen<'n> {
+    /// A hash of all fields' names and offsets, by the struct's full name.
+    fields: HashMap<&'n str, u64>,
+    /// Spent on kinds.
+    names: NameBudget,
+    /// Fields of any of them: many structs of one name may share a long table.
+    count: u64,
+}
+
+impl Seen<'_> {
+    fn count(&mut self) -> Result<()> {
+        self.count += 1;
+        if self.count > MAX_WANTED_FIELDS {
+            let (what, count, limit) =
+                ("fields of structs that the catalog names", self.count, MAX_WANTED_FIELDS);
+            return Err(ErrorKind::Budget { what, count, limit });
+        }
+        Ok(())
+    }
+}
+
+impl<'n> Structs<'n> {
+    fn new(present: &[&'n Entry]) -> Self {
+        let mut fields: BTreeMap<(&str, &str), Vec<&[u8]>> = BTreeMap::new();
+        for field in present.iter().flat_map(|e| &e.fields) {
+            let full = field.type_name.as_str();
+            fields.entry((short_name(full), full)).or_default().push(field.name.as_bytes());
+        }
+        let mut full: BTreeMap<&str, Vec<Wanted<'_>>> = BTreeMap::new();
+        for ((short, name), fields) in fields {
+            full.entry(short).or_default().push((name, fields));
+        }
+        Structs { short: Names::new(full.keys().copied()), full: full.into_values().collect() }
+    }
+
+    /// The wanted name and fields of a struct.
+    fn find(&self, types: &Types<'_>, t: &Type<'_>) -> Option<(&'n str, &[&'n [u8]])> {
+        let full = self.full.get(self.short.position(types.short_name(t)?)?)?;
+        let (name, fields) = full.iter().find(|(name, _)| types.has_full_name(t.vaddr, name))?;
+        Some((name, fields))
+    }
+}
+
+/// Where the copies are, for a reader: `main.f and 3 more`.
+fn holders(functions: &Functions<'_>, inlining: &inline::Inlining<'_>) -> String {
+    let first = functions.name(&inlining.first);
+    match inlining.copies.saturating_sub(1) {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }
 

@@ -1,0 +1,124 @@
+//! Small files whose tables refer to the same parts over and over, so that what they say is far bigger than they are: the
+//! answer is the right Plan, or an error that names the limit, in a time and a memory that befit the file. Before there were
+//! limits each of these took minutes or gigabytes.
+
+mod forge;
+
+use analyzer::go::closure;
+use analyzer::plan::{Library, Plan, Verdict};
+use analyzer::{GoImage, Options};
+use forge::{Forged, OUTER, Types, uvarint};
+
+fn plan(forged: Forged) -> Result<Plan, String> {
+    analyzer::plan(&forged.build(), "forged", &Options::default()).map_err(|e| e.to_string())
+}
+
+fn server(plan: &Plan) -> &Library {
+    plan.libraries.iter().find(|l| l.id == "net/http.server").expect("net/http.server is there")
+}
+
+fn reason(plan: &Plan) -> &str {
+    server(plan).reason.as_deref().expect("a reason")
+}
+
+/// A pc-value table of one run with this value, less one.
+fn one_run(entries: u64) -> Vec<u8> {
+    [uvarint(entries * 2), vec![16, 0]].concat()
+}
+
+#[test]
+fn copies_in_functions_that_share_a_tree_are_counted_not_listed() {
+    let entries = 20_000;
+    let forged =
+        Forged { outers: 20_000, tree_entries: entries, pctab: one_run(entries), ..Forged::default() };
+    let plan = plan(forged).expect("a Plan");
+    assert_eq!(server(&plan).verdict, Verdict::Refused);
+    let words = format!("it was inlined into {OUTER} and 399999999 more, a probe would miss those calls");
+    assert!(reason(&plan).contains(&words), "{}", reason(&plan));
+    // The tree's length counts: what stands behind its end is no entry.
+    let forged = Forged { outers: 3, tree_entries: entries, pctab: one_run(2), ..Forged::default() };
+    let plan = self::plan(forged).expect("a Plan");
+    assert!(reason(&plan).contains(&format!("{OUTER} and 5 more")), "{}", reason(&plan));
+}
+
+#[test]
+fn trees_that_are_too_long_to_measure_are_an_error() {
+    // Runs that go nowhere: +1 and -1 by turns.
+    let pctab = [2, 0, 1, 0].repeat(1 << 17);
+    let forged = Forged { outers: 5_000, tree_entries: 1, pctab, ..Forged::default() };
+    let error = plan(forged).expect_err("a limit");
+    assert!(error.contains("runs of inline tree indexes, the limit is"), "{error}");
+}
+
+/// Structs of one name that share a table of as many fields as a struct may have.
+fn structs(types: &mut Types, count: usize, name: &str, field: &str, field_type: u64) -> Vec<u64> {
+    let (name, package) = (types.name(name), types.name("net/http"));
+    let field = types.name(field);
+    let table = types.fields((0..1 << 14).map(|_| (field, field_type, 0)));
+    (0..count).map(|_| types.structure(name, package, table)).collect()
+}
+
+#[test]
+fn types_that_share_a_table_of_fields_end_the_walk() {
+    let mut types = Types::default();
+    let int = types.basic("int");
+    let links = structs(&mut types, 30_000, "http.T", "f", int);
+    let error = plan(Forged { types, links, ..Forged::default() }).expect_err("a limit");
+    assert!(error.contains("references between types, the limit is 16777216"), "{error}");
+}
+
+#[test]
+fn kinds_are_put_together_only_for_fields_that_the_catalog_names() {
+    let forged = |field: &str| {
+        let mut types = Types::default();
+        let parts = types.long_names();
+        let kind = types.func(&parts);
+        let links = structs(&mut types, 20, "http.Request", field, kind);
+        Forged { types, links, ..Forged::default() }
+    };
+    let plan = plan(forged("f")).expect("a Plan");
+    assert!(reason(&plan).contains("net/http.Request.Method: "), "{}", reason(&plan));
+    let error = self::plan(forged("Method")).expect_err("a limit");
+    assert!(error.contains("bytes of type names, the limit is 67108864"), "{error}");
+}
+
+#[test]
+fn wanted_structs_that_share_a_table_of_fields_have_a_limit_of_their_own() {
+    let mut types = Types::default();
+    let int = types.basic("int");
+    let links = structs(&mut types, 65, "http.Request", "f", int);
+    let error = plan(Forged { types, links, ..Forged::default() }).expect_err("a limit");
+    assert!(error.contains("fields of structs that the catalog names, the limit is 1048576"), "{error}");
+}
+
+#[test]
+fn names_of_maps_and_itabs_that_nobody_wants_are_not_put_together() {
+    let mut types = Types::default();
+    let parts = types.long_names();
+    let (name, package) = (types.name("http.ResponseWriter"), types.name("net/http"));
+    let interface = types.interface(name, package);
+    let concrete = types.func(&parts);
+    let mut links: Vec<u64> = (0..100_000).map(|_| types.map(concrete, concrete)).collect();
+    let string = types.basic("string");
+    let strings = types.slice(string);
+    links.push(types.map(string, strings));
+    let response = types.name("http.response");
+    let response = types.structure(response, package, (0, 0));
+    let mut itabs = vec![(interface, concrete); 30_000];
+    itabs.push((interface, types.pointer(response)));
+    let plan = plan(Forged { types, links, itabs, ..Forged::default() }).expect("a Plan");
+    let library = server(&plan);
+    assert!(library.itabs.iter().all(|i| i.vaddr.is_some()), "{:?}", library.itabs);
+    assert!(library.maps.iter().all(|m| m.implementation.is_some()), "{:?}", library.maps);
+}
+
+#[test]
+fn the_names_of_all_structs_together_have_a_limit() {
+    let mut types = Types::default();
+    let (name, package) = (types.name(&"s".repeat(16_000)), types.name("net/http"));
+    let links = (0..5_000).map(|_| types.structure(name, package, (0, 0))).collect();
+    let file = Forged { types, links, ..Forged::default() }.build();
+    let go = GoImage::parse(&file).expect("a Go binary");
+    let error = closure::structs(&go.types()).expect_err("a limit").to_string();
+    assert!(error.contains("bytes of type names, the limit is 67108864"), "{error}");
+}
