@@ -1,23 +1,27 @@
 //! Struct layouts from DWARF, where a binary still has it.
 //!
 //! Go's linker puts all type entries into the unit of package `runtime`, below its root. So that unit is read first, and the
-//! others only while a wanted struct has not been seen. Compressed sections are unpacked up to a limit.
+//! others only while a wanted struct has not been seen. What that may cost is bounded: see [`limits`].
+
+mod limits;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use gimli::{
-    Abbreviations, AttributeValue, DebuggingInformationEntry, EndianSlice, LittleEndian, UnitHeader,
-    UnitOffset,
+    Abbreviations, AttributeValue, DebuggingInformationEntry, EndianSlice, LittleEndian, Section as _,
+    UnitHeader, UnitOffset,
 };
 use object::{Object as _, ObjectSection as _};
 
+use crate::bytes;
 use crate::error::{ErrorKind, Result};
+use limits::{Costs, Unpacked};
 
-/// Most bytes that a debug section may have when unpacked.
-const MAX_SECTION_BYTES: u64 = 2 << 30;
+/// Longest name that is read, as of types; without a limit one string could be gone through for each entry.
+const MAX_NAME_BYTES: usize = 1 << 14;
 /// Longest chain of types behind a name (`typedef` of `typedef` …).
-const MAX_DEPTH: u32 = 16;
+const MAX_DEPTH: usize = 16;
 /// What type entries are made of. Lines, ranges and locations are never unpacked.
 const SECTIONS: [&str; 4] = [".debug_info", ".debug_abbrev", ".debug_str", ".debug_line_str"];
 /// The linker's own unit for type entries.
@@ -38,67 +42,93 @@ pub fn structs(file: &[u8], wanted: &HashSet<&str>) -> Result<Structs> {
         return Ok(out);
     }
     let mut sections = HashMap::new();
+    let mut unpacked = Unpacked::of(file);
     for name in SECTIONS {
-        sections.insert(name, unpack(&elf, name)?);
+        sections.insert(name, unpack(&elf, name, &mut unpacked)?);
     }
     let dwarf = Dwarf::load(|id| {
         let bytes: &[u8] = sections.get(id.name()).map(AsRef::as_ref).unwrap_or_default();
         Ok::<_, gimli::Error>(EndianSlice::new(bytes, LittleEndian))
-    });
-    dwarf.and_then(|d| read(&d, wanted, &mut out)).map_err(|e| ErrorKind::Missing {
-        what: "DWARF",
-        why: format!(".debug_info is there but malformed: {e}"),
-    })?;
+    })
+    .map_err(malformed)?;
+    Reading { dwarf: &dwarf, wanted, tables: HashMap::new(), costs: Costs::default() }.read(&mut out)?;
     Ok(out)
 }
 
-fn unpack<'a>(elf: &object::File<'a>, name: &str) -> Result<std::borrow::Cow<'a, [u8]>> {
+fn malformed(error: gimli::Error) -> ErrorKind {
+    ErrorKind::Missing { what: "DWARF", why: format!(".debug_info is there but malformed: {error}") }
+}
+
+fn unpack<'a>(
+    elf: &object::File<'a>,
+    name: &str,
+    unpacked: &mut Unpacked,
+) -> Result<std::borrow::Cow<'a, [u8]>> {
     let Some(section) = elf.section_by_name(name) else { return Ok(Default::default()) };
     let missing = |why: String| ErrorKind::Missing { what: "DWARF", why };
     let data = section.compressed_data().map_err(|e| missing(format!("{name}: {e}")))?;
-    let size = data.uncompressed_size;
-    if size > MAX_SECTION_BYTES {
-        let what = "bytes of an unpacked debug section";
-        return Err(ErrorKind::Budget { what, count: size, limit: MAX_SECTION_BYTES });
+    // Before it is unpacked, for `decompress` allocates what the header promises.
+    if data.format != object::CompressionFormat::None {
+        unpacked.add(data.uncompressed_size)?;
     }
     data.decompress().map_err(|e| missing(format!("{name}: {e}")))
 }
 
-/// A unit with the shapes of its entries.
-struct Unit<'d, 'a> {
+/// What is read, with what it has cost.
+struct Reading<'d, 'a> {
     dwarf: &'d Dwarf<'a>,
-    header: UnitHeader<Slice<'a>>,
-    abbreviations: Arc<Abbreviations>,
+    wanted: &'d HashSet<&'d str>,
+    /// By offset in `.debug_abbrev`: in Go's DWARF all units share one.
+    tables: HashMap<usize, Arc<Abbreviations>>,
+    costs: Costs,
 }
 
-fn read(dwarf: &Dwarf<'_>, wanted: &HashSet<&str>, out: &mut Structs) -> gimli::Result<()> {
-    let mut others = Vec::new();
-    let mut units = dwarf.units();
-    while let Some(header) = units.next()? {
-        let unit = Unit { dwarf, header, abbreviations: dwarf.abbreviations(&header)? };
-        let mut entries = unit.header.entries(&unit.abbreviations);
-        let root = entries.next_dfs()?.and_then(|root| unit.name(root));
-        if root.as_deref() == Some(TYPES_UNIT) {
-            unit.scan(wanted, out)?;
-        } else {
-            others.push(unit);
+impl<'a> Reading<'_, 'a> {
+    fn read(mut self, out: &mut Structs) -> Result<()> {
+        let mut others = Vec::new();
+        let mut units = self.dwarf.units();
+        while let Some(header) = units.next().map_err(malformed)? {
+            self.costs.unit()?;
+            let table = self.table(&header)?;
+            let mut entries = header.entries(&table);
+            let root = entries.next_dfs().map_err(malformed)?;
+            self.costs.entry(root.map(|r| r.attrs.as_slice()))?;
+            if root.and_then(|root| self.name(root)) == Some(TYPES_UNIT.as_bytes()) {
+                self.scan(&header, out)?;
+            } else {
+                // The header alone: units are small and many.
+                others.push(header);
+            }
         }
-    }
-    for unit in others {
-        if out.len() >= wanted.len() {
-            break;
+        for header in others {
+            if out.len() >= self.wanted.len() {
+                break;
+            }
+            self.scan(&header, out)?;
         }
-        unit.scan(wanted, out)?;
+        Ok(())
     }
-    Ok(())
-}
 
-impl<'a> Unit<'_, 'a> {
-    fn scan(&self, wanted: &HashSet<&str>, out: &mut Structs) -> gimli::Result<()> {
-        let mut entries = self.header.entries(&self.abbreviations);
+    /// The shapes of a unit's entries.
+    fn table(&mut self, header: &UnitHeader<Slice<'a>>) -> Result<Arc<Abbreviations>> {
+        let at = header.debug_abbrev_offset();
+        if let Some(table) = self.tables.get(&at.0) {
+            return Ok(Arc::clone(table));
+        }
+        self.costs.table(self.dwarf.debug_abbrev.reader().slice(), at.0)?;
+        let table = Arc::new(self.dwarf.debug_abbrev.abbreviations(at).map_err(malformed)?);
+        self.tables.insert(at.0, Arc::clone(&table));
+        Ok(table)
+    }
+
+    fn scan(&mut self, header: &UnitHeader<Slice<'a>>, out: &mut Structs) -> Result<()> {
+        let table = self.table(header)?;
+        let unit = Unit { header, table: &table };
+        let mut entries = header.entries(&table);
         let mut inside: Option<(isize, String)> = None;
         let mut fields = Vec::new();
-        while let Some(entry) = entries.next_dfs()? {
+        while let Some(entry) = entries.next_dfs().map_err(malformed)? {
+            self.costs.entry(Some(&entry.attrs))?;
             let depth = entry.depth();
             if inside.as_ref().is_some_and(|&(at, _)| depth <= at)
                 && let Some((_, name)) = inside.take()
@@ -106,9 +136,9 @@ impl<'a> Unit<'_, 'a> {
                 out.insert(name, std::mem::take(&mut fields));
             }
             if inside.is_some() && entry.tag() == gimli::DW_TAG_member {
-                fields.extend(self.member(entry));
+                fields.extend(self.member(unit, entry)?);
             } else if entry.tag() == gimli::DW_TAG_structure_type
-                && let Some(name) = self.name(entry).filter(|n| wanted.contains(n.as_str()))
+                && let Some(name) = self.wanted_name(entry)
             {
                 inside = Some((depth, name));
             }
@@ -117,34 +147,61 @@ impl<'a> Unit<'_, 'a> {
         Ok(())
     }
 
-    fn name(&self, entry: &Entry<'a>) -> Option<String> {
-        let text = match entry.attr_value(gimli::DW_AT_name)? {
-            AttributeValue::String(text) => text,
-            AttributeValue::DebugStrRef(at) => self.dwarf.debug_str.get_str(at).ok()?,
-            AttributeValue::DebugLineStrRef(at) => self.dwarf.debug_line_str.get_str(at).ok()?,
-            _ => return None,
-        };
-        Some(String::from_utf8_lossy(text.slice()).into_owned())
+    fn name(&self, entry: &Entry<'a>) -> Option<&'a [u8]> {
+        let at = |section: Slice<'a>, at| bytes::until_nul(section.slice(), at, MAX_NAME_BYTES);
+        match entry.attr_value(gimli::DW_AT_name)? {
+            AttributeValue::String(text) => Some(text.slice()).filter(|t| t.len() <= MAX_NAME_BYTES),
+            AttributeValue::DebugStrRef(o) => at(*self.dwarf.debug_str.reader(), o.0),
+            AttributeValue::DebugLineStrRef(o) => at(*self.dwarf.debug_line_str.reader(), o.0),
+            _ => None,
+        }
     }
 
-    fn member(&self, entry: &Entry<'a>) -> Option<(String, u64, String)> {
-        let offset = entry.attr_value(gimli::DW_AT_data_member_location)?.udata_value()?;
-        let kind = self.type_of(entry, 0).unwrap_or_default();
-        Some((self.name(entry)?, offset, kind))
+    fn wanted_name(&self, entry: &Entry<'a>) -> Option<String> {
+        let name = std::str::from_utf8(self.name(entry)?).ok()?;
+        self.wanted.contains(name).then(|| name.to_owned())
+    }
+
+    fn member(&mut self, unit: Unit<'_, 'a>, entry: &Entry<'a>) -> Result<Option<(String, u64, String)>> {
+        let offset = entry.attr_value(gimli::DW_AT_data_member_location).and_then(|v| v.udata_value());
+        let (Some(offset), Some(name)) = (offset, self.name(entry)) else { return Ok(None) };
+        let kind = self.type_of(unit, entry)?.unwrap_or_default();
+        self.costs.member(name.len().saturating_add(kind.len()))?;
+        Ok(Some((String::from_utf8_lossy(name).into_owned(), offset, kind)))
     }
 
     /// The name of an entry's type, or of what a pointer without a name points to.
-    fn type_of(&self, entry: &Entry<'a>, depth: u32) -> Option<String> {
-        let at: UnitOffset<usize> = match entry.attr_value(gimli::DW_AT_type)? {
-            AttributeValue::UnitRef(at) => at,
-            AttributeValue::DebugInfoRef(at) => at.to_unit_offset(&self.header)?,
-            _ => return None,
-        };
-        let found = self.header.entry(&self.abbreviations, at).ok()?;
-        if let Some(name) = self.name(&found) {
-            return Some(name);
+    fn type_of(&mut self, unit: Unit<'_, 'a>, entry: &Entry<'a>) -> Result<Option<String>> {
+        let mut next = unit.type_at(entry);
+        for depth in 0..=MAX_DEPTH {
+            let Some(found) = next.and_then(|at| unit.header.entry(unit.table, at).ok()) else { break };
+            self.costs.entry(Some(&found.attrs))?;
+            if let Some(name) = self.name(&found) {
+                return Ok(Some("*".repeat(depth) + &String::from_utf8_lossy(name)));
+            }
+            next = unit.type_at(&found).filter(|_| found.tag() == gimli::DW_TAG_pointer_type);
         }
-        let unnamed = found.tag() == gimli::DW_TAG_pointer_type && depth < MAX_DEPTH;
-        unnamed.then(|| self.type_of(&found, depth + 1).map(|name| format!("*{name}")))?
+        Ok(None)
     }
 }
+
+/// A unit with the shapes of its entries.
+#[derive(Clone, Copy)]
+struct Unit<'u, 'a> {
+    header: &'u UnitHeader<Slice<'a>>,
+    table: &'u Abbreviations,
+}
+
+impl<'a> Unit<'_, 'a> {
+    /// Where the entry of an entry's type is.
+    fn type_at(&self, entry: &Entry<'a>) -> Option<UnitOffset<usize>> {
+        match entry.attr_value(gimli::DW_AT_type)? {
+            AttributeValue::UnitRef(at) => Some(at),
+            AttributeValue::DebugInfoRef(at) => at.to_unit_offset(self.header),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

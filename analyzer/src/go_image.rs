@@ -5,7 +5,7 @@
 use crate::error::{ErrorKind, Result};
 use crate::go::buildinfo::{self, BuildInfo, Minor};
 use crate::go::functions::Functions;
-use crate::go::moduledata::{self, ModuleData};
+use crate::go::moduledata::{self, ModuleData, Places};
 use crate::go::pclntab::{self, Found, Header};
 use crate::go::types::Types;
 use crate::go::version;
@@ -107,7 +107,8 @@ fn kind(image: &Image<'_>, module: &ModuleData) -> Kind {
 
 /// The first function table that a moduledata with a main package points back at.
 fn program(image: &Image<'_>, found: &Found, minor: Option<Minor>) -> Option<(Header, ModuleData)> {
-    let one = |header: &Header| Some((*header, moduledata::locate(image, header, minor).ok()?));
+    let places = Places::find(image, &found.headers);
+    let one = |header: &Header| Some((*header, moduledata::locate(image, header, minor, &places).ok()?));
     found.headers.iter().filter_map(one).find(|(_, module)| module.has_main)
 }
 
@@ -115,8 +116,9 @@ fn program(image: &Image<'_>, found: &Found, minor: Option<Minor>) -> Option<(He
 fn pair(image: &Image<'_>, found: &Found, minor: Option<Minor>) -> Result<(Header, ModuleData)> {
     let mut others = Vec::new();
     let mut last = ErrorKind::NotGo;
+    let places = Places::find(image, &found.headers);
     for header in &found.headers {
-        match moduledata::locate(image, header, minor) {
+        match moduledata::locate(image, header, minor, &places) {
             Ok(module) if module.has_main => return Ok((*header, module)),
             Ok(module) => others.push((*header, module)),
             Err(error) => last = error,
@@ -134,9 +136,8 @@ fn explain(image: &Image<'_>, error: ErrorKind, found: &Found, build: Option<&Bu
         if let Some(packer) = packer(image.file) {
             return ErrorKind::Packed { packer };
         }
-        let confirmed = |header: &Header| moduledata::is_there(image, header);
         if !found.too_old
-            && let Some((header, magic)) = pclntab::disguised(image, confirmed)
+            && let Some((header, magic)) = disguised(image)
         {
             return ErrorKind::Obfuscated { vaddr: header.vaddr, magic };
         }
@@ -155,6 +156,14 @@ fn explain(image: &Image<'_>, error: ErrorKind, found: &Found, build: Option<&Bu
         },
         _ => error,
     }
+}
+
+/// A function table with a magic of its own that a moduledata points back at.
+fn disguised(image: &Image<'_>) -> Option<(Header, u32)> {
+    let tables = pclntab::disguised(image);
+    let headers: Vec<Header> = tables.iter().map(|(header, _)| *header).collect();
+    let places = Places::find(image, &headers);
+    tables.into_iter().find(|(header, _)| !places.of(header).is_empty())
 }
 
 /// UPX writes its magic behind the program headers and at the end of the file.

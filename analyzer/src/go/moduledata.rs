@@ -20,6 +20,8 @@
 //! hasmain is 1 in programs. In plugins (which have a pluginpath), shared libraries and C archives it is 0. A program that is
 //! linked against Go's shared libraries (`-linkshared`) lists them in modulehashes.
 
+use std::collections::HashMap;
+
 use super::buildinfo::Minor;
 use super::pclntab::Header;
 use crate::bytes;
@@ -29,6 +31,8 @@ use crate::image::{Image, Segment};
 const WORD: u64 = 8;
 /// The linker splits text only past 128 MB on arm64; so many parts no binary has.
 const MAX_TEXT_SECTIONS: u64 = 256;
+/// Words that may point back at one table; real files have one.
+const MAX_PLACES: usize = 64;
 
 /// Where the words behind the common part are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,19 +182,15 @@ impl ModuleData {
 }
 
 /// Finds the moduledata that points back at this pclntab.
-pub fn locate(image: &Image<'_>, pclntab: &Header, minor: Option<Minor>) -> Result<ModuleData> {
-    let mut candidates: Vec<u64> = image.section(".go.module").map(|s| s.vaddr).into_iter().collect();
-    candidates.retain(|&vaddr| points_back(image, vaddr, pclntab));
-    if candidates.is_empty() {
-        candidates = scan(image, pclntab);
-    }
+pub fn locate(
+    image: &Image<'_>,
+    pclntab: &Header,
+    minor: Option<Minor>,
+    places: &Places,
+) -> Result<ModuleData> {
+    let candidates = places.of(pclntab);
     let found = candidates.iter().find_map(|&vaddr| read(image, vaddr, pclntab, minor));
     found.ok_or_else(|| missing(pclntab, candidates.first().copied()))
-}
-
-/// Whether any moduledata points back at this table.
-pub fn is_there(image: &Image<'_>, pclntab: &Header) -> bool {
-    !scan(image, pclntab).is_empty()
 }
 
 fn missing(pclntab: &Header, candidate: Option<u64>) -> ErrorKind {
@@ -202,26 +202,70 @@ fn missing(pclntab: &Header, candidate: Option<u64>) -> ErrorKind {
     ErrorKind::Missing { what: "moduledata", why }
 }
 
-fn scan(image: &Image<'_>, pclntab: &Header) -> Vec<u64> {
-    let mut out: Vec<u64> =
-        image.relocated_to(pclntab.vaddr).filter(|&at| points_back(image, at, pclntab)).collect();
-    let mut segments: Vec<&Segment> = image.segments.iter().collect();
-    segments.sort_by_key(|s| !s.is_writable());
-    for segment in segments {
-        if !out.is_empty() {
-            break;
+/// Words that point back at one of some tables, from one pass over the data for all of them.
+#[derive(Debug, Default)]
+pub struct Places(HashMap<u64, Vec<u64>>);
+
+impl Places {
+    /// Looks for them: in the section, then among the relocated words, then in the segments, the writable ones first; until
+    /// each table has one.
+    pub fn find(image: &Image<'_>, tables: &[Header]) -> Self {
+        let mut out = Places::default();
+        if let Some(section) = image.section(".go.module") {
+            let vaddr = section.vaddr;
+            tables.iter().filter(|t| points_back(image, vaddr, t)).for_each(|t| out.add(t, vaddr));
         }
+        // A table that the section's moduledata belongs to needs no other.
+        let wanted: HashMap<u64, &Header> =
+            tables.iter().filter(|t| out.of(t).is_empty()).map(|t| (t.vaddr, t)).collect();
+        let mut check = |at: u64, value: u64| {
+            if let Some(table) = wanted.get(&value).filter(|t| points_back(image, at, t)) {
+                out.add(table, at);
+            }
+        };
+        image.relocated().for_each(|(at, value)| check(at, value));
+        let mut segments: Vec<&Segment> = image.segments.iter().collect();
+        segments.sort_by_key(|s| !s.is_writable());
+        for segment in segments {
+            if tables.iter().all(|t| !out.of(t).is_empty()) {
+                break;
+            }
+            out.look_through(image, segment, &wanted);
+        }
+        out
+    }
+
+    fn look_through(&mut self, image: &Image<'_>, segment: &Segment, wanted: &HashMap<u64, &Header>) {
+        // Two comparisons tell most words apart; a look-up for each would take ten times as long.
+        let first = wanted.keys().copied().min().unwrap_or(u64::MAX);
+        let last = wanted.keys().copied().max().unwrap_or(0);
         let tail = image.tail(segment.vaddr).unwrap_or_default();
         let skip = segment.vaddr.wrapping_neg() % WORD;
         let words = tail.get(usize::try_from(skip).unwrap_or(0)..).unwrap_or_default().chunks_exact(8);
-        for (i, _) in words.enumerate().filter(|(_, w)| bytes::u64(w, 0) == Some(pclntab.vaddr)) {
-            let at = segment.vaddr.wrapping_add(skip).wrapping_add(i as u64 * WORD);
-            if points_back(image, at, pclntab) {
-                out.push(at);
+        for (i, value) in words.map(|w| bytes::u64(w, 0).unwrap_or(0)).enumerate() {
+            if first <= value
+                && value <= last
+                && let Some(table) = wanted.get(&value)
+            {
+                let at = segment.vaddr.wrapping_add(skip).wrapping_add(i as u64 * WORD);
+                if points_back(image, at, table) {
+                    self.add(table, at);
+                }
             }
         }
     }
-    out
+
+    fn add(&mut self, table: &Header, place: u64) {
+        let places = self.0.entry(table.vaddr).or_default();
+        if places.len() < MAX_PLACES && !places.contains(&place) {
+            places.push(place);
+        }
+    }
+
+    /// Those of one table, the likeliest first.
+    pub fn of(&self, table: &Header) -> &[u64] {
+        self.0.get(&table.vaddr).map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 fn word(image: &Image<'_>, vaddr: u64, index: u64) -> Option<u64> {
@@ -233,7 +277,7 @@ fn slice(image: &Image<'_>, vaddr: u64, index: u64) -> Option<Slice> {
 }
 
 /// Whether the words that must equal the table's parts do.
-pub(crate) fn points_back(image: &Image<'_>, vaddr: u64, pclntab: &Header) -> bool {
+fn points_back(image: &Image<'_>, vaddr: u64, pclntab: &Header) -> bool {
     let is = |index, value| word(image, vaddr, index) == Some(value);
     is(0, pclntab.vaddr)
         && is(1, pclntab.names())
@@ -339,6 +383,34 @@ fn text_sections(image: &Image<'_>, map: Slice) -> Option<Vec<TextSection>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_tables_are_looked_for_at_once() {
+        let tables: Vec<Header> = (0..64).map(|i| table(0x1000 + 72 * i)).collect();
+        let (own, other) = (&tables[40], &tables[7]);
+        let mut file = vec![0u8; 4096];
+        let mut put = |at: usize, value: u64| file[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        let words =
+            [(0, own.vaddr), (1, own.names()), (10, own.pctab()), (13, own.functab()), (16, own.functab())];
+        for (word, value) in words.into_iter().chain([(17, own.functions + 1)]) {
+            put(2048 + 8 * word, value);
+        }
+        put(1024, other.vaddr); // a pointer to a table, and no moduledata
+        for (at, value) in [(32, 64), (64 + 16, 0x1000), (64 + 32, 4096)] {
+            put(at, value);
+        }
+        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        (file[16], file[18], file[54], file[56], file[64]) = (2, 62, 56, 1, 1);
+        let image = Image::parse(&file).expect("an image");
+        let places = Places::find(&image, &tables);
+        assert_eq!(places.of(own), [0x1000 + 2048]);
+        assert!(places.of(other).is_empty() && places.of(&tables[0]).is_empty());
+    }
+
+    fn table(vaddr: u64) -> Header {
+        let tables = [72, 80, 80, 80, 88];
+        Header { vaddr, quantum: 1, since_120: true, functions: 3, text_start: 0, tables }
+    }
 
     #[test]
     fn layouts_cover_every_minor_once() {

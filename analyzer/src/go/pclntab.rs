@@ -116,10 +116,10 @@ fn examine(image: &Image<'_>, vaddr: u64, found: &mut Found) {
     }
 }
 
-/// A table that is well formed but for its magic, which obfuscators change, and that a check of the caller's confirms.
-pub fn disguised(image: &Image<'_>, confirmed: impl Fn(&Header) -> bool) -> Option<(Header, u32)> {
+/// Tables that are well formed but for their magic, which obfuscators change: something else must confirm them.
+pub fn disguised(image: &Image<'_>) -> Vec<(Header, u32)> {
     let quantum = quantum(image.arch);
-    let mut looked_at = 0;
+    let mut out = Vec::new();
     for segment in &image.segments {
         let tail = image.tail(segment.vaddr).unwrap_or_default();
         let skip = usize::try_from(segment.vaddr.wrapping_neg() % 8).unwrap_or(0);
@@ -130,18 +130,13 @@ pub fn disguised(image: &Image<'_>, confirmed: impl Fn(&Header) -> bool) -> Opti
             let at = skip.saturating_add(i.saturating_mul(8));
             let vaddr = segment.vaddr.wrapping_add(at as u64);
             let header = parse(image, vaddr, tail.get(at..).unwrap_or_default());
-            if let Some(header) = header {
-                looked_at += 1;
-                if confirmed(&header) {
-                    return Some((header, bytes::u32(word, 0)?));
-                }
-            }
-            if looked_at > MAX_CANDIDATES {
-                return None;
+            out.extend(header.zip(bytes::u32(word, 0)));
+            if out.len() >= MAX_CANDIDATES {
+                return out;
             }
         }
     }
-    None
+    out
 }
 
 fn quantum(arch: Arch) -> u8 {

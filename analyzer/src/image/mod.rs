@@ -80,9 +80,9 @@ impl<'a> Image<'a> {
         self.relocations.value_at(vaddr).or_else(|| self.word(vaddr))
     }
 
-    /// Addresses of the words that relocation makes equal to `value`.
-    pub(crate) fn relocated_to(&self, value: u64) -> impl Iterator<Item = u64> + '_ {
-        self.relocations.iter().filter(move |&(_, v)| v == value).map(|(at, _)| at)
+    /// The words that relocation writes: address and value.
+    pub(crate) fn relocated(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.relocations.iter()
     }
 
     /// Where in the file `vaddr` is.

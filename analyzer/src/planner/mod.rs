@@ -9,18 +9,24 @@ pub mod remedies;
 mod roles;
 mod verdict;
 
+use std::cell::Cell;
+
 use offsets::catalog::{self, Entry};
 use offsets::{Database, Version};
 
 use crate::Options;
 use crate::debug_file::Search;
 use crate::error::ErrorKind;
-use crate::go::buildinfo::BuiltModule;
+use crate::go::buildinfo::{BuiltModule, Minor};
 use crate::go::notes;
 use crate::go_image::{GoImage, Kind};
 use crate::plan::{Library, Plan, SCHEMA_VERSION, Status, VersionMatch};
 use facts::Facts;
 use verdict::Findings;
+
+/// The newest minor release that the tests cover. A later one may lay out its tables in the same way and yet call functions
+/// or keep maps in another, which nothing in the binary says: type data vouches for fields alone.
+const NEWEST: Minor = Minor(27);
 
 /// Makes the Plan.
 pub(crate) fn make(
@@ -34,6 +40,7 @@ pub(crate) fn make(
     let facts = Facts::gather(go, catalog::entries(), options, debug)?;
     let present = catalog::entries().iter().filter(|e| facts.is_present(e));
     let build = go.build.as_ref();
+    let decoded_bytes = Cell::new(0);
     Ok(Plan {
         schema_version: SCHEMA_VERSION,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -44,7 +51,7 @@ pub(crate) fn make(
         build_id: notes::build_id(&go.image),
         debug_file: facts.debug_file.as_ref().map(|p| p.to_string_lossy().into_owned()),
         modules: build.map(|b| b.modules().map(BuiltModule::to_plan).collect()).unwrap_or_default(),
-        libraries: present.map(|e| library(go, e, &facts, options)).collect(),
+        libraries: present.map(|e| library(go, e, &facts, options, &decoded_bytes)).collect(),
     })
 }
 
@@ -70,9 +77,17 @@ struct Case<'a> {
     version_text: Option<String>,
     version: Option<Version>,
     database: Option<&'static Database>,
+    /// How much code has been decoded for this file.
+    decoded_bytes: &'a Cell<u64>,
 }
 
-fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options) -> Library {
+fn library(
+    go: &GoImage<'_>,
+    entry: &Entry,
+    facts: &Facts<'_>,
+    options: &Options,
+    decoded_bytes: &Cell<u64>,
+) -> Library {
     let (version_text, unknown) = match version_of(go, entry) {
         Ok(text) => (Some(text), None),
         Err(why) => (None, Some(why)),
@@ -83,8 +98,10 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
         Some(text) => version_match(Database::embedded().version_match(&entry.module, text)),
         None => VersionMatch::Unknown,
     };
-    let case = Case { go, entry, facts, version_text: version_text.clone(), version, database };
+    let case =
+        Case { go, entry, facts, version_text: version_text.clone(), version, database, decoded_bytes };
     let mut findings = Findings::default();
+    findings.refuse_if(too_new(go.minor()));
     case.judge_version(unknown.as_deref(), &mut findings);
     if let Some(error) = &facts.dwarf_error {
         findings.note(format!("{}: {error}", remedies::NO_DWARF));
@@ -114,6 +131,13 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
         itabs,
         maps,
     }
+}
+
+/// Why a program of that release is not touched, when it is not. What is found is listed all the same.
+fn too_new(minor: Minor) -> Option<String> {
+    let why =
+        || format!("it was built with Go {minor}, {} is Go {NEWEST}: upgrade strobe", remedies::NEWER_GO);
+    (minor > NEWEST).then(why)
 }
 
 fn version_match(found: offsets::VersionMatch) -> VersionMatch {
@@ -176,6 +200,18 @@ mod tests {
 
     fn module(path: &str, version: &str) -> BuiltModule {
         BuiltModule { path: path.into(), version: version.into(), ..BuiltModule::default() }
+    }
+
+    #[test]
+    fn a_go_that_no_test_has_seen_is_refused_by_name() {
+        assert_eq!(too_new(Minor(27)), None);
+        assert_eq!(too_new(Minor(18)), None);
+        let why = too_new(Minor(28)).expect("it is newer");
+        assert!(
+            why.contains("Go 1.28,") && why.contains("is Go 1.27") && why.contains("upgrade strobe"),
+            "{why}"
+        );
+        assert_eq!(remedies::remedies(&why).len(), 1);
     }
 
     #[test]

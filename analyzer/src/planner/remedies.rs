@@ -9,11 +9,18 @@ pub(super) const OTHER_KIND: &str = "is another type than the catalog's";
 pub(super) const UNKNOWN_VERSION: &str = "its version is unknown";
 pub(super) const OUTSIDE_CATALOG: &str = "lies outside what the catalog covers";
 
+pub(super) const NEWER_GO: &str = "the newest that this strobe is tested with";
+
 pub(super) const NO_DWARF: &str = "the DWARF was not heard";
 pub(super) const LOADS_PLUGINS: &str =
     "can load plugins (it has plugin.open), whose own copies of the library's functions no probe sees";
 
-const REMEDIES: [(&str, &str); 11] = [
+const REMEDIES: [(&str, &str); 12] = [
+    (
+        NEWER_GO,
+        "upgrade strobe to a version that supports this Go release; until then build with an older Go. How functions are called and \
+         maps are kept may have changed, and no binary says so",
+    ),
     (
         INLINED,
         "build without profile-guided optimisation (`-pgo=off`), or with `-gcflags=PACKAGE=-l` for the package of that \

@@ -1,5 +1,7 @@
 //! For each role of a catalog entry the first site alternative that exists and misses no call.
 
+use std::cell::Cell;
+
 use offsets::Version;
 use offsets::catalog::{At, Role, Site as Alternative};
 
@@ -9,6 +11,13 @@ use crate::go::buildinfo::Minor;
 use crate::go::functions::{self, Function as GoFunction};
 use crate::plan::{Cost, Function, Site};
 use crate::sites::{self, Code};
+
+/// Most copies of one function: an assembly function and its wrapper are two, and each copy costs decoding and probes.
+const MAX_COPIES: usize = 64;
+/// Most bytes of code that are decoded for one file; a server's functions with roles have some ten KB.
+const MAX_DECODED_BYTES: u64 = 32 << 20;
+/// What a run of the stack pointer's table counts for, in bytes of code.
+const RUN_BYTES: u64 = 4;
 
 impl Case<'_> {
     /// The functions to probe.
@@ -47,7 +56,7 @@ impl Case<'_> {
             let others = if more > 0 { format!(" and {more} more") } else { String::new() };
             return Err(format!("it {} {outer}{others}, a probe would miss those calls", remedies::INLINED));
         }
-        let copies = self.facts.copies.get(name).map(Vec::as_slice).unwrap_or_default();
+        let copies = self.copies(name)?;
         let minor = self.minor();
         let real: Vec<&GoFunction<'_>> =
             copies.iter().filter(|f| !functions::is_wrapper(f.func_id(), minor)).collect();
@@ -55,6 +64,11 @@ impl Case<'_> {
             return Err(remedies::NO_FUNCTION.to_owned());
         }
         real.into_iter().map(|f| self.copy(role, wanted, f)).collect()
+    }
+
+    /// All functions of that name.
+    fn copies(&self, name: &str) -> Result<&[GoFunction<'_>], String> {
+        few(name, self.facts.copies.get(name).map(Vec::as_slice).unwrap_or_default())
     }
 
     /// Whether the alternative means what its role says. Without a version: in every release with these tables.
@@ -96,8 +110,11 @@ impl Case<'_> {
 
     fn sites(&self, wanted: &Alternative, function: &GoFunction<'_>) -> Result<Vec<Site>, String> {
         let image = &self.go.image;
-        let code = Code::read(image, &self.facts.functions, *function)
-            .ok_or_else(|| format!("its code at {:#x} is not in the file", function.vaddr))?;
+        spend(self.decoded_bytes, function.size)?;
+        let code = Code::read(image, &self.facts.functions, *function).ok_or_else(|| {
+            format!("its {} bytes at {:#x} are not in the file, or too many", function.size, function.vaddr)
+        })?;
+        spend(self.decoded_bytes, RUN_BYTES.saturating_mul(code.pcsp.len() as u64))?;
         match wanted.at {
             At::Entry => sites::entry(image, &code)
                 .map(|site| vec![site])
@@ -111,8 +128,7 @@ impl Case<'_> {
 
     fn after_call(&self, wanted: &Alternative, code: &Code<'_>) -> Result<Vec<Site>, String> {
         let callee = wanted.callee.as_deref().unwrap_or_default();
-        let copies = self.facts.copies.get(callee).map(Vec::as_slice).unwrap_or_default();
-        let targets: Vec<u64> = copies.iter().map(|f| f.vaddr).collect();
+        let targets: Vec<u64> = self.copies(callee)?.iter().map(|f| f.vaddr).collect();
         if self.facts.inlined_into.contains_key(callee) {
             return Err(format!("{callee} was inlined, a probe behind its calls would miss some"));
         }
@@ -120,6 +136,22 @@ impl Case<'_> {
             format!("no emulated instruction follows each call of {callee} with its results in place")
         })
     }
+}
+
+/// The copies of a function, unless they are too many.
+fn few<'a, T>(name: &str, copies: &'a [T]) -> Result<&'a [T], String> {
+    match copies.len() {
+        0..=MAX_COPIES => Ok(copies),
+        count => Err(format!("there are {count} functions of the name {name}, the limit is {MAX_COPIES}")),
+    }
+}
+
+/// Counts code that is decoded: many roles can name one huge function.
+fn spend(decoded_bytes: &Cell<u64>, bytes: u64) -> Result<(), String> {
+    let sum = decoded_bytes.get().saturating_add(bytes);
+    decoded_bytes.set(sum);
+    let too_much = || format!("{sum} bytes of code to decode, the limit for a file is {MAX_DECODED_BYTES}");
+    if sum <= MAX_DECODED_BYTES { Ok(()) } else { Err(too_much()) }
 }
 
 /// A stepped site on a hot path costs several microseconds a call, which the reader should know.
@@ -130,5 +162,24 @@ fn note_cost(role: &Role, found: &[Function], findings: &mut Findings) {
             "the site of role {} in {} is single-stepped: 4 µs a call, up to 20 µs in a virtual machine",
             role.name, function.name
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_and_their_code_are_bounded() {
+        assert_eq!(few("f", &[0; 64]).map(<[_]>::len), Ok(64));
+        let why = few("net/http.f", &[0; 65]).expect_err("too many");
+        assert_eq!(why, "there are 65 functions of the name net/http.f, the limit is 64");
+        let decoded = Cell::new(0);
+        for _ in 0..8 {
+            spend(&decoded, 4 << 20).expect("32 MiB in all");
+        }
+        let why = spend(&decoded, 1).expect_err("one byte more");
+        assert!(why.starts_with("33554433 bytes of code"), "{why}");
+        assert!(spend(&decoded, u64::MAX).is_err());
     }
 }

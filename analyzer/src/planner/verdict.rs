@@ -16,6 +16,11 @@ impl Findings {
         push(&mut self.refusals, why);
     }
 
+    /// The same, when there is such a thing.
+    pub fn refuse_if(&mut self, why: Option<String>) {
+        why.into_iter().for_each(|why| self.refuse(why));
+    }
+
     /// Something required or not is missing; `gives` is what will be lost.
     pub fn lack(&mut self, required: bool, gives: Option<&str>, why: String) {
         if required {

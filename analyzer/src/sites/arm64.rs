@@ -91,8 +91,8 @@ pub fn exits(code: &Code<'_>) -> Option<Vec<Instruction>> {
 
 /// Go 1.27's wrappers leave by `ret x1`, others by `br`. A `br` while the frame is there is a switch's jump table.
 fn leaves_by_register(code: &Code<'_>, offset: usize, word: u32) -> bool {
-    let distance = |run: &&Run| (run.start..run.end).contains(&(offset as u64));
-    let has_frame = || code.pcsp.iter().find(distance).is_some_and(|run| run.value > 0);
+    let at = |pcsp: &[Run]| pcsp.get(pcsp.partition_point(|run| run.end <= offset as u64)).copied();
+    let has_frame = || at(&code.pcsp).is_some_and(|run| run.value > 0);
     match word & 0xffff_fc1f {
         0xd65f_0000 => word != RET,
         0xd61f_0000 => !has_frame(),

@@ -26,6 +26,8 @@ use crate::plan::{Arch, Cost, Site, When};
 
 /// Bodies larger than this are not decoded; the largest function seen has 400 KB.
 const MAX_CODE_BYTES: u64 = 4 << 20;
+/// Most returns of a function; each gets a probe.
+const MAX_EXITS: usize = 4096;
 
 /// An instruction of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +54,10 @@ pub struct Code<'a> {
 }
 
 impl<'a> Code<'a> {
-    /// Reads a function's code and frame.
+    /// Reads a function's code and frame; nothing of one that is too large, for a part of it would hide jumps and returns.
     pub fn read(image: &'a Image<'a>, functions: &Functions<'a>, function: Function<'a>) -> Option<Self> {
-        let bytes = image.bytes(function.vaddr, function.size.min(MAX_CODE_BYTES))?;
+        let size = Some(function.size).filter(|&size| size <= MAX_CODE_BYTES)?;
+        let bytes = image.bytes(function.vaddr, size)?;
         let pcsp = functions.pcsp(&function);
         let framed = !function.is_asm() && pcsp.iter().any(|r| r.value > 0);
         let first = pcsp.first().filter(|r| r.value == 0 && framed);
@@ -71,13 +74,26 @@ impl<'a> Code<'a> {
     }
 }
 
-/// The cheapest sound entry.
+/// The cheapest sound entry. Nothing when a jump of the function leads back to it (a loop that begins with a function
+/// without a frame, assembly that starts again after `morestack`): it would be reached more than once per call. The way back
+/// from a stack check leads to the function's start, which is no site where there is a check.
 pub fn entry(image: &Image<'_>, code: &Code<'_>) -> Option<Site> {
     let instruction = match image.arch {
         Arch::Amd64 => amd64::entry(code),
         Arch::Arm64 => arm64::entry(code),
-    };
-    code.site(image, instruction?, When::Entry)
+    }?;
+    if jump_targets(image.arch, code).contains(&instruction.offset) {
+        return None;
+    }
+    code.site(image, instruction, When::Entry)
+}
+
+/// Offsets that direct jumps of the function lead to.
+fn jump_targets(arch: Arch, code: &Code<'_>) -> Vec<usize> {
+    match arch {
+        Arch::Amd64 => amd64::jump_targets(code),
+        Arch::Arm64 => arm64::jump_targets(code),
+    }
 }
 
 /// Every return; nothing when one may have been missed.
@@ -86,7 +102,8 @@ pub fn exits(image: &Image<'_>, code: &Code<'_>) -> Option<Vec<Site>> {
         Arch::Amd64 => amd64::exits(code),
         Arch::Arm64 => arm64::exits(code),
     };
-    let sites: Option<Vec<Site>> = exits?.into_iter().map(|i| code.site(image, i, When::Exit)).collect();
+    let exits = exits.filter(|exits| exits.len() <= MAX_EXITS)?;
+    let sites: Option<Vec<Site>> = exits.into_iter().map(|i| code.site(image, i, When::Exit)).collect();
     sites.filter(|s| !s.is_empty())
 }
 
@@ -102,12 +119,12 @@ pub fn after_calls(image: &Image<'_>, code: &Code<'_>, targets: &[u64], results:
         Arch::Amd64 => amd64::after_calls(code, &targets, results),
         Arch::Arm64 => arm64::after_calls(code, &targets, results),
     }?;
-    let jumped_into = |target: usize| found.iter().any(|f| (f.returns_to..=f.site.offset).contains(&target));
-    let jumps = match image.arch {
-        Arch::Amd64 => amd64::jump_targets(code),
-        Arch::Arm64 => arm64::jump_targets(code),
+    // They are in order and do not overlap.
+    let jumped_into = |target: usize| {
+        let next = found.partition_point(|f| f.site.offset < target);
+        found.get(next).is_some_and(|f| f.returns_to <= target)
     };
-    if jumps.into_iter().any(jumped_into) {
+    if jump_targets(image.arch, code).into_iter().any(jumped_into) {
         return None;
     }
     let sites: Option<Vec<Site>> =
@@ -121,4 +138,55 @@ pub struct AfterCall {
     pub returns_to: usize,
     /// The site.
     pub site: Instruction,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An image of these bytes at address 0x1000 behind its headers, and their code.
+    fn entry_of(machine: u8, bytes: &[u8], frame_end: Option<usize>) -> Option<usize> {
+        let mut file = vec![0u8; 120];
+        file.extend(bytes);
+        let size = file.len() as u64;
+        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        (file[16], file[18], file[32], file[54], file[56], file[64]) = (2, machine, 64, 56, 1, 1);
+        file[80..88].copy_from_slice(&0x1000u64.to_le_bytes());
+        file[96..104].copy_from_slice(&size.to_le_bytes());
+        let image = Image::parse(&file).expect("an image");
+        let code = Code { vaddr: 0x1000 + 120, bytes, pcsp: Vec::new(), frame_end };
+        let site = entry(&image, &code)?;
+        usize::try_from(site.vaddr - code.vaddr).ok()
+    }
+
+    #[test]
+    fn no_site_where_a_loop_begins() {
+        // memoryLimitHeapGoal: inc %rax; cmp %rbx,%rax; jb to the start; ret
+        let looped = [0x48, 0xff, 0xc0, 0x48, 0x39, 0xd8, 0x72, 0xf8, 0xc3];
+        assert_eq!(entry_of(62, &looped, None), None);
+        let mut onwards = looped;
+        onwards[7] = 0xfb; // jb to the cmp
+        assert_eq!(entry_of(62, &onwards, None), Some(0));
+        let words = |words: [u32; 4]| words.map(u32::to_le_bytes).concat();
+        // add x0,x0,#1; cmp x0,x1; b.lo to the start; ret
+        assert_eq!(entry_of(183, &words([0x9100_0400, 0xeb01_001f, 0x54ff_ffc3, 0xd65f_03c0]), None), None);
+        assert_eq!(
+            entry_of(183, &words([0x9100_0400, 0xeb01_001f, 0x5400_0023, 0xd65f_03c0]), None),
+            Some(0)
+        );
+    }
+
+    #[test]
+    fn the_way_back_from_the_stack_check_is_no_loop() {
+        // cmp 0x10(%r14),%rsp; jbe; sub $16,%rsp; ret; call morestack; jmp to the start
+        let old =
+            [0x49, 0x3b, 0x66, 0x10, 0x76, 0x05, 0x48, 0x83, 0xec, 0x10, 0xc3, 0xe8, 0, 0, 0, 0, 0xeb, 0xee];
+        assert_eq!(entry_of(62, &old, Some(10)), Some(4), "up to Go 1.20");
+        // ldr x16,[x28,#16]; cmp sp,x16; b.ls; str x30,[sp,#-16]!; ret; b to the start
+        let arm: Vec<u8> = [0xf940_0b90_u32, 0xeb30_63ff, 0x5400_0069, 0xf81f_0ffe, 0xd65f_03c0, 0x17ff_fffb]
+            .iter()
+            .flat_map(|w| w.to_le_bytes())
+            .collect();
+        assert_eq!(entry_of(183, &arm, Some(16)), Some(8));
+    }
 }

@@ -204,9 +204,10 @@ fn hold_sites(
             cell.differ(format!("{name}: no exits, objdump {returns:x?}"));
         }
     }
+    let expected = reference.listing.entry(code.vaddr, end, code.frame_end.is_some());
+    let expected = expected.filter(|&at| !reference.listing.is_jumped_to(code.vaddr, end, at));
     let Some(entry) = sites::entry(&go.image, code) else { return };
     cell.entries.1 += 1;
-    let expected = reference.listing.entry(code.vaddr, end, code.frame_end.is_some());
     if expected == Some(entry.vaddr)
         && (entry.cost == Cost::Stepped || reference.listing.is_instruction(entry.vaddr))
     {

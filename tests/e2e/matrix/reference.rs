@@ -89,6 +89,23 @@ impl Listing {
         })
     }
 
+    /// Whether a jump of the function leads there: a probe would be hit more than once per call.
+    pub fn is_jumped_to(&self, start: u64, end: u64, vaddr: u64) -> bool {
+        self.between(start, end).any(|(_, name, operands)| {
+            let jumps = if self.arm64 {
+                matches!(name, "b" | "cbz" | "cbnz" | "tbz" | "tbnz") || name.starts_with("b.")
+            } else {
+                name.starts_with('j')
+            };
+            // The target is the last operand that is a bare address; a symbol or a comment may follow it.
+            let code = operands.split("//").next().unwrap_or_default();
+            let mut words =
+                code.split([' ', ',', '\t']).filter(|w| !w.is_empty() && !w.starts_with(['<', '#']));
+            let hex = |w: &str| u64::from_str_radix(w.strip_prefix("0x").unwrap_or(w), 16).ok();
+            jumps && words.any(|w| hex(w) == Some(vaddr))
+        })
+    }
+
     /// The site that the rules name: behind the stack check the `push %rbp`, else the check's own jump, else the first
     /// instruction.
     pub fn entry(&self, start: u64, end: u64, framed: bool) -> Option<u64> {
