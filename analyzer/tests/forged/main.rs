@@ -122,3 +122,27 @@ fn the_names_of_all_structs_together_have_a_limit() {
     let error = closure::structs(&go.types()).expect_err("a limit").to_string();
     assert!(error.contains("bytes of type names, the limit is 67108864"), "{error}");
 }
+
+#[test]
+fn a_name_held_against_a_text_is_the_name_put_together() {
+    let mut types = Types::default();
+    let int = types.basic("int");
+    let (name, package) = (types.name("http.T[a.B]"), types.name("net/http"));
+    let defined = types.structure(name, package, (0, 0));
+    let (pointer, slice) = (types.pointer(defined), types.slice(int));
+    let map = types.map(int, pointer);
+    let composite = types.func(&[map, slice, pointer]);
+    let file = Forged { types, links: vec![composite], ..Forged::default() }.build();
+    let go = GoImage::parse(&file).expect("a Go binary");
+    let types = go.types();
+    let name = "func(map[int]*net/http.T[a.B], []int, *net/http.T[a.B])";
+    assert_eq!(types.full_name(composite).as_deref(), Some(name));
+    assert!(types.has_full_name(composite, name));
+    for (at, _) in name.char_indices() {
+        assert!(!types.has_full_name(composite, &name[..at]), "{}", &name[..at]);
+    }
+    assert!(!types.has_full_name(composite, &format!("{name} ")));
+    let map = types.get(map).expect("its descriptor");
+    assert!(types.has_underlying_name(&map, "map[int]*net/http.T[a.B]"));
+    assert!(!types.has_underlying_name(&map, "map[int]*net/http.T"));
+}
