@@ -18,7 +18,8 @@ use crate::bytes;
 use crate::error::{ErrorKind, Result};
 use limits::{Costs, Unpacked};
 
-/// Longest name that is read, as of types; without a limit one string could be gone through for each entry.
+/// Longest name of a member or its type that is read. Names are looked at no further than they can be wanted: else one long
+/// string could be gone through for each entry.
 const MAX_NAME_BYTES: usize = 1 << 14;
 /// Longest chain of types behind a name (`typedef` of `typedef` …).
 const MAX_DEPTH: usize = 16;
@@ -51,7 +52,9 @@ pub fn structs(file: &[u8], wanted: &HashSet<&str>) -> Result<Structs> {
         Ok::<_, gimli::Error>(EndianSlice::new(bytes, LittleEndian))
     })
     .map_err(malformed)?;
-    Reading { dwarf: &dwarf, wanted, tables: HashMap::new(), costs: Costs::default() }.read(&mut out)?;
+    let longest = wanted.iter().map(|name| name.len()).max().unwrap_or(0);
+    Reading { dwarf: &dwarf, wanted, tables: HashMap::new(), costs: Costs::default(), longest }
+        .read(&mut out)?;
     Ok(out)
 }
 
@@ -81,6 +84,8 @@ struct Reading<'d, 'a> {
     /// By offset in `.debug_abbrev`: in Go's DWARF all units share one.
     tables: HashMap<usize, Arc<Abbreviations>>,
     costs: Costs,
+    /// Length of the longest name that is looked for.
+    longest: usize,
 }
 
 impl<'a> Reading<'_, 'a> {
@@ -93,7 +98,7 @@ impl<'a> Reading<'_, 'a> {
             let mut entries = header.entries(&table);
             let root = entries.next_dfs().map_err(malformed)?;
             self.costs.entry(root.map(|r| r.attrs.as_slice()))?;
-            if root.and_then(|root| self.name(root)) == Some(TYPES_UNIT.as_bytes()) {
+            if root.and_then(|root| self.name(root, TYPES_UNIT.len())) == Some(TYPES_UNIT.as_bytes()) {
                 self.scan(&header, out)?;
             } else {
                 // The header alone: units are small and many.
@@ -147,10 +152,11 @@ impl<'a> Reading<'_, 'a> {
         Ok(())
     }
 
-    fn name(&self, entry: &Entry<'a>) -> Option<&'a [u8]> {
-        let at = |section: Slice<'a>, at| bytes::until_nul(section.slice(), at, MAX_NAME_BYTES);
+    /// An entry's name, unless it is longer than that.
+    fn name(&self, entry: &Entry<'a>, longest: usize) -> Option<&'a [u8]> {
+        let at = |section: Slice<'a>, at| bytes::until_nul(section.slice(), at, longest.saturating_add(1));
         match entry.attr_value(gimli::DW_AT_name)? {
-            AttributeValue::String(text) => Some(text.slice()).filter(|t| t.len() <= MAX_NAME_BYTES),
+            AttributeValue::String(text) => Some(text.slice()).filter(|t| t.len() <= longest),
             AttributeValue::DebugStrRef(o) => at(*self.dwarf.debug_str.reader(), o.0),
             AttributeValue::DebugLineStrRef(o) => at(*self.dwarf.debug_line_str.reader(), o.0),
             _ => None,
@@ -158,16 +164,19 @@ impl<'a> Reading<'_, 'a> {
     }
 
     fn wanted_name(&self, entry: &Entry<'a>) -> Option<String> {
-        let name = std::str::from_utf8(self.name(entry)?).ok()?;
+        let name = std::str::from_utf8(self.name(entry, self.longest)?).ok()?;
         self.wanted.contains(name).then(|| name.to_owned())
     }
 
     fn member(&mut self, unit: Unit<'_, 'a>, entry: &Entry<'a>) -> Result<Option<(String, u64, String)>> {
         let offset = entry.attr_value(gimli::DW_AT_data_member_location).and_then(|v| v.udata_value());
-        let (Some(offset), Some(name)) = (offset, self.name(entry)) else { return Ok(None) };
-        let kind = self.type_of(unit, entry)?.unwrap_or_default();
-        self.costs.member(name.len().saturating_add(kind.len()))?;
-        Ok(Some((String::from_utf8_lossy(name).into_owned(), offset, kind)))
+        let name = self.name(entry, MAX_NAME_BYTES);
+        let kind = self.type_of(unit, entry)?;
+        // A name that was not found may have been looked for all that far.
+        let name_cost = name.map_or(MAX_NAME_BYTES, <[u8]>::len);
+        self.costs.member(name_cost.saturating_add(kind.as_ref().map_or(MAX_NAME_BYTES, String::len)))?;
+        let (Some(offset), Some(name)) = (offset, name) else { return Ok(None) };
+        Ok(Some((String::from_utf8_lossy(name).into_owned(), offset, kind.unwrap_or_default())))
     }
 
     /// The name of an entry's type, or of what a pointer without a name points to.
@@ -176,8 +185,9 @@ impl<'a> Reading<'_, 'a> {
         for depth in 0..=MAX_DEPTH {
             let Some(found) = next.and_then(|at| unit.header.entry(unit.table, at).ok()) else { break };
             self.costs.entry(Some(&found.attrs))?;
-            if let Some(name) = self.name(&found) {
-                return Ok(Some("*".repeat(depth) + &String::from_utf8_lossy(name)));
+            if found.attr_value(gimli::DW_AT_name).is_some() {
+                let name = self.name(&found, MAX_NAME_BYTES);
+                return Ok(name.map(|name| "*".repeat(depth) + &String::from_utf8_lossy(name)));
             }
             next = unit.type_at(&found).filter(|_| found.tag() == gimli::DW_TAG_pointer_type);
         }

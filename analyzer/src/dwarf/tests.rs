@@ -91,6 +91,16 @@ fn attributes_without_bytes_are_paid_for() {
 }
 
 #[test]
+fn names_are_looked_at_no_further_than_they_can_be_wanted() {
+    // A million structs that are all named by the beginning of one string without end: 16 GB to go through.
+    let table = [1, 0x13, 0, 3, 0x0e, 0, 0, 0];
+    let info = unit(0, &[1, 0, 0, 0, 0].repeat(1 << 20));
+    let sections: [(&str, &[u8]); 3] =
+        [(".debug_info", &info), (".debug_abbrev", &table), (".debug_str", &[b'a'; 1 << 15])];
+    assert!(structs(&elf(&sections), &HashSet::from(["a.T"])).expect("cheap").is_empty());
+}
+
+#[test]
 fn members_are_kept_up_to_a_limit() {
     let member = b"\x03x\0\x08\x0d\0\0\0";
     let info = unit(0, &[b"\x01a\0\x02a.T\0", &member.repeat(300_000)[..]].concat());
