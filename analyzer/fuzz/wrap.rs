@@ -38,6 +38,9 @@ pub fn module(len: usize, linear: bool) -> ModuleData {
         false => Roots::Links { types: few, itabs: few },
     };
     ModuleData {
+        has_main: true,
+        is_plugin: false,
+        needs_others: false,
         vaddr: BASE,
         minor: Minor(if linear { 27 } else { 18 }),
         doubled_offsets: !linear,
