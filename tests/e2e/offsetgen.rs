@@ -1,5 +1,5 @@
 //! The committed database can be built again by anybody: the newest patch of every minor release of Go, from nothing, in a
-//! cold cache and with another number of jobs, compared with the committed data byte by byte.
+//! cold cache. The bytes are those that another number of jobs gave, the figures those of the committed data.
 
 use std::fs;
 use std::path::Path;
@@ -7,10 +7,14 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use strobe_tests::{machine, programs};
+use sha2::{Digest as _, Sha256};
+use strobe_tests::{machine, programs, spans};
 
 /// The newest patch of every minor release that is recorded.
 const NEWEST: &str = "1.19.13,1.20.14,1.21.13,1.22.12,1.23.12,1.24.13,1.25.14,1.26.11,1.27.4";
+
+/// Of the `std.json` of these nine alone, made with one job; it changes with the catalog and the format.
+const NEWEST_SHA256: &str = "83f5ddad98cb578620a32eceaefe4abf779792a34ebafcf28feaa877b871712d";
 
 #[test]
 fn the_newest_releases_built_again_agree_with_the_committed_data() -> Result<()> {
@@ -22,29 +26,16 @@ fn the_newest_releases_built_again_agree_with_the_committed_data() -> Result<()>
     build.args(["build", "--only", "std", "--versions", NEWEST, "--jobs", "3", "--cache"]).arg(cold.path());
     machine::run(build.arg("--out").arg(&built))?;
     println!("built from nothing: {:.0} s", start.elapsed().as_secs_f64());
-    let committed = machine::workspace().join("offsets/data");
-    if versions(&committed)? == NEWEST.split(',').collect::<Vec<_>>() {
-        let same = fs::read(built.join("std.json"))? == fs::read(committed.join("std.json"))?;
-        ensure!(same, "the bytes differ: {}", difference(&built, &committed)?);
-        println!("std.json: identical bytes");
-        return Ok(());
-    }
-    // More releases are recorded than these: nothing may be said of them but that they are new.
-    let said = difference(&built, &committed)?;
-    let changed: Vec<&str> = said.lines().filter(|line| !line.contains(": new")).collect();
+    let bytes = fs::read(built.join("std.json")).context("std.json")?;
+    let digest = spans::hex(&Sha256::digest(&bytes));
+    // Of the committed data, which has more releases, nothing may be said but what these nine do not have.
+    let said = difference(&built, &machine::workspace().join("offsets/data"))?;
+    let more = |line: &&str| line.contains(": new") || line.contains(": a hole");
+    let changed: Vec<&str> = said.lines().filter(|line| !more(line)).collect();
     ensure!(changed.is_empty(), "{changed:#?}");
-    println!("std.json: the same figures, beside those of other releases");
+    ensure!(digest == NEWEST_SHA256, "std.json has other bytes: {digest}");
+    println!("std.json: the bytes of another number of jobs, and the committed figures");
     Ok(())
-}
-
-/// The versions that a folder's `std.json` records.
-fn versions(folder: &Path) -> Result<Vec<String>> {
-    let text = fs::read_to_string(folder.join("std.json")).context("std.json")?;
-    let json: serde_json::Value = serde_json::from_str(&text).context("std.json")?;
-    let list = json["versions"].as_array().context("std.json has no versions")?;
-    list.iter()
-        .map(|v| v["version"].as_str().map(str::to_owned).context("a version without its number"))
-        .collect()
 }
 
 /// What `offsetgen diff` says.
