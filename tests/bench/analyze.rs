@@ -76,7 +76,10 @@ fn folder(analyze: &Path, files: &[(Entry, PathBuf)]) -> Result<()> {
         bytes += entry.size;
     }
     let (mut one, mut two) = (Vec::new(), Vec::new());
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
     for _ in 0..FOLDER_RUNS {
+        alone.push(spin(1));
+        beside.push(spin(2));
         for (threads, times) in [(1, &mut one), (2, &mut two)] {
             let start = Instant::now();
             start_analyze(analyze, &[folder.path()], Some(threads))?.wait()?;
@@ -89,5 +92,21 @@ fn folder(analyze: &Path, files: &[(Entry, PathBuf)]) -> Result<()> {
         bytes as f64 / 1e6,
         one / two
     );
+    // A virtual machine's second processor need not be a whole one.
+    println!(
+        "the machine's own: two loops that share nothing do {:.2} times the work of one",
+        2.0 * median_ms(&mut alone) / median_ms(&mut beside)
+    );
     Ok(())
+}
+
+/// How long so many threads take that count, each for itself.
+fn spin(threads: usize) -> Duration {
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| (0..50_000_000_u64).fold(0, |sum: u64, n| std::hint::black_box(sum ^ n)));
+        }
+    });
+    start.elapsed()
 }
