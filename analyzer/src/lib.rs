@@ -3,8 +3,8 @@
 //! [`plan`] is the way in: bytes to [`Plan`]. Below it lie an ELF [`image`], Go's own tables ([`go`]) in it, the
 //! [`sites`] for probes in its code, and the planner that holds all of them against the catalog.
 //!
-//! Nothing here does I/O except [`plan_file`] and the look-up of a [`debug_file`], nothing panics on any input, and nothing allocates more than a stated
-//! bound from a length that it read.
+//! Nothing here does I/O except [`plan_file`] and the look-up of a [`debug_file`], nothing panics on any input, and nothing
+//! allocates more than a stated bound from a length that it read.
 
 mod bytes;
 pub mod debug_file;

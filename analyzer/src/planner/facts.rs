@@ -37,7 +37,7 @@ pub(super) struct Facts<'a> {
     /// Every copy of the wanted functions.
     pub copies: HashMap<&'a str, Vec<Function<'a>>>,
     /// What each wanted one was inlined into: the first function's name and how many more there are, in one text.
-    pub inlined_into: HashMap<&'a str, Vec<String>>,
+    pub inlined_into: HashMap<&'a str, String>,
     /// Structs by full name, from type data.
     pub types: HashMap<String, Fields>,
     /// Structs of one name that differ.
@@ -125,7 +125,7 @@ impl<'a> Facts<'a> {
         for (i, inlining) in inline::find(&go.image, &self.functions, go.pclntab.since_120, &offsets, trees)?
         {
             if let Some(name) = names.get(i) {
-                self.inlined_into.entry(name).or_default().push(holders(&self.functions, &inlining));
+                self.inlined_into.insert(name, holders(&self.functions, &inlining));
             }
         }
         Ok(())
@@ -213,6 +213,10 @@ impl<'a> Facts<'a> {
         let outcome = debug.run(go.image.file, notes::build_id(&go.image).gnu.as_deref());
         if let Some((path, bytes)) = outcome.found {
             self.read_dwarf(&bytes, wanted);
+            if let Err(error) = bytes.is_unchanged() {
+                self.dwarf.clear();
+                self.dwarf_error = Some(error.to_string());
+            }
             self.dwarf_error = self.dwarf_error.take().map(|error| format!("{}: {error}", path.display()));
             self.debug_file = Some(path);
         } else if !outcome.rejected.is_empty() {

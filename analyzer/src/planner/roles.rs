@@ -50,11 +50,8 @@ impl Case<'_> {
 
     fn alternative(&self, role: &Role, wanted: &Alternative) -> Result<Vec<Function>, String> {
         let name = wanted.function.as_str();
-        let outers = self.facts.inlined_into.get(name).map(Vec::as_slice).unwrap_or_default();
-        if let Some(outer) = outers.first() {
-            let more = outers.len() - 1;
-            let others = if more > 0 { format!(" and {more} more") } else { String::new() };
-            return Err(format!("it {} {outer}{others}, a probe would miss those calls", remedies::INLINED));
+        if let Some(outers) = self.facts.inlined_into.get(name) {
+            return Err(format!("it {} {outers}, a probe would miss those calls", remedies::INLINED));
         }
         let copies = self.copies(name)?;
         let minor = self.minor();

@@ -162,11 +162,22 @@ impl<'a> Run<'a> {
     /// The newest release's go.mod says what was taken back; of those that the proxy serves, since one may be listed and
     /// withheld.
     fn find_retractions(&mut self, around: &Surroundings<'_>) {
-        let Ok(network) = around.store.network() else { return };
         let releases = self.versions.iter().rev().filter(|(version, _)| !version.is_prerelease());
-        let texts = releases.take(5).map(|(_, text)| listing::go_mod(network, self.module, text));
-        let text = texts.flatten().next().unwrap_or_default();
-        self.retracted = listing::retractions(self.module, &text);
+        let mut failure = None;
+        for (_, text) in releases.take(5) {
+            let asked =
+                around.store.network().and_then(|network| Ok(listing::go_mod(network, self.module, text)?));
+            match asked {
+                Ok(text) => {
+                    self.retracted = listing::retractions(self.module, &text);
+                    return;
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        if let Some(error) = failure {
+            around.progress.say(&format!("{}: what is retracted is not known: {error:#}", self.module));
+        }
     }
 
     /// Says why a version is not recorded.

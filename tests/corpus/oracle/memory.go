@@ -93,17 +93,8 @@ func (m *memory) pclntab() (uint64, string, error) {
 	}
 	for _, magic := range []byte{0xf0, 0xf1} {
 		want := []byte{magic, 0xff, 0xff, 0xff, 0, 0, quantum, 8}
-		for _, s := range m.segments {
-			for base := 0; ; {
-				i := bytes.Index(s.data[base:], want)
-				if i < 0 {
-					break
-				}
-				base += i + 1
-				if vaddr := s.vaddr + uint64(base-1); m.module(vaddr) != 0 {
-					return vaddr, "magic, and a moduledata points at it", nil
-				}
-			}
+		if vaddr := m.find(want, func(vaddr uint64) bool { return m.module(vaddr) != 0 }); vaddr != 0 {
+			return vaddr, "magic, and a moduledata points at it", nil
 		}
 	}
 	return 0, "", errors.New("no pclntab that a moduledata points at")
@@ -117,14 +108,19 @@ func (m *memory) module(table uint64) uint64 {
 		return s.Addr
 	}
 	want := binary.LittleEndian.AppendUint64(nil, table)
+	return m.find(want, func(vaddr uint64) bool { return m.word(vaddr+17*8) == functions+1 })
+}
+
+// Find is the first address with these bytes that is the one; 0 if there is none.
+func (m *memory) find(want []byte, isIt func(vaddr uint64) bool) uint64 {
 	for _, s := range m.segments {
-		for base := 0; ; {
+		for base := 0; ; base++ {
 			i := bytes.Index(s.data[base:], want)
 			if i < 0 {
 				break
 			}
-			base += i + 1
-			if vaddr := s.vaddr + uint64(base-1); m.word(vaddr+17*8) == functions+1 {
+			base += i
+			if vaddr := s.vaddr + uint64(base); isIt(vaddr) {
 				return vaddr
 			}
 		}

@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use analyzer::GoImage;
+use analyzer::go::types::NameBudget;
 use analyzer::go::{closure, itabs, notes};
 use analyzer::go_image::Kind;
 use analyzer::plan::{Cost, Site};
@@ -45,13 +46,13 @@ fn functions(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()>
 
 fn types(out: &mut impl Write, go: &GoImage<'_>, filter: &str) -> Result<()> {
     let types = go.types();
-    let mut structs = closure::structs(&types)?;
+    let (mut structs, mut names) = (closure::structs(&types)?, NameBudget::default());
     structs.sort();
     for (name, vaddr) in structs.iter().filter(|(name, _)| name.contains(filter)) {
         let Some(t) = types.get(*vaddr) else { continue };
         writeln!(out, "{}\t{}", clean(name), t.size())?;
         for field in types.fields(&t) {
-            let kind = types.full_name(field.type_vaddr).unwrap_or_default();
+            let kind = types.full_name_within(field.type_vaddr, &mut names)?.unwrap_or_default();
             let name = String::from_utf8_lossy(field.name);
             writeln!(out, "\t{}\t{}\t{}", field.offset, clean(&name), clean(&kind))?;
         }
