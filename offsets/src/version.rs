@@ -106,6 +106,19 @@ impl Version {
         self.std && self.suffix.contains("devel")
     }
 
+    /// Whether it is made of a commit's time and hash (`v0.0.0-20200102030405-abcdef012345`, `v1.2.4-0.2020…`).
+    pub fn is_pseudo(&self) -> bool {
+        let Pre::Semantic(words) = &self.pre else { return false };
+        let Some(Identifier::Word(last)) = words.last() else { return false };
+        let Some((time, hash)) = last.rsplit_once('-') else { return false };
+        // Behind the identifier of the tag that came before it (`rc1.0`), or alone.
+        let time = time.rsplit('-').next().unwrap_or_default();
+        time.len() == 14
+            && time.bytes().all(|byte| byte.is_ascii_digit())
+            && hash.len() == 12
+            && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+
     /// Whether it is a release candidate, beta or other pre-release.
     pub fn is_prerelease(&self) -> bool {
         self.pre != Pre::Release

@@ -198,7 +198,7 @@ impl<'a> Run<'a> {
             let recorded = self.is_recorded(&version, FIRST, &wanted)
                 || (self.options.new_only && self.is_known(&version));
             let hole =
-                |stage: &str, reason: String| Hole { version: text.clone(), stage: stage.to_owned(), reason };
+                |stage: &str, reason: String| Hole { version: text.clone(), axis: None, stage: stage.to_owned(), reason };
             let toolchains = match self.toolchains(&version, &text, recorded, around) {
                 Ok(toolchains) => toolchains,
                 Err(error) => {

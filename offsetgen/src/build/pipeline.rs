@@ -153,7 +153,7 @@ impl Phase<'_> {
     fn failed(&self, task: &Task<'_>, stage: &str, error: &Error) -> Outcome {
         let reason = format!("{error:#}");
         self.around.progress.say(&format!("failed: {} {} {}: {reason}", self.module, task.text, task.axis));
-        Outcome::Failed(Hole { version: task.text.clone(), stage: stage.to_owned(), reason })
+        Outcome::Failed(Hole { version: task.text.clone(), axis: None, stage: stage.to_owned(), reason })
     }
 
     fn begin(
@@ -318,7 +318,7 @@ enum Begun {
 }
 
 fn unknown_task() -> Hole {
-    Hole { version: String::new(), stage: "compile".to_owned(), reason: "the task is gone".to_owned() }
+    Hole { version: String::new(), axis: None, stage: "compile".to_owned(), reason: "the task is gone".to_owned() }
 }
 
 fn next(queue: &Mutex<Receiver<Job>>) -> Option<Job> {

@@ -137,6 +137,7 @@ fn check(
             .into_iter()
             .filter(|(name, _)| recorded.functions.contains_key(name))
             .collect(),
+        ..Shape::default()
     };
     differences.extend(diff::shapes(&recorded, &seen));
     let sizes = seen.structs.iter().filter(|(name, layout)| recorded.structs.get(*name) != Some(layout));

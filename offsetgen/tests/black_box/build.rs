@@ -176,7 +176,7 @@ fn a_full_disk_leaves_the_database() {
                   head -c 4096 /dev/zero > \"$DATA/full\" || exit 99; \"$@\"; code=$?; \
                   cmp \"$OLD\" \"$DATA/std.json\" || code=98; ls -A \"$DATA\"; exit $code";
     let old = bench.folder.path().join("old.json");
-    let empty = "{\n  \"schema_version\": 2,\n  \"module\": \"std\",\n  \"settings\": {},\n  \"toolchains\": [],\n  \
+    let empty = "{\n  \"schema_version\": 3,\n  \"module\": \"std\",\n  \"settings\": {},\n  \"toolchains\": [],\n  \
                  \"versions\": [],\n  \"holes\": [],\n  \"structs\": {},\n  \"functions\": {}\n}\n";
     fs::write(&old, empty).expect("written");
     let mut command = Command::new("unshare");

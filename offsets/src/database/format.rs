@@ -1,24 +1,27 @@
 //! The JSON of one module (`data/*.json`; `schema.json` says the same for other readers).
 //!
 //! ```text
-//! schema_version   2
+//! schema_version   3
 //! module           "std"
 //! settings         by generator version: how it compiles
 //! toolchains[]     the Go releases that compiled something: version, module, hash (h1: of that module's zip)
 //! versions[]       one per recorded version, ascending
 //!   version        "1.22.12"
-//!   arch[]         what it was compiled for: "amd64", and "amd64+go1.19.13" or "amd64+MODULE@V" where another Go or a
-//!                  newer dependency lays something out otherwise
+//!   arch[]         what it was compiled for: "amd64", and "amd64+go1.19.13", "amd64+MODULE@V" or "amd64+X:noswissmap" where
+//!                  another Go, a newer dependency or an experiment lays something out otherwise
 //!   agrees[]       what it was compiled for too, with the same result as "amd64"
 //!   toolchain      "go1.22.12"
 //!   generator      the version of offsetgen
 //!   hash           of the module itself; std has none, it is part of the toolchain
+//!   go             the oldest Go that its go.mod and those of its dependencies allow; std has none
+//!   modules[]      the dependencies that it was compiled with: "path@version"; those that its own go.mod asks for
 //!   trust          "first-use" where no checksum database vouched for the hash
 //!   same_as        not compiled: its relevant packages have the same source as this version's
 //!   prerelease, retracted
-//! holes[]          versions that are known and not recorded: version, stage, reason
+//! holes[]          what is known and not recorded: version, axis (of a recorded version; none for all of it), stage, reason
 //! structs          by name with full import path
 //!   tested[]       in which of the versions the struct was looked for: from, to, arch[]
+//!   unreached[]    where its source declares it and the probe target does not reach it: nothing is known of it there
 //!   sizes[]        runs of from, to, arch[], size; none where the struct does not exist
 //!   fields         by name: runs of from, to, arch[], offset, type
 //! functions        by linker name
@@ -39,7 +42,7 @@ use serde::{Deserialize, Serialize};
 use super::DatabaseError;
 
 /// The version of the JSON that this module reads and writes.
-pub const SCHEMA_VERSION: u64 = 2;
+pub const SCHEMA_VERSION: u64 = 3;
 
 /// One module's figures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +87,12 @@ pub struct Tested {
     /// `first-use` where no checksum database vouched for the hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<String>,
+    /// The oldest Go that its go.mod and those of its dependencies allow (`1.21`); none for std.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub go: Option<String>,
+    /// The dependencies that it was compiled with, `path@version`, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<String>,
     /// The version whose relevant packages have the same source, and which was compiled in place of this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_as: Option<String>,
@@ -113,7 +122,11 @@ pub struct Toolchain {
 pub struct Hole {
     /// Which.
     pub version: String,
-    /// `pending` (not tried yet), `fetch`, `compile` or `read`.
+    /// The axis of a recorded version; none where nothing of the version is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub axis: Option<String>,
+    /// `pending` (not tried yet), `withheld` (proxy or checksum database have no such version), `fetch` (it could not be had),
+    /// `compile` (it does not compile, or nothing can be read from it).
     pub stage: String,
     /// What was said, by the compiler mostly.
     pub reason: String,
@@ -125,6 +138,9 @@ pub struct Hole {
 pub struct Struct {
     /// Where it was looked for.
     pub tested: Vec<Span>,
+    /// Where its source declares it and the probe target does not reach it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreached: Vec<Span>,
     /// Its size, where it exists.
     pub sizes: Vec<SizeRun>,
     /// All its fields, in any version.
@@ -275,6 +291,10 @@ impl Document {
         map(&mut out, 2, &self.structs, |out, record| {
             out.push_str("{\n      \"tested\": ");
             list(out, 6, &record.tested);
+            if !record.unreached.is_empty() {
+                out.push_str(",\n      \"unreached\": ");
+                list(out, 6, &record.unreached);
+            }
             out.push_str(",\n      \"sizes\": ");
             list(out, 6, &record.sizes);
             out.push_str(",\n      \"fields\": ");

@@ -121,9 +121,11 @@ impl Index {
     }
 
     /// The nearest tested versions on both sides, among those that `tested` accepts. A vendor's build of a tested version
-    /// has it on both sides, but is not it. None outside of them, for builds with experiments, and for snapshots.
+    /// has it on both sides, but is not it. None outside of them, for builds with experiments, and for commits
+    /// of Go or of a module that has releases.
     fn neighbours(&self, version: &Version, tested: impl Fn(usize) -> bool) -> Option<Neighbours> {
-        if version.has_experiments() || version.is_development() {
+        let snapshot = version.is_development() || (version.is_pseudo() && self.is_tagged());
+        if version.has_experiments() || snapshot {
             return None;
         }
         let start = self.versions.partition_point(|known| known < version);
@@ -133,13 +135,21 @@ impl Index {
         Some(Neighbours { below, above, exact: below == above && version.is_plain() })
     }
 
+    /// Whether the module has releases: then a commit between two of them may be of any branch.
+    fn is_tagged(&self) -> bool {
+        self.versions.last().is_some_and(|last| !last.is_pseudo())
+    }
+
     fn axis(&self, name: &str) -> Axes {
         self.axes.iter().position(|axis| axis == name).map_or(0, |position| 1 << position)
     }
 
-    fn tested(&self, record: &StructIndex, index: usize, axis: Axes) -> bool {
+    fn is_built(&self, index: usize, axis: Axes) -> bool {
         self.built.get(index).is_some_and(|built| built & axis != 0)
-            && record.tested.iter().any(|range| range.covers(index, axis))
+    }
+
+    fn tested(&self, record: &StructIndex, index: usize, axis: Axes) -> bool {
+        self.is_built(index, axis) && record.tested.iter().any(|range| range.covers(index, axis))
     }
 
     pub(super) fn lookup(&self, version: &Version, arch: &str, type_name: &str, field: &str) -> Lookup<'_> {
@@ -151,6 +161,10 @@ impl Index {
             return Lookup::Unknown;
         }
         let Some(near) = self.neighbours(version, tested) else { return Lookup::Outside };
+        // One that was built between the two and did not reach the struct may have any layout.
+        if (near.below..=near.above).any(|index| self.is_built(index, axis) && !tested(index)) {
+            return Lookup::Unknown;
+        }
         let (below, above) = (self.name(near.below), self.name(near.above));
         if self.depends(record, runs, version) {
             return Lookup::Differs { below, above };
@@ -171,18 +185,18 @@ impl Index {
         let others: Vec<(Axes, Axes)> = self
             .axes
             .iter()
-            .filter_map(|name| Some((self.axis(name.split_once('+')?.0), self.axis(name))))
+            .filter_map(|name| name.split_once('+').map(|(base, other)| (base, other, name)))
+            // A version with an experiment is outside anyway.
+            .filter(|(_, other, _)| !other.starts_with("X:"))
+            .map(|(base, _, name)| (self.axis(base), self.axis(name)))
             .collect();
-        let tried_with =
-            |index: usize, other: Axes| self.built.get(index).is_some_and(|built| built & other != 0);
         let tried = |index: &usize| {
             self.agrees.get(*index) == Some(&true)
-                || others.iter().any(|(_, other)| tried_with(*index, *other))
+                || others.iter().any(|(_, other)| self.is_built(*index, *other))
         };
         let differs = |index: usize| {
             others.iter().any(|&(base, other)| {
-                tried_with(index, other)
-                    && self.tested(record, index, other)
+                self.tested(record, index, other)
                     && place(runs, index, other) != place(runs, index, base)
             })
         };

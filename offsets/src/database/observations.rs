@@ -40,6 +40,8 @@ pub struct Signature {
 pub struct Shape {
     /// By name with full import path.
     pub structs: BTreeMap<String, Option<Layout>>,
+    /// Structs that the source declares and the program does not have: nothing is known of them.
+    pub unreached: BTreeSet<String>,
     /// By linker name.
     pub functions: BTreeMap<String, Option<Signature>>,
 }
@@ -48,7 +50,8 @@ pub struct Shape {
 #[derive(Debug, Clone, Default)]
 pub struct Observations {
     builds: BTreeMap<Version, Build>,
-    holes: BTreeMap<Version, Hole>,
+    /// By version and axis; without one the whole version is missing.
+    holes: BTreeMap<(Version, Option<String>), Hole>,
     toolchains: BTreeSet<Toolchain>,
     settings: BTreeMap<String, String>,
 }
@@ -85,7 +88,7 @@ impl Observations {
             }
         }
         for hole in &document.holes {
-            all.holes.extend(parse(&hole.version).map(|version| (version, hole.clone())));
+            all.holes.extend(parse(&hole.version).map(|version| ((version, hole.axis.clone()), hole.clone())));
         }
         for (name, record) in &document.structs {
             all.read_struct(&document.module, name, record);
@@ -111,6 +114,11 @@ impl Observations {
         for span in &record.tested {
             for shape in self.shapes(module, (&span.from, &span.to), &span.arch) {
                 shape.structs.insert(name.to_owned(), None);
+            }
+        }
+        for span in &record.unreached {
+            for shape in self.shapes(module, (&span.from, &span.to), &span.arch) {
+                shape.unreached.insert(name.to_owned());
             }
         }
         for run in &record.sizes {
@@ -150,7 +158,7 @@ impl Observations {
 
     /// Records one version on one axis: all that was known of that pair is replaced. A hole there is one no more.
     pub fn record(&mut self, version: Version, tested: &Tested, axis: &str, shape: Shape) {
-        self.holes.remove(&version);
+        self.fill(&version, axis);
         let build = self.builds.entry(version);
         let build = build.or_insert_with(|| Build { tested: tested.clone(), axes: BTreeMap::new() });
         build.axes.insert(axis.to_owned(), shape);
@@ -161,11 +169,25 @@ impl Observations {
 
     /// Notes that a version was compiled for another axis too, with the same result as its own.
     pub fn agree(&mut self, version: &Version, axis: &str) {
+        self.fill(version, axis);
         if let Some(build) = self.builds.get_mut(version)
             && !build.tested.agrees.iter().any(|known| known == axis)
         {
             build.tested.agrees.push(axis.to_owned());
             build.tested.agrees.sort();
+        }
+    }
+
+    /// A version is a hole no more, neither as a whole nor on this axis.
+    fn fill(&mut self, version: &Version, axis: &str) {
+        self.holes.remove(&(version.clone(), None));
+        self.holes.remove(&(version.clone(), Some(axis.to_owned())));
+    }
+
+    /// Notes which versions their maker has taken back.
+    pub fn retract(&mut self, is_retracted: impl Fn(&Version) -> bool) {
+        for (version, build) in &mut self.builds {
+            build.tested.retracted = is_retracted(version);
         }
     }
 
@@ -176,7 +198,7 @@ impl Observations {
             .as_ref()
             .and_then(|other| self.builds.values().find(|b| b.tested.version == *other));
         let Some(Build { tested: Tested { agrees, arch, .. }, axes }) = original.cloned() else { return };
-        self.holes.remove(&version);
+        self.holes.retain(|(known, _), _| *known != version);
         self.builds.insert(version, Build { tested: Tested { agrees, arch, ..tested.clone() }, axes });
     }
 
@@ -193,10 +215,17 @@ impl Observations {
         }
     }
 
-    /// Says why a version is not recorded, unless it is.
+    /// Says why a version, or an axis of a recorded one, is not recorded, unless it is.
     pub fn miss(&mut self, version: Version, hole: Hole) {
-        if !self.builds.contains_key(&version) {
-            self.holes.insert(version, hole);
+        let build = self.builds.get(&version);
+        let known = match &hole.axis {
+            None => build.is_some(),
+            Some(axis) => {
+                build.is_none_or(|build| build.axes.contains_key(axis) || build.tested.agrees.contains(axis))
+            }
+        };
+        if !known {
+            self.holes.insert((version, hole.axis.clone()), hole);
         }
     }
 
@@ -227,7 +256,7 @@ impl Observations {
 
     /// The holes, ascending.
     pub fn holes(&self) -> impl Iterator<Item = (&Version, &Hole)> {
-        self.holes.iter()
+        self.holes.iter().map(|((version, _), hole)| (version, hole))
     }
 
     /// Takes over what another has: its builds where this has none on that axis, its holes where this has nothing. Two that
@@ -236,7 +265,10 @@ impl Observations {
         self.toolchains.extend(other.toolchains);
         self.settings.extend(other.settings);
         for (version, build) in other.builds {
-            self.holes.remove(&version);
+            self.holes.remove(&(version.clone(), None));
+            for axis in build.axes.keys().chain(&build.tested.agrees) {
+                self.holes.remove(&(version.clone(), Some(axis.clone())));
+            }
             match self.builds.get_mut(&version) {
                 None => drop(self.builds.insert(version, build)),
                 Some(known) => {
@@ -261,10 +293,10 @@ impl Observations {
                 }
             }
         }
-        for (version, hole) in other.holes {
-            match self.holes.get(&version) {
+        for (key, hole) in other.holes {
+            match self.holes.get(&key) {
                 Some(known) if known.stage != "pending" => {}
-                _ => self.miss(version, hole),
+                _ => self.miss(key.0, hole),
             }
         }
         Ok(())
@@ -284,7 +316,8 @@ impl Observations {
         let mut document = Document::new(module);
         let fold = Fold::new(&self);
         let shapes = || self.builds.values().flat_map(|build| build.axes.values());
-        let structs: BTreeSet<&String> = shapes().flat_map(|shape| shape.structs.keys()).collect();
+        let structs: BTreeSet<&String> =
+            shapes().flat_map(|shape| shape.structs.keys().chain(&shape.unreached)).collect();
         let functions: BTreeSet<&String> = shapes().flat_map(|shape| shape.functions.keys()).collect();
         document.structs = structs.into_iter().map(|name| (name.clone(), fold.structure(name))).collect();
         document.functions = functions.into_iter().map(|name| (name.clone(), fold.function(name))).collect();
@@ -390,8 +423,11 @@ impl<'a> Fold<'a> {
             })
             .collect()
         };
+        let unreached =
+            self.runs(self.shapes().filter(|(.., shape)| shape.unreached.contains(name)).map(|(at, axis, _)| (at, axis, ())));
         Struct {
             tested: tested.into_iter().map(|(span, ())| span).collect(),
+            unreached: unreached.into_iter().map(|(span, ())| span).collect(),
             sizes: sizes
                 .into_iter()
                 .map(|(Span { from, to, arch }, size)| SizeRun { from, to, arch, size })

@@ -30,7 +30,8 @@ fn layout(fields: &[(&str, u64, &str)]) -> Option<Layout> {
 
 fn shape(fields: &[(&str, u64, &str)]) -> Shape {
     let structs = BTreeMap::from([("net/http.Request".to_owned(), layout(fields))]);
-    Shape { structs, functions: BTreeMap::from([("net/http.serve".to_owned(), Some(signature("rax")))]) }
+    let functions = BTreeMap::from([("net/http.serve".to_owned(), Some(signature("rax")))]);
+    Shape { structs, functions, ..Shape::default() }
 }
 
 fn signature(at: &str) -> Signature {
@@ -147,7 +148,7 @@ fn architectures_that_differ_stay_apart() {
 fn contradictions_are_told() {
     let good = document().to_json();
     for (from, to, expected) in [
-        ("\"schema_version\": 2", "\"schema_version\": 3", "f: schema_version is 3, this program reads 2"),
+        ("\"schema_version\": 3", "\"schema_version\": 4", "f: schema_version is 4, this program reads 3"),
         ("\"from\":\"1.21.13\"", "\"from\":\"1.21.1\"", "1.21.1 is not among the tested versions"),
         ("{\"version\":\"1.22.12\"", "{\"version\":\"1.20\"", "f: versions[1].version: 1.20 does not follow"),
         ("{\"version\":\"1.22.12\"", "{\"version\":\"x\"", "f: versions[1].version: \"x\" is no version"),
@@ -252,8 +253,12 @@ fn what_depends_on_something_else_is_not_vouched_for() {
 #[test]
 fn followers_holes_and_merging() {
     let mut all = Observations::default();
-    let hole =
-        |text: &str| Hole { version: text.to_owned(), stage: "compile".to_owned(), reason: "x".to_owned() };
+    let hole = |text: &str| Hole {
+        version: text.to_owned(),
+        axis: None,
+        stage: "compile".to_owned(),
+        reason: "x".to_owned(),
+    };
     all.record(version("1.21.0"), &tested("1.21.0"), "amd64", shape(&[("Method", 0, "string")]));
     all.miss(version("1.21.2"), hole("1.21.2"));
     all.follow(version("1.21.1"), &Tested { same_as: Some("1.21.0".to_owned()), ..tested("1.21.1") });
@@ -274,6 +279,75 @@ fn followers_holes_and_merging() {
     let joined = joined.into_document(STD);
     assert_eq!((joined.versions.len(), joined.holes.len()), (3, 0));
     assert_eq!(other.into_document(STD), joined, "in either order");
+}
+
+/// An axis that could not be compiled is a hole of a recorded version, until it is recorded.
+#[test]
+fn holes_of_recorded_versions() {
+    let mut all = Observations::default();
+    let axis = |axis: &str| Hole {
+        version: "1.21.0".to_owned(),
+        axis: Some(axis.to_owned()),
+        stage: "compile".to_owned(),
+        reason: "x".to_owned(),
+    };
+    all.miss(version("1.21.0"), axis("arm64"));
+    assert_eq!(all.holes().count(), 0, "there is no such version yet");
+    all.record(version("1.21.0"), &tested("1.21.0"), "amd64", shape(&[("Method", 0, "string")]));
+    for name in ["amd64", "arm64", "amd64+go1.19.13"] {
+        all.miss(version("1.21.0"), axis(name));
+    }
+    assert_eq!(all.holes().count(), 2);
+    all.add_toolchain(&toolchain("1.21.0"));
+    let document = all.clone().into_document(STD);
+    assert_eq!(Observations::read(&document).into_document(STD), document);
+    all.record(version("1.21.0"), &tested("1.21.0"), "arm64", shape(&[("Method", 0, "string")]));
+    all.agree(&version("1.21.0"), "amd64+go1.19.13");
+    assert_eq!(all.holes().count(), 0);
+}
+
+/// Declared in the source and not in the program: that is no absence, and neither is what lies beside it.
+#[test]
+fn what_the_target_does_not_reach_is_unknown() {
+    let mut all = Observations::default();
+    for text in ["1.21.0", "1.21.1", "1.21.2"] {
+        let mut shape = shape(&[("Method", 0, "string")]);
+        if text == "1.21.1" {
+            shape.structs.clear();
+            shape.unreached.insert("net/http.Request".to_owned());
+        }
+        all.record(version(text), &tested(text), "amd64", shape);
+        all.add_toolchain(&toolchain(text));
+    }
+    let document = all.into_document(STD);
+    assert_eq!(document.structs["net/http.Request"].unreached[0].from, "1.21.1");
+    assert_eq!(Observations::read(&document).into_document(STD), document);
+    assert_eq!(Document::parse("f", &document.to_json()), Ok(document.clone()));
+    let database = Database::from_json([("std.json", document.to_json().as_str())]).expect("a database");
+    let ask = |version| database.lookup(STD, version, "amd64", "net/http.Request", "Method");
+    assert_eq!(ask("1.21.1"), Lookup::Unknown);
+    assert_eq!(ask("1.21.0"), Lookup::Exact { offset: 0, kind: "string" });
+}
+
+/// A commit behind v1.2.3 may be of any branch; of a module without releases there are only commits.
+#[test]
+fn commits_of_a_module_that_has_releases_are_outside() {
+    let commit = "v1.1.1-0.20240102030405-abcdef012345";
+    let ask = |versions: [&str; 2]| {
+        let mut all = Observations::default();
+        for text in versions {
+            let version = Version::parse("a/b", text).expect("a version");
+            let tested = Tested { toolchain: "go1.21.0".to_owned(), ..tested(text) };
+            all.record(version, &tested, "amd64", shape(&[("Method", 0, "string")]));
+        }
+        all.add_toolchain(&toolchain("1.21.0"));
+        let text = all.into_document("a/b").to_json();
+        let database = Database::from_json([("a.json", text.as_str())]).expect("a database");
+        database.lookup("a/b", commit, "amd64", "net/http.Request", "Method").word()
+    };
+    assert_eq!(ask(["v1.1.0", "v1.2.0"]), "outside");
+    let commits = ["v1.1.0-20200102030405-abcdef012345", "v1.2.0-20250102030405-abcdef012345"];
+    assert_eq!(ask(commits), "between");
 }
 
 #[test]
