@@ -54,8 +54,8 @@ pub struct BuildOptions {
     /// Only these Go modules (`std` is the standard library)
     #[arg(long, value_name = "MODULE", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Only these versions; `1.22` is the newest patch of Go 1.22 [default: all]
-    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    /// Only these versions of the one module that `--only` names; `1.22` is the newest patch of Go 1.22 [default: all]
+    #[arg(long, value_name = "VERSION", value_delimiter = ',', requires = "only")]
     pub versions: Vec<String>,
     /// A file of known versions, `MODULE VERSION` a line, beside what the proxy lists
     #[arg(long, value_name = "FILE")]
@@ -88,6 +88,9 @@ pub struct BuildOptions {
     /// Take modules whose hash no checksum database vouches for; the record says so
     #[arg(long)]
     pub trust_on_first_use: bool,
+    /// Leave out the builds of the standard library with Go's experiments
+    #[arg(long)]
+    pub no_experiments: bool,
     /// Only versions that no earlier run has tried
     #[arg(skip)]
     pub new_only: bool,
@@ -133,6 +136,9 @@ pub struct VerifyOptions {
     /// Take modules whose hash no checksum database vouches for
     #[arg(long)]
     pub trust_on_first_use: bool,
+    /// Remove each toolchain and what it compiled when it is no longer needed
+    #[arg(long)]
+    pub prune: bool,
     #[command(flatten)]
     pub cache: CacheOptions,
 }

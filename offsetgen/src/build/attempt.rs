@@ -11,32 +11,24 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use offsets::database::format::Tested;
 use offsets::database::observations::Layout;
+use offsets::{STD, Version};
 
-use super::dwarf::{self, Found};
+use super::axis::{Axis, Other};
+use super::dwarf::{self, Found, package};
+use super::failure;
 use super::source;
 use super::wanted::Wanted;
 use crate::toolchain::{Output, Store, Toolchain, go_environment, one_line, run_go};
 
 /// Pauses before the second and later tries of what may pass.
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];
-/// Words of the go command's messages about what may pass: the proxy is busy, or broke off.
-const MAY_PASS: [&str; 12] = [
-    "429 ",
-    "500 ",
-    "502 ",
-    "503 ",
-    "504 ",
-    "EOF",
-    "connection re",
-    "timeout",
-    "not a valid zip file",
-    "no progress",
-    "checksum error",
-    "TLS handshake",
-];
-/// One line per package: import path, folder, module and its go line.
-const LIST: &str = "{{.ImportPath}}\t{{.Dir}}\t{{with .Module}}{{.Path}}@{{.Version}}\t{{.GoVersion}}{{end}}";
+/// One line per package: import path, folder, module, its go line and its folder.
+const LIST: &str =
+    "{{.ImportPath}}\t{{.Dir}}\t{{with .Module}}{{.Path}}@{{.Version}}\t{{.GoVersion}}\t{{.Dir}}{{end}}";
+/// One line per package: import path, folder and the Go files of this build; no folder where there is no such package.
+const FILES: &str = "{{.ImportPath}}\t{{.Dir}}\t{{range .GoFiles}}{{.}} {{end}}";
 
 /// What to build.
 #[derive(Clone)]
@@ -45,12 +37,10 @@ pub struct Recipe<'a> {
     pub wanted: &'a Wanted<'a>,
     /// Module and version; none is the toolchain's own library.
     pub module: Option<(&'a str, &'a str)>,
-    /// Another dependency than the module asks for.
-    pub with: Option<(&'a str, &'a str)>,
-    /// As Go spells it.
-    pub arch: &'a str,
-    /// The `h1:` that the module is known to have.
-    pub known_hash: Option<&'a str>,
+    /// What for.
+    pub axis: Axis<'a>,
+    /// What is known of the version: the hash that it must have.
+    pub known: &'a Tested,
     /// Whether a module that no checksum database vouches for is taken.
     pub trust_on_first_use: bool,
 }
@@ -62,8 +52,10 @@ pub struct Ready {
     programs: Vec<String>,
     /// Of the packages that are not the toolchain's.
     folders: BTreeMap<String, PathBuf>,
+    /// The module under test and where it is.
+    own: Option<(String, PathBuf)>,
     /// `path@version` and its go line, of all modules that take part.
-    pub modules: Vec<(String, String)>,
+    modules: Vec<(String, String)>,
     /// `h1:` of the module.
     pub hash: Option<String>,
 }
@@ -77,6 +69,7 @@ pub fn prepare(recipe: &Recipe<'_>, toolchain: &Toolchain, store: &Store) -> Res
         folder,
         programs,
         folders: BTreeMap::new(),
+        own: None,
         modules: Vec::new(),
         hash: None,
     };
@@ -86,7 +79,15 @@ pub fn prepare(recipe: &Recipe<'_>, toolchain: &Toolchain, store: &Store) -> Res
         let prefix = format!("{module} {version} h1:");
         let line = sums.lines().find(|line| line.starts_with(&prefix));
         let hash = line.and_then(|line| line.rsplit(' ').next());
-        ready.hash = Some(hash.context("go list left no hash of the module")?.to_owned());
+        let selected = format!("{module}@{version}");
+        if !ready.modules.iter().any(|(module, _)| *module == selected) {
+            bail!("go list: its dependencies ask for another version of the module than {version}");
+        }
+        let hash = hash.context("go list left no hash of the module")?;
+        if let Some(known) = recipe.known.hash.as_ref().filter(|known| *known != hash) {
+            bail!("SECURITY ERROR: its hash is {hash}, recorded is {known}");
+        }
+        ready.hash = Some(hash.to_owned());
     }
     Ok(ready)
 }
@@ -95,11 +96,17 @@ fn write_programs(recipe: &Recipe<'_>, toolchain: &Toolchain, folder: &Path) -> 
     let go = toolchain.provenance.version.trim_start_matches("go");
     let minor: Vec<&str> = go.split('.').take(2).collect();
     let mut text = format!("module probe\n\ngo {}\n", minor.join("."));
-    for (module, version) in recipe.module.iter().chain(&recipe.with) {
+    let with = match recipe.axis.other {
+        Other::Dependency(module, version) => Some((module, version)),
+        _ => None,
+    };
+    for (module, version) in recipe.module.into_iter().chain(with) {
         text += &format!("\nrequire {module} {version}\n");
     }
     write(&folder.join("go.mod"), &text)?;
-    if let (Some((module, version)), Some(hash)) = (recipe.module, recipe.known_hash) {
+    // A hash that was once taken on trust vouches for nothing: without the flag the checksum database is asked again.
+    let vouched = recipe.known.trust.is_none() || recipe.trust_on_first_use;
+    if let (Some((module, version)), Some(hash), true) = (recipe.module, &recipe.known.hash, vouched) {
         write(&folder.join("go.sum"), &format!("{module} {version} {hash}\n"))?;
     }
     let mut names = Vec::new();
@@ -118,7 +125,7 @@ impl Ready {
     fn resolve(&mut self, recipe: &Recipe<'_>, store: &Store) -> Result<()> {
         let mut pauses = PAUSES.iter();
         let output = loop {
-            let mut command = self.go(recipe.arch, store);
+            let mut command = self.go(&recipe.axis, store);
             command.env("GOPROXY", &store.network()?.goproxy).args([
                 "list",
                 "-mod=mod",
@@ -140,43 +147,128 @@ impl Ready {
                 Ok(output) => output.stderr.clone(),
                 Err(error) => format!("{error:#}"),
             };
-            let passing = !said.contains("SECURITY ERROR") && MAY_PASS.iter().any(|word| said.contains(word));
             match pauses.next() {
-                Some(pause) if passing => std::thread::sleep(*pause),
+                Some(pause) if failure::may_pass(&said) => {
+                    std::thread::sleep(*pause);
+                    store.wait_for_proxy(recipe.module);
+                }
                 _ => bail!("go list: {}", self.last_lines(&said)),
             }
         };
-        self.read_list(&output);
+        self.read_list(&output, recipe.module);
         Ok(())
     }
 
-    fn read_list(&mut self, output: &Output) {
+    fn read_list(&mut self, output: &Output, own: Option<(&str, &str)>) {
         let mut modules = BTreeSet::new();
         for line in output.stdout.lines() {
-            if let [package, folder, module, go] = line.split('\t').collect::<Vec<_>>()[..]
-                && module.contains("@v")
-            {
-                self.folders.insert(package.to_owned(), PathBuf::from(folder));
-                modules.insert((module.to_owned(), go.to_owned()));
+            let [package, folder, module, go, root] = line.split('\t').collect::<Vec<_>>()[..] else { continue };
+            let Some((path, _)) = module.split_once("@v") else { continue };
+            self.folders.insert(package.to_owned(), PathBuf::from(folder));
+            modules.insert((module.to_owned(), go.to_owned()));
+            if own.is_some_and(|(own, _)| own == path) {
+                self.own = Some((path.to_owned(), PathBuf::from(root)));
             }
         }
         self.modules = modules.into_iter().collect();
     }
 
-    fn go(&self, arch: &str, store: &Store) -> Command {
+    /// The other modules that it is compiled with, `path@version`.
+    pub fn dependencies(&self) -> Vec<String> {
+        let own = self.own.as_ref().map_or("", |(path, _)| path);
+        let others = self.modules.iter().filter(|(module, _)| module.split('@').next() != Some(own));
+        others.map(|(module, _)| module.clone()).collect()
+    }
+
+    /// The oldest Go that all of them allow: the highest of the go lines.
+    pub fn oldest_go(&self) -> Option<String> {
+        let lines = self.modules.iter().filter_map(|(_, go)| Some(Version::parse(STD, go)?.release()[1]));
+        lines.max().map(|minor| format!("1.{minor}"))
+    }
+
+    /// The other modules that these packages are of.
+    pub fn modules_of(&self, packages: &BTreeSet<String>) -> Vec<String> {
+        let dependencies = self.dependencies();
+        let paths = dependencies.iter().filter_map(|module| module.split('@').next());
+        let paths: BTreeSet<&str> = paths.collect();
+        let of = |package: &String| {
+            let own = self.folders.contains_key(package);
+            // Modules lie inside of one another: the longest path is the package's.
+            let inside = paths.iter().filter(|path| is_in(package, path)).max_by_key(|path| path.len());
+            let ours = self.own.as_ref().filter(|(path, _)| is_in(package, path));
+            inside.filter(|path| own && ours.is_none_or(|(ours, _)| ours.len() < path.len())).copied()
+        };
+        packages.iter().filter_map(of).collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
+    }
+
+    fn go(&self, axis: &Axis<'_>, store: &Store) -> Command {
         let mut command = go_environment(&self.toolchain.goroot.join("bin/go"), store.cache());
         let build = store.build_cache(&self.toolchain.provenance.version);
         command.current_dir(self.folder.path()).env("GOROOT", &self.toolchain.goroot).env("GOCACHE", build);
-        command.env("GOOS", "linux").env("GOARCH", arch);
+        command.env("GOOS", "linux").env("GOARCH", axis.arch);
+        if let Other::Experiment(experiment) = axis.other {
+            command.env("GOEXPERIMENT", experiment);
+        }
         // The compiler collects garbage less often: 6 % less of its time, the same bytes.
         command.env("GOGC", "400");
         command
     }
 
-    /// Where a package's source is.
+    /// Where a package's source is, if there is one. One of the module that no program uses lies there all the same.
     fn folder_of(&self, package: &str) -> Option<PathBuf> {
-        let own = self.folders.get(package).cloned();
-        own.or_else(|| Some(self.toolchain.goroot.join("src").join(package)))
+        if let Some(folder) = self.folders.get(package) {
+            return Some(folder.clone());
+        }
+        match self.own.as_ref().filter(|(own, _)| is_in(package, own)) {
+            Some((own, root)) => Some(root.join(package.get(own.len()..)?.trim_start_matches('/'))),
+            None => Some(self.toolchain.goroot.join("src").join(package)),
+        }
+    }
+
+    /// Those of the structs that no program has and the source declares. Nothing is known of them, and that is no absence.
+    fn unreached(&self, found: &Found, recipe: &Recipe<'_>, store: &Store) -> Result<BTreeSet<String>> {
+        let absent = found.shape.structs.iter().filter(|(_, layout)| layout.is_none()).map(|(name, _)| name);
+        let mut packages: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for name in absent {
+            let split = package(name).and_then(|package| Some((package, name.get(package.len() + 1..)?)));
+            let (package, name) = split.with_context(|| format!("{name} names no package"))?;
+            packages.entry(package).or_default().push(name);
+        }
+        let mut unreached = BTreeSet::new();
+        for (package, files) in self.files_of(packages.keys().copied(), recipe, store)? {
+            let names = packages.get(package.as_str()).into_iter().flatten();
+            let declared = names.filter(|name| files.iter().any(|text| source::declares(text, name)));
+            unreached.extend(declared.map(|name| format!("{package}.{name}")));
+        }
+        Ok(unreached)
+    }
+
+    /// The Go files of these packages that take part in such a build; of one that does not exist, none.
+    fn files_of<'p>(
+        &self,
+        packages: impl Iterator<Item = &'p str>,
+        recipe: &Recipe<'_>,
+        store: &Store,
+    ) -> Result<Vec<(String, Vec<String>)>> {
+        let existing = packages.filter(|package| self.folder_of(package).is_some_and(|folder| folder.is_dir()));
+        let existing: Vec<&str> = existing.collect();
+        if existing.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut command = self.go(&recipe.axis, store);
+        command.env("GOPROXY", "off").args(["list", "-e", "-mod=mod", "-f", FILES]).args(existing);
+        let output = run_go(command, None)?;
+        if !output.success {
+            bail!("go list: {}", self.last_lines(&output.stderr));
+        }
+        let mut all = Vec::new();
+        for line in output.stdout.lines() {
+            if let [package, folder, files] = line.split('\t').collect::<Vec<_>>()[..] {
+                let texts = files.split_whitespace().map(|name| read(&Path::new(folder).join(name)));
+                all.push((package.to_owned(), texts.collect::<Result<_>>()?));
+            }
+        }
+        Ok(all)
     }
 
     /// A digest of the packages' source. For the standard library the compiler counts too.
@@ -192,7 +284,7 @@ impl Ready {
     pub fn build(&self, recipe: &Recipe<'_>, store: &Store) -> Result<Found> {
         let out = self.folder.path().join("out");
         fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
-        let mut command = self.go(recipe.arch, store);
+        let mut command = self.go(&recipe.axis, store);
         command.env("GOPROXY", "off").args([
             "build",
             "-mod=mod",
@@ -207,8 +299,11 @@ impl Ready {
         }
         let mut found = Found::default();
         for name in &self.programs {
-            merge(&mut found, dwarf::read(&out.join(name), recipe.wanted, recipe.arch)?)?;
+            merge(&mut found, dwarf::read(&out.join(name), recipe.wanted, recipe.axis.arch)?)?;
         }
+        found.shape.unreached = self.unreached(&found, recipe, store)?;
+        let unreached = &found.shape.unreached;
+        found.shape.structs.retain(|name, _| !unreached.contains(name));
         Ok(found)
     }
 
@@ -221,6 +316,11 @@ impl Ready {
         let text: String = lines.join("\n").chars().take(1000).collect();
         if text.is_empty() { one_line(&text) } else { text }
     }
+}
+
+/// Whether a package is of a module, or of one inside of it.
+fn is_in(package: &str, module: &str) -> bool {
+    package.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Adds what another program of the same build has shown.

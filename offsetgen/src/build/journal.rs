@@ -34,8 +34,6 @@ pub struct Built {
     pub base: String,
     /// Digest of those and the embedded ones.
     pub source: String,
-    /// The modules that it was compiled with: `path@version`, and their go lines.
-    pub modules: Vec<(String, String)>,
 }
 
 /// The journal of one module.

@@ -122,6 +122,15 @@ pub fn go_line(text: &str) -> Option<u64> {
     Some(Version::parse(offsets::STD, line.trim())?.release()[1])
 }
 
+/// What a go.mod asks for: modules and versions.
+pub fn requirements(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().filter_map(|line| {
+        let line = line.trim();
+        let mut words = line.strip_prefix("require ").unwrap_or(line).split_whitespace();
+        Some((words.next()?, words.next().filter(|version| version.starts_with('v'))?))
+    })
+}
+
 /// What the `retract` lines of a go.mod take back: single versions and ranges, both ends included.
 pub fn retractions(module: &str, text: &str) -> Vec<(Version, Version)> {
     let mut all = Vec::new();
@@ -183,6 +192,8 @@ mod tests {
             "module m\n\ngo 1.23.4\n\nretract v1.0.1 // bad\nretract (\n\t[v1.1.0, v1.1.3]\n\tv1.2.0\n)\n";
         assert_eq!(go_line(text), Some(23));
         assert_eq!(go_line("module m\n"), None);
+        let text = "module m\n\nrequire a/b v1.0.0\n\nrequire (\n\ta/c v1.2.0 // indirect\n)\n\nreplace a/d => a/e v1.0.0\n";
+        assert!(requirements(text).eq([("a/b", "v1.0.0"), ("a/c", "v1.2.0")]));
         let spelled: Vec<String> =
             retractions(MODULE, text).iter().map(|(a, b)| format!("{a}-{b}")).collect();
         assert_eq!(spelled, ["v1.0.1-v1.0.1", "v1.1.0-v1.1.3", "v1.2.0-v1.2.0"]);

@@ -9,8 +9,11 @@
 //! written, in one step, at the module's end; its bytes depend on what was observed alone, not on the order in which it was.
 
 mod attempt;
+mod axis;
 mod catalog;
 mod dwarf;
+mod experiments;
+mod failure;
 mod journal;
 mod listing;
 mod module;
@@ -34,8 +37,9 @@ use crate::store::write_atomically;
 use crate::toolchain::Store;
 use crate::versions::Release;
 
-/// Part of every record; a new one makes old journal entries void.
-pub const GENERATOR: &str = env!("CARGO_PKG_VERSION");
+/// Part of every record; a new one makes old journal entries void. The number behind the plus sign rises when what is
+/// recorded changes between two releases of strobe.
+pub const GENERATOR: &str = concat!(env!("CARGO_PKG_VERSION"), "+2");
 /// How it compiles.
 pub const SETTINGS: &str = "CGO_ENABLED=0 GOFLAGS= GOEXPERIMENT= GOAMD64= GOARM64= GOOS=linux go build -trimpath -ldflags=-compressdwarf=false";
 
@@ -58,12 +62,13 @@ pub struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    /// A build of the standard library has ended. Its toolchain goes, unless modules need it; that it stays does no harm.
-    fn forget(&self, task: &pipeline::Task<'_>) {
-        for release in task.toolchains.iter().filter(|release| !self.kept.contains(release)) {
-            if let Err(error) = self.store.forget(*release) {
-                self.progress.say(&format!("note: {error:#}"));
-            }
+    /// A toolchain goes, unless modules need it; that it stays does no harm.
+    fn forget(&self, release: Release) {
+        if self.kept.contains(&release) {
+            return;
+        }
+        if let Err(error) = self.store.forget(release) {
+            self.progress.say(&format!("note: {error:#}"));
         }
     }
 }
@@ -98,6 +103,9 @@ pub fn run(options: &BuildOptions) -> Result<bool> {
         match module::build(module, &own, options, &mut around) {
             Ok(all) => complete &= all,
             Err(error) => failures.push(error.context((*module).to_owned())),
+        }
+        if options.prune && *module != offsets::STD {
+            store.forget_modules()?;
         }
     }
     progress.say(&crate::effort::summary(begun));

@@ -1,6 +1,6 @@
 //! One module, from its list of versions to its file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use anyhow::{Context, Result, bail};
@@ -9,18 +9,23 @@ use offsets::database::format::{Hole, Tested};
 use offsets::database::observations::{Observations, Shape};
 use offsets::{STD, Version};
 
+use super::axis::FIRST;
+use super::failure::Stage;
 use super::journal::{Built, Journal};
 use super::listing::{self, Versions};
-use super::pipeline::{Outcome, Phase, Task};
+use super::pipeline::{Done, Outcome, Phase, Task};
 use super::wanted::Wanted;
-use super::{Surroundings, catalog, file_name, read_document, toolchains, write_document};
+use super::{Surroundings, catalog, dwarf, experiments, file_name, read_document, toolchains, write_document};
 use crate::cli::BuildOptions;
+use crate::net::Network;
 use crate::versions::{OLDEST_MINOR, Release, spell};
 
-/// The architecture on which every version is built.
-const FIRST: &str = "amd64";
+/// So many questions that a proxy does not answer, one after the other, are enough.
+const PROXY_FAILURES: usize = 3;
+/// Of a dependency, so many versions are looked at for one that goes with a module's version.
+const DEPENDENCY_LIMIT: usize = 100;
 
-/// True when every version that was asked for by name is recorded.
+/// True when every version that was asked for by name is recorded, and nothing failed that may pass.
 pub fn build(
     module: &str,
     entries: &[Entry],
@@ -30,7 +35,7 @@ pub fn build(
     let path = options.out.join(file_name(module));
     let before = read_document(&path, module)?;
     let all = Observations::read(&before);
-    let mut run = Run::new(module, entries, options, all)?;
+    let mut run = Run::new(module, entries, options, all);
     run.find_versions(&before, around)?;
     if run.versions.is_empty() {
         return Ok(true);
@@ -48,7 +53,7 @@ pub fn build(
         bail!("the catalog does not agree with what was built; {} is as it was\n{errors}", path.display());
     }
     let recorded = |version: &Version| run.all.build(version).is_some();
-    let complete = options.versions.is_empty() || run.versions.keys().all(recorded);
+    let complete = (options.versions.is_empty() || run.versions.keys().all(recorded)) && !run.interrupted;
     run.all.add_settings(super::GENERATOR, super::SETTINGS);
     write_document(&path, &run.all.into_document(module))?;
     Ok(complete)
@@ -65,10 +70,14 @@ struct Run<'a> {
     /// The newest patch of every minor release of Go.
     newest: Vec<Release>,
     retracted: Vec<(Version, Version)>,
-    /// The `go` line of each version's go.mod.
-    go_lines: BTreeMap<Version, u64>,
-    /// What each version was found to be made of, in this run.
-    built: BTreeMap<Version, Built>,
+    /// The go.mod of dependencies' versions, by `path@version`.
+    go_mods: BTreeMap<String, Option<String>>,
+    /// The versions of dependencies, the newest first.
+    dependencies: BTreeMap<String, Vec<String>>,
+    /// Versions that the data had before.
+    before: BTreeSet<Version>,
+    /// Whether the proxy has failed in a way that may pass.
+    interrupted: bool,
 }
 
 impl<'a> Run<'a> {
@@ -77,8 +86,9 @@ impl<'a> Run<'a> {
         entries: &'a [Entry],
         options: &'a BuildOptions,
         all: Observations,
-    ) -> Result<Self> {
-        Ok(Self {
+    ) -> Self {
+        let before = all.versions().chain(all.holes().map(|(version, _)| version)).cloned().collect();
+        Self {
             module,
             entries,
             options,
@@ -87,9 +97,11 @@ impl<'a> Run<'a> {
             versions: Versions::new(),
             newest: Vec::new(),
             retracted: Vec::new(),
-            go_lines: BTreeMap::new(),
-            built: BTreeMap::new(),
-        })
+            go_mods: BTreeMap::new(),
+            dependencies: BTreeMap::new(),
+            before,
+            interrupted: false,
+        }
     }
 
     fn is_std(&self) -> bool {
@@ -112,12 +124,10 @@ impl<'a> Run<'a> {
             let texts: Vec<String> = releases.into_iter().map(spell).collect();
             self.versions = listing::parse(STD, texts.iter().map(String::as_str));
         } else {
-            let named: Vec<&str> =
-                options.versions.iter().map(String::as_str).filter(|text| text.starts_with('v')).collect();
-            self.versions = if named.is_empty() {
+            self.versions = if options.versions.is_empty() {
                 self.list(before, around)?
             } else {
-                listing::parse(self.module, named)
+                listing::parse(self.module, options.versions.iter().map(String::as_str))
             };
             self.newest = toolchains::newest(options, store, progress)?;
             around.kept.extend(toolchains::candidates(&self.newest, 0));
@@ -169,7 +179,9 @@ impl<'a> Run<'a> {
                 around.store.network().and_then(|network| Ok(listing::go_mod(network, self.module, text)?));
             match asked {
                 Ok(text) => {
-                    self.retracted = listing::retractions(self.module, &text);
+                    let retracted = listing::retractions(self.module, &text);
+                    self.all.retract(|v| retracted.iter().any(|(low, high)| low <= v && v <= high));
+                    self.retracted = retracted;
                     return;
                 }
                 Err(error) => failure = Some(error),
@@ -180,8 +192,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Says why a version is not recorded.
+    /// Says why a version is not recorded. That a name that somebody has typed names nothing is no fact about the module.
     fn miss(&mut self, version: Version, mut hole: Hole, around: &Surroundings<'_>) {
+        self.interrupted |= hole.stage == Stage::Fetch.word();
+        let is_typed = !self.options.versions.is_empty() && !self.before.contains(&version);
+        if is_typed && hole.axis.is_none() && hole.stage == Stage::Withheld.word() {
+            return;
+        }
         if let Ok(network) = around.store.network() {
             hole.reason = network.proxies.hide(&hole.reason);
         }
@@ -192,38 +209,36 @@ impl<'a> Run<'a> {
     fn first_architecture(&mut self, around: &Surroundings<'_>) -> Result<()> {
         let versions: Vec<(Version, String)> =
             self.versions.iter().rev().map(|(v, t)| (v.clone(), t.clone())).collect();
-        let mut tasks = Vec::new();
+        let (mut tasks, mut in_a_row) = (Vec::new(), 0);
         for (version, text) in versions {
             let Some(wanted) = Wanted::new(self.entries, &version) else { continue };
             let recorded = self.is_recorded(&version, FIRST, &wanted)
                 || (self.options.new_only && self.is_known(&version));
-            let hole =
-                |stage: &str, reason: String| Hole { version: text.clone(), axis: None, stage: stage.to_owned(), reason };
-            let toolchains = match self.toolchains(&version, &text, recorded, around) {
+            let hole = |stage: &str, reason: String| {
+                let (version, stage) = (text.clone(), stage.to_owned());
+                Hole { version, axis: None, stage, reason }
+            };
+            if !recorded && self.options.versions.is_empty() {
+                self.all.miss(version.clone(), hole("pending", "not tried yet".to_owned()));
+            }
+            if in_a_row == PROXY_FAILURES {
+                continue;
+            }
+            let in_journal =
+                self.journal.as_ref().is_some_and(|j| j.read(&text, FIRST, &wanted.key()).is_some());
+            let toolchains = match self.toolchains(&version, &text, recorded || in_journal, around) {
                 Ok(toolchains) => toolchains,
                 Err(error) => {
+                    let stage = Stage::of(&error);
+                    in_a_row = if stage == Stage::Fetch { in_a_row + 1 } else { 0 };
                     around.progress.say(&format!("failed: {} {text}: {error:#}", self.module));
-                    self.miss(version, hole("fetch", format!("{error:#}")), around);
+                    self.miss(version, hole(stage.word(), format!("{error:#}")), around);
                     continue;
                 }
             };
-            if !recorded {
-                self.all.miss(version.clone(), hole("pending", "not tried yet".to_owned()));
-            }
-            let tested = self.tested(&version, &text);
-            let (axis, arch) = (FIRST.to_owned(), FIRST.to_owned());
-            tasks.push(Task {
-                version,
-                text,
-                axis,
-                arch,
-                toolchains,
-                with: None,
-                wanted,
-                tested,
-                may_follow: true,
-                recorded,
-            });
+            in_a_row = 0;
+            let (axis, tested) = (FIRST.to_owned(), self.tested(&version, &text));
+            tasks.push(Task { version, text, axis, toolchains, wanted, tested, may_follow: true, recorded });
         }
         self.perform(tasks, around)
     }
@@ -231,7 +246,10 @@ impl<'a> Run<'a> {
     fn is_recorded(&self, version: &Version, axis: &str, wanted: &Wanted<'_>) -> bool {
         let shape = self.all.build(version).and_then(|build| build.axes.get(axis));
         shape.is_some_and(|shape| {
-            wanted.structs.iter().all(|name| shape.structs.contains_key(*name))
+            wanted
+                .structs
+                .iter()
+                .all(|name| shape.structs.contains_key(*name) || shape.unreached.contains(*name))
                 && wanted.functions.iter().all(|name| shape.functions.contains_key(*name))
         })
     }
@@ -248,30 +266,30 @@ impl<'a> Run<'a> {
         Tested {
             version: text.to_owned(),
             hash: known.hash,
-            prerelease: version.is_prerelease() && !listing::is_pseudo(text),
+            trust: known.trust,
+            prerelease: version.is_prerelease() && !version.is_pseudo(),
             retracted: self.retracted.iter().any(|(low, high)| low <= version && version <= high),
             ..Tested::default()
         }
     }
 
     fn toolchains(
-        &mut self,
+        &self,
         version: &Version,
         text: &str,
-        recorded: bool,
+        built: bool,
         around: &Surroundings<'_>,
     ) -> Result<Vec<Release>> {
         if self.is_std() {
             let [_, minor, patch] = version.release();
             return Ok(vec![(minor, patch)]);
         }
-        if recorded {
+        if built {
             return Ok(Vec::new());
         }
         let network = around.store.network()?;
         let text = listing::go_mod(network, self.module, text)?;
         let oldest = listing::go_line(&text).unwrap_or(0);
-        self.go_lines.insert(version.clone(), oldest);
         let found = toolchains::candidates(&self.newest, oldest);
         if found.is_empty() {
             bail!("its go.mod needs Go 1.{oldest}, and no such release is known");
@@ -281,7 +299,8 @@ impl<'a> Run<'a> {
 
     fn perform(&mut self, tasks: Vec<Task<'_>>, around: &Surroundings<'_>) -> Result<()> {
         let journal = self.journal.as_ref().context("no journal")?;
-        let outcomes = Phase { around, module: self.module, tasks: &tasks, journal }.run();
+        let Done { outcomes, interrupted } = Phase::new(around, self.module, &tasks, journal).run()?;
+        self.interrupted |= interrupted;
         let mut followers = Vec::new();
         for (task, outcome) in tasks.into_iter().zip(outcomes) {
             match outcome {
@@ -292,8 +311,7 @@ impl<'a> Run<'a> {
                     if built.tested.same_as.is_some() {
                         followers.push((task.version, built.tested.clone()));
                     } else if task.axis == FIRST {
-                        self.all.record(task.version.clone(), &built.tested, FIRST, built.shape.clone());
-                        self.built.insert(task.version, *built);
+                        self.all.record(task.version, &built.tested, FIRST, built.shape);
                     } else {
                         self.record_other(&task, &built);
                     }
@@ -318,17 +336,22 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The second architecture, the oldest Go and the newest dependencies, where a run of equal layouts begins and ends.
+    /// The second architecture, the oldest Go and the newest dependencies, where a run of equal layouts begins and ends; of
+    /// the standard library the experiments, in the newest patch of each minor release.
     fn edges(&mut self, around: &Surroundings<'_>) -> Result<()> {
         let edges = self.edge_versions();
         let mut tasks = Vec::new();
         for version in edges {
             for arch in self.options.arch.iter().filter(|arch| *arch != FIRST) {
-                tasks.extend(self.edge_task(&version, arch.clone(), arch.clone(), None, None));
+                tasks.extend(self.edge_task(&version, arch.clone(), None));
             }
             if !self.is_std() {
                 tasks.extend(self.oldest_go(&version));
+                tasks.extend(self.newest_dependencies(&version, around)?);
             }
+        }
+        if self.is_std() && !self.options.no_experiments {
+            tasks.extend(self.experiments(around)?);
         }
         // By toolchain, so that each is used once and can go.
         tasks.sort_by(|a, b| b.toolchains.cmp(&a.toolchains).then_with(|| b.version.cmp(&a.version)));
@@ -360,9 +383,7 @@ impl<'a> Run<'a> {
         &self,
         version: &Version,
         axis: String,
-        arch: String,
         go: Option<Release>,
-        with: Option<(String, String)>,
     ) -> Option<Task<'a>> {
         let build = self.all.build(version)?;
         let wanted = Wanted::new(self.entries, version)?;
@@ -374,9 +395,7 @@ impl<'a> Run<'a> {
             version: version.clone(),
             text,
             axis,
-            arch,
             toolchains: vec![release],
-            with,
             wanted,
             tested,
             may_follow: false,
@@ -387,22 +406,116 @@ impl<'a> Run<'a> {
     /// The oldest Go that can build a version and all that it needs, unless that is the one that has.
     fn oldest_go(&self, version: &Version) -> Option<Task<'a>> {
         let build = self.all.build(version)?;
-        let known = self.built.get(version)?;
-        let lines = known.modules.iter().filter_map(|(_, go)| Some(Version::parse(STD, go)?.release()[1]));
-        let oldest = lines.max().unwrap_or(0).max(OLDEST_MINOR);
+        let line = build.tested.go.as_ref().and_then(|go| Some(Version::parse(STD, go)?.release()[1]));
+        let oldest = line.unwrap_or(0).max(OLDEST_MINOR);
         let release = *self.newest.iter().find(|release| release.0 >= oldest)?;
         let own = crate::versions::release_of(&build.tested.toolchain)?;
         let axis = format!("{FIRST}+go{}", spell(release));
         if release.0 >= own.0 {
             None
         } else {
-            self.edge_task(version, axis, FIRST.to_owned(), Some(release), None)
+            self.edge_task(version, axis, Some(release))
         }
+    }
+
+    /// Each dependency of which a type lies by value in what is recorded, in the newest version that goes with this one.
+    fn newest_dependencies(&mut self, version: &Version, around: &Surroundings<'_>) -> Result<Vec<Task<'a>>> {
+        let Some(Tested { embeds, modules, .. }) = self.all.build(version).map(|build| build.tested.clone()) else {
+            return Ok(Vec::new());
+        };
+        let mut tasks = Vec::new();
+        for dependency in embeds {
+            // One that was tried before, with what was newest then, is not tried again with each new one.
+            let begin = format!("{FIRST}+{dependency}@");
+            let known = self.all.build(version).is_some_and(|build| {
+                build.axes.keys().chain(&build.tested.agrees).any(|axis| axis.starts_with(&begin))
+            });
+            let newest = if known { None } else { self.newest_with(&dependency, version, around)? };
+            let newest = newest.filter(|newest| !modules.contains(&format!("{dependency}@{newest}")));
+            tasks.extend(newest.and_then(|newest| self.edge_task(version, begin + &newest, None)));
+        }
+        Ok(tasks)
+    }
+
+    /// The newest release of a dependency that does not itself ask for a newer version of this module.
+    fn newest_with(
+        &mut self,
+        dependency: &str,
+        version: &Version,
+        around: &Surroundings<'_>,
+    ) -> Result<Option<String>> {
+        let network = around.store.network()?;
+        if !self.dependencies.contains_key(dependency) {
+            let listed = listing::listed(network, dependency, around.progress)?;
+            let mut versions = listing::parse(dependency, listed.iter().map(String::as_str));
+            versions.retain(|version, _| !version.is_prerelease());
+            self.dependencies.insert(dependency.to_owned(), versions.into_values().rev().collect());
+        }
+        let versions = self.dependencies.get(dependency).cloned().unwrap_or_default();
+        for text in versions.into_iter().take(DEPENDENCY_LIMIT) {
+            if self.goes_with((dependency, &text), version, network)? {
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether neither a dependency nor what it asks for asks for a newer version of this module.
+    fn goes_with(&mut self, dependency: (&str, &str), version: &Version, network: &Network) -> Result<bool> {
+        let Some(own) = self.go_mod(dependency, network)? else { return Ok(false) };
+        let mut texts = vec![own.clone()];
+        for asked in listing::requirements(&own) {
+            if asked.0 != self.module {
+                texts.extend(self.go_mod(asked, network)?);
+            }
+        }
+        let asked = texts.iter().flat_map(|text| listing::requirements(text));
+        let mut asked = asked.filter(|(module, _)| *module == self.module);
+        Ok(asked.all(|(module, asked)| Version::parse(module, asked).is_none_or(|asked| asked <= *version)))
+    }
+
+    /// The go.mod of some module's version, if there is one.
+    fn go_mod(&mut self, (module, version): (&str, &str), network: &Network) -> Result<Option<String>> {
+        let key = format!("{module}@{version}");
+        if let Some(text) = self.go_mods.get(&key) {
+            return Ok(text.clone());
+        }
+        let text = match listing::go_mod(network, module, version) {
+            Ok(text) => Some(text),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error).with_context(|| format!("cannot read the go.mod of {key}")),
+        };
+        self.go_mods.insert(key, text.clone());
+        Ok(text)
+    }
+
+    /// The newest patch of each minor release with each of Go's experiments that its source asks about.
+    fn experiments(&self, around: &Surroundings<'_>) -> Result<Vec<Task<'a>>> {
+        let mut newest: BTreeMap<u64, &Version> = BTreeMap::new();
+        for version in self.all.versions().filter(|version| self.versions.contains_key(version)) {
+            newest.insert(version.release()[1], version);
+        }
+        let mut tasks = Vec::new();
+        for version in newest.into_values() {
+            let (Some(build), Some(wanted)) = (self.all.build(version), Wanted::new(self.entries, version)) else {
+                continue;
+            };
+            let [_, minor, patch] = version.release();
+            let toolchain = around.store.ensure((minor, patch), around.progress)?;
+            let layouts = build.axes.get(FIRST).into_iter().flat_map(|shape| shape.structs.values().flatten());
+            let kinds = layouts.flat_map(|layout| layout.fields.values().map(|(_, kind)| kind));
+            let mut packages = wanted.packages();
+            packages.extend(kinds.filter_map(|kind| dwarf::package(kind)).map(str::to_owned));
+            for experiment in experiments::of(&toolchain.goroot, &packages)? {
+                tasks.extend(self.edge_task(version, format!("{FIRST}+X:{experiment}"), None));
+            }
+        }
+        Ok(tasks)
     }
 }
 
 /// Whether two builds have the same structs, and functions called in the same way.
-fn same_layout(a: &Shape, b: &Shape) -> bool {
+pub fn same_layout(a: &Shape, b: &Shape) -> bool {
     let calls = |shape: &Shape| -> BTreeMap<String, _> {
         let functions = shape.functions.iter();
         functions

@@ -1,15 +1,17 @@
 //! Downloads and compilations side by side.
 //!
 //! One thread makes builds ready in order (toolchain, module, sources) and hands them to the compiling threads through a
-//! queue as short as they are many, which bounds what lies on the disk. A failure is kept and the others go on.
+//! queue as short as they are many, which bounds what lies on the disk. A failure is kept and the others go on, unless it is
+//! this machine's ([`failure`](super::failure)), or the proxy's several times in a row: then nothing more is begun.
 //!
 //! A version whose relevant packages have the same source as the last one that was built before it in this order is not
 //! built: it follows that one. The order is that of the list, never that in which builds end, so that the outcome is the
 //! same for any number of threads, and for a run that was interrupted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, Error, Result};
@@ -18,6 +20,8 @@ use offsets::database::format::{Hole, Tested};
 use offsets::database::observations::Shape;
 
 use super::attempt::{Ready, Recipe, prepare};
+use super::axis::{Axis, FIRST};
+use super::failure::Stage;
 use super::journal::{Built, Journal};
 use super::wanted::Wanted;
 use super::{GENERATOR, Surroundings};
@@ -30,14 +34,10 @@ pub struct Task<'a> {
     pub version: Version,
     /// As the module has it.
     pub text: String,
-    /// `amd64`, or with what else after a plus sign.
+    /// What for ([`Axis`]).
     pub axis: String,
-    /// The architecture of that axis.
-    pub arch: String,
     /// Which toolchains to try, the first first.
     pub toolchains: Vec<Release>,
-    /// Another dependency than its own.
-    pub with: Option<(String, String)>,
     /// What to look for.
     pub wanted: Wanted<'a>,
     /// The record, as far as it is known without a build.
@@ -54,6 +54,14 @@ pub enum Outcome {
     Built(Box<Built>),
     /// It was not.
     Failed(Hole),
+}
+
+/// What a phase has done.
+pub struct Done {
+    /// By place in the list; those that were not begun have none.
+    pub outcomes: Vec<Option<Outcome>>,
+    /// Whether the proxy has failed.
+    pub interrupted: bool,
 }
 
 /// What a build that succeeded leaves to those that may follow it: the embedded packages and the digest of the source.
@@ -91,6 +99,9 @@ impl Leader {
     }
 }
 
+/// So many failures of the proxy in a row are no accident: each has been tried four times.
+const PROXY_FAILURES: usize = 3;
+
 struct Job {
     position: usize,
     ready: Ready,
@@ -109,11 +120,24 @@ pub struct Phase<'a> {
     pub tasks: &'a [Task<'a>],
     /// What an interrupted run has left.
     pub journal: &'a Journal,
+    /// This machine's failure that ended the run.
+    pub broken: OnceLock<Error>,
+    /// For each toolchain of the standard library, how many tasks still need it.
+    needed: Mutex<BTreeMap<Release, usize>>,
 }
 
-impl Phase<'_> {
+impl<'a> Phase<'a> {
+    /// Nothing of it is done yet.
+    pub fn new(around: &'a Surroundings<'a>, module: &'a str, tasks: &'a [Task<'a>], journal: &'a Journal) -> Self {
+        let mut needed = BTreeMap::new();
+        for release in tasks.iter().flat_map(|task| &task.toolchains) {
+            *needed.entry(*release).or_default() += 1;
+        }
+        Self { around, module, tasks, journal, broken: OnceLock::new(), needed: Mutex::new(needed) }
+    }
+
     /// Does them; those that were not begun before the time was up have no outcome.
-    pub fn run(&self) -> Vec<Option<Outcome>> {
+    pub fn run(self) -> Result<Done> {
         let results: Mutex<Vec<Option<Outcome>>> = Mutex::new(self.tasks.iter().map(|_| None).collect());
         let keep = |position: usize, outcome: Outcome| {
             let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,37 +147,79 @@ impl Phase<'_> {
         };
         let (jobs, queue) = sync_channel::<Job>(self.around.jobs);
         let queue = Mutex::new(queue);
+        let interrupted = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for _ in 0..self.around.jobs.min(self.tasks.len()) {
                 scope.spawn(|| {
                     while let Some(job) = next(&queue) {
-                        keep(job.position, self.finish(job));
+                        let position = job.position;
+                        keep(position, self.finish(job));
                     }
                 });
             }
-            let mut leader = None;
+            let (mut leader, mut in_a_row) = (None, 0);
             for (position, task) in self.tasks.iter().enumerate() {
                 // What the journal has costs nothing.
-                let late = self.around.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                let late = self.around.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+                    || self.broken.get().is_some()
+                    || in_a_row == PROXY_FAILURES;
                 match self.begin(position, task, late, &mut leader) {
                     Ok(Begun::Sent(job)) => {
+                        in_a_row = 0;
                         // The receivers live as long as this scope.
                         let _ = jobs.send(*job);
+                        continue;
                     }
                     Ok(Begun::Done(built)) => keep(position, Outcome::Built(built)),
                     Ok(Begun::Nothing) => {}
-                    Err(error) => keep(position, self.failed(task, "fetch", &error)),
+                    Err(error) => {
+                        let (stage, outcome) = self.failed(task, error);
+                        if stage == Stage::Fetch {
+                            in_a_row += 1;
+                            interrupted.store(true, Ordering::Relaxed);
+                        }
+                        keep(position, outcome);
+                    }
                 }
+                self.leave(task);
+            }
+            if in_a_row == PROXY_FAILURES {
+                self.around.progress.say("the proxy has failed for several versions in a row: nothing more is begun");
             }
             drop(jobs);
         });
-        results.into_inner().unwrap_or_else(PoisonError::into_inner)
+        let outcomes = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match self.broken.into_inner() {
+            Some(error) => Err(error.context("this machine cannot go on; what is done is in the journal")),
+            None => Ok(Done { outcomes, interrupted: interrupted.into_inner() }),
+        }
     }
 
-    fn failed(&self, task: &Task<'_>, stage: &str, error: &Error) -> Outcome {
-        let reason = format!("{error:#}");
+    fn failed(&self, task: &Task<'_>, error: Error) -> (Stage, Outcome) {
+        let (stage, reason) = (Stage::of(&error), format!("{error:#}"));
         self.around.progress.say(&format!("failed: {} {} {}: {reason}", self.module, task.text, task.axis));
-        Outcome::Failed(Hole { version: task.text.clone(), axis: None, stage: stage.to_owned(), reason })
+        if stage == Stage::Machine {
+            // The first one is told; the others have the same cause.
+            let _ = self.broken.set(error);
+        }
+        let axis = (task.axis != FIRST).then(|| task.axis.clone());
+        let stage_word = stage.word().to_owned();
+        (stage, Outcome::Failed(Hole { version: task.text.clone(), axis, stage: stage_word, reason }))
+    }
+
+    /// A task has ended. Of the standard library, a toolchain that no other task needs can go.
+    fn leave(&self, task: &Task<'_>) {
+        if !self.around.prune || !self.is_std() {
+            return;
+        }
+        let mut needed = self.needed.lock().unwrap_or_else(PoisonError::into_inner);
+        for release in &task.toolchains {
+            let left = needed.entry(*release).or_default();
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.around.forget(*release);
+            }
+        }
     }
 
     fn begin(
@@ -183,10 +249,9 @@ impl Phase<'_> {
             && let Some((embedded, source)) = known.wait()
             && ready.digest(&packages.union(&embedded).cloned().collect(), self.is_std())? == source
         {
-            let mut tested = self.tested(task, &ready, &toolchain);
+            let mut tested = self.tested(task, &ready, &toolchain, &embedded);
             tested.same_as = Some(known.text.clone());
             let shape = Shape::default();
-            let modules = ready.modules.clone();
             let built = Built {
                 key,
                 tested,
@@ -195,7 +260,6 @@ impl Phase<'_> {
                 embedded,
                 base,
                 source,
-                modules,
             };
             self.journal.write(&task.text, &task.axis, &built)?;
             self.around
@@ -219,6 +283,8 @@ impl Phase<'_> {
         for release in &task.toolchains {
             match self.ready_with(task, *release) {
                 Ok(ready) => return Ok(ready),
+                // Another toolchain mends neither a proxy nor a disk, and what does not exist it cannot find.
+                Err(error) if Stage::of(&error) != Stage::Compile => return Err(first.unwrap_or(error)),
                 Err(error) => drop(first.get_or_insert(error)),
             }
         }
@@ -227,27 +293,29 @@ impl Phase<'_> {
 
     fn ready_with(&self, task: &Task<'_>, release: Release) -> Result<(Ready, Toolchain)> {
         let toolchain = self.around.store.ensure(release, self.around.progress)?;
-        Ok((prepare(&self.recipe(task), &toolchain, self.around.store)?, toolchain))
+        Ok((prepare(&self.recipe(task)?, &toolchain, self.around.store)?, toolchain))
     }
 
-    fn recipe<'b>(&'b self, task: &'b Task<'b>) -> Recipe<'b> {
-        Recipe {
+    fn recipe<'b>(&'b self, task: &'b Task<'b>) -> Result<Recipe<'b>> {
+        Ok(Recipe {
             wanted: &task.wanted,
             module: (!self.is_std()).then_some((self.module, task.text.as_str())),
-            with: task.with.as_ref().map(|(module, version)| (module.as_str(), version.as_str())),
-            arch: &task.arch,
-            known_hash: task.tested.hash.as_deref(),
+            axis: Axis::parse(&task.axis)?,
+            known: &task.tested,
             trust_on_first_use: self.around.trust_on_first_use,
-        }
+        })
     }
 
-    fn tested(&self, task: &Task<'_>, ready: &Ready, toolchain: &Toolchain) -> Tested {
+    fn tested(&self, task: &Task<'_>, ready: &Ready, toolchain: &Toolchain, embedded: &BTreeSet<String>) -> Tested {
         let trusted = ready.hash.is_some() && self.around.trust_on_first_use;
         Tested {
             toolchain: toolchain.provenance.version.clone(),
             generator: GENERATOR.to_owned(),
             hash: ready.hash.clone(),
             trust: trusted.then(|| "first-use".to_owned()),
+            go: ready.oldest_go(),
+            modules: ready.dependencies(),
+            embeds: ready.modules_of(embedded),
             ..task.tested.clone()
         }
     }
@@ -260,27 +328,31 @@ impl Phase<'_> {
         if let Some(leader) = leader {
             leader.end(result.as_ref().ok().map(|built| (built.embedded.clone(), built.source.clone())));
         }
-        match result {
+        let outcome = match result {
             Ok(built) => Outcome::Built(Box::new(built)),
-            Err(error) => self.failed(task, "compile", &error),
-        }
+            Err(error) => self.failed(task, error).1,
+        };
+        self.leave(task);
+        outcome
     }
 
     fn build(&self, task: &Task<'_>, job: Job) -> Result<Built> {
         let begun = Instant::now();
         let (mut ready, mut toolchain, mut base) = (job.ready, job.toolchain, job.base);
-        let mut result = ready.build(&self.recipe(task), self.around.store);
+        let recipe = self.recipe(task)?;
+        let mut result = ready.build(&recipe, self.around.store);
         let tried = task
             .toolchains
             .iter()
             .position(|release| format!("go{}", spell(*release)) == toolchain.provenance.version);
         for release in task.toolchains.iter().skip(tried.map_or(0, |tried| tried + 1)) {
-            if result.is_ok() {
+            let again = result.as_ref().is_err_and(|error| Stage::of(error) != Stage::Machine);
+            if !again {
                 break;
             }
             // The message that counts is the first: that of the toolchain that users have.
             if let Ok((other, its)) = self.ready_with(task, *release)
-                && let Ok(found) = other.build(&self.recipe(task), self.around.store)
+                && let Ok(found) = other.build(&recipe, self.around.store)
             {
                 base = other.digest(&task.wanted.packages(), self.is_std())?;
                 (ready, toolchain, result) = (other, its, Ok(found));
@@ -291,22 +363,18 @@ impl Phase<'_> {
         let source = ready.digest(&packages, self.is_std()).context("cannot digest the source")?;
         let built = Built {
             key: task.wanted.key(),
-            tested: self.tested(task, &ready, &toolchain),
+            tested: self.tested(task, &ready, &toolchain, &found.embedded),
             toolchain: toolchain.provenance,
             shape: found.shape,
             embedded: found.embedded,
             base,
             source,
-            modules: ready.modules.clone(),
         };
         self.journal.write(&task.text, &task.axis, &built)?;
         let took = begun.elapsed().as_secs_f64();
         self.around
             .progress
             .say(&format!("{} {} {}: built in {took:.1} s", self.module, task.text, task.axis));
-        if self.around.prune && self.is_std() {
-            self.around.forget(task);
-        }
         Ok(built)
     }
 }
@@ -318,7 +386,8 @@ enum Begun {
 }
 
 fn unknown_task() -> Hole {
-    Hole { version: String::new(), axis: None, stage: "compile".to_owned(), reason: "the task is gone".to_owned() }
+    let stage = Stage::Compile.word().to_owned();
+    Hole { version: String::new(), axis: None, stage, reason: "the task is gone".to_owned() }
 }
 
 fn next(queue: &Mutex<Receiver<Job>>) -> Option<Job> {

@@ -1,7 +1,7 @@
 //! A digest of the source of some packages: two versions that share it have the same layouts.
 //!
 //! Only files that can be part of a build for linux on amd64 or arm64 count, and no tests. Comments count: to know them
-//! apart takes a parser, and costs less than it saves.
+//! apart takes a parser, and costs less than it saves. And whether a source declares a struct that a program does not have.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -108,6 +108,115 @@ fn counts(name: &str) -> bool {
     ["go", "s", "h"].contains(&extension) && !words.iter().take(2).any(|word| OTHERS.contains(word))
 }
 
+/// Whether a Go source declares a type of that name that is, or may be, a struct: no alias, interface, function, map, channel,
+/// pointer or slice.
+pub fn declares(text: &str, name: &str) -> bool {
+    let tokens = tokens(text);
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate() {
+        let before = |back: usize| at.checked_sub(back).and_then(|at| tokens.get(at)).map(String::as_str);
+        match token.as_str() {
+            "{" | "(" | "[" => depth += 1,
+            "}" | ")" | "]" => depth = depth.saturating_sub(1),
+            // `type T …` at the top, or `T …` at the beginning of a line in a group `type ( … )`.
+            _ if token == name && depth == 0 && before(1) == Some("type") => {
+                return may_be_struct(tokens.get(at + 1..).unwrap_or_default());
+            }
+            _ if token == name && depth == 1 && before(1) == Some("\n") && in_group(&tokens, at) => {
+                return may_be_struct(tokens.get(at + 1..).unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Whether the bracket that is open at a place is that of `type (`.
+fn in_group(tokens: &[String], at: usize) -> bool {
+    let mut open = 0_usize;
+    for (place, token) in tokens.iter().enumerate().take(at).rev() {
+        match token.as_str() {
+            "}" | ")" | "]" => open += 1,
+            "{" | "(" | "[" if open > 0 => open -= 1,
+            "(" => return place.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|word| word == "type"),
+            "{" | "[" => return false,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Behind a type's name: its parameters, if it has any, and its first word.
+fn may_be_struct(tokens: &[String]) -> bool {
+    let mut rest = tokens;
+    let is_generic = |next: &str| next.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    // `[N]T` and `[]T` are arrays and slices, `[K comparable]` are parameters: two words in a row.
+    if let [open, first, second, ..] = rest
+        && open == "["
+        && is_generic(first)
+        && (is_generic(second) || second == ",")
+    {
+        let mut depth = 0_usize;
+        let end = rest.iter().position(|token| {
+            match token.as_str() {
+                "[" => depth += 1,
+                "]" => depth -= 1,
+                _ => {}
+            }
+            depth == 0
+        });
+        rest = end.and_then(|end| rest.get(end + 1..)).unwrap_or_default();
+    }
+    let first = rest.first().map_or("", String::as_str);
+    is_generic(first) && !["interface", "func", "map", "chan"].contains(&first)
+}
+
+/// Words, signs, and one `\n` for each line's end; no comments, no text of literals.
+fn tokens(text: &str) -> Vec<String> {
+    let mut tokens: Vec<String> = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let skip = |end: &str, from: usize| {
+            let tail = rest.get(from..).unwrap_or_default();
+            tail.find(end).map_or(rest.len(), |at| from + at + end.len())
+        };
+        let length = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") {
+            skip("*/", 2)
+        } else if first == '`' {
+            skip("`", 1)
+        } else if first == '"' || first == '\'' {
+            quoted(rest, first)
+        } else if first.is_alphanumeric() || first == '_' {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            tokens.push(rest.get(..end).unwrap_or_default().to_owned());
+            end
+        } else {
+            if first == '\n' || !first.is_whitespace() {
+                tokens.push(first.to_string());
+            }
+            first.len_utf8()
+        };
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    tokens
+}
+
+/// The length of a literal that a backslash may quote in.
+fn quoted(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            _ if c == quote => return at + c.len_utf8(),
+            _ => {}
+        }
+    }
+    text.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +232,25 @@ mod tests {
             ["a_test.go", "a_windows.go", "a_windows_amd64.go", "sys_riscv64.s", "README.md", "go.mod"]
         {
             assert!(!counts(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn declared_structs() {
+        let text = "package p\n// type Comment struct{}\nvar s = `type Raw struct{}` + \"type Quoted struct{}\"\n\
+            type Plain struct { Inner int }\ntype Generic[K comparable, V any] struct{}\ntype Other Plain\n\
+            type Alias = Plain\ntype Face interface { M() }\ntype Call func()\ntype List []Plain\n\
+            type Array [Size]Plain\ntype Pointer *Plain\ntype (\n\tGrouped struct {\n\t\tField int\n\t}\n\
+            \tSecond struct{}\n\tNumber int\n)\nvar (\n\tNoType struct{}\n)\nfunc f() {\n\ttype Local struct{}\n}\n\
+            const r = '\\''\ntype Last struct{}\n";
+        for name in ["Plain", "Generic", "Other", "Grouped", "Second", "Last"] {
+            assert!(declares(text, name), "{name}");
+        }
+        for name in [
+            "Comment", "Raw", "Quoted", "Alias", "Face", "Call", "List", "Array", "Pointer", "NoType", "Local", "Inner",
+            "Field", "Missing",
+        ] {
+            assert!(!declares(text, name), "{name}");
         }
     }
 

@@ -53,8 +53,7 @@ pub fn of_std(
     before: &Document,
     progress: &Progress,
 ) -> Result<Vec<Release>> {
-    let asked: Vec<&String> = options.versions.iter().filter(|text| !text.starts_with('v')).collect();
-    let words: Vec<Wanted> = asked.into_iter().map(|text| wanted(text)).collect::<Result<_>>()?;
+    let words: Vec<Wanted> = options.versions.iter().map(|text| wanted(text)).collect::<Result<_>>()?;
     let mut exists = |release| {
         let network = store.network()?;
         prober(&network.client, &network.proxies, store.host())(release)

@@ -1,7 +1,8 @@
 //! `offsetgen verify`: builds recorded entries from nothing and compares. It writes no data.
 //!
-//! An entry is a version on an axis. One that follows another is built like any other, so that the claim of equal sources
-//! is tried too. Nothing compiled is reused: the build cache is an empty folder that goes at the end.
+//! An entry is a version on an axis, those on which it agrees with its first one included. One that follows another is built
+//! like any other, so that the claim of equal sources is tried too. Nothing compiled before the run is reused: the build
+//! cache is an empty folder that goes at the end, and with it what each toolchain compiled as soon as it has served.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +12,14 @@ use offsets::catalog::Entry;
 use offsets::database::observations::{Build, Observations, Shape};
 
 use super::attempt::{Recipe, prepare};
+use super::axis::{Axis, FIRST, Other};
 use super::catalog;
+use super::module::same_layout;
 use super::wanted::Wanted;
 use crate::cli::VerifyOptions;
 use crate::progress::Progress;
 use crate::toolchain::Store;
-use crate::versions::release_of;
+use crate::versions::{Release, release_of};
 use crate::{data, diff};
 
 struct Candidate {
@@ -31,6 +34,8 @@ pub fn run(options: &VerifyOptions) -> Result<bool> {
     let entries = catalog::read(options.catalog.as_deref(), &options.only)?;
     let progress = Progress::new();
     let store = Store::open(&options.cache)?;
+    // A build beside it could take toolchains away.
+    let _lock = super::lock(store.cache(), &progress)?;
     let fresh = store.scratch("verify-")?;
     let store = store.with_build_cache(fresh.path());
     let candidates = candidates(options, &entries)?;
@@ -39,7 +44,7 @@ pub fn run(options: &VerifyOptions) -> Result<bool> {
         bail!("nothing is recorded that could be verified");
     }
     let mut wrong = 0;
-    for candidate in &chosen {
+    for (position, candidate) in chosen.iter().enumerate() {
         let differences = match check(candidate, &entries, &store, &progress, options.trust_on_first_use) {
             Ok(differences) => differences,
             Err(error) => vec![format!("cannot be built again: {error:#}")],
@@ -48,6 +53,11 @@ pub fn run(options: &VerifyOptions) -> Result<bool> {
         let verdict = if differences.is_empty() { "agrees".to_owned() } else { differences.join("; ") };
         println!("{module}\t{}\t{axis}\t{verdict}", build.tested.version);
         wrong += usize::from(!differences.is_empty());
+        let release = candidate.release()?;
+        let again = chosen.iter().skip(position + 1).any(|later| later.release().is_ok_and(|r| r == release));
+        if !again && options.prune {
+            store.forget(release)?;
+        }
     }
     println!("{} of {} entries agree", chosen.len() - wrong, chosen.len());
     Ok(wrong == 0)
@@ -64,13 +74,24 @@ fn candidates(options: &VerifyOptions, entries: &[Entry]) -> Result<Vec<Candidat
             if !options.versions.is_empty() && !options.versions.contains(&build.tested.version) {
                 continue;
             }
-            for axis in build.axes.keys().filter(|axis| !axis.contains("+")) {
+            for axis in build.axes.keys().chain(&build.tested.agrees) {
                 let (module, axis) = (module.clone(), axis.clone());
                 all.push(Candidate { module, version: version.clone(), axis, build: build.clone() });
             }
         }
     }
     Ok(all)
+}
+
+impl Candidate {
+    /// What compiles it.
+    fn release(&self) -> Result<Release> {
+        let usual = &self.build.tested.toolchain;
+        match Axis::parse(&self.axis)?.other {
+            Other::Go(release) => Ok(release),
+            _ => release_of(usual).with_context(|| format!("{usual} is no release")),
+        }
+    }
 }
 
 /// So many of them, chosen by the seed; in the order of the data, so that toolchains are used one after the other.
@@ -105,15 +126,12 @@ fn check(
     let own: Vec<Entry> = entries.iter().filter(|entry| entry.module == *module).cloned().collect();
     let wanted = Wanted::new(&own, version).context("the catalog no longer covers it")?;
     let tested = &build.tested;
-    let release =
-        release_of(&tested.toolchain).with_context(|| format!("{} is no release", tested.toolchain))?;
-    let toolchain = store.ensure(release, progress)?;
+    let toolchain = store.ensure(candidate.release()?, progress)?;
     let recipe = Recipe {
         wanted: &wanted,
         module: (module != offsets::STD).then_some((module.as_str(), tested.version.as_str())),
-        with: None,
-        arch: axis,
-        known_hash: tested.hash.as_deref(),
+        axis: Axis::parse(axis)?,
+        known: tested,
         trust_on_first_use,
     };
     let ready = prepare(&recipe, &toolchain, store)?;
@@ -122,25 +140,28 @@ fn check(
         differences.push(format!("its hash is {:?}, recorded is {:?}", ready.hash, tested.hash));
     }
     let found = ready.build(&recipe, store)?;
-    let recorded = build.axes.get(axis).cloned().unwrap_or_default();
+    // What agrees has the first one's record.
+    let recorded = build.axes.get(axis).or_else(|| build.axes.get(FIRST)).cloned().unwrap_or_default();
+    let known = |name: &String| recorded.structs.contains_key(name) || recorded.unreached.contains(name);
     // What the catalog has come to name since is no part of the record.
     let seen = Shape {
-        structs: found
-            .shape
-            .structs
-            .into_iter()
-            .filter(|(name, _)| recorded.structs.contains_key(name))
-            .collect(),
+        structs: found.shape.structs.into_iter().filter(|(name, _)| known(name)).collect(),
+        unreached: found.shape.unreached.into_iter().filter(known).collect(),
         functions: found
             .shape
             .functions
             .into_iter()
             .filter(|(name, _)| recorded.functions.contains_key(name))
             .collect(),
-        ..Shape::default()
     };
-    differences.extend(diff::shapes(&recorded, &seen));
-    let sizes = seen.structs.iter().filter(|(name, layout)| recorded.structs.get(*name) != Some(layout));
-    differences.extend(sizes.map(|(name, _)| format!("{name} differs")));
+    let is_other = build.axes.get(axis).is_none();
+    if is_other && !same_layout(&recorded, &seen) || !is_other && recorded != seen {
+        differences.extend(diff::shapes(&recorded, &seen));
+        let sizes = seen.structs.iter().filter(|(name, layout)| recorded.structs.get(*name) != Some(layout));
+        differences.extend(sizes.map(|(name, _)| format!("{name} differs")));
+        if differences.is_empty() {
+            differences.push("something else is found, or not found".to_owned());
+        }
+    }
     Ok(differences)
 }

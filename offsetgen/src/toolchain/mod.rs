@@ -236,6 +236,14 @@ impl Store {
         scratch.with_context(|| format!("cannot create a folder in {}", folder.display()))
     }
 
+    /// Before another try of what the proxy could not give just now: one small question, asked by the client that waits as
+    /// long as the proxy says it should (`Retry-After`), which the go command does not. The answer does not matter.
+    pub fn wait_for_proxy(&self, module: Option<(&str, &str)>) {
+        if let (Ok(network), Some((module, version))) = (self.network(), module) {
+            let _ = network.proxies.exists(&network.client, module, version);
+        }
+    }
+
     /// Removes an unpacked toolchain, its zip and what it compiled. Its verified hash is asked for anew when it is next
     /// needed.
     pub fn forget(&self, release: Release) -> Result<()> {
@@ -248,6 +256,11 @@ impl Store {
         let zips = self.cache.join("mod/cache/download").join(TOOLCHAIN_MODULE).join("@v");
         remove(&zips.join(format!("{}.zip", toolchain_version(release, self.host))))?;
         remove(&self.build_cache(&toolchain.provenance.version))
+    }
+
+    /// Removes the sources of all modules; they are fetched again when they are needed.
+    pub fn forget_modules(&self) -> Result<()> {
+        remove(&self.cache.join("modules"))
     }
 
     /// A go command that can fetch modules: that on PATH, else the bootstrap toolchain, fetched once.

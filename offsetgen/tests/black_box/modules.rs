@@ -222,7 +222,7 @@ fn a_proxy_that_throttles_cuts_and_drops() {
 #[test]
 fn a_hash_that_is_not_the_recorded_one() {
     let (place, proxy) = (Place::new(), plain());
-    assert!(place.build(&proxy, &["--versions", "v1.0.0"]).status.success());
+    assert!(place.build(&proxy, &["--only", MODULE, "--versions", "v1.0.0"]).status.success());
     let recorded = place.text();
     // The upstream's content changes under the same version.
     let liar = Proxy::start(|path, _| match path.ends_with("v1.0.0.zip") {
@@ -293,7 +293,7 @@ fn shards_merge_to_the_whole_and_update_takes_only_what_is_new() {
     let old = place.path("old").display().to_string();
     fs::create_dir(&old).expect("a folder");
     let output =
-        place.command(&proxy, &["build", "--versions", "v1.0.0", "--out", &old]).output().expect("runs");
+        place.command(&proxy, &["build", "--only", MODULE, "--versions", "v1.0.0", "--out", &old]).output().expect("runs");
     assert!(output.status.success(), "{}", outcome(&output).1);
     let said = String::from_utf8_lossy(&run(&["diff", &old, &data]).stdout).into_owned();
     assert!(said.contains("example.org/m v1.1.0: new, its source is that of v1.1.1; since v1.0.0: example.org/m.T.A is new, at 0; example.org/m.T.B moves from 0 to 8"), "{said}");

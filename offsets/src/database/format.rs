@@ -16,6 +16,7 @@
 //!   go             the oldest Go that its go.mod and those of its dependencies allow; std has none
 //!   modules[]      the dependencies that it was compiled with: "path@version"; those that its own go.mod asks for
 //!   trust          "first-use" where no checksum database vouched for the hash
+//!   embeds[]       those of them of which a type lies by value in what is recorded
 //!   same_as        not compiled: its relevant packages have the same source as this version's
 //!   prerelease, retracted
 //! holes[]          what is known and not recorded: version, axis (of a recorded version; none for all of it), stage, reason
@@ -93,6 +94,9 @@ pub struct Tested {
     /// The dependencies that it was compiled with, `path@version`, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<String>,
+    /// Those of them of which a type lies by value in what is recorded: another version of one may change a layout.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub embeds: Vec<String>,
     /// The version whose relevant packages have the same source, and which was compiled in place of this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_as: Option<String>,

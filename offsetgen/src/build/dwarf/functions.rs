@@ -3,6 +3,8 @@
 //! The words of a signature are those of the DWARF's types, and [`abi`](super::abi) assigns them: a function's results have
 //! no location of their own at its return.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use offsets::database::format::{Inlined, Parameter};
 use offsets::database::observations::Signature;
@@ -25,6 +27,7 @@ pub(super) fn signature(
     copy: Option<Place>,
     inlined: usize,
     arch: &str,
+    embedded: &mut BTreeSet<String>,
 ) -> Result<Option<Signature>> {
     let inlined = match (copy, inlined) {
         (None, 0) => return Ok(None),
@@ -35,7 +38,7 @@ pub(super) fn signature(
     // The abstract one has no results that have no name, and a copy may have lost a parameter: the longer list is whole.
     let (mut params, mut results): (Vec<Word>, Vec<Word>) = (Vec::new(), Vec::new());
     for at in [copy, r#abstract].into_iter().flatten() {
-        let (its_results, its_params) = words(program, at)?;
+        let (its_results, its_params) = words(program, at, embedded)?;
         if its_params.len() > params.len() {
             params = its_params;
         }
@@ -53,10 +56,14 @@ pub(super) fn signature(
 }
 
 /// The results and the parameters of one DIE. The compiler lists a result once more where it moved it.
-fn words(program: &Program<'_, '_>, at: Place) -> Result<(Vec<Word>, Vec<Word>)> {
+fn words(
+    program: &Program<'_, '_>,
+    at: Place,
+    embedded: &mut BTreeSet<String>,
+) -> Result<(Vec<Word>, Vec<Word>)> {
     let mut words: Vec<Word> = Vec::new();
     for place in program.children(at, gimli::DW_TAG_formal_parameter)? {
-        let word = word(program, place)?;
+        let word = word(program, place, embedded)?;
         if word.name == "_" || !words.iter().any(|known| known.name == word.name) {
             words.push(word);
         }
@@ -64,7 +71,7 @@ fn words(program: &Program<'_, '_>, at: Place) -> Result<(Vec<Word>, Vec<Word>)>
     Ok(words.into_iter().partition(|word| word.result))
 }
 
-fn word(program: &Program<'_, '_>, place: Place) -> Result<Word> {
+fn word(program: &Program<'_, '_>, place: Place, embedded: &mut BTreeSet<String>) -> Result<Word> {
     let (unit, entry) = program.entry(place)?;
     let (unit, entry) = match origin(unit, &entry) {
         Some(place) => program.entry(place)?,
@@ -72,6 +79,7 @@ fn word(program: &Program<'_, '_>, place: Place) -> Result<Word> {
     };
     let name = program.name(unit, &entry)?.unwrap_or_default().into_owned();
     let kind = program.kind_of(unit, &entry).with_context(|| format!("parameter {name}"))?;
+    program.inside(kind, embedded, 0)?;
     let result = match entry.attr_value(gimli::DW_AT_variable_parameter) {
         Some(gimli::AttributeValue::Flag(flag)) => flag,
         other => other.is_some_and(|value| value.udata_value() == Some(1)),

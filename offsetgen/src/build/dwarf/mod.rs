@@ -41,7 +41,7 @@ type Place = usize;
 pub struct Found {
     /// The wanted structs and functions; none is what is not in the program.
     pub shape: Shape,
-    /// The packages of all structs that lie inside of the wanted ones by value.
+    /// The packages of all types that lie by value in the wanted structs, or in what the wanted functions take and give.
     pub embedded: BTreeSet<String>,
 }
 
@@ -152,17 +152,24 @@ impl<'a> Program<'a, '_> {
             found.shape.structs.insert((*name).to_owned(), layout);
         }
         for name in &wanted.functions {
-            let signature = self.signature(name, census, arch).with_context(|| (*name).to_owned())?;
+            let signature = self.signature(name, census, arch, &mut found.embedded);
+            let signature = signature.with_context(|| (*name).to_owned())?;
             found.shape.functions.insert((*name).to_owned(), signature);
         }
         Ok(found)
     }
 
-    fn signature(&self, name: &str, census: &Census, arch: &str) -> Result<Option<Signature>> {
+    fn signature(
+        &self,
+        name: &str,
+        census: &Census,
+        arch: &str,
+        embedded: &mut BTreeSet<String>,
+    ) -> Result<Option<Signature>> {
         let r#abstract = census.r#abstract.get(name);
         let inlined = r#abstract.and_then(|place| census.inlined.get(place)).copied().unwrap_or(0);
         let copy = census.concrete.get(name).or_else(|| census.copies.get(r#abstract?));
-        functions::signature(self, r#abstract.copied(), copy.copied(), inlined, arch)
+        functions::signature(self, r#abstract.copied(), copy.copied(), inlined, arch, embedded)
     }
 
     /// The unit and offset of a place.

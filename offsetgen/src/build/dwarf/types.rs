@@ -60,15 +60,25 @@ impl<'a> Program<'a, '_> {
         Ok(self.name(unit, &entry)?.with_context(|| format!("the type at {at:#x} has no name"))?.into_owned())
     }
 
-    /// Adds the packages of the named structs that a value of this type holds.
-    fn inside(&self, at: Place, embedded: &mut BTreeSet<String>, depth: usize) -> Result<()> {
+    /// Adds the packages of the named types that a value of this type holds and that its layout follows from.
+    pub(super) fn inside(&self, at: Place, embedded: &mut BTreeSet<String>, depth: usize) -> Result<()> {
         if depth > DEPTH_LIMIT {
             bail!("types nest deeper than {DEPTH_LIMIT}");
         }
         let (unit, entry) = self.entry(at)?;
         match entry.tag() {
             gimli::DW_TAG_typedef | gimli::DW_TAG_array_type => {
-                self.inside(self.kind_of(unit, &entry)?, embedded, depth + 1)
+                let target = self.kind_of(unit, &entry)?;
+                if self.entry(target)?.1.tag() == gimli::DW_TAG_array_type {
+                    let name = self.name(unit, &entry)?.unwrap_or_default();
+                    embedded.extend(package(&name).map(str::to_owned));
+                }
+                self.inside(target, embedded, depth + 1)
+            }
+            gimli::DW_TAG_base_type => {
+                let name = self.name(unit, &entry)?.unwrap_or_default();
+                embedded.extend(package(&name).map(str::to_owned));
+                Ok(())
             }
             gimli::DW_TAG_structure_type => {
                 let name = self.name(unit, &entry)?.unwrap_or_default();
