@@ -13,7 +13,7 @@ use crate::net::FetchError;
 /// What a failure is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Proxy or checksum database do not have it.
+    /// Proxy or checksum database do not have it, or not the Go that it asks for.
     Withheld,
     /// It could not be had this time.
     Fetch,
@@ -27,8 +27,14 @@ pub enum Stage {
 const MACHINE: [&str; 5] =
     ["no space left on device", "signal: killed", "cannot allocate memory", "out of memory", "disk quota exceeded"];
 /// Of proxies and checksum databases (cmd/go prints the status line).
-const WITHHELD: [&str; 5] =
-    ["404 not found", "403 forbidden", "410 gone", "does not exist, says the module proxy", "unknown revision"];
+const WITHHELD: [&str; 6] = [
+    "404 not found",
+    "403 forbidden",
+    "410 gone",
+    "does not exist, says the module proxy",
+    "unknown revision",
+    "no such release is known",
+];
 /// Of what may pass: the proxy is busy, or broke off.
 const PASSING: [&str; 14] = [
     "429 ",

@@ -2,6 +2,7 @@
 
 mod bad_proxy;
 mod build;
+mod faults;
 mod lookup;
 mod modules;
 mod support;

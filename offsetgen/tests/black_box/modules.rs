@@ -66,17 +66,21 @@ fn honest(path: &str) -> Answer {
 }
 
 /// A cache of its own with the Go on PATH in it, a catalog, and a folder for data.
-struct Place {
+pub struct Place {
     folder: tempfile::TempDir,
 }
 
 impl Place {
     fn new() -> Self {
+        Self::of(CATALOG)
+    }
+
+    pub fn of(catalog: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["catalog", "cache", "data"] {
             fs::create_dir(folder.path().join(name)).expect("a folder");
         }
-        fs::write(folder.path().join("catalog/m.toml"), CATALOG).expect("written");
+        fs::write(folder.path().join("catalog/m.toml"), catalog).expect("written");
         // The toolchain's marker and what it has compiled of its own library are shared, nothing else is.
         for name in ["toolchains", "build"] {
             let shared = ready().cache.path().join(name);
@@ -86,11 +90,11 @@ impl Place {
         Self { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn command(&self, proxy: &Proxy, more: &[&str]) -> Command {
+    pub fn command(&self, proxy: &Proxy, more: &[&str]) -> Command {
         let mut command = offsetgen(&proxy.url, &self.path("cache"), &[]);
         command = self.with(command, more);
         command
@@ -106,14 +110,14 @@ impl Place {
         command
     }
 
-    fn build(&self, proxy: &Proxy, more: &[&str]) -> Output {
+    pub fn build(&self, proxy: &Proxy, more: &[&str]) -> Output {
         let data = self.path("data").display().to_string();
         let mut words = vec!["build", "--out", data.as_str()];
         words.extend(more);
         self.command(proxy, &words).output().expect("runs")
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         text(&self.path("data"))
     }
 }
@@ -122,7 +126,7 @@ fn text(folder: &Path) -> String {
     fs::read_to_string(folder.join("example.org_m.json")).expect("the database")
 }
 
-fn json(text: &str) -> serde_json::Value {
+pub fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect("JSON")
 }
 
@@ -299,5 +303,5 @@ fn shards_merge_to_the_whole_and_update_takes_only_what_is_new() {
     assert!(said.contains("example.org/m v1.1.0: new, its source is that of v1.1.1; since v1.0.0: example.org/m.T.A is new, at 0; example.org/m.T.B moves from 0 to 8"), "{said}");
     let said = String::from_utf8_lossy(&run(&["report", "--data", &data]).stdout).into_owned();
     assert!(said.contains("example.org/m: 4 of 6 known versions recorded"), "{said}");
-    assert!(said.contains("hole, fetch: v1.2.0: its go.mod needs Go 1.99"), "{said}");
+    assert!(said.contains("hole, withheld: v1.2.0: its go.mod needs Go 1.99"), "{said}");
 }

@@ -129,7 +129,8 @@ pub struct Hole {
     /// The axis of a recorded version; none where nothing of the version is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub axis: Option<String>,
-    /// `pending` (not tried yet), `withheld` (proxy or checksum database have no such version), `fetch` (it could not be had),
+    /// `pending` (not tried yet), `withheld` (proxy or checksum database have no
+    /// such version, or not the Go that it asks for), `fetch` (it could not be had),
     /// `compile` (it does not compile, or nothing can be read from it).
     pub stage: String,
     /// What was said, by the compiler mostly.
