@@ -9,7 +9,7 @@ use offsets::database::format::{Hole, Tested};
 use offsets::database::observations::{Observations, Shape};
 use offsets::{STD, Version};
 
-use super::axis::FIRST;
+use super::axis::{Axis, FIRST, Other};
 use super::failure::Stage;
 use super::journal::{Built, Journal};
 use super::listing::{self, Versions};
@@ -74,6 +74,8 @@ struct Run<'a> {
     go_mods: BTreeMap<String, Option<String>>,
     /// The versions of dependencies, the newest first.
     dependencies: BTreeMap<String, Vec<String>>,
+    /// Versions that the oldest Go of their go.mod does not compile.
+    promised_too_much: BTreeSet<Version>,
     /// Versions that the data had before.
     before: BTreeSet<Version>,
     /// Whether the proxy has failed in a way that may pass.
@@ -99,6 +101,7 @@ impl<'a> Run<'a> {
             retracted: Vec::new(),
             go_mods: BTreeMap::new(),
             dependencies: BTreeMap::new(),
+            promised_too_much: BTreeSet::new(),
             before,
             interrupted: false,
         }
@@ -136,7 +139,10 @@ impl<'a> Run<'a> {
         let versions = std::mem::take(&mut self.versions);
         self.versions = versions.into_iter().filter(|(version, _)| self.covered(version)).collect();
         if let Some((number, count)) = options.shard {
-            self.versions = shard(std::mem::take(&mut self.versions), number, count);
+            // Of what is to be done: what is new lies at the end of the whole, and would be one machine's work.
+            let mut rest = std::mem::take(&mut self.versions);
+            rest.retain(|version, _| self.all.build(version).is_none());
+            self.versions = shard(rest, number, count);
         }
         Ok(())
     }
@@ -202,6 +208,7 @@ impl<'a> Run<'a> {
         if let Ok(network) = around.store.network() {
             hole.reason = network.proxies.hide(&hole.reason);
         }
+        hole.reason = hole.reason.replace(&around.store.cache().display().to_string(), "CACHE");
         self.all.miss(version, hole);
     }
 
@@ -305,7 +312,13 @@ impl<'a> Run<'a> {
         for (task, outcome) in tasks.into_iter().zip(outcomes) {
             match outcome {
                 None => {}
-                Some(Outcome::Failed(hole)) => self.miss(task.version, hole, around),
+                Some(Outcome::Failed(hole)) => match Axis::parse(&task.axis)?.other {
+                    Other::Go((minor, _)) if hole.stage == Stage::Compile.word() => {
+                        self.all.needs_go(&task.version, format!("1.{}", minor + 1));
+                        self.promised_too_much.insert(task.version);
+                    }
+                    _ => self.miss(task.version, hole, around),
+                },
                 Some(Outcome::Built(built)) => {
                     self.all.add_toolchain(&built.toolchain);
                     if built.tested.same_as.is_some() {
@@ -336,16 +349,22 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The second architecture, the oldest Go and the newest dependencies, where a run of equal layouts begins and ends; of
-    /// the standard library the experiments, in the newest patch of each minor release.
+    /// The second architecture where a run of equal layouts begins and ends; among those versions, in the newest of each minor
+    /// release, the oldest Go and the newest dependencies too; of the standard library the experiments.
     fn edges(&mut self, around: &Surroundings<'_>) -> Result<()> {
         let edges = self.edge_versions();
+        let first = edges.first().cloned();
+        let newest: BTreeMap<[u64; 2], Version> = edges
+            .iter()
+            .map(|version| ([version.release()[0], version.release()[1]], version.clone()))
+            .collect();
         let mut tasks = Vec::new();
         for version in edges {
             for arch in self.options.arch.iter().filter(|arch| *arch != FIRST) {
                 tasks.extend(self.edge_task(&version, arch.clone(), None));
             }
-            if !self.is_std() {
+            let is_chosen = first.as_ref() == Some(&version) || newest.values().any(|newest| *newest == version);
+            if !self.is_std() && is_chosen {
                 tasks.extend(self.oldest_go(&version));
                 tasks.extend(self.newest_dependencies(&version, around)?);
             }
@@ -355,7 +374,14 @@ impl<'a> Run<'a> {
         }
         // By toolchain, so that each is used once and can go.
         tasks.sort_by(|a, b| b.toolchains.cmp(&a.toolchains).then_with(|| b.version.cmp(&a.version)));
-        self.perform(tasks, around)
+        self.perform(tasks, around)?;
+        // A go.mod may promise too much: then the next Go is tried.
+        while !self.promised_too_much.is_empty() {
+            let versions = std::mem::take(&mut self.promised_too_much);
+            let again = versions.iter().filter_map(|version| self.oldest_go(version)).collect();
+            self.perform(again, around)?;
+        }
+        Ok(())
     }
 
     /// First and last version of each run of equal layouts, among those that were compiled themselves.

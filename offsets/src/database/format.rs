@@ -13,7 +13,8 @@
 //!   toolchain      "go1.22.12"
 //!   generator      the version of offsetgen
 //!   hash           of the module itself; std has none, it is part of the toolchain
-//!   go             the oldest Go that its go.mod and those of its dependencies allow; std has none
+//!   go             the oldest Go that its go.mod and those of its dependencies allow, or a newer one where that does not
+//!                  compile it; std has none
 //!   modules[]      the dependencies that it was compiled with: "path@version"; those that its own go.mod asks for
 //!   trust          "first-use" where no checksum database vouched for the hash
 //!   embeds[]       those of them of which a type lies by value in what is recorded
@@ -88,7 +89,8 @@ pub struct Tested {
     /// `first-use` where no checksum database vouched for the hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<String>,
-    /// The oldest Go that its go.mod and those of its dependencies allow (`1.21`); none for std.
+    /// The oldest Go that its go.mod and those of its dependencies allow (`1.21`), or where that does not compile it, the next
+    /// one that does or is not tried; none for std.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub go: Option<String>,
     /// The dependencies that it was compiled with, `path@version`, ascending.

@@ -184,6 +184,13 @@ impl Observations {
         self.holes.remove(&(version.clone(), Some(axis.to_owned())));
     }
 
+    /// Notes that a version needs a newer Go than its go.mod says.
+    pub fn needs_go(&mut self, version: &Version, go: String) {
+        if let Some(build) = self.builds.get_mut(version) {
+            build.tested.go = Some(go);
+        }
+    }
+
     /// Notes which versions their maker has taken back.
     pub fn retract(&mut self, is_retracted: impl Fn(&Version) -> bool) {
         for (version, build) in &mut self.builds {
