@@ -26,6 +26,8 @@ pub enum Stage {
 /// Of a machine that has no room left, or that has killed a compiler for want of memory.
 const MACHINE: [&str; 5] =
     ["no space left on device", "signal: killed", "cannot allocate memory", "out of memory", "disk quota exceeded"];
+/// Of a hash that is not the known one: somebody is served something else, which is no fact of the version.
+const SECURITY: &str = "security error";
 /// Of proxies and checksum databases (cmd/go prints the status line).
 const WITHHELD: [&str; 6] = [
     "404 not found",
@@ -82,8 +84,8 @@ impl Stage {
         let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
         if any(&MACHINE) {
             Self::Machine
-        } else if text.contains("security error") {
-            Self::Compile
+        } else if text.contains(SECURITY) {
+            Self::Fetch
         } else if any(&WITHHELD) {
             Self::Withheld
         } else if any(&PASSING) {
@@ -94,9 +96,9 @@ impl Stage {
     }
 }
 
-/// Whether what the go command said may pass.
+/// Whether what the go command said may pass within a minute. A hash that is wrong will be wrong again.
 pub fn may_pass(text: &str) -> bool {
-    Stage::said(text) == Stage::Fetch
+    Stage::said(text) == Stage::Fetch && !text.to_lowercase().contains(SECURITY)
 }
 
 #[cfg(test)]
@@ -113,7 +115,7 @@ mod tests {
             ("reading PROXY/m/@v/v1.zip: 429 Too Many Requests", Stage::Fetch),
             ("Get \"PROXY/m\": dial tcp 127.0.0.1:1: connect: connection refused", Stage::Fetch),
             ("the go command made no progress for 60 s", Stage::Fetch),
-            ("verifying m@v1: checksum mismatch\nSECURITY ERROR\n404 Not Found", Stage::Compile),
+            ("verifying m@v1: checksum mismatch\nSECURITY ERROR\n404 Not Found", Stage::Fetch),
             ("./main.go:6:2: undefined: m.T", Stage::Compile),
             ("module m@latest found (v1.47.0), but does not contain package m/api", Stage::Compile),
         ] {

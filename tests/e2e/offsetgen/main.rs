@@ -6,8 +6,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use offsets::database::format::Document;
 use sha2::{Digest as _, Sha256};
+use strobe_tests::built::Recipe;
+use strobe_tests::process::Running;
 use strobe_tests::{machine, programs, spans};
 
 /// The newest patch of every minor release that is recorded.
@@ -23,7 +26,7 @@ fn the_newest_releases_built_again_agree_with_the_committed_data() -> Result<()>
     let cold = tempfile::tempdir_in(machine::cache_dir("cold")?)?;
     let built = cold.path().join("data");
     let mut build = Command::new(programs::path("offsetgen")?);
-    build.args(["build", "--only", "std", "--versions", NEWEST, "--jobs", "3", "--cache"]).arg(cold.path());
+    build.args(["build", "--only", "std", "--versions", NEWEST, "--no-experiments", "--jobs", "3", "--cache"]).arg(cold.path());
     machine::run(build.arg("--out").arg(&built))?;
     println!("built from nothing: {:.0} s", start.elapsed().as_secs_f64());
     let bytes = fs::read(built.join("std.json")).context("std.json")?;
@@ -43,6 +46,39 @@ fn difference(before: &Path, after: &Path) -> Result<String> {
     let mut diff = Command::new(programs::path("offsetgen")?);
     let out = machine::run(diff.arg("diff").arg(before).arg(after))?;
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// A checksum database that is not this machine's, and knows another hash of one version than the proxy serves: that version is
+/// not compiled, the run fails, and the other version's record needs no trust.
+#[test]
+fn a_hash_that_the_checksum_database_does_not_know() -> Result<()> {
+    const CATALOG: &str = "id = 'm'\ntitle = 'm'\nmodule = 'example.org/m'\nstatus = 'recorded'\n\
+        structs = ['example.org/m.T']\n[target]\nsource = '''\npackage main\n\nimport \"example.org/m\"\n\n\
+        var t m.T\n\nfunc main() { println(&t) }\n'''\n";
+    let newest = NEWEST.rsplit(',').next().context("a version")?;
+    let files = [("main.go", include_str!("sumdb.go"))];
+    let modules = [("golang.org/x/mod", "v0.43.0")];
+    let recipe = Recipe { modules: &modules, ..Recipe::server(newest, &files) };
+    let mut server = Running::start(&mut Command::new(recipe.build()?))?;
+    let line = server.expect_stdout("http://", 0)?;
+    let (proxy, database) = line.split_once('\t').context("two words")?;
+    let folder = tempfile::tempdir()?;
+    fs::create_dir(folder.path().join("catalog"))?;
+    fs::write(folder.path().join("catalog/m.toml"), CATALOG)?;
+    let mut build = Command::new(programs::path("offsetgen")?);
+    build.args(["build", "--arch", "amd64", "--go", newest, "--cache"]).arg(machine::cache()?);
+    build.arg("--catalog").arg(folder.path().join("catalog")).arg("--out").arg(folder.path());
+    let ran = build.env("GOPROXY", proxy).env("GOSUMDB", database).output().context("run offsetgen")?;
+    let said = String::from_utf8_lossy(&ran.stderr);
+    ensure!(ran.status.code() == Some(1) && said.contains("SECURITY ERROR"), "{said}");
+    let text = fs::read_to_string(folder.path().join("example.org_m.json"))?;
+    let document = Document::parse("example.org_m.json", &text)?;
+    let [tested] = document.versions.as_slice() else { bail!("recorded: {:?}", document.versions) };
+    ensure!(tested.version == "v1.0.0" && tested.trust.is_none(), "{tested:?}");
+    let [hole] = document.holes.as_slice() else { bail!("holes: {:?}", document.holes) };
+    ensure!(hole.version == "v1.1.0" && hole.reason.contains("SECURITY ERROR"), "{hole:?}");
+    server.terminate()?;
+    Ok(())
 }
 
 /// The walk through of `offsets/catalog/README.md`, with its own text: one TOML file, no Rust.
