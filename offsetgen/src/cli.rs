@@ -169,6 +169,15 @@ pub struct ReportOptions {
     /// Folder of the database
     #[arg(long, value_name = "DIR", default_value = "offsets/data")]
     pub data: PathBuf,
+    /// A file of known versions, `MODULE VERSION` a line: what the data knows nothing of is a hole
+    #[arg(long, value_name = "FILE")]
+    pub versions_from: Option<PathBuf>,
+    /// Only these Go modules
+    #[arg(long, value_name = "MODULE", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// A folder of catalog files in place of the embedded ones
+    #[arg(long, value_name = "DIR")]
+    pub catalog: Option<PathBuf>,
     /// Print one JSON object per module
     #[arg(long)]
     pub json: bool,

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use offsets::Version;
-use offsets::database::format::Document;
+use offsets::database::format::{Document, Hole, Tested};
 use offsets::database::observations::{Build, Layout, Observations, Shape};
 
 use crate::cli::DiffOptions;
-use crate::data;
+use crate::output::last_line;
+use crate::{data, output};
 
 /// Always true: a difference is no failure.
 pub fn run(options: &DiffOptions) -> Result<bool> {
@@ -23,42 +24,76 @@ pub fn run(options: &DiffOptions) -> Result<bool> {
             (old.get(module).cloned().unwrap_or_else(empty), new.get(module).cloned().unwrap_or_else(empty));
         lines.extend(words(&old, &new));
     }
-    for line in &lines {
-        println!("{line}");
-    }
     if lines.is_empty() {
-        println!("nothing changed");
+        lines.push("nothing changed".to_owned());
     }
+    output::print(&(lines.join("\n") + "\n"))?;
     Ok(true)
 }
 
 /// What changed in one module.
 pub fn words(old: &Document, new: &Document) -> Vec<String> {
     let module = &new.module;
+    let mut lines: Vec<String> =
+        forgotten(old, new).into_iter().map(|what| format!("{module}: {what}")).collect();
+    let gone = |name: &str| !new.structs.contains_key(name) && !new.functions.contains_key(name);
     let (old, new) = (Observations::read(old), Observations::read(new));
-    let mut lines = Vec::new();
     for (version, build) in new.builds() {
         let name = &build.tested.version;
         match old.build(version) {
             None => lines.push(format!("{module} {name}: new{}", neighbour(&new, version, build))),
-            Some(before) => lines
-                .extend(changed(before, build).into_iter().map(|what| format!("{module} {name}: {what}"))),
+            Some(before) => lines.extend(
+                changed(before, build, &gone).into_iter().map(|what| format!("{module} {name}: {what}")),
+            ),
         }
     }
     for (_, build) in old.builds().filter(|(version, _)| new.build(version).is_none()) {
         lines.push(format!("{module} {}: no longer recorded", build.tested.version));
     }
-    let known: BTreeMap<&Version, &str> =
-        old.holes().map(|(version, hole)| (version, hole.stage.as_str())).collect();
-    for (_, hole) in new.holes().filter(|(version, hole)| known.get(version) != Some(&hole.stage.as_str())) {
-        lines.push(format!(
-            "{module} {}: a hole ({}): {}",
-            hole.version,
-            hole.stage,
-            hole.reason.lines().next().unwrap_or_default()
-        ));
+    lines.extend(holes(&old, &new).into_iter().map(|what| format!("{module} {what}")));
+    lines
+}
+
+/// Structs and functions that no version is asked for any more.
+fn forgotten(old: &Document, new: &Document) -> Vec<String> {
+    // Of a module that is gone, so is each version: that is said of them.
+    if new.versions.is_empty() {
+        return Vec::new();
+    }
+    let structs = old.structs.keys().filter(|name| !new.structs.contains_key(*name));
+    let functions = old.functions.keys().filter(|name| !new.functions.contains_key(*name));
+    structs.chain(functions).map(|name| format!("{name} is no longer looked for")).collect()
+}
+
+/// Holes that are new or of another stage, and those that are gone without having been filled.
+fn holes(old: &Observations, new: &Observations) -> Vec<String> {
+    let by_key = |all: &Observations| -> BTreeMap<(Version, Option<String>), Hole> {
+        all.holes().map(|(version, hole)| ((version.clone(), hole.axis.clone()), hole.clone())).collect()
+    };
+    let (before, after) = (by_key(old), by_key(new));
+    let of = |axis: &Option<String>| axis.as_ref().map(|axis| format!(" for {axis}")).unwrap_or_default();
+    let mut lines = Vec::new();
+    for (key, Hole { version, axis, stage, reason }) in &after {
+        if before.get(key).is_none_or(|hole| hole.stage != *stage) {
+            lines.push(format!("{version}: a hole{} ({stage}): {}", of(axis), last_line(reason)));
+        }
+    }
+    for (key, Hole { version, axis, stage, .. }) in before.iter().filter(|(key, _)| !after.contains_key(*key)) {
+        let build = new.build(&key.0);
+        let filled = match axis {
+            None => build.is_some(),
+            Some(axis) => build.is_some_and(|build| all_axes(build).contains(axis.as_str())),
+        };
+        if !filled {
+            lines.push(format!("{version}: the hole{} ({stage}) is gone, nothing has filled it", of(axis)));
+        }
     }
     lines
+}
+
+/// What a version was compiled for, with whatever result.
+fn all_axes(build: &Build) -> BTreeSet<&str> {
+    build.axes.keys().chain(&build.tested.agrees).map(String::as_str).collect()
 }
 
 /// How a new version differs from the one before it.
@@ -82,20 +117,63 @@ fn neighbour(all: &Observations, version: &Version, build: &Build) -> String {
     }
 }
 
-fn changed(old: &Build, new: &Build) -> Vec<String> {
-    let mut lines = Vec::new();
-    if old.tested.hash != new.tested.hash {
-        lines.push(format!("its hash was {:?} and is {:?}", old.tested.hash, new.tested.hash));
-    }
+fn changed(old: &Build, new: &Build, gone: &impl Fn(&str) -> bool) -> Vec<String> {
+    let mut lines = provenance(&old.tested, &new.tested);
+    let (before, after) = (all_axes(old), all_axes(new));
     for (axis, shape) in &new.axes {
         match old.axes.get(axis) {
-            None => lines.push(format!("built for {axis} too")),
             Some(before) => {
-                lines.extend(shapes(before, shape).into_iter().map(|what| format!("{axis}: {what}")))
+                let what = shapes(before, shape).into_iter().chain(unasked(before, shape, gone));
+                lines.extend(what.map(|what| format!("{axis}: {what}")));
             }
+            None if before.contains(axis.as_str()) => {
+                lines.push(format!("{axis} no longer has the layouts of amd64"));
+            }
+            None => lines.push(format!("built for {axis} too")),
         }
     }
+    for axis in after.iter().filter(|axis| !new.axes.contains_key(**axis)) {
+        if old.axes.contains_key(*axis) {
+            lines.push(format!("{axis} has the layouts of amd64 now"));
+        } else if !before.contains(axis) {
+            lines.push(format!("built for {axis} too, with the layouts of amd64"));
+        }
+    }
+    let no_longer = before.difference(&after).map(|axis| format!("no longer built for {axis}"));
+    lines.extend(no_longer);
     lines
+}
+
+/// What is said of a version beside its layouts.
+fn provenance(old: &Tested, new: &Tested) -> Vec<String> {
+    let mut lines = Vec::new();
+    if old.hash != new.hash {
+        lines.push(format!("its hash was {:?} and is {:?}", old.hash, new.hash));
+    }
+    if old.toolchain != new.toolchain {
+        lines.push(format!("was compiled by {} and is by {}", old.toolchain, new.toolchain));
+    }
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "not recorded".to_owned());
+    if old.go != new.go {
+        lines.push(format!("the oldest Go for it was {} and is {}", or_none(&old.go), or_none(&new.go)));
+    }
+    if old.trust != new.trust {
+        let trust = |text: &Option<String>| text.clone().unwrap_or_else(|| "the checksum database".to_owned());
+        lines.push(format!("its hash was vouched for by {} and is by {}", trust(&old.trust), trust(&new.trust)));
+    }
+    if old.retracted != new.retracted {
+        lines.push(if new.retracted { "retracted" } else { "no longer retracted" }.to_owned());
+    }
+    lines
+}
+
+/// What one version is no longer asked for, where others are.
+fn unasked(old: &Shape, new: &Shape, gone: &impl Fn(&str) -> bool) -> Vec<String> {
+    let known = |name: &String| new.structs.contains_key(name) || new.unreached.contains(name);
+    let structs = old.structs.keys().chain(&old.unreached).filter(|name| !known(name));
+    let functions = old.functions.keys().filter(|name| !new.functions.contains_key(*name));
+    let names = structs.chain(functions).filter(|name| !gone(name));
+    names.map(|name| format!("{name} is no longer looked for")).collect()
 }
 
 /// What is different from one shape to the next.
@@ -103,12 +181,25 @@ pub fn shapes(old: &Shape, new: &Shape) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, layout) in &new.structs {
         match (old.structs.get(name).and_then(Option::as_ref), layout) {
+            (None, Some(_)) if old.unreached.contains(name) => lines.push(format!("{name} is reached")),
             (None, Some(_)) => lines.push(format!("{name} exists")),
             (Some(_), None) => lines.push(format!("{name} is gone")),
             (Some(before), Some(layout)) => lines.extend(fields(name, before, layout)),
             (None, None) => {}
         }
     }
+    for name in new.unreached.difference(&old.unreached) {
+        lines.push(format!("{name} is declared and not reached: nothing is known of it"));
+    }
+    for name in old.unreached.iter().filter(|name| new.structs.get(*name) == Some(&None)) {
+        lines.push(format!("{name} is gone; it was not reached"));
+    }
+    lines.extend(functions(old, new));
+    lines
+}
+
+fn functions(old: &Shape, new: &Shape) -> Vec<String> {
+    let mut lines = Vec::new();
     for (name, signature) in &new.functions {
         match (old.functions.get(name).and_then(Option::as_ref), signature) {
             (None, Some(_)) => lines.push(format!("{name} is called")),

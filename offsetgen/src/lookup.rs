@@ -7,7 +7,7 @@ use offsets::{Basis, Database, Lookup};
 use serde::Serialize;
 
 use crate::cli::LookupOptions;
-use crate::data;
+use crate::{data, output};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -46,14 +46,17 @@ pub fn run(options: &LookupOptions) -> Result<bool> {
     if options.json {
         let (module, version, arch) = (&options.module, &options.version, &options.arch);
         let report = Report { module, version, arch, database: database.digest(), fields: answers };
-        println!("{}", serde_json::to_string(&report)?);
+        output::print(&(serde_json::to_string(&report)? + "\n"))?;
     } else {
-        for Answer { r#type, field, offset, r#match, .. } in answers {
-            let offset = offset.map_or_else(|| "-".to_owned(), |offset| offset.to_string());
-            println!("{type}.{field}\t{offset}\t{match}");
-        }
+        output::print(&answers.iter().map(line).collect::<String>())?;
     }
     Ok(known)
+}
+
+fn line(answer: &Answer<'_>) -> String {
+    let Answer { r#type, field, offset, r#match, .. } = answer;
+    let offset = offset.map_or_else(|| "-".to_owned(), |offset| offset.to_string());
+    format!("{type}.{field}\t{offset}\t{match}\n")
 }
 
 fn answer<'a>(options: &LookupOptions, database: &'a Database, field: &'a (String, String)) -> Answer<'a> {

@@ -11,6 +11,7 @@ mod effort;
 mod lookup;
 mod merge;
 mod net;
+mod output;
 mod progress;
 mod report;
 mod store;

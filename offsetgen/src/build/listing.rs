@@ -1,7 +1,8 @@
 //! Which versions of a module there are: a union, since no single list is complete.
 //!
-//! The proxy's `@v/list`, what the database records (holes included), a file that the user has; then patch numbers that are
-//! missing between known ones, the next patch of each minor release and the next minor release are asked for one by one.
+//! The proxy's `@v/list`, what the database records (holes included), a file that the user has; then patch numbers and minor
+//! releases that are missing below known ones, the next patch of each minor release and the next minor release are asked
+//! for one by one.
 //! Pseudo-versions count only for a module that has never been tagged.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,8 @@ use crate::progress::Progress;
 
 /// No release has so many patches, and no module so many releases in a row that nobody has heard of.
 const PROBE_LIMIT: u64 = 50;
+/// So many minor releases that no list has are asked for, of each major.
+const MISSING_LIMIT: usize = 100;
 
 /// Versions by order, with the text that names them.
 pub type Versions = BTreeMap<Version, String>;
@@ -32,17 +35,6 @@ pub fn of_file<'a>(text: &'a str, module: &'a str) -> impl Iterator<Item = &'a s
     })
 }
 
-/// Whether a version is made of a commit's time and hash: `v0.0.0-20200102030405-abcdef012345`.
-pub fn is_pseudo(text: &str) -> bool {
-    let mut parts = text.split('+').next().unwrap_or_default().rsplit('-');
-    let (Some(hash), Some(time)) = (parts.next(), parts.next()) else { return false };
-    let time = time.rsplit('.').next().unwrap_or_default();
-    hash.len() == 12
-        && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
-        && time.len() == 14
-        && time.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// The proxy's own list. A proxy without one is no error, one that cannot be reached is.
 pub fn listed(network: &Network, module: &str, progress: &Progress) -> Result<Vec<String>> {
     match network.proxies.list(&network.client, module) {
@@ -57,8 +49,8 @@ pub fn listed(network: &Network, module: &str, progress: &Progress) -> Result<Ve
 
 /// Leaves pseudo-versions out where there are tags.
 pub fn without_pseudo(versions: &mut Versions) {
-    if versions.values().any(|text| !is_pseudo(text)) {
-        versions.retain(|_, text| !is_pseudo(text));
+    if versions.keys().any(|version| !version.is_pseudo()) {
+        versions.retain(|version, _| !version.is_pseudo());
     }
 }
 
@@ -69,7 +61,7 @@ pub fn complete(
     mut exists: impl FnMut(&str) -> Result<bool>,
 ) -> Result<()> {
     let mut releases: BTreeMap<(u64, u64), BTreeSet<u64>> = BTreeMap::new();
-    for (version, text) in versions.iter().filter(|(_, text)| !is_pseudo(text)) {
+    for (version, text) in versions.iter().filter(|(version, _)| !version.is_pseudo()) {
         let [major, minor, patch] = version.release();
         let patches = releases.entry((major, minor)).or_default();
         if !version.is_prerelease() && !text.contains('+') {
@@ -81,6 +73,9 @@ pub fn complete(
     for (&(major, minor), patches) in &releases {
         probe(major, minor, patches, &mut exists, &mut found)?;
     }
+    for (major, minor) in missing(&releases) {
+        probe(major, minor, &BTreeSet::new(), &mut exists, &mut found)?;
+    }
     for minor in minor + 1..minor + PROBE_LIMIT {
         let before = found.len();
         probe(major, minor, &BTreeSet::new(), &mut exists, &mut found)?;
@@ -90,6 +85,18 @@ pub fn complete(
     }
     versions.extend(parse(module, found.iter().map(String::as_str)));
     Ok(())
+}
+
+/// The minor releases below the newest of each major that no list has, the newest first, since there is a limit. A major
+/// without a release that could be asked for by its plain name (`+incompatible` ones alone) has none.
+fn missing(releases: &BTreeMap<(u64, u64), BTreeSet<u64>>) -> Vec<(u64, u64)> {
+    let plain = releases.iter().filter(|(_, patches)| !patches.is_empty());
+    let newest: BTreeMap<u64, u64> = plain.map(|(&release, _)| release).collect();
+    let below = newest.into_iter().flat_map(|(major, newest)| {
+        let unknown = move |minor: &u64| !releases.contains_key(&(major, *minor));
+        (0..newest).rev().filter(unknown).take(MISSING_LIMIT).map(move |minor| (major, minor))
+    });
+    below.collect()
 }
 
 fn probe(
@@ -177,10 +184,37 @@ mod tests {
     }
 
     #[test]
+    fn a_minor_release_that_no_list_has_is_asked_for() {
+        let mut versions = parse(MODULE, ["v0.2.0", "v1.1.0", "v1.4.0", "v2.7.0+incompatible"]);
+        let real = ["v0.0.0", "v0.2.0", "v1.1.0", "v1.3.0", "v1.3.1", "v1.4.0"];
+        let mut asked = Vec::new();
+        let exists = |text: &str| {
+            asked.push(text.to_owned());
+            Ok(real.contains(&text))
+        };
+        complete(MODULE, &mut versions, exists).expect("answers");
+        let texts: Vec<&str> = versions.values().map(String::as_str).collect();
+        assert_eq!(
+            texts,
+            ["v0.0.0", "v0.2.0", "v1.1.0", "v1.3.0", "v1.3.1", "v1.4.0", "v2.7.0+incompatible"]
+        );
+        assert!(asked.contains(&"v1.0.0".to_owned()) && !asked.contains(&"v2.0.0".to_owned()));
+    }
+
+    #[test]
+    fn the_questions_are_bounded() {
+        let mut versions = parse(MODULE, ["v1.20200101.0"]);
+        let mut asked = 0;
+        complete(MODULE, &mut versions, |_| {
+            asked += 1;
+            Ok(false)
+        })
+        .expect("answers");
+        assert!(asked < 110, "{asked}");
+    }
+
+    #[test]
     fn pseudo_versions() {
-        assert!(is_pseudo("v0.0.0-20200102030405-abcdef012345"));
-        assert!(is_pseudo("v1.2.4-0.20200102030405-abcdef012345"));
-        assert!(!is_pseudo("v1.60.0-dev") && !is_pseudo("v1.0.0"));
         let mut tagged = parse(MODULE, ["v0.0.0-20200102030405-abcdef012345", "v0.1.0"]);
         without_pseudo(&mut tagged);
         assert_eq!(tagged.len(), 1);

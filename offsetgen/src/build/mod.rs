@@ -10,12 +10,12 @@
 
 mod attempt;
 mod axis;
-mod catalog;
+pub mod catalog;
 mod dwarf;
 mod experiments;
 mod failure;
 mod journal;
-mod listing;
+pub mod listing;
 mod module;
 mod pipeline;
 mod source;
@@ -116,7 +116,7 @@ pub fn run(options: &BuildOptions) -> Result<bool> {
 }
 
 /// Two runs in one folder would undo each other's work: the second waits.
-fn lock(folder: &Path, progress: &Progress) -> Result<File> {
+pub(crate) fn lock(folder: &Path, progress: &Progress) -> Result<File> {
     let file = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
     if file.try_lock().is_err() {
         progress.say(&format!("note: another offsetgen works in {}; waiting for it", folder.display()));
