@@ -109,7 +109,9 @@ fn neighbour(all: &Observations, version: &Version, build: &Build) -> String {
     let Some((before, old, new)) = before.and_then(|(_, b)| Some((b, shape(b)?, shape(build)?))) else {
         return follows;
     };
-    let (what, name) = (shapes(&old, &new), &before.tested.version);
+    let mut what = shapes(&old, &new);
+    what.extend(unasked(&old, &new, &|_| false));
+    let name = &before.tested.version;
     match (what.is_empty(), follows.is_empty()) {
         (true, true) => format!(", laid out as {name}"),
         (true, false) => follows,

@@ -2,7 +2,10 @@
 
 mod bad_proxy;
 mod build;
+mod diff;
 mod faults;
+mod folder;
 mod lookup;
 mod modules;
+mod report;
 mod support;
