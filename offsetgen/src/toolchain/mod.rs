@@ -65,7 +65,7 @@ pub fn run(options: &ToolchainOptions) -> Result<bool> {
         Wanted::Newest(minor) => store.newest(minor, &progress)?,
     };
     let toolchain = store.ensure(release, &progress)?;
-    println!("{}", toolchain.goroot.display());
+    crate::output::print(&format!("{}\n", toolchain.goroot.display()))?;
     Ok(true)
 }
 

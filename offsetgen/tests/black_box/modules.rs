@@ -305,5 +305,5 @@ fn shards_merge_to_the_whole_and_update_takes_only_what_is_new() {
     let report = run(&["report", "--data", &data, "--catalog", &catalog]);
     let said = String::from_utf8_lossy(&report.stdout).into_owned();
     assert!(said.contains("6 versions known, ") && said.contains(" 4 recorded "), "{said}");
-    assert!(said.contains("  withheld (1): its go.mod needs Go 1.99\n      v1.2.0\n"), "{said}");
+    assert!(said.contains("  withheld (1): its go.mod needs Go 1.99, and no such release is known\n      v1.2.0\n"), "{said}");
 }
