@@ -78,7 +78,8 @@ fn holes(old: &Observations, new: &Observations) -> Vec<String> {
             lines.push(format!("{version}: a hole{} ({stage}): {}", of(axis), last_line(reason)));
         }
     }
-    for (key, Hole { version, axis, stage, .. }) in before.iter().filter(|(key, _)| !after.contains_key(*key)) {
+    for (key, Hole { version, axis, stage, .. }) in before.iter().filter(|(key, _)| !after.contains_key(*key))
+    {
         let build = new.build(&key.0);
         let filled = match axis {
             None => build.is_some(),
@@ -160,8 +161,13 @@ fn provenance(old: &Tested, new: &Tested) -> Vec<String> {
         lines.push(format!("the oldest Go for it was {} and is {}", or_none(&old.go), or_none(&new.go)));
     }
     if old.trust != new.trust {
-        let trust = |text: &Option<String>| text.clone().unwrap_or_else(|| "the checksum database".to_owned());
-        lines.push(format!("its hash was vouched for by {} and is by {}", trust(&old.trust), trust(&new.trust)));
+        let trust =
+            |text: &Option<String>| text.clone().unwrap_or_else(|| "the checksum database".to_owned());
+        lines.push(format!(
+            "its hash was vouched for by {} and is by {}",
+            trust(&old.trust),
+            trust(&new.trust)
+        ));
     }
     if old.retracted != new.retracted {
         lines.push(if new.retracted { "retracted" } else { "no longer retracted" }.to_owned());

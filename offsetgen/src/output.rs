@@ -19,8 +19,7 @@ fn write(to: &mut impl Write, text: &str) -> Result<()> {
 
 /// The line of what a compiler or the go command said that tells most, their last one, without control characters.
 pub fn last_line(text: &str) -> String {
-    let lines = text.lines().map(str::trim);
-    let last = lines.filter(|line| !line.is_empty()).next_back().unwrap_or_default();
+    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
     let spelled = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     last.chars().map(spelled).collect()
 }

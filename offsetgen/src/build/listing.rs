@@ -226,8 +226,7 @@ mod tests {
             "module m\n\ngo 1.23.4\n\nretract v1.0.1 // bad\nretract (\n\t[v1.1.0, v1.1.3]\n\tv1.2.0\n)\n";
         assert_eq!(go_line(text), Some(23));
         assert_eq!(go_line("module m\n"), None);
-        let asking =
-            "module m\n\nrequire a/b v1.0.0\n\nrequire (\n\ta/c v1.2.0 // indirect\n)\n\nreplace a/d => a/e v1.0.0\n";
+        let asking = "module m\n\nrequire a/b v1.0.0\n\nrequire (\n\ta/c v1.2.0 // indirect\n)\n\nreplace a/d => a/e v1.0.0\n";
         assert!(requirements(asking).eq([("a/b", "v1.0.0"), ("a/c", "v1.2.0")]));
         let spelled: Vec<String> =
             retractions(MODULE, text).iter().map(|(a, b)| format!("{a}-{b}")).collect();

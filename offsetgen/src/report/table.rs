@@ -48,11 +48,14 @@ pub fn table(all: &[Coverage]) -> String {
 }
 
 fn row(coverage: &Coverage) -> Vec<String> {
-    let Coverage { known, withheld, compile, buildable, recorded, built, follow, arm64, other, .. } = coverage;
+    let Coverage { known, withheld, compile, buildable, recorded, built, follow, arm64, other, .. } =
+        coverage;
     let Coverage { structs, functions, unreached, .. } = coverage;
     let mut row = vec![coverage.module.clone(), known.to_string(), format!("{withheld}/{compile}")];
     row.extend([buildable, recorded].map(usize::to_string));
     row.push(coverage.percent.to_string());
-    row.extend([*built, *follow, *arm64, *other, *structs, *functions, unreached.len()].map(|n| n.to_string()));
+    row.extend(
+        [*built, *follow, *arm64, *other, *structs, *functions, unreached.len()].map(|n| n.to_string()),
+    );
     row
 }

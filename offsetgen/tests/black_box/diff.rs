@@ -36,7 +36,10 @@ fn hole(version: &str, stage: &str, reason: &str) -> Value {
 
 fn old() -> Value {
     let versions = json!([
-        version("v1.0.0", &json!({"arch": ["amd64", "amd64+go1.24.13", "arm64"], "agrees": ["amd64+X:a"], "go": "1.21"})),
+        version(
+            "v1.0.0",
+            &json!({"arch": ["amd64", "amd64+go1.24.13", "arm64"], "agrees": ["amd64+X:a"], "go": "1.21"})
+        ),
         version("v1.0.1", &json!({})),
     ]);
     let holes = json!([

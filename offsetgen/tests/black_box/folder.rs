@@ -31,9 +31,7 @@ func main() { println(m.F(&m.T{})) }
 /// A document with these versions, holes, structs and functions.
 pub fn document(versions: &Value, holes: &Value, structs: &Value, functions: &Value) -> Value {
     let hash = format!("h1:{}=", "A".repeat(43));
-    let toolchain = |version: &str| {
-        json!({"version": version, "module": format!("golang.org/toolchain@v0.0.1-{version}.linux-amd64"), "hash": hash})
-    };
+    let toolchain = |version: &str| json!({"version": version, "module": format!("golang.org/toolchain@v0.0.1-{version}.linux-amd64"), "hash": hash});
     json!({
         "schema_version": 3,
         "module": MODULE,
