@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use offsets::catalog::Entry;
-use offsets::database::format::{Document, Hole};
+use offsets::database::format::{Document, Hole, Tested};
 use offsets::database::observations::{Build, Observations};
 use offsets::{STD, Version};
 use serde::{Serialize, Serializer};
@@ -111,26 +111,26 @@ impl Coverage {
     pub fn new(document: &Document, entries: &[&Entry], listed: &Versions) -> Self {
         let all = Observations::read(document);
         let (known, holes) = known(&all, listed);
-        let count = |stage| holes.iter().filter(|hole| hole.axis.is_none() && hole.stage == stage).count();
-        let (withheld, compile) = (count("withheld"), count("compile"));
-        let versions = &document.versions;
-        let (recorded, buildable) = (versions.len(), known.len().saturating_sub(withheld + compile));
-        let built = versions.iter().filter(|tested| tested.same_as.is_none()).count();
+        let [withheld, compile, fetch, pending] =
+            ["withheld", "compile", "fetch", "pending"].map(|stage| missing(&holes, stage));
+        let such = |is: fn(&Tested) -> bool| document.versions.iter().filter(|tested| is(tested)).count();
+        let (recorded, follow) = (such(|_| true), such(|tested| tested.same_as.is_some()));
+        let buildable = known.len().saturating_sub(withheld + compile);
         let axes = axes(&all);
         Self {
             module: document.module.clone(),
             known: known.len(),
             withheld,
             compile,
-            fetch: count("fetch"),
-            pending: count("pending"),
+            fetch,
+            pending,
             buildable,
             recorded,
             percent: Share::new(recorded, buildable),
-            built,
-            follow: recorded - built,
-            prereleases: versions.iter().filter(|tested| tested.prerelease).count(),
-            retracted: versions.iter().filter(|tested| tested.retracted).count(),
+            built: recorded - follow,
+            follow,
+            prereleases: such(|tested| tested.prerelease),
+            retracted: such(|tested| tested.retracted),
             arm64: axes.get("arm64").copied().unwrap_or_default(),
             other: axes.iter().filter(|(axis, _)| axis.contains('+')).map(|(_, count)| count).sum(),
             axes,
@@ -170,6 +170,11 @@ fn known(all: &Observations, listed: &Versions) -> (Versions, Vec<Hole>) {
         known.insert(version, text);
     }
     (known, holes.into_values().collect())
+}
+
+/// How many versions are holes of a stage.
+fn missing(holes: &[Hole], stage: &str) -> usize {
+    holes.iter().filter(|hole| hole.axis.is_none() && hole.stage == stage).count()
 }
 
 /// By axis: how many versions were compiled for it. What follows was not.
