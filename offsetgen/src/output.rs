@@ -24,12 +24,15 @@ pub fn last_line(text: &str) -> String {
     last.chars().map(spelled).collect()
 }
 
-/// At most so many characters, the last one a mark where there were more.
+/// At most so many characters. A longer text is cut in the middle: what a chain of causes ends with tells most.
 pub fn cut(text: &str, limit: usize) -> String {
-    if text.chars().count() <= limit {
+    let count = text.chars().count();
+    if count <= limit {
         return text.to_owned();
     }
-    text.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
+    let kept = limit.saturating_sub(1);
+    let begin = text.chars().take(kept / 2).chain(['…']);
+    begin.chain(text.chars().skip(count - (kept - kept / 2))).collect()
 }
 
 #[cfg(test)]
@@ -59,6 +62,6 @@ mod tests {
         assert_eq!(last_line("# m\n./main.go:1:2: undefined: m.T\n \n"), "./main.go:1:2: undefined: m.T");
         assert_eq!(last_line("a\u{1b}[2J"), "a\\u{1b}[2J");
         assert_eq!(last_line(" \n"), "");
-        assert_eq!((cut("äöü", 3), cut("äöüß", 3)), ("äöü".to_owned(), "äö…".to_owned()));
+        assert_eq!((cut("äöü", 3), cut("äöüß", 3)), ("äöü".to_owned(), "ä…ß".to_owned()));
     }
 }

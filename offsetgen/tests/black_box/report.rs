@@ -60,11 +60,11 @@ fn holes_alike_stand_together_and_say_the_last_line() {
         hole("v1.0.1-rc.1", "pending", "not tried yet"),
         hole("v1.1.0", "compile", "# example.org/m\n./m.go:1:2: undefined: v1.1.0\n\n"),
         hole("v1.1.1", "compile", "# example.org/m\n./m.go:1:2: undefined: v1.1.1\n"),
-        hole("v1.1.2", "withheld", &format!("404 Not Found{}", "x".repeat(300))),
+        hole("v1.1.2", "withheld", &format!("reading {}: 404", "x".repeat(300))),
         {"version": "v1.0.2", "axis": "arm64", "stage": "compile", "reason": "internal compiler error"},
     ]);
     let (code, said) = report(&place(6, &holes, ""), &[]);
-    let cut = format!("  withheld (1): 404 Not Found{}…\n      v1.1.2\n", "x".repeat(146));
+    let cut = format!("  withheld (1): reading {}…{}: 404\n      v1.1.2\n", "x".repeat(71), "x".repeat(75));
     for expected in [
         "  compile (2): ./m.go:1:2: undefined: VERSION\n      v1.1.0, v1.1.1\n",
         "  arm64, compile (1): internal compiler error\n      v1.0.2\n",
