@@ -162,7 +162,9 @@ impl Ready {
     fn read_list(&mut self, output: &Output, own: Option<(&str, &str)>) {
         let mut modules = BTreeSet::new();
         for line in output.stdout.lines() {
-            let [package, folder, module, go, root] = line.split('\t').collect::<Vec<_>>()[..] else { continue };
+            let [package, folder, module, go, root] = line.split('\t').collect::<Vec<_>>()[..] else {
+                continue;
+            };
             let Some((path, _)) = module.split_once("@v") else { continue };
             self.folders.insert(package.to_owned(), PathBuf::from(folder));
             modules.insert((module.to_owned(), go.to_owned()));
@@ -250,7 +252,8 @@ impl Ready {
         recipe: &Recipe<'_>,
         store: &Store,
     ) -> Result<Vec<(String, Vec<String>)>> {
-        let existing = packages.filter(|package| self.folder_of(package).is_some_and(|folder| folder.is_dir()));
+        let existing =
+            packages.filter(|package| self.folder_of(package).is_some_and(|folder| folder.is_dir()));
         let existing: Vec<&str> = existing.collect();
         if existing.is_empty() {
             return Ok(Vec::new());

@@ -35,7 +35,8 @@ pub fn of(goroot: &Path, packages: &BTreeSet<String>) -> Result<Vec<String>> {
             let path = file.with_context(|| format!("cannot list {}", folder.display()))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if name.ends_with(".go") && !name.ends_with("_test.go") {
-                let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                let text =
+                    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
                 asked.extend(mentioned(&text));
             }
         }

@@ -24,8 +24,13 @@ pub enum Stage {
 }
 
 /// Of a machine that has no room left, or that has killed a compiler for want of memory.
-const MACHINE: [&str; 5] =
-    ["no space left on device", "signal: killed", "cannot allocate memory", "out of memory", "disk quota exceeded"];
+const MACHINE: [&str; 5] = [
+    "no space left on device",
+    "signal: killed",
+    "cannot allocate memory",
+    "out of memory",
+    "disk quota exceeded",
+];
 /// Of a hash that is not the known one: somebody is served something else, which is no fact of the version.
 const SECURITY: &str = "security error";
 /// Of proxies and checksum databases (cmd/go prints the status line).
@@ -111,7 +116,10 @@ mod tests {
             ("go build: write /x: no space left on device", Stage::Machine),
             ("go build: m: compile: signal: killed", Stage::Machine),
             ("reading PROXY/sumdb/lookup/m@v1: 404 Not Found", Stage::Withheld),
-            ("golang.org/toolchain@v0.0.1-go1.19.1.linux-amd64 does not exist, says the module proxy", Stage::Withheld),
+            (
+                "golang.org/toolchain@v0.0.1-go1.19.1.linux-amd64 does not exist, says the module proxy",
+                Stage::Withheld,
+            ),
             ("reading PROXY/m/@v/v1.zip: 429 Too Many Requests", Stage::Fetch),
             ("Get \"PROXY/m\": dial tcp 127.0.0.1:1: connect: connection refused", Stage::Fetch),
             ("the go command made no progress for 60 s", Stage::Fetch),

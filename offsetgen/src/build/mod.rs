@@ -151,6 +151,6 @@ pub fn write_document(path: &Path, document: &Document) -> Result<()> {
     if !same {
         write_atomically(path, text.as_bytes())?;
     }
-    println!("{}: {}", path.display(), if same { "unchanged" } else { "written" });
-    Ok(())
+    let what = if same { "unchanged" } else { "written" };
+    crate::output::print(&format!("{}: {what}\n", path.display()))
 }

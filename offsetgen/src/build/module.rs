@@ -15,7 +15,9 @@ use super::journal::{Built, Journal};
 use super::listing::{self, Versions};
 use super::pipeline::{Done, Outcome, Phase, Task};
 use super::wanted::Wanted;
-use super::{Surroundings, catalog, dwarf, experiments, file_name, read_document, toolchains, write_document};
+use super::{
+    Surroundings, catalog, dwarf, experiments, file_name, read_document, toolchains, write_document,
+};
 use crate::cli::BuildOptions;
 use crate::net::Network;
 use crate::versions::{OLDEST_MINOR, Release, spell};
@@ -83,12 +85,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(
-        module: &'a str,
-        entries: &'a [Entry],
-        options: &'a BuildOptions,
-        all: Observations,
-    ) -> Self {
+    fn new(module: &'a str, entries: &'a [Entry], options: &'a BuildOptions, all: Observations) -> Self {
         let before = all.versions().chain(all.holes().map(|(version, _)| version)).cloned().collect();
         Self {
             module,
@@ -141,7 +138,7 @@ impl<'a> Run<'a> {
         if let Some((number, count)) = options.shard {
             // Of what is to be done: what is new lies at the end of the whole, and would be one machine's work.
             let mut rest = std::mem::take(&mut self.versions);
-            rest.retain(|version, _| self.all.build(version).is_none());
+            rest.retain(|version, _| !self.is_done(version));
             self.versions = shard(rest, number, count);
         }
         Ok(())
@@ -219,8 +216,7 @@ impl<'a> Run<'a> {
         let (mut tasks, mut in_a_row) = (Vec::new(), 0);
         for (version, text) in versions {
             let Some(wanted) = Wanted::new(self.entries, &version) else { continue };
-            let recorded = self.is_recorded(&version, FIRST, &wanted)
-                || (self.options.new_only && self.is_known(&version));
+            let recorded = self.is_done(&version);
             let hole = |stage: &str, reason: String| {
                 let (version, stage) = (text.clone(), stage.to_owned());
                 Hole { version, axis: None, stage, reason }
@@ -259,6 +255,13 @@ impl<'a> Run<'a> {
                 .all(|name| shape.structs.contains_key(*name) || shape.unreached.contains(*name))
                 && wanted.functions.iter().all(|name| shape.functions.contains_key(*name))
         })
+    }
+
+    /// Whether there is nothing to be done for a version on the first architecture.
+    fn is_done(&self, version: &Version) -> bool {
+        let wanted = Wanted::new(self.entries, version);
+        wanted.is_some_and(|wanted| self.is_recorded(version, FIRST, &wanted))
+            || (self.options.new_only && self.is_known(version))
     }
 
     /// Whether an earlier run has settled that version: what could not be had then may be had now, what did not compile
@@ -363,7 +366,8 @@ impl<'a> Run<'a> {
             for arch in self.options.arch.iter().filter(|arch| *arch != FIRST) {
                 tasks.extend(self.edge_task(&version, arch.clone(), None));
             }
-            let is_chosen = first.as_ref() == Some(&version) || newest.values().any(|newest| *newest == version);
+            let is_chosen =
+                first.as_ref() == Some(&version) || newest.values().any(|newest| *newest == version);
             if !self.is_std() && is_chosen {
                 tasks.extend(self.oldest_go(&version));
                 tasks.extend(self.newest_dependencies(&version, around)?);
@@ -405,12 +409,7 @@ impl<'a> Run<'a> {
             .collect()
     }
 
-    fn edge_task(
-        &self,
-        version: &Version,
-        axis: String,
-        go: Option<Release>,
-    ) -> Option<Task<'a>> {
+    fn edge_task(&self, version: &Version, axis: String, go: Option<Release>) -> Option<Task<'a>> {
         let build = self.all.build(version)?;
         let wanted = Wanted::new(self.entries, version)?;
         let done = self.is_recorded(version, &axis, &wanted) || build.tested.agrees.contains(&axis);
@@ -437,16 +436,13 @@ impl<'a> Run<'a> {
         let release = *self.newest.iter().find(|release| release.0 >= oldest)?;
         let own = crate::versions::release_of(&build.tested.toolchain)?;
         let axis = format!("{FIRST}+go{}", spell(release));
-        if release.0 >= own.0 {
-            None
-        } else {
-            self.edge_task(version, axis, Some(release))
-        }
+        if release.0 >= own.0 { None } else { self.edge_task(version, axis, Some(release)) }
     }
 
     /// Each dependency of which a type lies by value in what is recorded, in the newest version that goes with this one.
     fn newest_dependencies(&mut self, version: &Version, around: &Surroundings<'_>) -> Result<Vec<Task<'a>>> {
-        let Some(Tested { embeds, modules, .. }) = self.all.build(version).map(|build| build.tested.clone()) else {
+        let Some(Tested { embeds, modules, .. }) = self.all.build(version).map(|build| build.tested.clone())
+        else {
             return Ok(Vec::new());
         };
         let mut tasks = Vec::new();
@@ -523,12 +519,14 @@ impl<'a> Run<'a> {
         }
         let mut tasks = Vec::new();
         for version in newest.into_values() {
-            let (Some(build), Some(wanted)) = (self.all.build(version), Wanted::new(self.entries, version)) else {
+            let (Some(build), Some(wanted)) = (self.all.build(version), Wanted::new(self.entries, version))
+            else {
                 continue;
             };
             let [_, minor, patch] = version.release();
             let toolchain = around.store.ensure((minor, patch), around.progress)?;
-            let layouts = build.axes.get(FIRST).into_iter().flat_map(|shape| shape.structs.values().flatten());
+            let layouts =
+                build.axes.get(FIRST).into_iter().flat_map(|shape| shape.structs.values().flatten());
             let kinds = layouts.flat_map(|layout| layout.fields.values().map(|(_, kind)| kind));
             let mut packages = wanted.packages();
             packages.extend(kinds.filter_map(|kind| dwarf::package(kind)).map(str::to_owned));

@@ -128,7 +128,12 @@ pub struct Phase<'a> {
 
 impl<'a> Phase<'a> {
     /// Nothing of it is done yet.
-    pub fn new(around: &'a Surroundings<'a>, module: &'a str, tasks: &'a [Task<'a>], journal: &'a Journal) -> Self {
+    pub fn new(
+        around: &'a Surroundings<'a>,
+        module: &'a str,
+        tasks: &'a [Task<'a>],
+        journal: &'a Journal,
+    ) -> Self {
         let mut needed = BTreeMap::new();
         for release in tasks.iter().flat_map(|task| &task.toolchains) {
             *needed.entry(*release).or_default() += 1;
@@ -184,7 +189,9 @@ impl<'a> Phase<'a> {
                 self.leave(task);
             }
             if in_a_row == PROXY_FAILURES {
-                self.around.progress.say("the proxy has failed for several versions in a row: nothing more is begun");
+                self.around
+                    .progress
+                    .say("the proxy has failed for several versions in a row: nothing more is begun");
             }
             drop(jobs);
         });
@@ -252,15 +259,7 @@ impl<'a> Phase<'a> {
             let mut tested = self.tested(task, &ready, &toolchain, &embedded);
             tested.same_as = Some(known.text.clone());
             let shape = Shape::default();
-            let built = Built {
-                key,
-                tested,
-                toolchain: toolchain.provenance,
-                shape,
-                embedded,
-                base,
-                source,
-            };
+            let built = Built { key, tested, toolchain: toolchain.provenance, shape, embedded, base, source };
             self.journal.write(&task.text, &task.axis, &built)?;
             self.around
                 .progress
@@ -306,7 +305,13 @@ impl<'a> Phase<'a> {
         })
     }
 
-    fn tested(&self, task: &Task<'_>, ready: &Ready, toolchain: &Toolchain, embedded: &BTreeSet<String>) -> Tested {
+    fn tested(
+        &self,
+        task: &Task<'_>,
+        ready: &Ready,
+        toolchain: &Toolchain,
+        embedded: &BTreeSet<String>,
+    ) -> Tested {
         let trusted = ready.hash.is_some() && self.around.trust_on_first_use;
         Tested {
             toolchain: toolchain.provenance.version.clone(),

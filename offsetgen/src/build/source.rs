@@ -138,7 +138,9 @@ fn in_group(tokens: &[String], at: usize) -> bool {
         match token.as_str() {
             "}" | ")" | "]" => open += 1,
             "{" | "(" | "[" if open > 0 => open -= 1,
-            "(" => return place.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|word| word == "type"),
+            "(" => {
+                return place.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|word| word == "type");
+            }
             "{" | "[" => return false,
             _ => {}
         }
@@ -247,8 +249,8 @@ mod tests {
             assert!(declares(text, name), "{name}");
         }
         for name in [
-            "Comment", "Raw", "Quoted", "Alias", "Face", "Call", "List", "Array", "Pointer", "NoType", "Local", "Inner",
-            "Field", "Missing",
+            "Comment", "Raw", "Quoted", "Alias", "Face", "Call", "List", "Array", "Pointer", "NoType",
+            "Local", "Inner", "Field", "Missing",
         ] {
             assert!(!declares(text, name), "{name}");
         }

@@ -17,6 +17,7 @@ use super::catalog;
 use super::module::same_layout;
 use super::wanted::Wanted;
 use crate::cli::VerifyOptions;
+use crate::output::print;
 use crate::progress::Progress;
 use crate::toolchain::Store;
 use crate::versions::{Release, release_of};
@@ -51,7 +52,7 @@ pub fn run(options: &VerifyOptions) -> Result<bool> {
         };
         let Candidate { module, axis, build, .. } = candidate;
         let verdict = if differences.is_empty() { "agrees".to_owned() } else { differences.join("; ") };
-        println!("{module}\t{}\t{axis}\t{verdict}", build.tested.version);
+        print(&format!("{module}\t{}\t{axis}\t{verdict}\n", build.tested.version))?;
         wrong += usize::from(!differences.is_empty());
         let release = candidate.release()?;
         let again = chosen.iter().skip(position + 1).any(|later| later.release().is_ok_and(|r| r == release));
@@ -59,7 +60,7 @@ pub fn run(options: &VerifyOptions) -> Result<bool> {
             store.forget(release)?;
         }
     }
-    println!("{} of {} entries agree", chosen.len() - wrong, chosen.len());
+    print(&format!("{} of {} entries agree\n", chosen.len() - wrong, chosen.len()))?;
     Ok(wrong == 0)
 }
 
@@ -154,7 +155,7 @@ fn check(
             .filter(|(name, _)| recorded.functions.contains_key(name))
             .collect(),
     };
-    let is_other = build.axes.get(axis).is_none();
+    let is_other = !build.axes.contains_key(axis);
     if is_other && !same_layout(&recorded, &seen) || !is_other && recorded != seen {
         differences.extend(diff::shapes(&recorded, &seen));
         let sizes = seen.structs.iter().filter(|(name, layout)| recorded.structs.get(*name) != Some(layout));

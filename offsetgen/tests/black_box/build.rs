@@ -85,7 +85,8 @@ impl Bench {
 
     fn command(&self, more: &[&str]) -> Command {
         let ready = ready();
-        let mut command = offsetgen("off", ready.cache.path(), &["build", "--only", "std", "--versions", &ready.version]);
+        let mut command =
+            offsetgen("off", ready.cache.path(), &["build", "--only", "std", "--versions", &ready.version]);
         command.arg("--catalog").arg(self.folder.path().join("catalog"));
         command.arg("--out").arg(self.folder.path().join("data")).args(more);
         command.env("HOME", self.folder.path());

@@ -39,7 +39,13 @@ fn growing(versions: &[&str]) -> Published {
     let mut all = Published::new();
     for (count, version) in versions.iter().enumerate() {
         let fields: String = (0..=count).map(|field| format!("\tF{field} int\n")).collect();
-        publish(&mut all, "example.org/m", version, "", &format!("package m\n\ntype T struct {{\n{fields}}}\n"));
+        publish(
+            &mut all,
+            "example.org/m",
+            version,
+            "",
+            &format!("package m\n\ntype T struct {{\n{fields}}}\n"),
+        );
     }
     all
 }
@@ -118,10 +124,18 @@ fn a_proxy_that_goes_away() {
     let (code, message) = outcome(&output);
     assert_eq!(code, Some(1), "{message}");
     assert_eq!(versions(&place), ["v1.6.0"]);
-    let stages: Vec<String> = holes(&place).into_iter().map(|(version, _, stage)| version + " " + &stage).collect();
+    let stages: Vec<String> =
+        holes(&place).into_iter().map(|(version, _, stage)| version + " " + &stage).collect();
     assert_eq!(
         stages,
-        ["v1.0.0 pending", "v1.1.0 pending", "v1.2.0 pending", "v1.3.0 fetch", "v1.4.0 fetch", "v1.5.0 fetch"]
+        [
+            "v1.0.0 pending",
+            "v1.1.0 pending",
+            "v1.2.0 pending",
+            "v1.3.0 fetch",
+            "v1.4.0 fetch",
+            "v1.5.0 fetch"
+        ]
     );
     success(&place.build(&serve(growing(&names)), &[]));
     assert_eq!(place.text(), undisturbed.text());
@@ -144,7 +158,8 @@ fn a_full_cache() {
     let (code, message) = outcome(&command.args(inner.get_args()).output().expect("unshare runs"));
     assert_eq!(code, Some(1), "{message}");
     assert!(
-        message.contains("this machine cannot go on") && message.to_lowercase().contains("no space left on device"),
+        message.contains("this machine cannot go on")
+            && message.to_lowercase().contains("no space left on device"),
         "{message}"
     );
     assert_eq!(place.text(), before, "the data has changed");
@@ -170,7 +185,8 @@ fn deleted_and_taken_back_after_it_was_recorded() {
     success(&output);
     assert!(!outcome(&output).1.contains("v1.1.0 amd64: built"), "{}", outcome(&output).1);
     let value = json(&place.text());
-    let retracted = |at: usize| (value["versions"][at]["version"].clone(), value["versions"][at]["retracted"].clone());
+    let retracted =
+        |at: usize| (value["versions"][at]["version"].clone(), value["versions"][at]["retracted"].clone());
     assert_eq!(retracted(1), ("v1.1.0".into(), true.into()));
     assert_eq!(retracted(2).1, serde_json::Value::Null);
 }
@@ -187,7 +203,8 @@ fn what_the_target_does_not_reach() {
     publish(&mut all, "example.org/m", "v1.1.0", "", source);
     let files = all.get_mut("example.org/m@v1.1.0").expect("published");
     files.push(("in/in.go", "package in\n\ntype Other struct{ C int }\n".to_owned()));
-    let source = source.replace("const late", "var Kept Late\n\nconst late") + "\nfunc init() { println(&Kept) }\n";
+    let source =
+        source.replace("const late", "var Kept Late\n\nconst late") + "\nfunc init() { println(&Kept) }\n";
     publish(&mut all, "example.org/m", "v1.2.0", "", &source);
     let (place, proxy) = (Place::of(&catalog), serve(all));
     success(&place.build(&proxy, &[]));
@@ -230,13 +247,23 @@ fn a_layout_that_depends_on_another_module() {
     publish(&mut all, "example.org/d", "v1.0.0", "", "package d\n\ntype D struct{ A int }\n");
     publish(&mut all, "example.org/d", "v1.1.0", "", "package d\n\ntype D struct{ A, B int }\n");
     // This one asks for a newer m than there is to be tested, so it does not go with it.
-    publish(&mut all, "example.org/d", "v1.2.0", "require example.org/m v1.1.0", "package d\n\ntype D struct{ A, B, C int }\n");
+    publish(
+        &mut all,
+        "example.org/d",
+        "v1.2.0",
+        "require example.org/m v1.1.0",
+        "package d\n\ntype D struct{ A, B, C int }\n",
+    );
     let source = "package m\n\nimport \"example.org/d\"\n\ntype T struct {\n\tFirst int\n\tInside d.D\n\tLast int\n}\n";
     publish(&mut all, "example.org/m", "v1.0.0", "require example.org/d v1.0.0", source);
     let (place, proxy) = (Place::of(CATALOG), serve(all));
     success(&place.build(&proxy, &[]));
     let tested = &json(&place.text())["versions"][0];
-    assert_eq!(tested["arch"], serde_json::json!(["amd64", "amd64+example.org/d@v1.1.0", "arm64"]), "{tested}");
+    assert_eq!(
+        tested["arch"],
+        serde_json::json!(["amd64", "amd64+example.org/d@v1.1.0", "arm64"]),
+        "{tested}"
+    );
     assert_eq!(tested["modules"], serde_json::json!(["example.org/d@v1.0.0"]));
     assert_eq!(lookup(&place, "v1.0.0", "example.org/m.T.Inside"), "example.org/m.T.Inside\t8\texact");
     assert_eq!(lookup(&place, "v1.0.0", "example.org/m.T.Last"), "example.org/m.T.Last\t-\toutside");
@@ -280,5 +307,9 @@ fn trust_on_first_use_stays_what_it_is() {
     let output = command.arg("--cache").arg(place.path("cache")).output().expect("runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("0 of 2 entries agree") && said.contains("/sumdb/sum.golang.org/lookup/example.org/m@v1.0.0: 404"), "{said}");
+    assert!(
+        said.contains("0 of 2 entries agree")
+            && said.contains("/sumdb/sum.golang.org/lookup/example.org/m@v1.0.0: 404"),
+        "{said}"
+    );
 }

@@ -296,8 +296,10 @@ fn shards_merge_to_the_whole_and_update_takes_only_what_is_new() {
     assert!(output.status.success() && place.text() == before, "{}", outcome(&output).1);
     let old = place.path("old").display().to_string();
     fs::create_dir(&old).expect("a folder");
-    let output =
-        place.command(&proxy, &["build", "--only", MODULE, "--versions", "v1.0.0", "--out", &old]).output().expect("runs");
+    let output = place
+        .command(&proxy, &["build", "--only", MODULE, "--versions", "v1.0.0", "--out", &old])
+        .output()
+        .expect("runs");
     assert!(output.status.success(), "{}", outcome(&output).1);
     let said = String::from_utf8_lossy(&run(&["diff", &old, &data]).stdout).into_owned();
     assert!(said.contains("example.org/m v1.1.0: new, its source is that of v1.1.1; since v1.0.0: example.org/m.T.A is new, at 0; example.org/m.T.B moves from 0 to 8"), "{said}");
@@ -305,5 +307,10 @@ fn shards_merge_to_the_whole_and_update_takes_only_what_is_new() {
     let report = run(&["report", "--data", &data, "--catalog", &catalog]);
     let said = String::from_utf8_lossy(&report.stdout).into_owned();
     assert!(said.contains("6 versions known, ") && said.contains(" 4 recorded "), "{said}");
-    assert!(said.contains("  withheld (1): its go.mod needs Go 1.99, and no such release is known\n      v1.2.0\n"), "{said}");
+    assert!(
+        said.contains(
+            "  withheld (1): its go.mod needs Go 1.99, and no such release is known\n      v1.2.0\n"
+        ),
+        "{said}"
+    );
 }

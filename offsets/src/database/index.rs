@@ -196,8 +196,7 @@ impl Index {
         };
         let differs = |index: usize| {
             others.iter().any(|&(base, other)| {
-                self.tested(record, index, other)
-                    && place(runs, index, other) != place(runs, index, base)
+                self.tested(record, index, other) && place(runs, index, other) != place(runs, index, base)
             })
         };
         let start = self.versions.partition_point(|known| known < version);

@@ -88,7 +88,8 @@ impl Observations {
             }
         }
         for hole in &document.holes {
-            all.holes.extend(parse(&hole.version).map(|version| ((version, hole.axis.clone()), hole.clone())));
+            all.holes
+                .extend(parse(&hole.version).map(|version| ((version, hole.axis.clone()), hole.clone())));
         }
         for (name, record) in &document.structs {
             all.read_struct(&document.module, name, record);
@@ -430,8 +431,11 @@ impl<'a> Fold<'a> {
             })
             .collect()
         };
-        let unreached =
-            self.runs(self.shapes().filter(|(.., shape)| shape.unreached.contains(name)).map(|(at, axis, _)| (at, axis, ())));
+        let unreached = self.runs(
+            self.shapes()
+                .filter(|(.., shape)| shape.unreached.contains(name))
+                .map(|(at, axis, _)| (at, axis, ())),
+        );
         Struct {
             tested: tested.into_iter().map(|(span, ())| span).collect(),
             unreached: unreached.into_iter().map(|(span, ())| span).collect(),

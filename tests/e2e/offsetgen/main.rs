@@ -26,7 +26,9 @@ fn the_newest_releases_built_again_agree_with_the_committed_data() -> Result<()>
     let cold = tempfile::tempdir_in(machine::cache_dir("cold")?)?;
     let built = cold.path().join("data");
     let mut build = Command::new(programs::path("offsetgen")?);
-    build.args(["build", "--only", "std", "--versions", NEWEST, "--no-experiments", "--jobs", "3", "--cache"]).arg(cold.path());
+    build
+        .args(["build", "--only", "std", "--versions", NEWEST, "--no-experiments", "--jobs", "3", "--cache"])
+        .arg(cold.path());
     machine::run(build.arg("--out").arg(&built))?;
     println!("built from nothing: {:.0} s", start.elapsed().as_secs_f64());
     let bytes = fs::read(built.join("std.json")).context("std.json")?;
