@@ -93,6 +93,10 @@ pub fn run(options: &BuildOptions) -> Result<bool> {
         kept: BTreeSet::new(),
         trust_on_first_use: options.trust_on_first_use,
     };
+    if options.prune && modules.len() > 1 {
+        let newest = toolchains::newest(options, &store, &progress)?;
+        around.kept.extend(toolchains::candidates(&newest, 0));
+    }
     let mut complete = true;
     let mut failures = Vec::new();
     // The standard library first: what it compiles is what the modules need.
