@@ -102,7 +102,7 @@ pub fn of_file(text: &str, module: &str, entries: &[&Entry]) -> Versions {
         listing::parse(module, named)
     };
     let covered = |version: &Version| entries.iter().any(|entry| entry.versions.contains(version));
-    versions.retain(|version, _| entries.is_empty() || covered(version));
+    versions.retain(|version, _| covered(version));
     versions
 }
 
@@ -219,7 +219,10 @@ mod tests {
     #[test]
     fn a_file_of_go_releases_has_no_pre_releases_and_nothing_too_old() {
         let text = "std 1.18.1\nstd go1.22.3\nstd 1.22.3\nstd 1.23rc1\nstd 1.20.0\nother v1.0.0\n";
-        let versions = of_file(text, STD, &[]);
+        let own: Vec<&Entry> =
+            offsets::catalog::entries().iter().filter(|entry| entry.module == STD).collect();
+        let versions = of_file(text, STD, &own);
         assert!(versions.values().eq(["1.20", "1.22.3"]));
+        assert!(of_file(text, "other", &[]).is_empty(), "the catalog has no such module");
     }
 }

@@ -130,6 +130,22 @@ fn what_a_file_knows_and_the_data_does_not_is_a_hole() {
 }
 
 #[test]
+fn a_file_adds_nothing_to_a_module_that_no_catalog_entry_covers() {
+    let place = place(3, &json!([]), "example.org/m v1.2.0\n");
+    let other = CATALOG.replace(MODULE, "example.org/other").replace("id = \"m\"", "id = \"other\"");
+    fs::write(place.path().join("catalog/m.toml"), other).expect("written");
+    let (_, said) = report(&place, &["--json"]);
+    let values = said.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let counts: Vec<_> =
+        values.map(|v| (v["module"].clone(), v["known"].clone(), v["pending"].clone())).collect();
+    assert_eq!(
+        counts,
+        [(json!(MODULE), json!(3), json!(0)), (json!("example.org/other"), json!(0), json!(0))],
+        "{said}"
+    );
+}
+
+#[test]
 fn ninety_nine_of_a_hundred_are_enough_and_no_share_is_rounded_up() {
     let file = |n: usize| (0..n).map(|n| format!("example.org/m v1.1.{n}\n")).collect::<String>();
     for (recorded, missing, code, share) in
@@ -163,11 +179,12 @@ fn a_module_without_data_is_named() {
 #[test]
 fn a_reader_that_goes_away_changes_nothing_and_a_full_disk_does() {
     let data = folder(&document(&json!([version("v1.0.0", &json!({}))]), &json!([]), &json!({}), &json!({})));
-    let empty = tempfile::tempdir().expect("a folder");
+    let [empty, out] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
     let field = ["lookup", MODULE, "v1.0.0", "example.org/m.T.A", "--data"];
-    let cases: [(&[&str], Vec<&Path>, i32); 3] = [
+    let cases: [(&[&str], Vec<&Path>, i32); 4] = [
         (&["report", "--data"], vec![data.path()], 1),
         (&["diff"], vec![empty.path(), data.path()], 0),
+        (&["merge", "--out"], vec![out.path(), data.path()], 0),
         (&field, vec![data.path()], 1),
     ];
     for (words, folders, code) in cases {
