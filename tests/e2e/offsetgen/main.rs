@@ -33,9 +33,10 @@ fn the_newest_releases_built_again_agree_with_the_committed_data() -> Result<()>
     println!("built from nothing: {:.0} s", start.elapsed().as_secs_f64());
     let bytes = fs::read(built.join("std.json")).context("std.json")?;
     let digest = spans::hex(&Sha256::digest(&bytes));
-    // Of the committed data, which has more releases, nothing may be said but what these nine do not have.
+    // Of the committed data, which has more releases and the experiments, nothing may be said but what these nine do not have.
     let said = difference(&built, &machine::workspace().join("offsets/data"))?;
-    let more = |line: &&str| line.contains(": new") || line.contains(": a hole");
+    let more =
+        |line: &&str| [": new", ": a hole", ": built for amd64+X:"].iter().any(|word| line.contains(word));
     let changed: Vec<&str> = said.lines().filter(|line| !more(line)).collect();
     ensure!(changed.is_empty(), "{changed:#?}");
     ensure!(digest == NEWEST_SHA256, "std.json has other bytes: {digest}");
