@@ -8,6 +8,7 @@ mod cli;
 mod data;
 mod diff;
 mod effort;
+mod failure;
 mod lookup;
 mod merge;
 mod net;

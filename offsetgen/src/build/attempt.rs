@@ -17,9 +17,9 @@ use offsets::{STD, Version};
 
 use super::axis::{Axis, Other};
 use super::dwarf::{self, Found, package};
-use super::failure;
 use super::source;
 use super::wanted::Wanted;
+use crate::failure::{self, Failure, Stage};
 use crate::toolchain::{Output, Store, Toolchain, go_environment, one_line, run_go};
 
 /// Pauses before the second and later tries of what may pass.
@@ -81,11 +81,14 @@ pub fn prepare(recipe: &Recipe<'_>, toolchain: &Toolchain, store: &Store) -> Res
         let hash = line.and_then(|line| line.rsplit(' ').next());
         let selected = format!("{module}@{version}");
         if !ready.modules.iter().any(|(module, _)| *module == selected) {
-            bail!("go list: its dependencies ask for another version of the module than {version}");
+            let text =
+                format!("go list: its dependencies ask for another version of the module than {version}");
+            return Err(Failure::new(Stage::Compile, text).into());
         }
-        let hash = hash.context("go list left no hash of the module")?;
+        let hash = hash.ok_or_else(|| Failure::new(Stage::Fetch, "go list left no hash of the module"))?;
         if let Some(known) = recipe.known.hash.as_ref().filter(|known| *known != hash) {
-            bail!("SECURITY ERROR: its hash is {hash}, recorded is {known}");
+            let text = format!("SECURITY ERROR: its hash is {hash}, recorded is {known}");
+            return Err(Failure::new(Stage::Fetch, text).into());
         }
         ready.hash = Some(hash.to_owned());
     }
@@ -142,17 +145,23 @@ impl Ready {
                 None => &mut command,
             };
             let result = run_go(command, Some(store.timeout));
-            let said = match &result {
+            let (killed, said) = match &result {
                 Ok(output) if output.success => break result?,
-                Ok(output) => output.stderr.clone(),
-                Err(error) => format!("{error:#}"),
+                Ok(output) => (output.killed, output.stderr.clone()),
+                Err(error) if Stage::of(error) == Stage::Machine => {
+                    return Err(result.err().context("no error")?);
+                }
+                Err(error) => (false, format!("{error:#}")),
             };
             match pauses.next() {
                 Some(pause) if failure::may_pass(&said) => {
                     std::thread::sleep(*pause);
                     store.wait_for_proxy(recipe.module);
                 }
-                _ => bail!("go list: {}", self.last_lines(&said)),
+                _ => {
+                    let text = format!("go list: {}", self.last_lines(&said));
+                    return Err(Failure::of_fetch(killed, text).into());
+                }
             }
         };
         self.read_list(&output, recipe.module);
@@ -262,7 +271,8 @@ impl Ready {
         command.env("GOPROXY", "off").args(["list", "-e", "-mod=mod", "-f", FILES]).args(existing);
         let output = run_go(command, None)?;
         if !output.success {
-            bail!("go list: {}", self.last_lines(&output.stderr));
+            let text = format!("go list: {}", self.last_lines(&output.stderr));
+            return Err(Failure::of_build(&output, text).into());
         }
         let mut all = Vec::new();
         for line in output.stdout.lines() {
@@ -298,11 +308,17 @@ impl Ready {
         command.arg(format!("{}/", out.display())).args(self.programs.iter().map(|name| format!("./{name}")));
         let output = run_go(command, None)?;
         if !output.success {
-            bail!("go build: {}", self.last_lines(&output.stderr));
+            let text = format!("go build: {}", self.last_lines(&output.stderr));
+            return Err(Failure::of_build(&output, text).into());
         }
         let mut found = Found::default();
         for name in &self.programs {
-            merge(&mut found, dwarf::read(&out.join(name), recipe.wanted, recipe.axis.arch)?)?;
+            let read = dwarf::read(&out.join(name), recipe.wanted, recipe.axis.arch);
+            let merged = read.and_then(|other| merge(&mut found, other));
+            merged.map_err(|error| match error.chain().any(|cause| cause.is::<std::io::Error>()) {
+                true => error,
+                false => Failure::new(Stage::Compile, format!("{error:#}")).into(),
+            })?;
         }
         found.shape.unreached = self.unreached(&found, recipe, store)?;
         let unreached = &found.shape.unreached;

@@ -4,7 +4,7 @@
 //! CACHE/journal/MODULE/VERSION/AXIS.json   written in one step
 //! ```
 //!
-//! An entry counts only for the same catalog (its key) and the same generator. Failures are not kept: they are tried again.
+//! An entry counts only for the same catalog (its key), the same generator, and the same `--go` and `--trust-on-first-use`. Failures are not kept: they are tried again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,6 +15,7 @@ use offsets::database::format::{Tested, Toolchain};
 use offsets::database::observations::Shape;
 use serde::{Deserialize, Serialize};
 
+use crate::cli::BuildOptions;
 use crate::store::write_atomically;
 
 /// What one build has shown, or whom a version follows.
@@ -22,6 +23,9 @@ use crate::store::write_atomically;
 pub struct Built {
     /// What it was built for ([`super::wanted::Wanted::key`]).
     pub key: String,
+    /// Those of the command line that count; the journal fills them in.
+    #[serde(default)]
+    pub options: String,
     /// The record, without its axes.
     pub tested: Tested,
     /// What compiled it.
@@ -39,12 +43,16 @@ pub struct Built {
 /// The journal of one module.
 pub struct Journal {
     folder: PathBuf,
+    /// What else than the catalog an entry depends on; empty by default.
+    options: String,
 }
 
 impl Journal {
     /// In a cache.
-    pub fn new(cache: &Path, module: &str) -> Self {
-        Self { folder: cache.join("journal").join(module.replace('/', "!")) }
+    pub fn new(cache: &Path, module: &str, options: &BuildOptions) -> Self {
+        let trust = if options.trust_on_first_use { "first-use " } else { "" };
+        let options = format!("{trust}{}", options.go.join(","));
+        Self { folder: cache.join("journal").join(module.replace('/', "!")), options }
     }
 
     fn path(&self, version: &str, axis: &str) -> PathBuf {
@@ -55,11 +63,13 @@ impl Journal {
     pub fn read(&self, version: &str, axis: &str, key: &str) -> Option<Built> {
         let text = fs::read_to_string(self.path(version, axis)).ok()?;
         let built: Built = serde_json::from_str(&text).ok()?;
-        (built.key == key && built.tested.generator == super::GENERATOR).then_some(built)
+        (built.key == key && built.options == self.options && built.tested.generator == super::GENERATOR)
+            .then_some(built)
     }
 
     /// Keeps a result.
     pub fn write(&self, version: &str, axis: &str, built: &Built) -> Result<()> {
-        write_atomically(&self.path(version, axis), &serde_json::to_vec(built)?)
+        let built = Built { options: self.options.clone(), ..built.clone() };
+        write_atomically(&self.path(version, axis), &serde_json::to_vec(&built)?)
     }
 }

@@ -10,22 +10,17 @@ use offsets::database::observations::{Observations, Shape};
 use offsets::{STD, Version};
 
 use super::axis::{Axis, FIRST, Other};
-use super::failure::Stage;
 use super::journal::{Built, Journal};
 use super::listing::{self, Versions};
 use super::pipeline::{Done, Outcome, Phase, Task};
 use super::wanted::Wanted;
-use super::{
-    Surroundings, catalog, dwarf, experiments, file_name, read_document, toolchains, write_document,
-};
+use super::{Surroundings, catalog, file_name, read_document, toolchains, write_document};
 use crate::cli::BuildOptions;
-use crate::net::Network;
-use crate::versions::{OLDEST_MINOR, Release, spell};
+use crate::failure::{Failure, Stage};
+use crate::versions::{Release, spell};
 
 /// So many questions that a proxy does not answer, one after the other, are enough.
 const PROXY_FAILURES: usize = 3;
-/// Of a dependency, so many versions are looked at for one that goes with a module's version.
-const DEPENDENCY_LIMIT: usize = 100;
 
 /// True when every version that was asked for by name is recorded, and nothing failed that may pass.
 pub fn build(
@@ -62,26 +57,26 @@ pub fn build(
 }
 
 /// One module's build under way.
-struct Run<'a> {
-    module: &'a str,
-    entries: &'a [Entry],
-    options: &'a BuildOptions,
-    journal: Option<Journal>,
-    all: Observations,
-    versions: Versions,
+pub(super) struct Run<'a> {
+    pub(super) module: &'a str,
+    pub(super) entries: &'a [Entry],
+    pub(super) options: &'a BuildOptions,
+    pub(super) journal: Option<Journal>,
+    pub(super) all: Observations,
+    pub(super) versions: Versions,
     /// The newest patch of every minor release of Go.
-    newest: Vec<Release>,
-    retracted: Vec<(Version, Version)>,
+    pub(super) newest: Vec<Release>,
+    pub(super) retracted: Vec<(Version, Version)>,
     /// The go.mod of dependencies' versions, by `path@version`.
-    go_mods: BTreeMap<String, Option<String>>,
+    pub(super) go_mods: BTreeMap<String, Option<String>>,
     /// The versions of dependencies, the newest first.
-    dependencies: BTreeMap<String, Vec<String>>,
+    pub(super) dependencies: BTreeMap<String, Vec<String>>,
     /// Versions that the oldest Go of their go.mod does not compile.
-    promised_too_much: BTreeSet<Version>,
+    pub(super) promised_too_much: BTreeSet<Version>,
     /// Versions that the data had before.
-    before: BTreeSet<Version>,
+    pub(super) before: BTreeSet<Version>,
     /// Whether the proxy has failed in a way that may pass.
-    interrupted: bool,
+    pub(super) interrupted: bool,
 }
 
 impl<'a> Run<'a> {
@@ -104,7 +99,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn is_std(&self) -> bool {
+    pub(super) fn is_std(&self) -> bool {
         self.module == STD
     }
 
@@ -118,7 +113,7 @@ impl<'a> Run<'a> {
         around: &mut Surroundings<'_>,
     ) -> Result<()> {
         let (options, store, progress) = (self.options, around.store, around.progress);
-        self.journal = Some(Journal::new(store.cache(), self.module));
+        self.journal = Some(Journal::new(store.cache(), self.module, options));
         if self.is_std() {
             let releases = toolchains::of_std(options, store, before, progress)?;
             let texts: Vec<String> = releases.into_iter().map(spell).collect();
@@ -176,8 +171,9 @@ impl<'a> Run<'a> {
     /// withheld.
     fn find_retractions(&mut self, around: &Surroundings<'_>) {
         let releases = self.versions.iter().rev().filter(|(version, _)| !version.is_prerelease());
+        let releases: Vec<String> = releases.take(5).map(|(_, text)| text.clone()).collect();
         let mut failure = None;
-        for (_, text) in releases.take(5) {
+        for text in &releases {
             let asked =
                 around.store.network().and_then(|network| Ok(listing::go_mod(network, self.module, text)?));
             match asked {
@@ -187,7 +183,12 @@ impl<'a> Run<'a> {
                     self.retracted = retracted;
                     return;
                 }
-                Err(error) => failure = Some(error),
+                Err(error) if Stage::of(&error) == Stage::Withheld => failure = Some(error),
+                Err(error) => {
+                    self.interrupted = true;
+                    failure = Some(error);
+                    break;
+                }
             }
         }
         if let Some(error) = failure {
@@ -206,7 +207,10 @@ impl<'a> Run<'a> {
             hole.reason = network.proxies.hide(&hole.reason);
         }
         hole.reason = hole.reason.replace(&around.store.cache().display().to_string(), "CACHE");
-        self.all.miss(version, hole);
+        match hole.axis {
+            None if self.all.build(&version).is_some() => self.all.miss_again(version, hole, FIRST),
+            _ => self.all.miss(version, hole),
+        }
     }
 
     /// Every version that is not recorded, the newest first.
@@ -221,7 +225,7 @@ impl<'a> Run<'a> {
                 let (version, stage) = (text.clone(), stage.to_owned());
                 Hole { version, axis: None, stage, reason }
             };
-            if !recorded && self.options.versions.is_empty() {
+            if !recorded && self.options.versions.is_empty() && !self.before.contains(&version) {
                 self.all.miss(version.clone(), hole("pending", "not tried yet".to_owned()));
             }
             if in_a_row == PROXY_FAILURES {
@@ -246,7 +250,7 @@ impl<'a> Run<'a> {
         self.perform(tasks, around)
     }
 
-    fn is_recorded(&self, version: &Version, axis: &str, wanted: &Wanted<'_>) -> bool {
+    pub(super) fn is_recorded(&self, version: &Version, axis: &str, wanted: &Wanted<'_>) -> bool {
         let shape = self.all.build(version).and_then(|build| build.axes.get(axis));
         shape.is_some_and(|shape| {
             wanted
@@ -302,12 +306,13 @@ impl<'a> Run<'a> {
         let oldest = listing::go_line(&text).unwrap_or(0);
         let found = toolchains::candidates(&self.newest, oldest);
         if found.is_empty() {
-            bail!("its go.mod needs Go 1.{oldest}, and no such release is known");
+            let text = format!("its go.mod needs Go 1.{oldest}, and no such release is known");
+            return Err(Failure::new(Stage::Withheld, text).into());
         }
         Ok(found)
     }
 
-    fn perform(&mut self, tasks: Vec<Task<'_>>, around: &Surroundings<'_>) -> Result<()> {
+    pub(super) fn perform(&mut self, tasks: Vec<Task<'_>>, around: &Surroundings<'_>) -> Result<()> {
         let journal = self.journal.as_ref().context("no journal")?;
         let Done { outcomes, interrupted } = Phase::new(around, self.module, &tasks, journal).run()?;
         self.interrupted |= interrupted;
@@ -350,191 +355,6 @@ impl<'a> Run<'a> {
         } else {
             self.all.record(task.version.clone(), &tested, &task.axis, built.shape.clone());
         }
-    }
-
-    /// The second architecture where a run of equal layouts begins and ends; among those versions, in the newest of each minor
-    /// release, the oldest Go and the newest dependencies too; of the standard library the experiments.
-    fn edges(&mut self, around: &Surroundings<'_>) -> Result<()> {
-        let edges = self.edge_versions();
-        let first = edges.first().cloned();
-        let newest: BTreeMap<[u64; 2], Version> = edges
-            .iter()
-            .map(|version| ([version.release()[0], version.release()[1]], version.clone()))
-            .collect();
-        let mut tasks = Vec::new();
-        for version in edges {
-            for arch in self.options.arch.iter().filter(|arch| *arch != FIRST) {
-                tasks.extend(self.edge_task(&version, arch.clone(), None));
-            }
-            let is_chosen =
-                first.as_ref() == Some(&version) || newest.values().any(|newest| *newest == version);
-            if !self.is_std() && is_chosen {
-                tasks.extend(self.oldest_go(&version));
-                tasks.extend(self.newest_dependencies(&version, around)?);
-            }
-        }
-        if self.is_std() && !self.options.no_experiments {
-            tasks.extend(self.experiments(around)?);
-        }
-        // By toolchain, so that each is used once and can go.
-        tasks.sort_by(|a, b| b.toolchains.cmp(&a.toolchains).then_with(|| b.version.cmp(&a.version)));
-        self.perform(tasks, around)?;
-        // A go.mod may promise too much: then the next Go is tried.
-        while !self.promised_too_much.is_empty() {
-            let versions = std::mem::take(&mut self.promised_too_much);
-            let again = versions.iter().filter_map(|version| self.oldest_go(version)).collect();
-            self.perform(again, around)?;
-        }
-        Ok(())
-    }
-
-    /// First and last version of each run of equal layouts, among those that were compiled themselves.
-    fn edge_versions(&self) -> Vec<Version> {
-        let built: Vec<(&Version, &Shape)> = self
-            .all
-            .builds()
-            .filter(|(_, build)| build.tested.same_as.is_none())
-            .filter_map(|(version, build)| Some((version, build.axes.get(FIRST)?)))
-            .collect();
-        let differ =
-            |a: Option<&(&Version, &Shape)>, b: &(&Version, &Shape)| a.is_none_or(|a| !same_layout(a.1, b.1));
-        let edge = |index: usize| {
-            let own = built.get(index)?;
-            let before = index.checked_sub(1).and_then(|before| built.get(before));
-            (differ(before, own) || differ(built.get(index + 1), own)).then(|| own.0.clone())
-        };
-        let edges = (0..built.len()).filter_map(edge);
-        edges
-            .filter(|version| self.versions.contains_key(version) || self.options.versions.is_empty())
-            .collect()
-    }
-
-    fn edge_task(&self, version: &Version, axis: String, go: Option<Release>) -> Option<Task<'a>> {
-        let build = self.all.build(version)?;
-        let wanted = Wanted::new(self.entries, version)?;
-        let done = self.is_recorded(version, &axis, &wanted) || build.tested.agrees.contains(&axis);
-        let release = go.or_else(|| crate::versions::release_of(&build.tested.toolchain))?;
-        let tested = Tested { arch: Vec::new(), agrees: Vec::new(), ..build.tested.clone() };
-        let text = tested.version.clone();
-        (!done).then(|| Task {
-            version: version.clone(),
-            text,
-            axis,
-            toolchains: vec![release],
-            wanted,
-            tested,
-            may_follow: false,
-            recorded: false,
-        })
-    }
-
-    /// The oldest Go that can build a version and all that it needs, unless that is the one that has.
-    fn oldest_go(&self, version: &Version) -> Option<Task<'a>> {
-        let build = self.all.build(version)?;
-        let line = build.tested.go.as_ref().and_then(|go| Some(Version::parse(STD, go)?.release()[1]));
-        let oldest = line.unwrap_or(0).max(OLDEST_MINOR);
-        let release = *self.newest.iter().find(|release| release.0 >= oldest)?;
-        let own = crate::versions::release_of(&build.tested.toolchain)?;
-        let axis = format!("{FIRST}+go{}", spell(release));
-        if release.0 >= own.0 { None } else { self.edge_task(version, axis, Some(release)) }
-    }
-
-    /// Each dependency of which a type lies by value in what is recorded, in the newest version that goes with this one.
-    fn newest_dependencies(&mut self, version: &Version, around: &Surroundings<'_>) -> Result<Vec<Task<'a>>> {
-        let Some(Tested { embeds, modules, .. }) = self.all.build(version).map(|build| build.tested.clone())
-        else {
-            return Ok(Vec::new());
-        };
-        let mut tasks = Vec::new();
-        for dependency in embeds {
-            // One that was tried before, with what was newest then, is not tried again with each new one.
-            let begin = format!("{FIRST}+{dependency}@");
-            let known = self.all.build(version).is_some_and(|build| {
-                build.axes.keys().chain(&build.tested.agrees).any(|axis| axis.starts_with(&begin))
-            });
-            let newest = if known { None } else { self.newest_with(&dependency, version, around)? };
-            let newest = newest.filter(|newest| !modules.contains(&format!("{dependency}@{newest}")));
-            tasks.extend(newest.and_then(|newest| self.edge_task(version, begin + &newest, None)));
-        }
-        Ok(tasks)
-    }
-
-    /// The newest release of a dependency that does not itself ask for a newer version of this module.
-    fn newest_with(
-        &mut self,
-        dependency: &str,
-        version: &Version,
-        around: &Surroundings<'_>,
-    ) -> Result<Option<String>> {
-        let network = around.store.network()?;
-        if !self.dependencies.contains_key(dependency) {
-            let listed = listing::listed(network, dependency, around.progress)?;
-            let mut versions = listing::parse(dependency, listed.iter().map(String::as_str));
-            versions.retain(|version, _| !version.is_prerelease());
-            self.dependencies.insert(dependency.to_owned(), versions.into_values().rev().collect());
-        }
-        let versions = self.dependencies.get(dependency).cloned().unwrap_or_default();
-        for text in versions.into_iter().take(DEPENDENCY_LIMIT) {
-            if self.goes_with((dependency, &text), version, network)? {
-                return Ok(Some(text));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether neither a dependency nor what it asks for asks for a newer version of this module.
-    fn goes_with(&mut self, dependency: (&str, &str), version: &Version, network: &Network) -> Result<bool> {
-        let Some(own) = self.go_mod(dependency, network)? else { return Ok(false) };
-        let mut texts = vec![own.clone()];
-        for asked in listing::requirements(&own) {
-            if asked.0 != self.module {
-                texts.extend(self.go_mod(asked, network)?);
-            }
-        }
-        let asked = texts.iter().flat_map(|text| listing::requirements(text));
-        let mut asked = asked.filter(|(module, _)| *module == self.module);
-        Ok(asked.all(|(module, asked)| Version::parse(module, asked).is_none_or(|asked| asked <= *version)))
-    }
-
-    /// The go.mod of some module's version, if there is one.
-    fn go_mod(&mut self, (module, version): (&str, &str), network: &Network) -> Result<Option<String>> {
-        let key = format!("{module}@{version}");
-        if let Some(text) = self.go_mods.get(&key) {
-            return Ok(text.clone());
-        }
-        let text = match listing::go_mod(network, module, version) {
-            Ok(text) => Some(text),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => return Err(error).with_context(|| format!("cannot read the go.mod of {key}")),
-        };
-        self.go_mods.insert(key, text.clone());
-        Ok(text)
-    }
-
-    /// The newest patch of each minor release with each of Go's experiments that its source asks about.
-    fn experiments(&self, around: &Surroundings<'_>) -> Result<Vec<Task<'a>>> {
-        let mut newest: BTreeMap<u64, &Version> = BTreeMap::new();
-        for version in self.all.versions().filter(|version| self.versions.contains_key(version)) {
-            newest.insert(version.release()[1], version);
-        }
-        let mut tasks = Vec::new();
-        for version in newest.into_values() {
-            let (Some(build), Some(wanted)) = (self.all.build(version), Wanted::new(self.entries, version))
-            else {
-                continue;
-            };
-            let [_, minor, patch] = version.release();
-            let toolchain = around.store.ensure((minor, patch), around.progress)?;
-            let layouts =
-                build.axes.get(FIRST).into_iter().flat_map(|shape| shape.structs.values().flatten());
-            let kinds = layouts.flat_map(|layout| layout.fields.values().map(|(_, kind)| kind));
-            let mut packages = wanted.packages();
-            packages.extend(kinds.filter_map(|kind| dwarf::package(kind)).map(str::to_owned));
-            for experiment in experiments::of(&toolchain.goroot, &packages)? {
-                tasks.extend(self.edge_task(version, format!("{FIRST}+X:{experiment}"), None));
-            }
-        }
-        Ok(tasks)
     }
 }
 

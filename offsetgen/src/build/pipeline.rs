@@ -21,10 +21,10 @@ use offsets::database::observations::Shape;
 
 use super::attempt::{Ready, Recipe, prepare};
 use super::axis::{Axis, FIRST};
-use super::failure::Stage;
 use super::journal::{Built, Journal};
 use super::wanted::Wanted;
 use super::{GENERATOR, Surroundings};
+use crate::failure::{Failure, Stage};
 use crate::toolchain::Toolchain;
 use crate::versions::{Release, spell};
 
@@ -237,7 +237,12 @@ impl<'a> Phase<'a> {
         leader: &mut Option<Arc<Leader>>,
     ) -> Result<Begun> {
         let key = task.wanted.key();
-        let known = self.journal.read(&task.text, &task.axis, &key);
+        let known = self.journal.read(&task.text, &task.axis, &key).filter(|built| self.has_leader(built));
+        // What was published about a version since it was built, the journal does not know.
+        let known = known.map(|mut built| {
+            built.tested.retracted = task.tested.retracted;
+            built
+        });
         if let Some(built) = &known
             && built.tested.same_as.is_none()
         {
@@ -259,7 +264,16 @@ impl<'a> Phase<'a> {
             let mut tested = self.tested(task, &ready, &toolchain, &embedded);
             tested.same_as = Some(known.text.clone());
             let shape = Shape::default();
-            let built = Built { key, tested, toolchain: toolchain.provenance, shape, embedded, base, source };
+            let built = Built {
+                key,
+                options: String::new(),
+                tested,
+                toolchain: toolchain.provenance,
+                shape,
+                embedded,
+                base,
+                source,
+            };
             self.journal.write(&task.text, &task.axis, &built)?;
             self.around
                 .progress
@@ -272,6 +286,12 @@ impl<'a> Phase<'a> {
         Ok(Begun::Sent(Box::new(Job { position, ready, toolchain, base, leader: own })))
     }
 
+    /// Whether the version that a journal's entry follows, if it follows one, is part of this run too.
+    fn has_leader(&self, built: &Built) -> bool {
+        let leader = built.tested.same_as.as_ref();
+        leader.is_none_or(|leader| self.tasks.iter().any(|task| task.text == *leader))
+    }
+
     fn is_std(&self) -> bool {
         self.module == offsets::STD
     }
@@ -282,12 +302,16 @@ impl<'a> Phase<'a> {
         for release in &task.toolchains {
             match self.ready_with(task, *release) {
                 Ok(ready) => return Ok(ready),
-                // Another toolchain mends neither a proxy nor a disk, and what does not exist it cannot find.
-                Err(error) if Stage::of(&error) != Stage::Compile => return Err(first.unwrap_or(error)),
+                // Another toolchain mends neither a proxy nor a disk, and what one has said of the source is no answer then.
+                Err(error) if matches!(Stage::of(&error), Stage::Fetch | Stage::Machine) => {
+                    return Err(error);
+                }
+                // That a toolchain is not served says nothing of the version.
                 Err(error) => drop(first.get_or_insert(error)),
             }
         }
-        Err(first.unwrap_or_else(|| anyhow::anyhow!("no Go release is known that is new enough")))
+        let none = || Failure::new(Stage::Withheld, "no Go release is known that is new enough").into();
+        Err(first.unwrap_or_else(none))
     }
 
     fn ready_with(&self, task: &Task<'_>, release: Release) -> Result<(Ready, Toolchain)> {
@@ -351,16 +375,20 @@ impl<'a> Phase<'a> {
             .iter()
             .position(|release| format!("go{}", spell(*release)) == toolchain.provenance.version);
         for release in task.toolchains.iter().skip(tried.map_or(0, |tried| tried + 1)) {
-            let again = result.as_ref().is_err_and(|error| Stage::of(error) != Stage::Machine);
-            if !again {
+            if !result.as_ref().is_err_and(|error| Stage::of(error) == Stage::Compile) {
                 break;
             }
-            // The message that counts is the first: that of the toolchain that users have.
-            if let Ok((other, its)) = self.ready_with(task, *release)
-                && let Ok(found) = other.build(&recipe, self.around.store)
-            {
-                base = other.digest(&task.wanted.packages(), self.is_std())?;
-                (ready, toolchain, result) = (other, its, Ok(found));
+            let again = self.ready_with(task, *release);
+            match again.and_then(|(other, its)| Ok((other.build(&recipe, self.around.store)?, other, its))) {
+                Ok((found, other, its)) => {
+                    base = other.digest(&task.wanted.packages(), self.is_std())?;
+                    (ready, toolchain, result) = (other, its, Ok(found));
+                }
+                Err(error) if matches!(Stage::of(&error), Stage::Fetch | Stage::Machine) => {
+                    return Err(error);
+                }
+                // The message that counts is the first: that of the toolchain that users have.
+                Err(_) => {}
             }
         }
         let found = result?;
@@ -368,6 +396,7 @@ impl<'a> Phase<'a> {
         let source = ready.digest(&packages, self.is_std()).context("cannot digest the source")?;
         let built = Built {
             key: task.wanted.key(),
+            options: String::new(),
             tested: self.tested(task, &ready, &toolchain, &found.embedded),
             toolchain: toolchain.provenance,
             shape: found.shape,

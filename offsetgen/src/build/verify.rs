@@ -17,6 +17,7 @@ use super::catalog;
 use super::module::same_layout;
 use super::wanted::Wanted;
 use crate::cli::VerifyOptions;
+use crate::failure::Stage;
 use crate::output::print;
 use crate::progress::Progress;
 use crate::toolchain::Store;
@@ -44,24 +45,32 @@ pub fn run(options: &VerifyOptions) -> Result<bool> {
     if chosen.is_empty() {
         bail!("nothing is recorded that could be verified");
     }
-    let mut wrong = 0;
+    let (mut agree, mut withheld) = (0, 0);
     for (position, candidate) in chosen.iter().enumerate() {
-        let differences = match check(candidate, &entries, &store, &progress, options.trust_on_first_use) {
-            Ok(differences) => differences,
-            Err(error) => vec![format!("cannot be built again: {error:#}")],
+        let verdict = match check(candidate, &entries, &store, &progress, options.trust_on_first_use) {
+            Ok(differences) if differences.is_empty() => {
+                agree += 1;
+                "agrees".to_owned()
+            }
+            Ok(differences) => differences.join("; "),
+            // What upstream has deleted stays recorded, and says nothing against the record.
+            Err(error) if Stage::of(&error) == Stage::Withheld => {
+                withheld += 1;
+                format!("is no longer served: {error:#}")
+            }
+            Err(error) => format!("cannot be built again: {error:#}"),
         };
         let Candidate { module, axis, build, .. } = candidate;
-        let verdict = if differences.is_empty() { "agrees".to_owned() } else { differences.join("; ") };
         print(&format!("{module}\t{}\t{axis}\t{verdict}\n", build.tested.version))?;
-        wrong += usize::from(!differences.is_empty());
         let release = candidate.release()?;
         let again = chosen.iter().skip(position + 1).any(|later| later.release().is_ok_and(|r| r == release));
         if !again && options.prune {
             store.forget(release)?;
         }
     }
-    print(&format!("{} of {} entries agree\n", chosen.len() - wrong, chosen.len()))?;
-    Ok(wrong == 0)
+    let gone = if withheld == 0 { String::new() } else { format!(", {withheld} are no longer served") };
+    print(&format!("{agree} of {} entries agree{gone}\n", chosen.len()))?;
+    Ok(agree > 0 && agree + withheld == chosen.len())
 }
 
 fn candidates(options: &VerifyOptions, entries: &[Entry]) -> Result<Vec<Candidate>> {

@@ -10,13 +10,14 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result};
 use serde::Deserialize;
 
 use super::{Store, TOOLCHAIN_MODULE};
+use crate::failure::{Failure, Stage};
 use crate::progress::{Progress, Step};
 
 /// The first Go that knows `golang.org/toolchain`.
@@ -96,15 +97,21 @@ pub fn download(go: &Path, store: &Store, version: &str, progress: &Progress) ->
         {
             Ok((dir, sum))
         }
-        Ok(Downloaded { error, .. }) if !error.is_empty() => bail!("go mod download: {}", one_line(&error)),
-        _ => bail!("go mod download: {}", one_line(&output.stderr)),
+        Ok(Downloaded { error, .. }) if !error.is_empty() => Err(failed(&output, &error)),
+        _ => Err(failed(&output, &output.stderr)),
     }
+}
+
+fn failed(output: &Output, said: &str) -> Error {
+    Failure::of_fetch(output.killed, format!("go mod download: {}", one_line(said))).into()
 }
 
 /// What a go command said.
 pub struct Output {
     /// Whether it ended with status 0.
     pub success: bool,
+    /// Whether a signal has ended it.
+    pub killed: bool,
     /// All of it.
     pub stdout: String,
     /// All of it.
@@ -127,10 +134,10 @@ pub fn run(mut command: Command, limit: Option<Duration>) -> Result<Output> {
         Some(limit) => wait(&mut child, limit)?,
     };
     let text = |thread: std::thread::JoinHandle<String>| thread.join().unwrap_or_default();
-    Ok(Output { success: status.success(), stdout: text(stdout), stderr: text(stderr) })
+    Ok(output(status, text(stdout), text(stderr)))
 }
 
-fn wait(child: &mut Child, limit: Duration) -> Result<std::process::ExitStatus> {
+fn wait(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
     let (mut done, mut since) = (0, Instant::now());
     loop {
         if let Some(status) = child.try_wait().context("cannot wait for the go command")? {
@@ -143,7 +150,8 @@ fn wait(child: &mut Child, limit: Duration) -> Result<std::process::ExitStatus> 
         if since.elapsed() > limit {
             child.kill().context("cannot end the go command")?;
             child.wait().context("cannot wait for the go command")?;
-            bail!("the go command made no progress for {} s", limit.as_secs());
+            let text = format!("the go command made no progress for {} s", limit.as_secs());
+            return Err(Failure::new(Stage::Fetch, text).into());
         }
         std::thread::sleep(POLL / 5);
     }
@@ -175,12 +183,19 @@ fn watch(mut child: Child, store: &Store, version: &str, step: &Step) -> Result<
             child.kill().context("cannot end go mod download")?;
             child.wait().context("cannot wait for go mod download")?;
             let (module, limit) = (TOOLCHAIN_MODULE, store.timeout.as_secs());
-            bail!("go mod download of {module}@{version} made no progress for {limit} s after {size} bytes");
+            let text = format!(
+                "go mod download of {module}@{version} made no progress for {limit} s after {size} bytes"
+            );
+            return Err(Failure::new(Stage::Fetch, text).into());
         }
         std::thread::sleep(POLL);
     };
     let text = |thread: std::thread::JoinHandle<String>| thread.join().unwrap_or_default();
-    Ok(Output { success: status.success(), stdout: text(stdout), stderr: text(stderr) })
+    Ok(output(status, text(stdout), text(stderr)))
+}
+
+fn output(status: ExitStatus, stdout: String, stderr: String) -> Output {
+    Output { success: status.success(), killed: status.code().is_none(), stdout, stderr }
 }
 
 fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {

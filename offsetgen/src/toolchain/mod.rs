@@ -21,10 +21,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use backon::{BlockingRetryable, ExponentialBuilder};
 use offsets::database::format::Toolchain as Provenance;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{CacheOptions, ToolchainOptions};
+use crate::failure::{Failure, Stage, may_pass};
 use crate::net::{Client, Network, Proxies, goproxy};
 use crate::progress::Progress;
 use crate::store::write_atomically;
@@ -204,13 +206,16 @@ impl Store {
         let network = self.network()?;
         // One small question first: it is bounded in time and says plainly what is wrong with a proxy.
         if !network.proxies.exists(&network.client, TOOLCHAIN_MODULE, &version)? {
-            bail!("{TOOLCHAIN_MODULE}@{version} does not exist, says the module proxy");
+            let text = format!("{TOOLCHAIN_MODULE}@{version} does not exist, says the module proxy");
+            return Err(Failure::new(Stage::Withheld, text).into());
         }
         let (goroot, hash) = if bootstrap::is(release) && gocmd::on_path().is_none() {
             bootstrap::fetch(self, &version, progress)?
         } else {
             let go = self.fetcher(progress)?;
-            gocmd::download(&go, self, &version, progress)?
+            let again = |error: &anyhow::Error| may_pass(&format!("{error:#}"));
+            let download = || gocmd::download(&go, self, &version, progress);
+            download.retry(ExponentialBuilder::default()).sleep(std::thread::sleep).when(again).call()?
         };
         gocmd::prepare(&goroot)?;
         let version_file = goroot.join("VERSION");

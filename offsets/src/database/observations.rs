@@ -162,8 +162,12 @@ impl Observations {
         self.fill(&version, axis);
         let build = self.builds.entry(version);
         let build = build.or_insert_with(|| Build { tested: tested.clone(), axes: BTreeMap::new() });
-        build.axes.insert(axis.to_owned(), shape);
-        let agrees = std::mem::take(&mut build.tested.agrees);
+        let before = build.axes.insert(axis.to_owned(), shape);
+        let mut agrees = std::mem::take(&mut build.tested.agrees);
+        // What agreed with something else has to be compared anew.
+        if !axis.contains('+') && before.as_ref() != build.axes.get(axis) {
+            agrees.retain(|other| other.split('+').next() != Some(axis));
+        }
         build.tested = Tested { agrees, ..tested.clone() };
         build.tested.arch = build.axes.keys().cloned().collect();
     }
@@ -187,6 +191,8 @@ impl Observations {
 
     /// Notes that a version needs a newer Go than its go.mod says.
     pub fn needs_go(&mut self, version: &Version, go: String) {
+        let is_go = |axis: &Option<String>| axis.as_ref().is_some_and(|axis| axis.contains("+go1."));
+        self.holes.retain(|(known, axis), _| known != version || !is_go(axis));
         if let Some(build) = self.builds.get_mut(version) {
             build.tested.go = Some(go);
         }
@@ -195,7 +201,7 @@ impl Observations {
     /// Notes which versions their maker has taken back.
     pub fn retract(&mut self, is_retracted: impl Fn(&Version) -> bool) {
         for (version, build) in &mut self.builds {
-            build.tested.retracted = is_retracted(version);
+            build.tested.retracted |= is_retracted(version);
         }
     }
 
@@ -205,9 +211,12 @@ impl Observations {
             .same_as
             .as_ref()
             .and_then(|other| self.builds.values().find(|b| b.tested.version == *other));
-        let Some(Build { tested: Tested { agrees, arch, .. }, axes }) = original.cloned() else { return };
+        let Some(Build { tested: Tested { agrees, arch, toolchain, .. }, axes }) = original.cloned() else {
+            return;
+        };
         self.holes.retain(|(known, _), _| *known != version);
-        self.builds.insert(version, Build { tested: Tested { agrees, arch, ..tested.clone() }, axes });
+        self.builds
+            .insert(version, Build { tested: Tested { agrees, arch, toolchain, ..tested.clone() }, axes });
     }
 
     /// Every follower again as its original now is.
@@ -223,7 +232,8 @@ impl Observations {
         }
     }
 
-    /// Says why a version, or an axis of a recorded one, is not recorded, unless it is.
+    /// Says why a version, or an axis of a recorded one, is not recorded, unless it is. What is known for certain is not replaced
+    /// by less: that something does not compile, by a proxy that is away.
     pub fn miss(&mut self, version: Version, hole: Hole) {
         let build = self.builds.get(&version);
         let known = match &hole.axis {
@@ -233,7 +243,23 @@ impl Observations {
             }
         };
         if !known {
-            self.holes.insert((version, hole.axis.clone()), hole);
+            self.insert(version, hole);
+        }
+    }
+
+    /// Says why a recorded version could not be built again on its first axis, for what the catalog names since.
+    pub fn miss_again(&mut self, version: Version, hole: Hole, axis: &str) {
+        if self.builds.contains_key(&version) {
+            self.insert(version, Hole { axis: Some(axis.to_owned()), ..hole });
+        }
+    }
+
+    fn insert(&mut self, version: Version, hole: Hole) {
+        let certainty =
+            |hole: &Hole| ["pending", "fetch", "withheld", "compile"].iter().position(|s| *s == hole.stage);
+        let key = (version, hole.axis.clone());
+        if self.holes.get(&key).is_none_or(|known| certainty(known) <= certainty(&hole)) {
+            self.holes.insert(key, hole);
         }
     }
 
@@ -294,17 +320,30 @@ impl Observations {
                         });
                     }
                     known.axes.extend(build.axes);
+                    let (ours, theirs) = (&known.tested, &build.tested);
+                    let agrees = ours.agrees.iter().chain(&theirs.agrees).cloned().collect();
+                    let retracted = ours.retracted || theirs.retracted;
+                    // Of two that were built, the one that says more of itself, whichever came first.
+                    let rank = |tested: &Tested| {
+                        let toolchain = Version::parse(crate::STD, &tested.toolchain);
+                        (tested.generator.clone(), toolchain, tested.go.clone(), tested.modules.clone())
+                    };
+                    let newer = if rank(theirs) > rank(ours) { theirs } else { ours }.clone();
+                    known.tested = Tested { agrees, retracted, ..newer };
                     known.tested.arch = known.axes.keys().cloned().collect();
-                    known.tested.agrees.extend(build.tested.agrees);
                     known.tested.agrees.sort();
                     known.tested.agrees.dedup();
                 }
             }
         }
-        for (key, hole) in other.holes {
-            match self.holes.get(&key) {
-                Some(known) if known.stage != "pending" => {}
-                _ => self.miss(key.0, hole),
+        for ((version, axis), hole) in other.holes {
+            let built = self.builds.get(&version);
+            match axis {
+                // One of an axis that is recorded stands for a build that failed later.
+                Some(axis) if built.is_some_and(|build| build.axes.contains_key(&axis)) => {
+                    self.miss_again(version, hole, &axis);
+                }
+                _ => self.miss(version, hole),
             }
         }
         Ok(())
