@@ -100,9 +100,10 @@ fn write_programs(recipe: &Recipe<'_>, toolchain: &Toolchain, folder: &Path) -> 
     let minor: Vec<&str> = go.split('.').take(2).collect();
     let mut text = format!("module probe\n\ngo {}\n", minor.join("."));
     let with = match recipe.axis.other {
-        Other::Dependency(module, version) => Some((module, version)),
-        _ => None,
+        Other::Dependencies(list) => list,
+        _ => "",
     };
+    let with = with.split(',').filter_map(|dependency| dependency.split_once('@'));
     for (module, version) in recipe.module.into_iter().chain(with) {
         text += &format!("\nrequire {module} {version}\n");
     }

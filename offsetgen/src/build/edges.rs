@@ -113,17 +113,21 @@ impl<'a> Run<'a> {
         if release.0 >= own.0 { None } else { self.edge_task(version, axis, Some(release)) }
     }
 
-    /// Each dependency of which a type lies by value in what is recorded, in the newest version that goes with this one.
-    fn newest_dependencies(&mut self, version: &Version, around: &Surroundings<'_>) -> Result<Vec<Task<'a>>> {
+    /// The dependencies of which a type lies by value in what is recorded, together, each in the newest version that goes with
+    /// this one.
+    fn newest_dependencies(
+        &mut self,
+        version: &Version,
+        around: &Surroundings<'_>,
+    ) -> Result<Option<Task<'a>>> {
         let Some(Tested { embeds, modules, .. }) = self.all.build(version).map(|build| build.tested.clone())
         else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
-        let mut tasks = Vec::new();
+        let mut all = Vec::new();
         for dependency in embeds {
             // One that was tried before, with what was newest then, is not tried again with each new one.
-            let begin = format!("{FIRST}+{dependency}@");
-            if self.is_tried(version, &begin) {
+            if self.is_tried(version, |axis| axis.contains(&format!("{dependency}@"))) {
                 continue;
             }
             let newest = match self.newest_with(&dependency, version, around) {
@@ -133,10 +137,11 @@ impl<'a> Run<'a> {
                     continue;
                 }
             };
-            let newest = newest.filter(|newest| !modules.contains(&format!("{dependency}@{newest}")));
-            tasks.extend(newest.and_then(|newest| self.edge_task(version, begin + &newest, None)));
+            let newest = newest.map(|newest| format!("{dependency}@{newest}"));
+            all.extend(newest.filter(|newest| !modules.contains(newest)));
         }
-        Ok(tasks)
+        let axis = format!("{FIRST}+{}", all.join(","));
+        Ok(if all.is_empty() { None } else { self.edge_task(version, axis, None) })
     }
 
     /// The newest release of a dependency that does not itself ask for a newer version of this module.
@@ -199,7 +204,7 @@ impl<'a> Run<'a> {
         let mut tasks = Vec::new();
         for version in newest.into_values() {
             // A nightly run has no reason to fetch toolchains only to find that there is nothing to be done.
-            if self.options.new_only && self.is_tried(&version, &format!("{FIRST}+X:")) {
+            if self.options.new_only && self.is_tried(&version, |axis| axis.contains("+X:")) {
                 continue;
             }
             let [_, minor, patch] = version.release();
@@ -232,14 +237,14 @@ impl<'a> Run<'a> {
         packages
     }
 
-    /// Whether a version was compiled, or could not be, for an axis that begins like this.
-    fn is_tried(&self, version: &Version, begin: &str) -> bool {
+    /// Whether a version was compiled, or could not be, for such an axis.
+    fn is_tried(&self, version: &Version, is_such: impl Fn(&str) -> bool) -> bool {
         let build = self.all.build(version);
         let axes = build.into_iter().flat_map(|build| build.axes.keys().chain(&build.tested.agrees));
         let holes =
             self.all.holes().filter(|(known, hole)| *known == version && hole.stage == Stage::Compile.word());
         let mut all = axes.chain(holes.filter_map(|(_, hole)| hole.axis.as_ref()));
-        all.any(|axis| axis.starts_with(begin))
+        all.any(|axis| is_such(axis))
     }
 
     /// Something beside the versions themselves cannot be had: that is said, and the rest goes on. What is this machine's ends it.
