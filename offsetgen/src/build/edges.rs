@@ -127,7 +127,8 @@ impl<'a> Run<'a> {
         let mut all = Vec::new();
         for dependency in embeds {
             // One that was tried before, with what was newest then, is not tried again with each new one.
-            if self.is_tried(version, |axis| axis.contains(&format!("{dependency}@"))) {
+            let begin = format!("{dependency}@");
+            if self.is_tried(version, |axis| axis.split(['+', ',']).any(|part| part.starts_with(&begin))) {
                 continue;
             }
             let newest = match self.newest_with(&dependency, version, around) {
@@ -216,7 +217,16 @@ impl<'a> Run<'a> {
                 }
             };
             let before = tasks.len();
-            for experiment in experiments::of(&toolchain.goroot, &self.packages(&version))? {
+            let experiments = match experiments::of(&toolchain.goroot, &self.packages(&version)) {
+                Ok(experiments) => experiments,
+                Err(error) => {
+                    // Its files are not as they were in all releases before it: the layouts themselves are recorded all the same.
+                    self.interrupted = true;
+                    around.progress.say(&format!("failed: the experiments of Go {version}: {error:#}"));
+                    continue;
+                }
+            };
+            for experiment in experiments {
                 tasks.extend(self.edge_task(&version, format!("{FIRST}+X:{experiment}"), None));
             }
             if around.prune && tasks.len() == before {

@@ -12,9 +12,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 const CALLING_CONVENTION: [&str; 2] = ["regabiwrappers", "regabiargs"];
 
@@ -26,11 +27,21 @@ pub fn of(goroot: &Path, packages: &BTreeSet<String>) -> Result<Vec<String>> {
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     };
     let known = flags(&read("internal/goexperiment/flags.go")?, &read("internal/buildcfg/exp.go")?);
+    // Every release from 1.19 on has some, and has some of them on.
+    if !known.values().any(|on| *on) {
+        bail!(
+            "internal/goexperiment/flags.go and internal/buildcfg/exp.go do not read as they did up to Go 1.27"
+        );
+    }
     let mut asked = BTreeSet::new();
     for package in packages {
         let folder = source.join(package);
-        // A package that this release does not have.
-        let Ok(files) = fs::read_dir(&folder) else { continue };
+        let files = match fs::read_dir(&folder) {
+            Ok(files) => files,
+            // A package that this release does not have.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).with_context(|| format!("cannot list {}", folder.display())),
+        };
         for file in files {
             let path = file.with_context(|| format!("cannot list {}", folder.display()))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -108,5 +119,10 @@ mod tests {
         write("runtime/gc.go", "var x [goexperiment.GreenTeaGCInt]int");
         let packages = ["runtime", "gone"].map(str::to_owned).into();
         assert_eq!(of(goroot.path(), &packages).expect("read"), ["greenteagc", "noswissmap"]);
+        write("internal/buildcfg/exp.go", "var baseline = other()\n");
+        assert!(
+            of(goroot.path(), &packages).is_err(),
+            "files that read otherwise are no release without experiments"
+        );
     }
 }

@@ -12,15 +12,12 @@ use offsets::{STD, Version};
 use super::axis::{Axis, FIRST, Other};
 use super::journal::{Built, Journal};
 use super::listing::{self, Versions};
-use super::pipeline::{Done, Outcome, Phase, Task};
+use super::pipeline::{Done, Outcome, PROXY_FAILURES, Phase, Task};
 use super::wanted::Wanted;
 use super::{Surroundings, catalog, file_name, read_document, toolchains, write_document};
 use crate::cli::BuildOptions;
 use crate::failure::{Failure, Stage};
 use crate::versions::{Release, spell};
-
-/// So many questions that a proxy does not answer, one after the other, are enough.
-const PROXY_FAILURES: usize = 3;
 
 /// True when every version that was asked for by name is recorded, and nothing failed that may pass.
 pub fn build(
@@ -231,9 +228,10 @@ impl<'a> Run<'a> {
             if in_a_row == PROXY_FAILURES {
                 continue;
             }
-            let in_journal =
-                self.journal.as_ref().is_some_and(|j| j.read(&text, FIRST, &wanted.key()).is_some());
-            let toolchains = match self.toolchains(&version, &text, recorded || in_journal, around) {
+            // One that follows another is not taken from the journal where that one is no part of this run.
+            let journal = self.journal.as_ref().and_then(|journal| journal.read(&text, FIRST, &wanted.key()));
+            let built = recorded || journal.is_some_and(|built| built.tested.same_as.is_none());
+            let toolchains = match self.toolchains(&version, &text, built, around) {
                 Ok(toolchains) => toolchains,
                 Err(error) => {
                     let stage = Stage::of(&error);
@@ -250,13 +248,13 @@ impl<'a> Run<'a> {
         self.perform(tasks, around)
     }
 
+    /// Whether all that the catalog names was looked for. What the target did not reach, `build` tries again: the catalog may
+    /// have another target now.
     pub(super) fn is_recorded(&self, version: &Version, axis: &str, wanted: &Wanted<'_>) -> bool {
+        let is_settled = |shape: &Shape, name: &str| self.options.new_only && shape.unreached.contains(name);
         let shape = self.all.build(version).and_then(|build| build.axes.get(axis));
         shape.is_some_and(|shape| {
-            wanted
-                .structs
-                .iter()
-                .all(|name| shape.structs.contains_key(*name) || shape.unreached.contains(*name))
+            wanted.structs.iter().all(|name| shape.structs.contains_key(*name) || is_settled(shape, name))
                 && wanted.functions.iter().all(|name| shape.functions.contains_key(*name))
         })
     }
@@ -282,7 +280,8 @@ impl<'a> Run<'a> {
             hash: known.hash,
             trust: known.trust,
             prerelease: version.is_prerelease() && !version.is_pseudo(),
-            retracted: self.retracted.iter().any(|(low, high)| low <= version && version <= high),
+            retracted: known.retracted
+                || self.retracted.iter().any(|(low, high)| low <= version && version <= high),
             ..Tested::default()
         }
     }

@@ -100,7 +100,7 @@ impl Leader {
 }
 
 /// So many failures of the proxy in a row are no accident: each has been tried four times.
-const PROXY_FAILURES: usize = 3;
+pub const PROXY_FAILURES: usize = 3;
 
 struct Job {
     position: usize,
@@ -240,7 +240,7 @@ impl<'a> Phase<'a> {
         let known = self.journal.read(&task.text, &task.axis, &key).filter(|built| self.has_leader(built));
         // What was published about a version since it was built, the journal does not know.
         let known = known.map(|mut built| {
-            built.tested.retracted = task.tested.retracted;
+            built.tested.retracted |= task.tested.retracted;
             built
         });
         if let Some(built) = &known

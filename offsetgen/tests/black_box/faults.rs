@@ -293,6 +293,42 @@ fn a_version_that_does_not_exist() {
     assert_eq!(outcome(&output).0, Some(64), "--versions needs --only");
 }
 
+/// The journal says that v1.0.0 follows v1.1.0, and this run, into an empty folder, has no v1.1.0: it is built.
+#[test]
+fn a_follower_without_the_one_that_it_follows() {
+    let mut all = growing(&["v1.0.0"]);
+    let same = all.get("example.org/m@v1.0.0").expect("published").clone();
+    all.insert("example.org/m@v1.1.0".to_owned(), same);
+    let (place, proxy) = (Place::of(CATALOG), serve(all));
+    success(&place.build(&proxy, &[]));
+    assert_eq!(json(&place.text())["versions"][0]["same_as"], "v1.1.0");
+    fs::remove_dir_all(place.path("data")).expect("removed");
+    success(&place.build(&proxy, &["--only", "example.org/m", "--versions", "v1.0.0"]));
+    assert_eq!((versions(&place), holes(&place)), (vec!["v1.0.0".to_owned()], Vec::new()));
+    assert!(json(&place.text())["versions"][0]["same_as"].is_null());
+}
+
+/// A struct that a target did not reach is looked for again when the catalog has another target; `update` leaves it alone.
+#[test]
+fn another_target_for_what_was_not_reached() {
+    let more = CATALOG.replace("\"example.org/m.T\"", "\"example.org/m.T\", \"example.org/m.Late\"");
+    let mut all = Published::new();
+    let source = "package m\n\ntype T struct{ A int }\n\ntype Late struct{ B int }\n";
+    publish(&mut all, "example.org/m", "v1.0.0", "", source);
+    let (place, proxy) = (Place::of(&more), serve(all));
+    success(&place.build(&proxy, &[]));
+    assert_eq!(lookup(&place, "v1.0.0", "example.org/m.Late.B"), "example.org/m.Late.B\t-\tunknown");
+    let reaching =
+        more.replace("var t m.T\n", "var t m.T\n\nvar late m.Late\n").replace("(&t)", "(&t, &late)");
+    fs::write(place.path("catalog/m.toml"), reaching).expect("written");
+    let data = place.path("data").display().to_string();
+    let before = place.text();
+    success(&place.command(&proxy, &["update", "--out", &data]).output().expect("runs"));
+    assert_eq!(place.text(), before);
+    success(&place.build(&proxy, &[]));
+    assert_eq!(lookup(&place, "v1.0.0", "example.org/m.Late.B"), "example.org/m.Late.B\t0\texact");
+}
+
 /// A hash that was taken on trust is not vouched for by having been recorded: without the flag the checksum database decides,
 /// and this one does not know the module.
 #[test]
