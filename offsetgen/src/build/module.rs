@@ -251,8 +251,16 @@ impl<'a> Run<'a> {
     /// Whether all that the catalog names was looked for. What the target did not reach, `build` tries again: the catalog may
     /// have another target now.
     pub(super) fn is_recorded(&self, version: &Version, axis: &str, wanted: &Wanted<'_>) -> bool {
-        let is_settled = |shape: &Shape, name: &str| self.options.new_only && shape.unreached.contains(name);
-        let shape = self.all.build(version).and_then(|build| build.axes.get(axis));
+        let build = self.all.build(version);
+        // Reached on the first axis and not on this one: then it is this axis that has no use for it.
+        let is_reached = |name: &str| {
+            let first = build.and_then(|build| build.axes.get(FIRST));
+            axis != FIRST && first.is_some_and(|shape| shape.structs.contains_key(name))
+        };
+        let is_settled = |shape: &Shape, name: &str| {
+            shape.unreached.contains(name) && (self.options.new_only || is_reached(name))
+        };
+        let shape = build.and_then(|build| build.axes.get(axis));
         shape.is_some_and(|shape| {
             wanted.structs.iter().all(|name| shape.structs.contains_key(*name) || is_settled(shape, name))
                 && wanted.functions.iter().all(|name| shape.functions.contains_key(*name))
