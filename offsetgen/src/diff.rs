@@ -177,10 +177,8 @@ fn provenance(old: &Tested, new: &Tested) -> Vec<String> {
 
 /// What one version is no longer asked for, where others are.
 fn unasked(old: &Shape, new: &Shape, gone: &impl Fn(&str) -> bool) -> Vec<String> {
-    let known = |name: &String| new.structs.contains_key(name) || new.unreached.contains(name);
-    let structs = old.structs.keys().chain(&old.unreached).filter(|name| !known(name));
-    let functions = old.functions.keys().filter(|name| !new.functions.contains_key(*name));
-    let names = structs.chain(functions).filter(|name| !gone(name));
+    let known: BTreeSet<&String> = new.names().collect();
+    let names = old.names().filter(|name| !known.contains(name) && !gone(name));
     names.map(|name| format!("{name} is no longer looked for")).collect()
 }
 
@@ -196,20 +194,31 @@ pub fn shapes(old: &Shape, new: &Shape) -> Vec<String> {
             (None, None) => {}
         }
     }
-    for name in new.unreached.difference(&old.unreached) {
-        lines.push(format!("{name} is declared and not reached: nothing is known of it"));
-    }
-    for name in old.unreached.iter().filter(|name| new.structs.get(*name) == Some(&None)) {
-        lines.push(format!("{name} is gone; it was not reached"));
-    }
+    let is_absent = |name: &String| new.structs.get(name) == Some(&None);
+    lines.extend(unreached(&old.unreached, &new.unreached, is_absent));
     lines.extend(functions(old, new));
     lines
+}
+
+/// What is reached no more, or was not reached and does not exist now.
+fn unreached(
+    old: &BTreeSet<String>,
+    new: &BTreeSet<String>,
+    is_absent: impl Fn(&String) -> bool,
+) -> Vec<String> {
+    let lost = new.difference(old);
+    let lost = lost.map(|name| format!("{name} is declared and not reached: nothing is known of it"));
+    let gone = old.iter().filter(|name| is_absent(name));
+    lost.chain(gone.map(|name| format!("{name} is gone; it was not reached"))).collect()
 }
 
 fn functions(old: &Shape, new: &Shape) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, signature) in &new.functions {
         match (old.functions.get(name).and_then(Option::as_ref), signature) {
+            (None, Some(_)) if old.unreached_functions.contains(name) => {
+                lines.push(format!("{name} is reached"));
+            }
             (None, Some(_)) => lines.push(format!("{name} is called")),
             (Some(_), None) => lines.push(format!("{name} is called no more")),
             (Some(a), Some(b)) if (&a.params, &a.results) != (&b.params, &b.results) => {
@@ -221,6 +230,8 @@ fn functions(old: &Shape, new: &Shape) -> Vec<String> {
             _ => {}
         }
     }
+    let is_absent = |name: &String| new.functions.get(name) == Some(&None);
+    lines.extend(unreached(&old.unreached_functions, &new.unreached_functions, is_absent));
     lines
 }
 

@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use offsets::database::format::Tested;
-use offsets::database::observations::Layout;
+use offsets::database::observations::{Layout, Shape};
 use offsets::{STD, Version};
 
 use super::axis::{Axis, Other};
-use super::dwarf::{self, Found, package};
-use super::source;
+use super::dwarf::{self, Found};
+use super::source::{self, Symbol, declares};
 use super::wanted::Wanted;
 use crate::failure::{self, Failure, Stage};
 use crate::toolchain::{Output, Store, Toolchain, go_environment, one_line, run_go};
@@ -237,22 +237,35 @@ impl Ready {
         }
     }
 
-    /// Those of the structs that no program has and the source declares. Nothing is known of them, and that is no absence.
-    fn unreached(&self, found: &Found, recipe: &Recipe<'_>, store: &Store) -> Result<BTreeSet<String>> {
-        let absent = found.shape.structs.iter().filter(|(_, layout)| layout.is_none()).map(|(name, _)| name);
-        let mut packages: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for name in absent {
-            let split = package(name).and_then(|package| Some((package, name.get(package.len() + 1..)?)));
-            let (package, name) = split.with_context(|| format!("{name} names no package"))?;
-            packages.entry(package).or_default().push(name);
-        }
-        let mut unreached = BTreeSet::new();
-        for (package, files) in self.files_of(packages.keys().copied(), recipe, store)? {
-            let names = packages.get(package.as_str()).into_iter().flatten();
-            let declared = names.filter(|name| files.iter().any(|text| source::declares(text, name)));
-            unreached.extend(declared.map(|name| format!("{package}.{name}")));
-        }
-        Ok(unreached)
+    /// Takes what no program has and the source declares for what it is: nothing is known of it, and that is no absence.
+    fn note_unreached(&self, shape: &mut Shape, recipe: &Recipe<'_>, store: &Store) -> Result<()> {
+        let split = |name: &String| {
+            Symbol::parse(name).with_context(|| format!("{name} names no package")).map(|s| s.package)
+        };
+        let structs = shape.structs.iter().filter(|(_, layout)| layout.is_none()).map(|(name, _)| name);
+        let functions = shape.functions.iter().filter(|(_, s)| s.is_none()).map(|(name, _)| name);
+        let packages: BTreeSet<String> = structs.chain(functions).map(split).collect::<Result<_>>()?;
+        let files = self.files_of(packages.iter().map(String::as_str), recipe, store)?;
+        let declared = |name: &String, is_it: fn(&str, &Symbol) -> bool| {
+            let Some(symbol) = Symbol::parse(name) else { return false };
+            let own = files.iter().filter(|(package, _)| *package == symbol.package);
+            own.flat_map(|(_, texts)| texts).any(|text| is_it(text, &symbol))
+        };
+        shape.structs.retain(|name, layout| {
+            let unreached = layout.is_none() && declared(name, |text, symbol| declares(text, &symbol.name));
+            if unreached {
+                shape.unreached.insert(name.clone());
+            }
+            !unreached
+        });
+        shape.functions.retain(|name, signature| {
+            let unreached = signature.is_none() && declared(name, source::declares_function);
+            if unreached {
+                shape.unreached_functions.insert(name.clone());
+            }
+            !unreached
+        });
+        Ok(())
     }
 
     /// The Go files of these packages that take part in such a build; of one that does not exist, none.
@@ -321,9 +334,7 @@ impl Ready {
                 false => Failure::new(Stage::Compile, format!("{error:#}")).into(),
             })?;
         }
-        found.shape.unreached = self.unreached(&found, recipe, store)?;
-        let unreached = &found.shape.unreached;
-        found.shape.structs.retain(|name, _| !unreached.contains(name));
+        self.note_unreached(&mut found.shape, recipe, store)?;
         Ok(found)
     }
 

@@ -39,7 +39,7 @@ use crate::versions::Release;
 
 /// Part of every record; a new one makes old journal entries void. The number behind the plus sign rises when what is
 /// recorded changes between two releases of strobe.
-pub const GENERATOR: &str = concat!(env!("CARGO_PKG_VERSION"), "+2");
+pub const GENERATOR: &str = concat!(env!("CARGO_PKG_VERSION"), "+3");
 /// How it compiles.
 pub const SETTINGS: &str = "CGO_ENABLED=0 GOFLAGS= GOEXPERIMENT= GOAMD64= GOARM64= GOOS=linux go build -trimpath -ldflags=-compressdwarf=false";
 

@@ -255,15 +255,13 @@ impl<'a> Run<'a> {
         // Reached on the first axis and not on this one: then it is this axis that has no use for it.
         let is_reached = |name: &str| {
             let first = build.and_then(|build| build.axes.get(FIRST));
-            axis != FIRST && first.is_some_and(|shape| shape.structs.contains_key(name))
+            axis != FIRST && first.is_some_and(|shape| shape.knows(name))
         };
-        let is_settled = |shape: &Shape, name: &str| {
-            shape.unreached.contains(name) && (self.options.new_only || is_reached(name))
-        };
+        let is_settled = |name: &str| self.options.new_only || is_reached(name);
         let shape = build.and_then(|build| build.axes.get(axis));
         shape.is_some_and(|shape| {
-            wanted.structs.iter().all(|name| shape.structs.contains_key(*name) || is_settled(shape, name))
-                && wanted.functions.iter().all(|name| shape.functions.contains_key(*name))
+            let mut names = wanted.structs.iter().chain(&wanted.functions);
+            names.all(|name| shape.knows(name) || shape.lacks(name) && is_settled(name))
         })
     }
 

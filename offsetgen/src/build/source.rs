@@ -108,6 +108,74 @@ fn counts(name: &str) -> bool {
     ["go", "s", "h"].contains(&extension) && !words.iter().take(2).any(|word| OTHERS.contains(word))
 }
 
+/// A linker name in its parts: `net/http.(*conn).serve` is `serve` of `*conn` in net/http. For the name of a type the part
+/// behind the package is [`Symbol::name`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// Import path.
+    pub package: String,
+    /// `*conn`; without the star for a method of the value.
+    pub receiver: Option<String>,
+    /// Of the type, function or method, without type arguments.
+    pub name: String,
+}
+
+impl Symbol {
+    /// None if no package is named.
+    pub fn parse(text: &str) -> Option<Self> {
+        // Type arguments hold slashes and dots of their own.
+        let head = text.split(['(', '[']).next()?;
+        let last = head.rfind('/').map_or(0, |slash| slash + 1);
+        let dot = last + head.get(last..)?.find('.')?;
+        let (package, rest) = (text.get(..dot)?, text.get(dot + 1..)?);
+        let bare = |text: &str| text.split('[').next().unwrap_or_default().to_owned();
+        let (receiver, name) = match rest.strip_prefix('(').and_then(|rest| rest.rsplit_once(").")) {
+            Some((receiver, name)) => (Some(bare(receiver)), bare(name)),
+            None => match rest.split('[').next()?.split_once('.') {
+                Some((receiver, name)) => (Some(receiver.to_owned()), bare(name)),
+                None => (None, bare(rest)),
+            },
+        };
+        // The linker writes a dot in a path's last word so.
+        (!package.is_empty()).then(|| Self { package: package.replace("%2e", "."), receiver, name })
+    }
+}
+
+/// Whether a Go source declares a function or method.
+pub fn declares_function(text: &str, symbol: &Symbol) -> bool {
+    let tokens = tokens(text);
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate() {
+        match token.as_str() {
+            "{" | "(" | "[" => depth += 1,
+            "}" | ")" | "]" => depth = depth.saturating_sub(1),
+            "func" if depth == 0 => {
+                let rest = tokens.get(at + 1..).unwrap_or_default();
+                let (receiver, rest) = receiver(rest);
+                let opens = rest.get(1).is_some_and(|next| next == "(" || next == "[");
+                if receiver == symbol.receiver && opens && rest.first() == Some(&symbol.name) {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Behind `func`: the receiver's type, without its name and type parameters, and what follows.
+fn receiver(tokens: &[String]) -> (Option<String>, &[String]) {
+    if tokens.first().is_none_or(|token| token != "(") {
+        return (None, tokens);
+    }
+    let end = tokens.iter().position(|token| token == ")").unwrap_or(tokens.len());
+    let inside = tokens.get(1..end).unwrap_or_default();
+    let inside = inside.split(|token| token == "[").next().unwrap_or_default();
+    let star = if inside.iter().any(|token| token == "*") { "*" } else { "" };
+    let name = inside.iter().rfind(|token| *token != "\n").map_or("", String::as_str);
+    (Some(format!("{star}{name}")), tokens.get(end + 1..).unwrap_or_default())
+}
+
 /// Whether a Go source declares a type of that name that is, or may be, a struct: no alias, interface, function, map, channel,
 /// pointer or slice.
 pub fn declares(text: &str, name: &str) -> bool {
@@ -253,6 +321,63 @@ mod tests {
             "Local", "Inner", "Field", "Missing",
         ] {
             assert!(!declares(text, name), "{name}");
+        }
+    }
+
+    #[test]
+    fn parts_of_symbols() {
+        for (text, package, receiver, name) in [
+            ("net/http.(*conn).serve", "net/http", Some("*conn"), "serve"),
+            ("a.b/c.T.M", "a.b/c", Some("T"), "M"),
+            ("a.b/c.F", "a.b/c", None, "F"),
+            ("a.b/c.F[go.shape.int]", "a.b/c", None, "F"),
+            ("a.b/c.(*T[a.b/c.X]).M", "a.b/c", Some("*T"), "M"),
+            ("gopkg.in/yaml%2ev3.(*T).M", "gopkg.in/yaml.v3", Some("*T"), "M"),
+            ("main.main", "main", None, "main"),
+        ] {
+            let expected = Symbol {
+                package: package.to_owned(),
+                receiver: receiver.map(str::to_owned),
+                name: name.to_owned(),
+            };
+            assert_eq!(Symbol::parse(text), Some(expected), "{text}");
+        }
+        assert_eq!(Symbol::parse("main"), None);
+    }
+
+    #[test]
+    fn declared_functions() {
+        let text = "package p\n// func Comment() {}\nfunc Plain() { func() {}() }\nfunc Generic[T any](t T) {}\n\
+            func (t *T) Method() {}\nfunc (T) Value(\n) {}\nfunc (g *G[K, V]) Of() {}\nfunc (*T) Unnamed() {}\n\
+            var literal = func(t *T) error { return nil }\nvar s = `func Raw() {}`\nfunc Asm(x int) int\n\
+            type I interface { Inner() }\n";
+        for name in [
+            "p.Plain",
+            "p.Generic[int]",
+            "p.(*T).Method",
+            "p.T.Value",
+            "p.(*G[int,string]).Of",
+            "p.(*T).Unnamed",
+            "p.Asm",
+        ] {
+            let symbol = Symbol::parse(name).expect("a symbol");
+            assert!(declares_function(text, &symbol), "{name}");
+        }
+        for name in [
+            "p.Comment",
+            "p.Raw",
+            "p.T.Method",
+            "p.(*T).Value",
+            "p.Method",
+            "p.(*T).error",
+            "p.Inner",
+            "p.I.Inner",
+            "p.Plain.func1",
+            "p.(*G).Missing",
+            "p.literal",
+        ] {
+            let symbol = Symbol::parse(name).expect("a symbol");
+            assert!(!declares_function(text, &symbol), "{name}");
         }
     }
 

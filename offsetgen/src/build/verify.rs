@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, bail};
 use offsets::Version;
 use offsets::catalog::Entry;
-use offsets::database::observations::{Build, Observations, Shape};
+use offsets::database::observations::{Build, Observations};
 
 use super::attempt::{Recipe, prepare};
 use super::axis::{Axis, FIRST, Other};
@@ -152,18 +152,8 @@ fn check(
     let found = ready.build(&recipe, store)?;
     // What agrees has the first one's record.
     let recorded = build.axes.get(axis).or_else(|| build.axes.get(FIRST)).cloned().unwrap_or_default();
-    let known = |name: &String| recorded.structs.contains_key(name) || recorded.unreached.contains(name);
     // What the catalog has come to name since is no part of the record.
-    let seen = Shape {
-        structs: found.shape.structs.into_iter().filter(|(name, _)| known(name)).collect(),
-        unreached: found.shape.unreached.into_iter().filter(known).collect(),
-        functions: found
-            .shape
-            .functions
-            .into_iter()
-            .filter(|(name, _)| recorded.functions.contains_key(name))
-            .collect(),
-    };
+    let seen = found.shape.filtered(|name| recorded.names().any(|known| known == name));
     let is_other = !build.axes.contains_key(axis);
     if is_other && !same_layout(&recorded, &seen) || !is_other && recorded != seen {
         differences.extend(diff::shapes(&recorded, &seen));

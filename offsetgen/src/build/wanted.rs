@@ -6,7 +6,7 @@ use offsets::Version;
 use offsets::catalog::Entry;
 use sha2::{Digest, Sha256};
 
-use super::dwarf::package;
+use super::source::Symbol;
 use crate::hex;
 
 /// Everything to find out about one version.
@@ -37,9 +37,8 @@ impl<'a> Wanted<'a> {
 
     /// The packages that the structs and functions are in.
     pub fn packages(&self) -> BTreeSet<String> {
-        let structs = self.structs.iter().filter_map(|name| package(name));
-        let functions = self.functions.iter().filter_map(|name| package(name.split(['(', '[']).next()?));
-        structs.chain(functions).map(str::to_owned).collect()
+        let names = self.structs.iter().chain(&self.functions);
+        names.filter_map(|name| Some(Symbol::parse(name)?.package)).collect()
     }
 
     /// A digest of all of it: what was built for another one is built again.

@@ -53,8 +53,10 @@ pub struct Coverage {
     pub axis_holes: usize,
     pub structs: usize,
     pub functions: usize,
-    /// Structs of the catalog that some version declares and the target does not reach there: those versions.
+    /// Structs and functions of the catalog that some version declares and the target does not reach there: those versions.
     pub unreached: BTreeMap<String, Vec<String>>,
+    /// Structs and functions of the catalog that were looked for and exist in no recorded version.
+    pub nowhere: BTreeSet<String>,
     pub holes: Vec<Hole>,
     /// Every known version, ascending.
     #[serde(skip)]
@@ -138,6 +140,7 @@ impl Coverage {
             structs: document.structs.values().filter(|record| !record.sizes.is_empty()).count(),
             functions: document.functions.values().filter(|record| !record.runs.is_empty()).count(),
             unreached: unreached(&all, entries),
+            nowhere: nowhere(document, entries),
             holes,
             order: known.into_values().collect(),
         }
@@ -188,12 +191,27 @@ fn axes(all: &Observations) -> BTreeMap<String, usize> {
     axes
 }
 
+/// What the catalog names of a module.
+fn named<'a>(entries: &[&'a Entry]) -> BTreeSet<&'a str> {
+    entries.iter().flat_map(|entry| entry.structs().into_iter().chain(entry.functions())).collect()
+}
+
+fn nowhere(document: &Document, entries: &[&Entry]) -> BTreeSet<String> {
+    let Document { structs, functions, .. } = document;
+    let structs = structs.iter().filter(|(_, s)| s.sizes.is_empty() && s.unreached.is_empty());
+    let functions = functions.iter().filter(|(_, f)| f.runs.is_empty() && f.unreached.is_empty());
+    let names = structs.map(|(name, _)| name).chain(functions.map(|(name, _)| name));
+    let named = named(entries);
+    names.filter(|name| named.contains(name.as_str())).cloned().collect()
+}
+
 fn unreached(all: &Observations, entries: &[&Entry]) -> BTreeMap<String, Vec<String>> {
-    let named: BTreeSet<&str> = entries.iter().flat_map(|entry| entry.structs()).collect();
+    let named = named(entries);
     let names = |build: &Build| -> BTreeSet<String> {
-        let all = build.axes.values().flat_map(|shape| &shape.unreached);
+        let all =
+            build.axes.values().flat_map(|shape| shape.unreached.iter().chain(&shape.unreached_functions));
         // What the target reaches on another axis is a matter of this axis, as maps are of `noswissmap`.
-        let is_reached = |name: &&String| build.axes.values().any(|shape| shape.structs.contains_key(*name));
+        let is_reached = |name: &&String| build.axes.values().any(|shape| shape.knows(name));
         all.filter(|name| !is_reached(name))
             .filter(|name| entries.is_empty() || named.contains(name.as_str()))
             .cloned()

@@ -38,6 +38,10 @@ pub fn lines(coverage: &Coverage) -> Vec<String> {
         lines.push(format!("  unreached ({}): {name}", versions.len()));
         lines.extend(wrapped(&fold(&order, &versions)));
     }
+    if !coverage.nowhere.is_empty() {
+        lines.push("  named by the catalog, in no recorded version:".to_owned());
+        lines.extend(coverage.nowhere.iter().map(|name| format!("      {name}")));
+    }
     lines
 }
 

@@ -198,13 +198,16 @@ fn what_the_target_does_not_reach() {
         "\"example.org/m.T\"",
         "\"example.org/m.T\", \"example.org/m.Late\", \"example.org/m/in.Other\", \"example.org/m.Alias\"",
     );
+    let catalog = catalog
+        .replace("[target]", "functions = [\"example.org/m.(*T).Far\", \"example.org/m.T.Far\"]\n[target]");
     let mut all = growing(&["v1.0.0"]);
-    let source = "package m\n\nconst late = 1\n\ntype (\n\tT struct{ A int }\n\tLate struct{ B int }\n)\n\ntype Alias = T\n";
+    let source = "package m\n\nconst late = 1\n\ntype (\n\tT struct{ A int }\n\tLate struct{ B int }\n)\n\ntype Alias = T\n\n\
+        //go:noinline\nfunc (t *T) Far(by int) int { return t.A + by }\n";
     publish(&mut all, "example.org/m", "v1.1.0", "", source);
     let files = all.get_mut("example.org/m@v1.1.0").expect("published");
     files.push(("in/in.go", "package in\n\ntype Other struct{ C int }\n".to_owned()));
-    let source =
-        source.replace("const late", "var Kept Late\n\nconst late") + "\nfunc init() { println(&Kept) }\n";
+    let source = source.replace("const late", "var Kept Late\n\nconst late")
+        + "\nfunc init() { println(&Kept, (&T{}).Far(1)) }\n";
     publish(&mut all, "example.org/m", "v1.2.0", "", &source);
     let (place, proxy) = (Place::of(&catalog), serve(all));
     success(&place.build(&proxy, &[]));
@@ -220,6 +223,13 @@ fn what_the_target_does_not_reach() {
     assert_eq!(structs["example.org/m/in.Other"]["unreached"][0]["from"], "v1.1.0");
     assert_eq!(structs["example.org/m/in.Other"]["unreached"][0]["to"], "v1.1.0");
     assert!(structs["example.org/m.Alias"]["unreached"].is_null(), "an alias names no struct of its own");
+    // So it is with functions; that the method is one of the pointer is part of its name.
+    let functions = &json(&place.text())["functions"];
+    let far = &functions["example.org/m.(*T).Far"];
+    let [absent, unreached, there] = ["tested", "unreached", "runs"].map(|key| &far[key][0]["from"]);
+    assert_eq!((absent, unreached), (&"v1.0.0".into(), &"v1.1.0".into()), "{far}");
+    assert_eq!((&far["unreached"][0]["to"], there), (&"v1.1.0".into(), &"v1.2.0".into()), "{far}");
+    assert!(functions["example.org/m.T.Far"]["unreached"].is_null(), "{functions}");
     // Recorded as it is: nothing is left to be built.
     let output = place.build(&proxy, &[]);
     assert!(!outcome(&output).1.contains("built in"), "{}", outcome(&output).1);
@@ -267,14 +277,8 @@ fn a_layout_that_depends_on_another_module() {
     assert_eq!(tested["modules"], serde_json::json!(["example.org/d@v1.0.0"]));
     assert_eq!(lookup(&place, "v1.0.0", "example.org/m.T.Inside"), "example.org/m.T.Inside\t8\texact");
     assert_eq!(lookup(&place, "v1.0.0", "example.org/m.T.Last"), "example.org/m.T.Last\t-\toutside");
-    let data = place.path("data").display().to_string();
-    let arguments = ["verify", "--trust-on-first-use", "--data", &data, "--catalog"];
-    let mut command = Command::new(env!("CARGO_BIN_EXE_offsetgen"));
-    command.env_clear().env("GOPROXY", &proxy.url).env("HOME", place.path("")).env("PATH", "/nonexistent");
-    command.args(arguments).arg(place.path("catalog")).arg("--cache").arg(place.path("cache"));
-    let output = command.output().expect("runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("amd64+example.org/d@v1.1.0\tagrees"), "{said}{}", outcome(&output).1);
+    let (_, said) = place.verify(&proxy, &["--trust-on-first-use"]);
+    assert!(said.contains("amd64+example.org/d@v1.1.0\tagrees"), "{said}");
     assert!(said.contains("3 of 3 entries agree"), "{said}");
 }
 
@@ -335,14 +339,9 @@ fn another_target_for_what_was_not_reached() {
 fn trust_on_first_use_stays_what_it_is() {
     let (place, proxy) = (Place::of(CATALOG), serve(growing(&["v1.0.0"])));
     success(&place.build(&proxy, &[]));
-    let data = place.path("data").display().to_string();
     fs::remove_dir_all(place.path("cache/modules")).expect("removed");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_offsetgen"));
-    command.env_clear().env("GOPROXY", &proxy.url).env("HOME", place.path("")).env("PATH", "/nonexistent");
-    command.args(["verify", "--data", &data, "--catalog"]).arg(place.path("catalog"));
-    let output = command.arg("--cache").arg(place.path("cache")).output().expect("runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let (code, said) = place.verify(&proxy, &[]);
+    assert_eq!(code, Some(1), "{said}");
     assert!(
         said.contains("0 of 2 entries agree")
             && said.contains("/sumdb/sum.golang.org/lookup/example.org/m@v1.0.0: 404"),

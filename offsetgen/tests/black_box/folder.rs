@@ -16,7 +16,7 @@ title = "m"
 module = "example.org/m"
 since = "v1.0.0"
 status = "recorded"
-structs = ["example.org/m.T", "example.org/m.U"]
+structs = ["example.org/m.T", "example.org/m.U", "example.org/m.None"]
 functions = ["example.org/m.F"]
 [target]
 source = '''

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::build::ready;
@@ -115,6 +115,21 @@ impl Place {
         let mut words = vec!["build", "--out", data.as_str()];
         words.extend(more);
         self.command(proxy, &words).output().expect("runs")
+    }
+
+    /// `verify` of what was built: status, and all that was said.
+    pub fn verify(&self, proxy: &Proxy, more: &[&str]) -> (Option<i32>, String) {
+        let output = self.verifying(proxy, more).output().expect("runs");
+        let (code, message) = outcome(&output);
+        (code, String::from_utf8_lossy(&output.stdout).into_owned() + &message)
+    }
+
+    pub fn verifying(&self, proxy: &Proxy, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_offsetgen"));
+        command.env_clear().env("GOPROXY", &proxy.url).env("HOME", self.path("")).env("PATH", "/nonexistent");
+        command.arg("verify").args(more).arg("--data").arg(self.path("data"));
+        command.arg("--catalog").arg(self.path("catalog")).arg("--cache").arg(self.path("cache"));
+        command
     }
 
     pub fn text(&self) -> String {
@@ -241,34 +256,46 @@ fn a_hash_that_is_not_the_recorded_one() {
     });
     let fresh = Place::new();
     fs::write(fresh.path("data/example.org_m.json"), &recorded).expect("written");
-    let data = fresh.path("data").display().to_string();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_offsetgen"));
-    command
-        .env_clear()
-        .env("GOPROXY", &liar.url)
-        .env("HOME", fresh.folder.path())
-        .env("PATH", "/nonexistent");
-    command
-        .args(["verify", "--trust-on-first-use", "--data", &data])
-        .arg("--catalog")
-        .arg(fresh.path("catalog"));
-    let output = command.arg("--cache").arg(fresh.path("cache")).output().expect("runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(
-        said.contains("checksum mismatch") || said.contains("SECURITY ERROR"),
-        "{said}\n{}",
-        outcome(&output).1
-    );
-    command.env("GOPROXY", &proxy.url);
+    let (code, said) = fresh.verify(&liar, &["--trust-on-first-use"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("checksum mismatch") || said.contains("SECURITY ERROR"), "{said}");
     fs::remove_dir_all(fresh.path("cache/modules")).expect("removed");
-    let output = command.output().expect("runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success() && said.contains("2 of 2 entries agree"),
-        "{said}\n{}",
-        outcome(&output).1
-    );
+    let (code, said) = fresh.verify(&proxy, &["--trust-on-first-use"]);
+    assert!(code == Some(0) && said.contains("2 of 2 entries agree"), "{said}");
+}
+
+/// A build that takes away what it has unpacked, while two `verify`, an `update` and a `merge` want the same cache and folder.
+/// (`verify --prune` would take the toolchain, which this proxy does not have.)
+#[test]
+fn all_at_once_in_one_cache() {
+    let (place, proxy) = (Place::new(), plain());
+    assert!(place.build(&proxy, &[]).status.success());
+    let (expected, data) = (place.text(), place.path("data").display().to_string());
+    let [other, copy] = ["other", "copy"].map(|name| place.path(name).display().to_string());
+    fs::create_dir(&copy).expect("a folder");
+    fs::write(place.path("copy/example.org_m.json"), &expected).expect("written");
+    // Nothing is left to be found in the journal: the build has to compile.
+    fs::remove_dir_all(place.path("cache/journal")).expect("removed");
+    let trusting = ["--trust-on-first-use"];
+    let mut merge = Command::new(env!("CARGO_BIN_EXE_offsetgen"));
+    merge.args(["merge", "--out", &data, &copy]);
+    let commands = [
+        place.verifying(&proxy, &trusting),
+        place.command(&proxy, &["build", "--prune", "--out", &other]),
+        place.verifying(&proxy, &trusting),
+        place.command(&proxy, &["update", "--out", &data]),
+        merge,
+    ];
+    let children = commands
+        .map(|mut command| command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs"));
+    for (at, child) in children.into_iter().enumerate() {
+        let output = child.wait_with_output().expect("ends");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{at}: {said}\n{}", outcome(&output).1);
+        assert!(![0, 2].contains(&at) || said.contains("8 of 8 entries agree"), "{at}: {said}");
+    }
+    assert_eq!(place.text(), expected);
+    assert_eq!(text(&place.path("other")), expected);
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn place(versions: usize, holes: &Value, file: &str) -> TempDir {
     let structs = json!({
         "example.org/m.T": {"tested": [span(0)], "sizes": [size], "fields": {}},
         "example.org/m.U": {"tested": [], "unreached": [span(1)], "sizes": [], "fields": {}},
+        "example.org/m.None": {"tested": [span(0)], "sizes": [], "fields": {}},
         "example.org/m.Old": {"tested": [], "unreached": [span(1)], "sizes": [], "fields": {}},
     });
     let data = document(&json!(versions), holes, &structs, &json!({}));
@@ -70,6 +71,7 @@ fn holes_alike_stand_together_and_say_the_last_line() {
         "  arm64, compile (1): internal compiler error\n      v1.0.2\n",
         "  pending (1): not tried yet\n      v1.0.1-rc.1\n",
         "  unreached (5): example.org/m.U\n      v1.0.1 … v1.0.5 (5)\n",
+        "  named by the catalog, in no recorded version:\n      example.org/m.None\n",
         "total: 1 modules; 10 versions known, 7 buildable, 6 recorded (85.7 %)\n",
         "of recorded versions 1 axes are holes\n",
         &cut,
@@ -107,6 +109,7 @@ fn all_numbers_are_in_the_json() {
         ("arm64", json!(0)),
         ("axis_holes", json!(1)),
         ("structs", json!(1)),
+        ("nowhere", json!(["example.org/m.None"])),
         ("unreached", json!({"example.org/m.U": ["v1.0.1", "v1.0.2"]})),
     ] {
         assert_eq!(value[key], expected, "{key}");

@@ -27,8 +27,8 @@
 //!   sizes[]        runs of from, to, arch[], size; none where the struct does not exist
 //!   fields         by name: runs of from, to, arch[], offset, type
 //! functions        by linker name
-//!   tested[]       as above
-//!   runs[]         from, to, arch[], inlined, params[], results[]; none where the function is not in the program
+//!   tested[], unreached[]   as above
+//!   runs[]         from, to, arch[], inlined, params[], results[]; none where there is no such function
 //! ```
 //!
 //! A run stands for every recorded version from `from` to `to`, both included, that was compiled for its `arch`, and for no
@@ -160,6 +160,9 @@ pub struct Struct {
 pub struct Function {
     /// Where it was looked for.
     pub tested: Vec<Span>,
+    /// Where its source declares it and the probe target does not have it: it is not reached, or nothing is left of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreached: Vec<Span>,
     /// Where it is, and how it is called.
     pub runs: Vec<FunctionRun>,
 }
@@ -296,12 +299,7 @@ impl Document {
         list(&mut out, 2, &self.holes);
         out.push_str(",\n  \"structs\": ");
         map(&mut out, 2, &self.structs, |out, record| {
-            out.push_str("{\n      \"tested\": ");
-            list(out, 6, &record.tested);
-            if !record.unreached.is_empty() {
-                out.push_str(",\n      \"unreached\": ");
-                list(out, 6, &record.unreached);
-            }
+            searched(out, &record.tested, &record.unreached);
             out.push_str(",\n      \"sizes\": ");
             list(out, 6, &record.sizes);
             out.push_str(",\n      \"fields\": ");
@@ -310,14 +308,23 @@ impl Document {
         });
         out.push_str(",\n  \"functions\": ");
         map(&mut out, 2, &self.functions, |out, record| {
-            out.push_str("{\n      \"tested\": ");
-            list(out, 6, &record.tested);
+            searched(out, &record.tested, &record.unreached);
             out.push_str(",\n      \"runs\": ");
             list(out, 6, &record.runs);
             out.push_str("\n    }");
         });
         out.push_str("\n}\n");
         out
+    }
+}
+
+/// How the record of a struct or function begins.
+fn searched(out: &mut String, tested: &[Span], unreached: &[Span]) {
+    out.push_str("{\n      \"tested\": ");
+    list(out, 6, tested);
+    if !unreached.is_empty() {
+        out.push_str(",\n      \"unreached\": ");
+        list(out, 6, unreached);
     }
 }
 

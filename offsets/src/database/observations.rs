@@ -44,6 +44,36 @@ pub struct Shape {
     pub unreached: BTreeSet<String>,
     /// By linker name.
     pub functions: BTreeMap<String, Option<Signature>>,
+    /// Functions that the source declares and the program does not have.
+    pub unreached_functions: BTreeSet<String>,
+}
+
+impl Shape {
+    /// All that was looked for.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        let structs = self.structs.keys().chain(&self.unreached);
+        structs.chain(self.functions.keys()).chain(&self.unreached_functions)
+    }
+
+    /// Whether it is known if that exists, and how.
+    pub fn knows(&self, name: &str) -> bool {
+        self.structs.contains_key(name) || self.functions.contains_key(name)
+    }
+
+    /// Whether that is declared and not in the program.
+    pub fn lacks(&self, name: &str) -> bool {
+        self.unreached.contains(name) || self.unreached_functions.contains(name)
+    }
+
+    /// What it says of some names.
+    #[must_use]
+    pub fn filtered(mut self, is_wanted: impl Fn(&String) -> bool) -> Self {
+        self.structs.retain(|name, _| is_wanted(name));
+        self.unreached.retain(&is_wanted);
+        self.functions.retain(|name, _| is_wanted(name));
+        self.unreached_functions.retain(&is_wanted);
+        self
+    }
 }
 
 /// Everything that is known of one module, version by version.
@@ -98,6 +128,11 @@ impl Observations {
             for span in &record.tested {
                 for shape in all.shapes(&document.module, (&span.from, &span.to), &span.arch) {
                     shape.functions.insert(name.clone(), None);
+                }
+            }
+            for span in &record.unreached {
+                for shape in all.shapes(&document.module, (&span.from, &span.to), &span.arch) {
+                    shape.unreached_functions.insert(name.clone());
                 }
             }
             for run in &record.runs {
@@ -365,7 +400,8 @@ impl Observations {
         let shapes = || self.builds.values().flat_map(|build| build.axes.values());
         let structs: BTreeSet<&String> =
             shapes().flat_map(|shape| shape.structs.keys().chain(&shape.unreached)).collect();
-        let functions: BTreeSet<&String> = shapes().flat_map(|shape| shape.functions.keys()).collect();
+        let functions: BTreeSet<&String> =
+            shapes().flat_map(|shape| shape.functions.keys().chain(&shape.unreached_functions)).collect();
         document.structs = structs.into_iter().map(|name| (name.clone(), fold.structure(name))).collect();
         document.functions = functions.into_iter().map(|name| (name.clone(), fold.function(name))).collect();
         let used: BTreeSet<&str> = self
@@ -451,11 +487,17 @@ impl<'a> Fold<'a> {
             .collect()
     }
 
+    /// Where something holds.
+    fn spans(&self, holds: impl Fn(&Shape) -> bool) -> Vec<Span> {
+        let all = self.shapes().filter(|(.., shape)| holds(shape)).map(|(at, axis, _)| (at, axis, ()));
+        self.runs(all).into_iter().map(|(span, ())| span).collect()
+    }
+
     fn structure(&self, name: &str) -> Struct {
-        let known =
-            || self.shapes().filter_map(|(at, axis, shape)| Some((at, axis, shape.structs.get(name)?)));
-        let exists = || known().filter_map(|(at, axis, layout)| Some((at, axis, layout.as_ref()?)));
-        let tested = self.runs(known().map(|(at, axis, _)| (at, axis, ())));
+        let exists = || {
+            let own = |shape: &'a Shape| shape.structs.get(name)?.as_ref();
+            self.shapes().filter_map(move |(at, axis, shape)| Some((at, axis, own(shape)?)))
+        };
         let sizes = self.runs(exists().map(|(at, axis, layout)| (at, axis, layout.size)));
         let names: BTreeSet<&String> = exists().flat_map(|(_, _, layout)| layout.fields.keys()).collect();
         let field = |name: &String| {
@@ -470,14 +512,9 @@ impl<'a> Fold<'a> {
             })
             .collect()
         };
-        let unreached = self.runs(
-            self.shapes()
-                .filter(|(.., shape)| shape.unreached.contains(name))
-                .map(|(at, axis, _)| (at, axis, ())),
-        );
         Struct {
-            tested: tested.into_iter().map(|(span, ())| span).collect(),
-            unreached: unreached.into_iter().map(|(span, ())| span).collect(),
+            tested: self.spans(|shape| shape.structs.contains_key(name)),
+            unreached: self.spans(|shape| shape.unreached.contains(name)),
             sizes: sizes
                 .into_iter()
                 .map(|(Span { from, to, arch }, size)| SizeRun { from, to, arch, size })
@@ -487,17 +524,17 @@ impl<'a> Fold<'a> {
     }
 
     fn function(&self, name: &str) -> Function {
-        let known =
-            || self.shapes().filter_map(|(at, axis, shape)| Some((at, axis, shape.functions.get(name)?)));
-        let tested = self.runs(known().map(|(at, axis, _)| (at, axis, ())));
-        let runs =
-            self.runs(known().filter_map(|(at, axis, signature)| Some((at, axis, signature.as_ref()?))));
+        let exists = self
+            .shapes()
+            .filter_map(|(at, axis, shape)| Some((at, axis, shape.functions.get(name)?.as_ref()?)));
+        let runs = self.runs(exists);
         let run = |(Span { from, to, arch }, signature): (Span, &Signature)| {
             let Signature { inlined, params, results } = signature.clone();
             FunctionRun { from, to, arch, inlined, params, results }
         };
         Function {
-            tested: tested.into_iter().map(|(span, ())| span).collect(),
+            tested: self.spans(|shape| shape.functions.contains_key(name)),
+            unreached: self.spans(|shape| shape.unreached_functions.contains(name)),
             runs: runs.into_iter().map(run).collect(),
         }
     }
