@@ -16,7 +16,7 @@ use strobe_tests::{machine, programs, spans};
 /// The newest patch of every minor release that is recorded.
 const NEWEST: &str = "1.19.13,1.20.14,1.21.13,1.22.12,1.23.12,1.24.13,1.25.14,1.26.11,1.27.4";
 
-/// Of the `std.json` of these nine alone, made with one job; it changes with the catalog and the format.
+/// Of the `std.json` of these nine alone, made with two jobs; it changes with the catalog and the format.
 const NEWEST_SHA256: &str = "9a1ba83ba39e9b7f3e84ea3e0f1b1431d3278e75e810c5319fe493588badf8f5";
 
 #[test]
