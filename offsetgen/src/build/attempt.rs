@@ -16,7 +16,7 @@ use offsets::database::observations::{Layout, Shape};
 use offsets::{STD, Version};
 
 use super::axis::{Axis, Other};
-use super::dwarf::{self, Found};
+use super::dwarf::{self, Found, package};
 use super::source::{self, Symbol, declares};
 use super::wanted::Wanted;
 use crate::failure::{self, Failure, Stage};
@@ -239,27 +239,39 @@ impl Ready {
 
     /// Takes what no program has and the source declares for what it is: nothing is known of it, and that is no absence.
     fn note_unreached(&self, shape: &mut Shape, recipe: &Recipe<'_>, store: &Store) -> Result<()> {
-        let split = |name: &String| {
-            Symbol::parse(name).with_context(|| format!("{name} names no package")).map(|s| s.package)
+        // Types have plain import paths, functions those of the linker.
+        let of_type = |name: &String| {
+            let split =
+                package(name).and_then(|own| Some((own.to_owned(), name.get(own.len() + 1..)?.to_owned())));
+            split.with_context(|| format!("{name} names no package"))
         };
-        let structs = shape.structs.iter().filter(|(_, layout)| layout.is_none()).map(|(name, _)| name);
-        let functions = shape.functions.iter().filter(|(_, s)| s.is_none()).map(|(name, _)| name);
-        let packages: BTreeSet<String> = structs.chain(functions).map(split).collect::<Result<_>>()?;
+        let of_function =
+            |name: &String| Symbol::parse(name).with_context(|| format!("{name} names no package"));
+        let structs = shape.structs.iter().filter(|(_, layout)| layout.is_none());
+        let functions = shape.functions.iter().filter(|(_, signature)| signature.is_none());
+        let structs = structs.map(|(name, _)| Ok(of_type(name)?.0));
+        let functions = functions.map(|(name, _)| Ok(of_function(name)?.package));
+        let packages: BTreeSet<String> = structs.chain(functions).collect::<Result<_>>()?;
         let files = self.files_of(packages.iter().map(String::as_str), recipe, store)?;
-        let declared = |name: &String, is_it: fn(&str, &Symbol) -> bool| {
-            let Some(symbol) = Symbol::parse(name) else { return false };
-            let own = files.iter().filter(|(package, _)| *package == symbol.package);
-            own.flat_map(|(_, texts)| texts).any(|text| is_it(text, &symbol))
+        let some_file = |package: &str, is_it: &dyn Fn(&str) -> bool| {
+            files
+                .iter()
+                .filter(|(own, _)| own == package)
+                .flat_map(|(_, texts)| texts)
+                .any(|text| is_it(text))
         };
         shape.structs.retain(|name, layout| {
-            let unreached = layout.is_none() && declared(name, |text, symbol| declares(text, &symbol.name));
+            let declared = |(own, bare): (String, String)| some_file(&own, &|text| declares(text, &bare));
+            let unreached = layout.is_none() && of_type(name).is_ok_and(declared);
             if unreached {
                 shape.unreached.insert(name.clone());
             }
             !unreached
         });
         shape.functions.retain(|name, signature| {
-            let unreached = signature.is_none() && declared(name, source::declares_function);
+            let declared =
+                |symbol: Symbol| some_file(&symbol.package, &|text| source::declares_function(text, &symbol));
+            let unreached = signature.is_none() && of_function(name).is_ok_and(declared);
             if unreached {
                 shape.unreached_functions.insert(name.clone());
             }

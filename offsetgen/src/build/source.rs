@@ -108,15 +108,14 @@ fn counts(name: &str) -> bool {
     ["go", "s", "h"].contains(&extension) && !words.iter().take(2).any(|word| OTHERS.contains(word))
 }
 
-/// A linker name in its parts: `net/http.(*conn).serve` is `serve` of `*conn` in net/http. For the name of a type the part
-/// behind the package is [`Symbol::name`].
+/// A linker name in its parts: `net/http.(*conn).serve` is `serve` of `*conn` in net/http.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Symbol {
     /// Import path.
     pub package: String,
     /// `*conn`; without the star for a method of the value.
     pub receiver: Option<String>,
-    /// Of the type, function or method, without type arguments.
+    /// Of the function or method, without type arguments.
     pub name: String,
 }
 

@@ -6,6 +6,7 @@ use offsets::Version;
 use offsets::catalog::Entry;
 use sha2::{Digest, Sha256};
 
+use super::dwarf::package;
 use super::source::Symbol;
 use crate::hex;
 
@@ -37,8 +38,9 @@ impl<'a> Wanted<'a> {
 
     /// The packages that the structs and functions are in.
     pub fn packages(&self) -> BTreeSet<String> {
-        let names = self.structs.iter().chain(&self.functions);
-        names.filter_map(|name| Some(Symbol::parse(name)?.package)).collect()
+        let structs = self.structs.iter().filter_map(|name| package(name).map(str::to_owned));
+        let functions = self.functions.iter().filter_map(|name| Some(Symbol::parse(name)?.package));
+        structs.chain(functions).collect()
     }
 
     /// A digest of all of it: what was built for another one is built again.
@@ -56,5 +58,22 @@ impl<'a> Wanted<'a> {
             hash.update([1]);
         }
         hex(&hash.finalize()).chars().take(16).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The linker escapes the dot of a path's last word, DWARF's names of types do not.
+    #[test]
+    fn packages_with_a_dot_in_their_last_word() {
+        let wanted = Wanted {
+            structs: BTreeSet::from(["gopkg.in/yaml.v3.Node"]),
+            functions: BTreeSet::from(["gopkg.in/ini%2ev1.(*File).Section", "net/http.(*conn).serve"]),
+            sources: Vec::new(),
+        };
+        let packages = ["gopkg.in/ini.v1", "gopkg.in/yaml.v3", "net/http"];
+        assert!(wanted.packages().iter().eq(packages), "{:?}", wanted.packages());
     }
 }
