@@ -145,6 +145,29 @@ pub fn one(entry: &Entry) -> Result<PathBuf> {
 
 /// The files of one package.
 fn package<'a>(entries: &[&'a Entry]) -> Result<Vec<(&'a Entry, Fetched)>> {
+    let there = || entries.iter().map(|e| Ok((*e, Fetched::File(e.cached()?)))).collect();
+    if missing(entries)?.is_empty() {
+        return there();
+    }
+    // Tests run side by side, and apt-get locks its lists: one fetches, the others find what it has fetched.
+    let path = folder()?.join("lock");
+    let lock = fs::File::create(&path).with_context(|| format!("create {}", path.display()))?;
+    lock.lock().with_context(|| format!("lock {}", path.display()))?;
+    let missing = missing(entries)?;
+    let Some(first) = missing.first() else { return there() };
+    let work = tempfile::tempdir_in(folder()?)?;
+    let archive = fetch::archive(first, work.path()).with_context(|| first.name())?;
+    if let fetch::Archive::Gone(why) = &archive {
+        return Ok(entries.iter().map(|e| (*e, Fetched::Gone(why.clone()))).collect());
+    }
+    for entry in missing {
+        keep(entry, &archive, work.path()).with_context(|| entry.name())?;
+    }
+    there()
+}
+
+/// Those that are not in the cache. A file there that is not the list's is an error.
+fn missing<'a>(entries: &[&'a Entry]) -> Result<Vec<&'a Entry>> {
     let mut missing = Vec::new();
     for entry in entries {
         let path = entry.cached()?;
@@ -154,18 +177,7 @@ fn package<'a>(entries: &[&'a Entry]) -> Result<Vec<(&'a Entry, Fetched)>> {
             Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
         }
     }
-    let Some(first) = missing.first() else {
-        return entries.iter().map(|e| Ok((*e, Fetched::File(e.cached()?)))).collect();
-    };
-    let work = tempfile::tempdir_in(folder()?)?;
-    let archive = fetch::archive(first, work.path()).with_context(|| first.name())?;
-    if let fetch::Archive::Gone(why) = &archive {
-        return Ok(entries.iter().map(|e| (*e, Fetched::Gone(why.clone()))).collect());
-    }
-    for entry in missing {
-        keep(entry, &archive, work.path()).with_context(|| entry.name())?;
-    }
-    entries.iter().map(|e| Ok((*e, Fetched::File(e.cached()?)))).collect()
+    Ok(missing)
 }
 
 fn keep(entry: &Entry, archive: &fetch::Archive, work: &Path) -> Result<()> {
