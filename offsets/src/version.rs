@@ -93,7 +93,12 @@ impl Version {
 
     /// Whether this is a version as its maker released it. `+incompatible` is part of how Go names such a release.
     pub fn is_plain(&self) -> bool {
-        self.suffix.is_empty() || !self.std
+        self.suffix.is_empty() || (!self.std && self.suffix == "incompatible")
+    }
+
+    /// Whether it was built from a work tree with changes of its own: Go 1.24 and newer stamp a main module `v1.2.3+dirty`.
+    pub fn is_modified(&self) -> bool {
+        !self.std && self.suffix.split('.').any(|word| word == "dirty")
     }
 
     /// Whether Go experiments are named in it: any layout may differ from the release's.
@@ -251,6 +256,14 @@ mod tests {
             assert_eq!(parse(pair[0]).to_string(), pair[0]);
         }
         assert_eq!(parse("v2.0.0+incompatible"), parse("v2.0.0"));
+        for (text, plain, modified) in [
+            ("v2.0.0", true, false),
+            ("v2.0.0+incompatible", true, false),
+            ("v1.2.3+dirty", false, true),
+            ("v2.0.0+incompatible.dirty", false, true),
+        ] {
+            assert_eq!((parse(text).is_plain(), parse(text).is_modified()), (plain, modified), "{text}");
+        }
     }
 
     #[test]

@@ -121,11 +121,11 @@ impl Index {
     }
 
     /// The nearest tested versions on both sides, among those that `tested` accepts. A vendor's build of a tested version
-    /// has it on both sides, but is not it. None outside of them, for builds with experiments, and for commits
-    /// of Go or of a module that has releases.
+    /// has it on both sides, but is not it. None outside of them, for builds with experiments, for sources with changes of
+    /// somebody's own, and for commits of Go or of a module that has releases.
     fn neighbours(&self, version: &Version, tested: impl Fn(usize) -> bool) -> Option<Neighbours> {
         let snapshot = version.is_development() || (version.is_pseudo() && self.is_tagged());
-        if version.has_experiments() || snapshot {
+        if version.has_experiments() || version.is_modified() || snapshot {
             return None;
         }
         let start = self.versions.partition_point(|known| known < version);
@@ -160,13 +160,18 @@ impl Index {
         if !(0..self.versions.len()).any(tested) {
             return Lookup::Unknown;
         }
-        let Some(near) = self.neighbours(version, tested) else { return Lookup::Outside };
+        let not_reached = |index: usize| self.is_built(index, axis) && !tested(index);
+        let Some(near) = self.neighbours(version, tested) else {
+            // At either end, one that was built and did not reach the struct is known for just that.
+            let own = self.versions.iter().position(|known| known == version && version.is_plain());
+            return if own.is_some_and(not_reached) { Lookup::Unknown } else { Lookup::Outside };
+        };
         // One that was built between the two and did not reach the struct may have any layout.
-        if (near.below..=near.above).any(|index| self.is_built(index, axis) && !tested(index)) {
+        if (near.below..=near.above).any(not_reached) {
             return Lookup::Unknown;
         }
         let (below, above) = (self.name(near.below), self.name(near.above));
-        if self.depends(record, runs, version) {
+        if self.depends(record, runs, version) || self.moves(record, runs, near) {
             return Lookup::Differs { below, above };
         }
         match (place(runs, near.below, axis), place(runs, near.above, axis)) {
@@ -176,6 +181,16 @@ impl Index {
             (None, None) => Lookup::Absent(Basis::Between { below, above }),
             _ => Lookup::Differs { below, above },
         }
+    }
+
+    /// Whether some architecture has seen the field move between two neighbours: another architecture, for which fewer were
+    /// built, then has nothing to go by, even if these two agree.
+    fn moves(&self, record: &StructIndex, runs: &[RunIndex], near: Neighbours) -> bool {
+        self.axes.iter().filter(|name| !name.contains('+')).map(|name| self.axis(name)).any(|axis| {
+            let mut seen = (near.below..=near.above).filter(|index| self.tested(record, *index, axis));
+            let Some(first) = seen.next() else { return false };
+            seen.any(|index| place(runs, index, axis) != place(runs, first, axis))
+        })
     }
 
     /// Whether another Go or dependency is known to put the field elsewhere, in that version or in the nearest one, on

@@ -65,6 +65,21 @@ impl Shape {
         self.unreached.contains(name) || self.unreached_functions.contains(name)
     }
 
+    /// Takes over what another look at the same thing found; false where the two contradict each other. One may have looked for
+    /// more, or have reached what the other did not.
+    #[must_use]
+    fn join(&mut self, other: Self) -> bool {
+        let agree = self.structs.iter().all(|(name, own)| other.structs.get(name).is_none_or(|o| o == own))
+            && self.functions.iter().all(|(name, own)| other.functions.get(name).is_none_or(|o| o == own));
+        self.structs.extend(other.structs);
+        self.functions.extend(other.functions);
+        self.unreached.extend(other.unreached);
+        self.unreached.retain(|name| !self.structs.contains_key(name));
+        self.unreached_functions.extend(other.unreached_functions);
+        self.unreached_functions.retain(|name| !self.functions.contains_key(name));
+        agree
+    }
+
     /// What it says of some names.
     #[must_use]
     pub fn filtered(mut self, is_wanted: impl Fn(&String) -> bool) -> Self {
@@ -254,17 +269,23 @@ impl Observations {
             .insert(version, Build { tested: Tested { agrees, arch, toolchain, ..tested.clone() }, axes });
     }
 
-    /// Every follower again as its original now is.
+    /// Every follower again as its original now is, on all axes that this one has. What was not looked for in a follower stays
+    /// so: the sources were not compared for the packages of what the catalog names since.
     pub fn refresh_followers(&mut self) {
-        let followers: Vec<(Version, Tested)> = self
-            .builds
-            .iter()
-            .filter(|(_, b)| b.tested.same_as.is_some())
-            .map(|(version, build)| (version.clone(), build.tested.clone()))
-            .collect();
-        for (version, tested) in followers {
-            self.follow(version, &tested);
-        }
+        let refreshed = |build: &Build| {
+            let original = build.tested.same_as.as_ref()?;
+            let original = self.builds.values().find(|other| other.tested.version == *original)?;
+            let names: BTreeSet<&String> = build.axes.values().flat_map(Shape::names).collect();
+            let shapes = original.axes.iter();
+            let axes =
+                shapes.map(|(axis, s)| (axis.clone(), s.clone().filtered(|name| names.contains(name))));
+            let Tested { agrees, arch, toolchain, .. } = original.tested.clone();
+            let tested = Tested { agrees, arch, toolchain, ..build.tested.clone() };
+            Some(Build { tested, axes: axes.collect() })
+        };
+        let followers = self.builds.iter().filter_map(|(v, build)| Some((v.clone(), refreshed(build)?)));
+        let followers: Vec<(Version, Build)> = followers.collect();
+        self.builds.extend(followers);
     }
 
     /// Says why a version, or an axis of a recorded one, is not recorded, unless it is. What is known for certain is not replaced
@@ -296,6 +317,13 @@ impl Observations {
         if self.holes.get(&key).is_none_or(|known| certainty(known) <= certainty(&hole)) {
             self.holes.insert(key, hole);
         }
+    }
+
+    /// Forgets which axes were not begun: whoever looks anew what is to be done says it again.
+    pub fn forget_pending(&mut self, is_such: impl Fn(&str) -> bool) {
+        self.holes.retain(|(_, axis), hole| {
+            hole.stage != "pending" || !axis.as_ref().is_some_and(|axis| is_such(axis))
+        });
     }
 
     /// A toolchain that compiled something.
@@ -341,20 +369,15 @@ impl Observations {
             match self.builds.get_mut(&version) {
                 None => drop(self.builds.insert(version, build)),
                 Some(known) => {
-                    let text = || known.tested.version.clone();
+                    let conflict = |what| Conflict { version: build.tested.version.clone(), what };
                     if known.tested.hash != build.tested.hash {
-                        return Err(Conflict { version: text(), what: "the module's hash".to_owned() });
+                        return Err(conflict("the module's hash".to_owned()));
                     }
-                    let differs = |(axis, shape): &(&String, &Shape)| {
-                        known.axes.get(*axis).is_some_and(|own| own != *shape)
-                    };
-                    if let Some((axis, _)) = build.axes.iter().find(differs) {
-                        return Err(Conflict {
-                            version: text(),
-                            what: format!("what was compiled for {axis}"),
-                        });
+                    for (axis, shape) in build.axes {
+                        if !known.axes.entry(axis.clone()).or_default().join(shape) {
+                            return Err(conflict(format!("what was compiled for {axis}")));
+                        }
                     }
-                    known.axes.extend(build.axes);
                     let (ours, theirs) = (&known.tested, &build.tested);
                     let agrees = ours.agrees.iter().chain(&theirs.agrees).cloned().collect();
                     let retracted = ours.retracted || theirs.retracted;

@@ -223,6 +223,24 @@ fn a_second_architecture_at_the_ends_of_a_run() {
     assert_eq!(ask("arm64"), Lookup::Between { offset: 0, kind: "string", below, above });
 }
 
+/// arm64 could not be built for the one version in which amd64 saw the field elsewhere: its neighbours agree, and say nothing.
+#[test]
+fn neighbours_of_a_second_architecture_that_agree_by_chance() {
+    let mut all = Observations::default();
+    for (text, offset) in [("1.21.0", 0), ("1.21.1", 8), ("1.21.2", 0)] {
+        for arch in ["amd64", "arm64"].iter().filter(|arch| **arch == "amd64" || text != "1.21.1") {
+            all.record(version(text), &tested(text), arch, shape(&[("Method", offset, "string")]));
+            all.add_toolchain(&toolchain(text));
+        }
+    }
+    let text = all.into_document(STD).to_json();
+    let database = Database::from_json([("std.json", text.as_str())]).expect("a database");
+    let ask = |version, arch| database.lookup(STD, version, arch, "net/http.Request", "Method");
+    assert_eq!(ask("1.21.1", "amd64"), Lookup::Exact { offset: 8, kind: "string" });
+    assert_eq!(ask("1.21.1", "arm64"), Lookup::Differs { below: "1.21.0", above: "1.21.2" });
+    assert_eq!(ask("1.21.2", "arm64"), Lookup::Exact { offset: 0, kind: "string" });
+}
+
 /// Another Go puts a field elsewhere: then the module's version alone says nothing of that field, and all of the others.
 #[test]
 fn what_depends_on_something_else_is_not_vouched_for() {
@@ -281,6 +299,52 @@ fn followers_holes_and_merging() {
     assert_eq!(other.into_document(STD), joined, "in either order");
 }
 
+/// What the catalog names since a follower was compared with its original is known of the original alone, and nothing is lost.
+#[test]
+fn a_follower_has_nothing_that_was_not_compared() {
+    let mut all = Observations::default();
+    let layouts = shape(&[("Method", 0, "string")]);
+    all.record(version("1.21.0"), &tested("1.21.0"), "amd64", layouts.clone());
+    let same = Some("1.21.0".to_owned());
+    all.follow(version("1.21.1"), &Tested { same_as: same, ..tested("1.21.1") });
+    let mut more = layouts.clone();
+    more.structs.insert("net/url.URL".to_owned(), layout(&[("Scheme", 0, "string")]));
+    for arch in ["amd64", "arm64"] {
+        all.record(version("1.21.0"), &tested("1.21.0"), arch, more.clone());
+    }
+    let (stage, reason) = ("fetch".to_owned(), "x".to_owned());
+    all.miss_again(
+        version("1.21.1"),
+        Hole { version: "1.21.1".to_owned(), axis: None, stage, reason },
+        "amd64",
+    );
+    all.refresh_followers();
+    let axes = &all.build(&version("1.21.1")).expect("it is recorded").axes;
+    assert_eq!(axes["amd64"], layouts);
+    assert_eq!(axes["arm64"], layouts);
+    assert_eq!(all.holes().count(), 1);
+}
+
+/// One looked for more, and reached what the other did not: that is no contradiction.
+#[test]
+fn what_was_looked_for_more_closely_is_merged() {
+    let one = |shape: Shape| {
+        let mut all = Observations::default();
+        all.record(version("1.21.0"), &tested("1.21.0"), "amd64", shape);
+        all.add_toolchain(&toolchain("1.21.0"));
+        all
+    };
+    let mut less = shape(&[("Method", 0, "string")]);
+    less.unreached.insert("net/url.URL".to_owned());
+    let mut more = shape(&[("Method", 0, "string")]);
+    more.structs.insert("net/url.URL".to_owned(), layout(&[("Scheme", 0, "string")]));
+    more.structs.insert("bufio.Reader".to_owned(), layout(&[]));
+    for (mut own, other) in [(one(less.clone()), one(more.clone())), (one(more.clone()), one(less.clone()))] {
+        assert_eq!(own.merge(other), Ok(()));
+        assert_eq!(own.build(&version("1.21.0")).expect("it is recorded").axes["amd64"], more);
+    }
+}
+
 /// An axis that could not be compiled is a hole of a recorded version, until it is recorded.
 #[test]
 fn holes_of_recorded_versions() {
@@ -310,9 +374,9 @@ fn holes_of_recorded_versions() {
 #[test]
 fn what_the_target_does_not_reach_is_unknown() {
     let mut all = Observations::default();
-    for text in ["1.21.0", "1.21.1", "1.21.2"] {
+    for text in ["1.21.0", "1.21.1", "1.21.2", "1.21.3"] {
         let mut shape = shape(&[("Method", 0, "string")]);
-        if text == "1.21.1" {
+        if ["1.21.1", "1.21.3"].contains(&text) {
             shape.structs.clear();
             shape.unreached.insert("net/http.Request".to_owned());
         }
@@ -327,6 +391,23 @@ fn what_the_target_does_not_reach_is_unknown() {
     let ask = |version| database.lookup(STD, version, "amd64", "net/http.Request", "Method");
     assert_eq!(ask("1.21.1"), Lookup::Unknown);
     assert_eq!(ask("1.21.0"), Lookup::Exact { offset: 0, kind: "string" });
+    assert_eq!(ask("1.21.3"), Lookup::Unknown, "at the end of all");
+    assert_eq!(ask("1.21.4"), Lookup::Outside);
+}
+
+/// A work tree with changes may have any layout.
+#[test]
+fn a_modified_module() {
+    let mut all = Observations::default();
+    let own = |text: &str| Version::parse("a/b", text).expect("a version");
+    let recorded = Tested { version: "v1.0.0".to_owned(), ..tested("1.21.0") };
+    all.record(own("v1.0.0"), &recorded, "amd64", shape(&[("Method", 0, "string")]));
+    all.add_toolchain(&toolchain("1.21.0"));
+    let text = all.into_document("a/b").to_json();
+    let database = Database::from_json([("b.json", text.as_str())]).expect("a database");
+    let ask = |version| database.lookup("a/b", version, "amd64", "net/http.Request", "Method");
+    assert_eq!(ask("v1.0.0"), Lookup::Exact { offset: 0, kind: "string" });
+    assert_eq!(ask("v1.0.0+dirty"), Lookup::Outside);
 }
 
 /// A commit behind v1.2.3 may be of any branch; of a module without releases there are only commits.
