@@ -66,6 +66,10 @@ pub struct BuildOptions {
     /// Compilations at a time [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
+    /// What the compilers may use of memory together; fewer compilations at a time if they do not fit [default: half of
+    /// the machine's]
+    #[arg(long, value_name = "MIB")]
+    pub memory: Option<u64>,
     /// Folder of the database
     #[arg(long, value_name = "DIR", default_value = "offsets/data")]
     pub out: PathBuf,

@@ -222,7 +222,7 @@ impl Ready {
             command.env("GOEXPERIMENT", experiment);
         }
         // The compiler and the linker collect garbage only when they have used so much: less of their time, the same bytes.
-        command.env("GOGC", "off").env("GOMEMLIMIT", "1GiB");
+        command.env("GOGC", "off").env("GOMEMLIMIT", format!("{}MiB", store.bounds().limit));
         command
     }
 
@@ -326,6 +326,7 @@ impl Ready {
         let mut command = self.go(&recipe.axis, store);
         command.env("GOPROXY", "off").args([
             "build",
+            &format!("-p={}", store.bounds().processes),
             "-mod=mod",
             "-trimpath",
             "-ldflags=-compressdwarf=false",

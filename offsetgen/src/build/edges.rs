@@ -1,5 +1,5 @@
-//! What a version is compiled for beside its first architecture, and where: the second architecture, another Go, newer
-//! dependencies, experiments. Each is tried where a run of equal layouts begins or ends, or more seldom.
+//! What a version is compiled for beside its first architecture, and where: the second architecture, the oldest Go and one
+//! that has come since, newer dependencies, experiments. Each is tried where a run of equal layouts begins or ends, or more seldom.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use offsets::database::observations::Shape;
 use offsets::{STD, Version};
 
 use super::axis::FIRST;
-use super::module::{Run, same_layout};
+use super::module::{Run, compiler, same_layout};
 use super::pipeline::Task;
 use super::wanted::Wanted;
-use super::{Surroundings, dwarf, experiments, listing};
+use super::{Surroundings, dwarf, experiments, listing, toolchains};
 use crate::failure::Stage;
 use crate::net::Network;
 use crate::versions::{OLDEST_MINOR, Release, spell};
@@ -22,7 +22,7 @@ const DEPENDENCY_LIMIT: usize = 100;
 
 impl<'a> Run<'a> {
     /// The second architecture where a run of equal layouts begins and ends; among those versions, in the newest of each minor
-    /// release, the oldest Go and the newest dependencies too; of the standard library the experiments.
+    /// release, the oldest Go, the newest and the newest dependencies too; of the standard library the experiments.
     pub(super) fn edges(&mut self, around: &Surroundings<'_>) -> Result<()> {
         let edges = self.edge_versions();
         let first = edges.first().cloned();
@@ -39,11 +39,19 @@ impl<'a> Run<'a> {
                 first.as_ref() == Some(&version) || newest.values().any(|newest| *newest == version);
             if !self.is_std() && is_chosen {
                 tasks.extend(self.oldest_go(&version));
+                tasks.extend(self.newest_go(&version));
                 tasks.extend(self.newest_dependencies(&version, around)?);
             }
         }
         if self.is_std() && !self.options.no_experiments {
             tasks.extend(self.experiments(around)?);
+        }
+        if self.options.versions.is_empty() {
+            let (arch, no_experiments) = (&self.options.arch, self.options.no_experiments);
+            self.all.forget_pending(|axis| {
+                let own = axis.split('+').next().unwrap_or_default();
+                arch.iter().any(|arch| arch == own) && !(no_experiments && is_experiment(axis))
+            });
         }
         // By toolchain, so that each is used once and can go.
         tasks.sort_by(|a, b| b.toolchains.cmp(&a.toolchains).then_with(|| b.version.cmp(&a.version)));
@@ -111,6 +119,18 @@ impl<'a> Run<'a> {
         let own = crate::versions::release_of(&build.tested.toolchain)?;
         let axis = format!("{FIRST}+go{}", spell(release));
         if release.0 >= own.0 { None } else { self.edge_task(version, axis, Some(release)) }
+    }
+
+    /// A minor release of Go that has come since a version was recorded with what was the newest then: layouts may depend on it.
+    fn newest_go(&self, version: &Version) -> Option<Task<'a>> {
+        let own = compiler(&self.all.build(version)?.tested);
+        let release = *self.newest.last()?;
+        let begin = format!("{FIRST}+go1.{}.", release.0);
+        let is_due = release.0 > own && !toolchains::is_older(own);
+        if !is_due || self.is_tried(version, |axis| axis.starts_with(&begin)) {
+            return None;
+        }
+        self.edge_task(version, format!("{FIRST}+go{}", spell(release)), Some(release))
     }
 
     /// The dependencies of which a type lies by value in what is recorded, together, each in the newest version that goes with
@@ -205,7 +225,11 @@ impl<'a> Run<'a> {
         let mut tasks = Vec::new();
         for version in newest.into_values() {
             // A nightly run has no reason to fetch toolchains only to find that there is nothing to be done.
-            if self.options.new_only && self.is_tried(&version, |axis| axis.contains("+X:")) {
+            let is_left = |hole: &Hole| {
+                hole.stage != Stage::Compile.word() && hole.axis.as_deref().is_some_and(is_experiment)
+            };
+            let is_cut_off = self.all.holes().any(|(known, hole)| *known == version && is_left(hole));
+            if self.options.new_only && !is_cut_off && self.is_tried(&version, is_experiment) {
                 continue;
             }
             let [_, minor, patch] = version.release();
@@ -268,4 +292,9 @@ impl<'a> Run<'a> {
             }
         }
     }
+}
+
+/// Whether an axis is one with a Go experiment.
+fn is_experiment(axis: &str) -> bool {
+    axis.contains("+X:")
 }

@@ -16,6 +16,7 @@ mod edges;
 mod experiments;
 mod journal;
 pub mod listing;
+pub mod memory;
 mod module;
 mod pipeline;
 mod source;
@@ -25,10 +26,11 @@ mod wanted;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use offsets::database::format::Document;
 
 use crate::cli::BuildOptions;
@@ -36,6 +38,7 @@ use crate::progress::Progress;
 use crate::store::write_atomically;
 use crate::toolchain::Store;
 use crate::versions::Release;
+use memory::Bounds;
 
 /// Part of every record; a new one makes old journal entries void. The number behind the plus sign rises when what is
 /// recorded changes between two releases of strobe.
@@ -78,16 +81,20 @@ pub fn run(options: &BuildOptions) -> Result<bool> {
     let begun = Instant::now();
     let entries = catalog::read(options.catalog.as_deref(), &options.only)?;
     let progress = Progress::new();
-    let store = Store::open(&options.cache)?;
+    let bounds = Bounds::new(options.jobs.map(NonZeroUsize::get), options.memory);
+    let store = Store::open(&options.cache)?.with_bounds(bounds);
     fs::create_dir_all(&options.out).with_context(|| format!("cannot create {}", options.out.display()))?;
-    let _locks = [lock(&options.out, &progress)?, lock(store.cache(), &progress)?];
+    let out = options.out.canonicalize();
+    if out.with_context(|| format!("cannot find {}", options.out.display()))? == store.cache() {
+        bail!("--out and the cache are both {}: each needs a folder of its own", options.out.display());
+    }
+    let _locks = [lock(&options.out, &progress)?, lock_cache(&store, &progress)?];
     let modules: BTreeSet<&str> = entries.iter().map(|entry| entry.module.as_str()).collect();
-    let jobs = options.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
     let deadline = options.stop_after.map(|minutes| begun + Duration::from_secs(minutes * 60));
     let mut around = Surroundings {
         store: &store,
         progress: &progress,
-        jobs,
+        jobs: bounds.jobs,
         deadline,
         prune: options.prune,
         kept: BTreeSet::new(),
@@ -126,6 +133,13 @@ pub(crate) fn lock(folder: &Path, progress: &Progress) -> Result<File> {
         progress.say(&format!("note: another offsetgen works in {}; waiting for it", folder.display()));
         file.lock().with_context(|| format!("cannot lock {}", folder.display()))?;
     }
+    Ok(file)
+}
+
+/// The cache for one run alone. What a killed run was compiling there goes.
+fn lock_cache(store: &Store, progress: &Progress) -> Result<File> {
+    let file = lock(store.cache(), progress)?;
+    store.sweep()?;
     Ok(file)
 }
 

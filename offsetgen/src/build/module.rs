@@ -17,7 +17,7 @@ use super::wanted::Wanted;
 use super::{Surroundings, catalog, file_name, read_document, toolchains, write_document};
 use crate::cli::BuildOptions;
 use crate::failure::{Failure, Stage};
-use crate::versions::{Release, spell};
+use crate::versions::{Release, release_of, spell};
 
 /// True when every version that was asked for by name is recorded, and nothing failed that may pass.
 pub fn build(
@@ -42,12 +42,19 @@ pub fn build(
     }
     run.all.refresh_followers();
     let errors = catalog::check(entries, &run.all);
-    if !errors.is_empty() {
-        let errors = errors.join("\n");
-        bail!("the catalog does not agree with what was built; {} is as it was\n{errors}", path.display());
+    let agrees = errors.is_empty();
+    if !agrees {
+        let (disagree, errors) = ("the catalog does not agree with what was built", errors.join("\n"));
+        if !options.new_only {
+            bail!("{disagree}; {} is as it was\n{errors}", path.display());
+        }
+        // That one field has another type in a new release is no reason to keep nothing of it: whoever reads the data refuses a
+        // field of another type by itself.
+        around.progress.say(&format!("failed: {module}: {disagree}; it is recorded all the same\n{errors}"));
     }
     let recorded = |version: &Version| run.all.build(version).is_some();
-    let complete = (options.versions.is_empty() || run.versions.keys().all(recorded)) && !run.interrupted;
+    let all_there = options.versions.is_empty() || run.versions.keys().all(recorded);
+    let complete = all_there && agrees && !run.interrupted;
     run.all.add_settings(super::GENERATOR, super::SETTINGS);
     write_document(&path, &run.all.into_document(module))?;
     Ok(complete)
@@ -142,10 +149,19 @@ impl<'a> Run<'a> {
         around: &Surroundings<'_>,
     ) -> Result<Versions> {
         let network = around.store.network()?;
-        let mut versions = listing::parse(
-            self.module,
-            listing::listed(network, self.module, around.progress)?.iter().map(String::as_str),
-        );
+        let listed = listing::listed(network, self.module, around.progress)?;
+        let exists = |text: &str| network.proxies.exists(&network.client, self.module, text);
+        if let Some(newest) = before.versions.last()
+            && listed.is_empty()
+            && !exists(&newest.version)?
+        {
+            let text = format!(
+                "the proxy has neither a list of its versions nor {}, which is recorded: whether there are new ones is not known",
+                newest.version
+            );
+            return Err(Failure::new(Stage::Fetch, text).into());
+        }
+        let mut versions = listing::parse(self.module, listed.iter().map(String::as_str));
         let recorded = before.versions.iter().map(|tested| tested.version.as_str());
         versions.extend(listing::parse(
             self.module,
@@ -158,9 +174,7 @@ impl<'a> Run<'a> {
         listing::without_pseudo(&mut versions);
         // What no entry covers is not asked for either.
         versions.retain(|version, _| self.covered(version));
-        listing::complete(self.module, &mut versions, |text| {
-            Ok(network.proxies.exists(&network.client, self.module, text)?)
-        })?;
+        listing::complete(self.module, &mut versions, |text| Ok(exists(text)?))?;
         Ok(versions)
     }
 
@@ -275,8 +289,11 @@ impl<'a> Run<'a> {
     /// Whether an earlier run has settled that version: what could not be had then may be had now, what did not compile
     /// stays as it is.
     fn is_known(&self, version: &Version) -> bool {
-        self.all.build(version).is_some()
-            || self.all.holes().any(|(known, hole)| known == version && hole.stage == "compile")
+        // On the first axis only what was named later can be missing.
+        let is_whole = |hole: &Hole| hole.axis.as_ref().is_none_or(|axis| axis == FIRST);
+        let mut holes = self.all.holes().filter(|(known, hole)| *known == version && is_whole(hole));
+        let first = holes.next().map(|(_, hole)| hole.stage == Stage::Compile.word());
+        first.unwrap_or_else(|| self.all.build(version).is_some())
     }
 
     fn tested(&self, version: &Version, text: &str) -> Tested {
@@ -324,9 +341,16 @@ impl<'a> Run<'a> {
         let mut followers = Vec::new();
         for (task, outcome) in tasks.into_iter().zip(outcomes) {
             match outcome {
-                None => {}
+                None if task.axis == FIRST => {}
+                None => {
+                    let (stage, reason) = ("pending".to_owned(), "not tried yet".to_owned());
+                    let hole = Hole { version: task.text, axis: Some(task.axis), stage, reason };
+                    self.all.miss(task.version, hole);
+                }
                 Some(Outcome::Failed(hole)) => match Axis::parse(&task.axis)?.other {
-                    Other::Go((minor, _)) if hole.stage == Stage::Compile.word() => {
+                    Other::Go((minor, _))
+                        if hole.stage == Stage::Compile.word() && minor < compiler(&task.tested) =>
+                    {
                         self.all.needs_go(&task.version, format!("1.{}", minor + 1));
                         self.promised_too_much.insert(task.version);
                     }
@@ -361,6 +385,11 @@ impl<'a> Run<'a> {
             self.all.record(task.version.clone(), &tested, &task.axis, built.shape.clone());
         }
     }
+}
+
+/// The minor release of Go that a record was compiled with.
+pub(super) fn compiler(tested: &Tested) -> u64 {
+    release_of(&tested.toolchain).map_or(0, |release| release.0)
 }
 
 /// Whether two builds have the same structs, and functions called in the same way.

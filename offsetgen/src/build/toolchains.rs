@@ -8,9 +8,10 @@ use offsets::STD;
 use offsets::database::format::Document;
 
 use crate::cli::BuildOptions;
+use crate::failure::{Failure, Stage};
 use crate::progress::Progress;
 use crate::toolchain::Store;
-use crate::versions::{Known, Release, Wanted, prober, release_of, wanted};
+use crate::versions::{Known, Release, Wanted, prober, release_of, spell, wanted};
 
 /// Minor releases that are tried after the newest one: between them the compiler, the linker or the vetting of old code
 /// became stricter (1.19 the oldest supported; 1.21 before loop variables; 1.24 before DWARF 5).
@@ -46,6 +47,11 @@ pub fn candidates(newest: &[Release], oldest: u64) -> Vec<Release> {
     all
 }
 
+/// Whether a module that this minor release compiled may have been given to it since the newest did not compile it.
+pub fn is_older(minor: u64) -> bool {
+    OLDER.contains(&minor)
+}
+
 /// The releases of the standard library to build, ascending: those asked for, else all.
 pub fn of_std(
     options: &BuildOptions,
@@ -64,6 +70,17 @@ pub fn of_std(
     let needs_list = words.is_empty() || words.iter().any(|wanted| matches!(wanted, Wanted::Newest(_)));
     let mut known = if needs_list { known(options, store, recorded, progress)? } else { Known::default() };
     if words.is_empty() {
+        let newest = before.versions.last().and_then(|tested| release_of(&tested.version));
+        if let Some(newest) = newest
+            && !exists(newest)?
+            && store.known(progress)?.all().is_empty()
+        {
+            let text = format!(
+                "the proxy has neither a list of Go toolchains nor Go {}, which is recorded: whether there are new ones is not known",
+                spell(newest)
+            );
+            return Err(Failure::new(Stage::Fetch, text).into());
+        }
         known.complete(&mut exists)?;
         return Ok(known.all());
     }

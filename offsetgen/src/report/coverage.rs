@@ -55,6 +55,8 @@ pub struct Coverage {
     pub functions: usize,
     /// Structs and functions of the catalog that some version declares and the target does not reach there: those versions.
     pub unreached: BTreeMap<String, Vec<String>>,
+    /// Structs and functions that the catalog has come to name since some version was recorded: those versions.
+    pub unasked: BTreeMap<String, Vec<String>>,
     /// Structs and functions of the catalog that were looked for and exist in no recorded version.
     pub nowhere: BTreeSet<String>,
     pub holes: Vec<Hole>,
@@ -140,6 +142,7 @@ impl Coverage {
             structs: document.structs.values().filter(|record| !record.sizes.is_empty()).count(),
             functions: document.functions.values().filter(|record| !record.runs.is_empty()).count(),
             unreached: unreached(&all, entries),
+            unasked: unasked(&all, entries),
             nowhere: nowhere(document, entries),
             holes,
             order: known.into_values().collect(),
@@ -224,6 +227,19 @@ fn unreached(all: &Observations, entries: &[&Entry]) -> BTreeMap<String, Vec<Str
         }
     }
     unreached
+}
+
+fn unasked(all: &Observations, entries: &[&Entry]) -> BTreeMap<String, Vec<String>> {
+    let mut unasked: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (version, build) in all.builds() {
+        let own: Vec<&Entry> =
+            entries.iter().filter(|entry| entry.versions.contains(version)).copied().collect();
+        let is_asked = |name: &str| build.axes.values().any(|shape| shape.knows(name) || shape.lacks(name));
+        for name in named(&own).into_iter().filter(|name| !is_asked(name)) {
+            unasked.entry(name.to_owned()).or_default().push(build.tested.version.clone());
+        }
+    }
+    unasked
 }
 
 #[cfg(test)]

@@ -33,9 +33,12 @@ pub fn lines(coverage: &Coverage) -> Vec<String> {
         lines.push(format!("  {axis}{stage} ({}): {}", versions.len(), cut(&reason, REASON_LIMIT)));
         lines.extend(wrapped(&fold(&order, &versions)));
     }
-    for (name, versions) in &coverage.unreached {
+    let words = [("unreached", &coverage.unreached), ("not looked for yet", &coverage.unasked)];
+    for (word, (name, versions)) in
+        words.iter().flat_map(|(word, all)| all.iter().map(move |one| (word, one)))
+    {
         let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
-        lines.push(format!("  unreached ({}): {name}", versions.len()));
+        lines.push(format!("  {word} ({}): {name}", versions.len()));
         lines.extend(wrapped(&fold(&order, &versions)));
     }
     if !coverage.nowhere.is_empty() {

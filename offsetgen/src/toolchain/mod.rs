@@ -25,6 +25,7 @@ use backon::{BlockingRetryable, ExponentialBuilder};
 use offsets::database::format::Toolchain as Provenance;
 use serde::{Deserialize, Serialize};
 
+use crate::build::memory::Bounds;
 use crate::cli::{CacheOptions, ToolchainOptions};
 use crate::failure::{Failure, Stage, may_pass};
 use crate::net::{Client, Network, Proxies, goproxy};
@@ -33,6 +34,9 @@ use crate::store::write_atomically;
 use crate::versions::{Known, Release, TOOLCHAIN_MODULE, Wanted, prober, spell, toolchain_version, wanted};
 
 pub use gocmd::{Output, go_environment, one_line, run as run_go};
+
+/// How the folders of compilations begin, and of what `verify` compiles.
+const SCRATCH: [&str; 2] = ["target-", "verify-"];
 
 /// A toolchain that is ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +56,7 @@ pub struct Store {
     host: &'static str,
     /// Where compiled packages are kept.
     build_cache: PathBuf,
+    bounds: Bounds,
     network: std::sync::OnceLock<Network>,
     /// The Go that fetches the others.
     fetcher: std::sync::Mutex<Option<PathBuf>>,
@@ -97,6 +102,7 @@ impl Store {
             timeout,
             host,
             build_cache,
+            bounds: Bounds::new(None, None),
             network: Default::default(),
             fetcher: Default::default(),
         })
@@ -105,6 +111,16 @@ impl Store {
     /// The same with another folder for compiled packages.
     pub fn with_build_cache(self, folder: &Path) -> Self {
         Self { build_cache: folder.to_owned(), ..self }
+    }
+
+    /// The same for so many compilations at a time, with so much memory.
+    pub fn with_bounds(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
+    }
+
+    /// What compilations keep to.
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     /// Where a toolchain keeps what it compiled (GOCACHE).
@@ -239,6 +255,22 @@ impl Store {
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let scratch = tempfile::Builder::new().prefix(prefix).tempdir_in(&folder);
         scratch.with_context(|| format!("cannot create a folder in {}", folder.display()))
+    }
+
+    /// Removes what compilations that were killed have left. Only for whoever has the cache for itself; `offsetgen toolchain`
+    /// does not, and compiles nothing.
+    pub fn sweep(&self) -> Result<()> {
+        let entries = match fs::read_dir(self.cache.join("tmp")) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.context("cannot read the cache's tmp folder")?,
+        };
+        for entry in entries {
+            let entry = entry.context("cannot read the cache's tmp folder")?;
+            if SCRATCH.iter().any(|prefix| entry.file_name().to_string_lossy().starts_with(prefix)) {
+                remove(&entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Before another try of what the proxy could not give just now: one small question, asked by the client that waits as

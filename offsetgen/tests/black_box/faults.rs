@@ -141,6 +141,75 @@ fn a_proxy_that_goes_away() {
     assert_eq!(place.text(), undisturbed.text());
 }
 
+/// A proxy that refuses everything, its list and what it once served too, says nothing of what is new.
+#[test]
+fn a_proxy_that_refuses_everything() {
+    let place = Place::of(CATALOG);
+    success(&place.build(&serve(growing(&["v1.0.0", "v1.1.0"])), &[]));
+    let (before, data) = (place.text(), place.path("data").display().to_string());
+    let refusing = Proxy::start(|_, _| Answer::Whole(403, b"no".to_vec()));
+    let output = place.command(&refusing, &["update", "--out", &data]).output().expect("runs");
+    let (code, said) = outcome(&output);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("neither a list of its versions nor v1.1.0, which is recorded"), "{said}");
+    assert_eq!(place.text(), before);
+}
+
+/// A field has another type in a new release. `update` records it and says so; `build`, whose user works on the catalog, does not.
+#[test]
+fn a_new_release_in_which_a_field_has_another_type() {
+    let field = "[[field]]\ntype = 'example.org/m.T'\nname = 'A'\nkind = 'int'\nrequired = true\n";
+    let mut all = Published::new();
+    publish(&mut all, "example.org/m", "v1.0.0", "", "package m\n\ntype T struct{ A int }\n");
+    let place = Place::of(&(CATALOG.to_owned() + field));
+    success(&place.build(&serve(all.clone()), &[]));
+    let (before, data) = (place.text(), place.path("data").display().to_string());
+    publish(&mut all, "example.org/m", "v1.1.0", "", "package m\n\ntype T struct{ A string }\n");
+    let proxy = serve(all);
+    let (code, said) = outcome(&place.build(&proxy, &[]));
+    assert!(code == Some(1) && said.contains("A is string in v1.1.0, not int"), "{said}");
+    assert_eq!(place.text(), before);
+    for _ in 0..2 {
+        let output = place.command(&proxy, &["update", "--out", &data]).output().expect("runs");
+        let (code, said) = outcome(&output);
+        assert!(code == Some(1) && said.contains("A is string in v1.1.0, not int"), "{said}");
+        assert_eq!(versions(&place), ["v1.0.0", "v1.1.0"]);
+    }
+}
+
+/// One folder for both would wait for itself.
+#[test]
+fn the_cache_is_no_folder_for_data() {
+    let (place, proxy) = (Place::of(CATALOG), serve(growing(&["v1.0.0"])));
+    let cache = place.path("cache").display().to_string();
+    let output = place.command(&proxy, &["build", "--out", &cache]).output().expect("runs");
+    let (code, said) = outcome(&output);
+    assert!(code == Some(1) && said.contains("--out and the cache are both"), "{said}");
+}
+
+/// The time is up between the versions and their second architecture: that is a hole, and the next run fills it.
+#[test]
+fn what_was_not_begun_for_another_architecture() {
+    let (place, proxy) = (Place::of(CATALOG), serve(growing(&["v1.0.0", "v1.1.0"])));
+    success(&place.build(&proxy, &["--arch", "amd64"]));
+    success(&place.build(&proxy, &["--stop-after", "0"]));
+    let pending = |version: &str| (version.to_owned(), "arm64".to_owned(), "pending".to_owned());
+    assert_eq!(holes(&place), ["v1.0.0", "v1.1.0"].map(pending));
+    let data = place.path("data").display().to_string();
+    success(&place.command(&proxy, &["update", "--out", &data]).output().expect("runs"));
+    assert_eq!(holes(&place), []);
+}
+
+/// What a run that was killed has left in the cache goes with the next one.
+#[test]
+fn what_a_killed_run_has_left() {
+    let (place, proxy) = (Place::of(CATALOG), serve(growing(&["v1.0.0"])));
+    let left = place.path("cache/tmp/target-abc");
+    fs::create_dir_all(left.join("out")).expect("a folder");
+    success(&place.build(&proxy, &["--memory", "600"]));
+    assert!(!left.exists());
+}
+
 /// No room in the cache: the run ends with that, and the data is as it was.
 #[test]
 fn a_full_cache() {

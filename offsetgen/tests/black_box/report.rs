@@ -71,6 +71,7 @@ fn holes_alike_stand_together_and_say_the_last_line() {
         "  arm64, compile (1): internal compiler error\n      v1.0.2\n",
         "  pending (1): not tried yet\n      v1.0.1-rc.1\n",
         "  unreached (5): example.org/m.U\n      v1.0.1 … v1.0.5 (5)\n",
+        "  not looked for yet (1): example.org/m.U\n      v1.0.0\n",
         "  named by the catalog, in no recorded version:\n      example.org/m.None\n",
         "total: 1 modules; 10 versions known, 7 buildable, 6 recorded (85.7 %)\n",
         "of recorded versions 1 axes are holes\n",
@@ -111,6 +112,10 @@ fn all_numbers_are_in_the_json() {
         ("structs", json!(1)),
         ("nowhere", json!(["example.org/m.None"])),
         ("unreached", json!({"example.org/m.U": ["v1.0.1", "v1.0.2"]})),
+        (
+            "unasked",
+            json!({"example.org/m.F": ["v1.0.0", "v1.0.1", "v1.0.2"], "example.org/m.U": ["v1.0.0"]}),
+        ),
     ] {
         assert_eq!(value[key], expected, "{key}");
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use offsets::database::format::Document;
 use sha2::{Digest as _, Sha256};
-use strobe_tests::built::Recipe;
+use strobe_tests::built::{self, Recipe};
 use strobe_tests::process::Running;
 use strobe_tests::{machine, programs, spans};
 
@@ -58,10 +58,11 @@ fn a_hash_that_the_checksum_database_does_not_know() -> Result<()> {
     const CATALOG: &str = "id = 'm'\ntitle = 'm'\nmodule = 'example.org/m'\nstatus = 'recorded'\n\
         structs = ['example.org/m.T']\n[target]\nsource = '''\npackage main\n\nimport \"example.org/m\"\n\n\
         var t m.T\n\nfunc main() { println(&t) }\n'''\n";
-    let newest = NEWEST.rsplit(',').next().context("a version")?;
+    let mut newest = NEWEST.rsplit(',');
+    let (newest, recorded_by) = (newest.next().context("a version")?, newest.next().context("two versions")?);
     let files = [("main.go", include_str!("sumdb.go"))];
     let modules = [("golang.org/x/mod", "v0.43.0")];
-    let recipe = Recipe { modules: &modules, ..Recipe::server(newest, &files) };
+    let recipe = Recipe { modules: &modules, ..Recipe::server(recorded_by, &files) };
     let mut server = Running::start(&mut Command::new(recipe.build()?))?;
     let line = server.expect_stdout("http://", 0)?;
     let (proxy, database) = line.split_once('\t').context("two words")?;
@@ -69,7 +70,7 @@ fn a_hash_that_the_checksum_database_does_not_know() -> Result<()> {
     fs::create_dir(folder.path().join("catalog"))?;
     fs::write(folder.path().join("catalog/m.toml"), CATALOG)?;
     let mut build = Command::new(programs::path("offsetgen")?);
-    build.args(["build", "--arch", "amd64", "--go", newest, "--cache"]).arg(machine::cache()?);
+    build.args(["build", "--arch", "amd64", "--go", recorded_by, "--cache"]).arg(machine::cache()?);
     build.arg("--catalog").arg(folder.path().join("catalog")).arg("--out").arg(folder.path());
     let ran = build.env("GOPROXY", proxy).env("GOSUMDB", database).output().context("run offsetgen")?;
     let said = String::from_utf8_lossy(&ran.stderr);
@@ -80,6 +81,22 @@ fn a_hash_that_the_checksum_database_does_not_know() -> Result<()> {
     ensure!(tested.version == "v1.0.0" && tested.trust.is_none(), "{tested:?}");
     let [hole] = document.holes.as_slice() else { bail!("holes: {:?}", document.holes) };
     ensure!(hole.version == "v1.1.0" && hole.reason.contains("SECURITY ERROR"), "{hole:?}");
+    // A newer Go has come since: the next run tries it, and once.
+    built::toolchain(newest)?;
+    for again in [false, true] {
+        let mut update = Command::new(programs::path("offsetgen")?);
+        update.args(["update", "--arch", "amd64", "--go", &format!("{recorded_by},{newest}"), "--cache"]);
+        update.arg(machine::cache()?).arg("--catalog").arg(folder.path().join("catalog"));
+        update.arg("--out").arg(folder.path()).env("GOPROXY", proxy).env("GOSUMDB", database);
+        let ran = update.output().context("run offsetgen")?;
+        let said = String::from_utf8_lossy(&ran.stderr);
+        let built = format!("example.org/m v1.0.0 amd64+go{newest}: built");
+        ensure!(ran.status.code() == Some(1) && said.contains(&built) != again, "{said}");
+        let text = fs::read_to_string(folder.path().join("example.org_m.json"))?;
+        let document = Document::parse("example.org_m.json", &text)?;
+        let agrees: Vec<&String> = document.versions.iter().flat_map(|tested| &tested.agrees).collect();
+        ensure!(agrees == [&format!("amd64+go{newest}")], "{agrees:?}");
+    }
     server.terminate()?;
     Ok(())
 }
