@@ -280,6 +280,37 @@ impl Ready {
         Ok(())
     }
 
+    /// A struct that is defined as another module's (`type T other.U`) lies as that one's version says: this one's record knows
+    /// nothing of it. One that is defined as another package's of the same module rests on that package's source.
+    fn note_foreign(&self, found: &mut Found, recipe: &Recipe<'_>) -> Result<()> {
+        let mut texts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let mut foreign = Vec::new();
+        for name in found.shape.structs.iter().filter_map(|(name, layout)| layout.as_ref().map(|_| name)) {
+            let Some(own) = package(name) else { continue };
+            if !texts.contains_key(own) {
+                let folder = self.folder_of(own).filter(|folder| folder.is_dir());
+                texts.insert(own, folder.map_or_else(|| Ok(Vec::new()), |folder| source::files(&folder))?);
+            }
+            let bare = name.get(own.len() + 1..).unwrap_or_default();
+            let mut all = texts.get(own).into_iter().flatten();
+            let Some(path) = all.find_map(|text| source::defined_as(text, bare)) else { continue };
+            let is_ours = match recipe.module {
+                None => !path.is_empty(),
+                Some((module, _)) => is_in(&path, module),
+            };
+            if is_ours {
+                found.embedded.insert(path);
+            } else {
+                foreign.push(name.clone());
+            }
+        }
+        for name in foreign {
+            found.shape.structs.remove(&name);
+            found.shape.unreached.insert(name);
+        }
+        Ok(())
+    }
+
     /// The Go files of these packages that take part in such a build; of one that does not exist, none.
     fn files_of<'p>(
         &self,
@@ -348,6 +379,7 @@ impl Ready {
             })?;
         }
         self.note_unreached(&mut found.shape, recipe, store)?;
+        self.note_foreign(&mut found, recipe)?;
         Ok(found)
     }
 

@@ -1,7 +1,8 @@
 //! A digest of the source of some packages: two versions that share it have the same layouts.
 //!
 //! Only files that can be part of a build for linux on amd64 or arm64 count, and no tests. Comments count: to know them
-//! apart takes a parser, and costs less than it saves. And whether a source declares a struct that a program does not have.
+//! apart takes a parser, and costs less than it saves. And whether a source declares a struct that a program does not have, or
+//! has it from another package.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -64,6 +65,18 @@ const OTHERS: [&str; 39] = [
     "zos",
     "test",
 ];
+
+/// The Go files of a folder that can be part of a build.
+pub fn files(folder: &Path) -> Result<Vec<String>> {
+    let names = fs::read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    let names = names.with_context(|| format!("cannot list {}", folder.display()))?;
+    let is_go = |name: &str| name.ends_with(".go") && counts(name);
+    let paths = names.into_iter().filter(|entry| is_go(&entry.file_name().to_string_lossy()));
+    paths
+        .map(|entry| entry.path())
+        .map(|p| fs::read_to_string(&p).with_context(|| format!("cannot read {}", p.display())))
+        .collect()
+}
 
 /// Digests packages, each found by `folder`; one without a folder counts as absent.
 pub fn digest(packages: &BTreeSet<String>, folder: impl Fn(&str) -> Option<PathBuf>) -> Result<String> {
@@ -178,7 +191,45 @@ fn receiver(tokens: &[String]) -> (Option<String>, &[String]) {
 /// Whether a Go source declares a type of that name that is, or may be, a struct: no alias, interface, function, map, channel,
 /// pointer or slice.
 pub fn declares(text: &str, name: &str) -> bool {
-    let tokens = tokens(text);
+    declared(&tokens(text), name).is_some_and(may_be_struct)
+}
+
+/// The import path of the package whose type a type of that name is defined as (`type T other.U`), if it is; empty if no import has
+/// that name for certain.
+pub fn defined_as(text: &str, name: &str) -> Option<String> {
+    // Most lines say nothing of the kind: only then is it worth taking the source apart.
+    let begins = |line: &str| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("type").map_or(line, str::trim_start);
+        line.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with(char::is_alphabetic))
+    };
+    if !text.lines().any(begins) {
+        return None;
+    }
+    match declared(&tokens(text), name)? {
+        [package, dot, ..] if dot == "." => Some(imported(text, package).unwrap_or_default()),
+        _ => None,
+    }
+}
+
+/// What a file imports under a name: one that the import says, or the path's last word.
+fn imported(text: &str, name: &str) -> Option<String> {
+    let lines = text.lines().map(str::trim_start);
+    let imports = lines.filter_map(|line| {
+        let (own, rest) = line.strip_prefix("import").unwrap_or(line).trim_start().split_once('"')?;
+        let path = rest.split('"').next()?;
+        let is_name = own.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ' ');
+        is_name.then(|| (own.trim(), path))
+    });
+    let mut of_name = imports.filter(|(own, path)| match *own {
+        "" => path.rsplit('/').next() == Some(name),
+        own => own == name,
+    });
+    of_name.next().map(|(_, path)| path.to_owned())
+}
+
+/// What stands behind a type's name where it is declared.
+fn declared<'t>(tokens: &'t [String], name: &str) -> Option<&'t [String]> {
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate() {
         let before = |back: usize| at.checked_sub(back).and_then(|at| tokens.get(at)).map(String::as_str);
@@ -187,15 +238,15 @@ pub fn declares(text: &str, name: &str) -> bool {
             "}" | ")" | "]" => depth = depth.saturating_sub(1),
             // `type T …` at the top, or `T …` at the beginning of a line in a group `type ( … )`.
             _ if token == name && depth == 0 && before(1) == Some("type") => {
-                return may_be_struct(tokens.get(at + 1..).unwrap_or_default());
+                return tokens.get(at + 1..);
             }
-            _ if token == name && depth == 1 && before(1) == Some("\n") && in_group(&tokens, at) => {
-                return may_be_struct(tokens.get(at + 1..).unwrap_or_default());
+            _ if token == name && depth == 1 && before(1) == Some("\n") && in_group(tokens, at) => {
+                return tokens.get(at + 1..);
             }
             _ => {}
         }
     }
-    false
+    None
 }
 
 /// Whether the bracket that is open at a place is that of `type (`.
@@ -320,6 +371,19 @@ mod tests {
             "Local", "Inner", "Field", "Missing",
         ] {
             assert!(!declares(text, name), "{name}");
+        }
+    }
+
+    #[test]
+    fn types_that_are_those_of_other_packages() {
+        let text = "package p\n\nimport \"a/plain\"\nimport (\n\t// A comment.\n\tspb \"a/status\"\n\t_ \"a/blank\"\n)\n\n\
+            type One spb.Status\ntype (\n\tTwo plain.T\n\tThree struct {\n\t\tFour spb.Status\n\t}\n)\n\
+            type Five One\ntype Six struct { A spb.Status }\ntype Seven = spb.Status\ntype Eight hidden.T\n";
+        for (name, path) in [("One", "a/status"), ("Two", "a/plain"), ("Eight", "")] {
+            assert_eq!(defined_as(text, name).as_deref(), Some(path), "{name}");
+        }
+        for name in ["Three", "Four", "Five", "Six", "Seven", "Missing"] {
+            assert_eq!(defined_as(text, name), None, "{name}");
         }
     }
 

@@ -351,6 +351,20 @@ fn a_layout_that_depends_on_another_module() {
     assert!(said.contains("3 of 3 entries agree"), "{said}");
 }
 
+/// A struct that is defined as another module's lies as that module's version says, which this one's does not tell.
+#[test]
+fn a_struct_that_is_another_modules() {
+    let mut all = Published::new();
+    publish(&mut all, "example.org/d", "v1.0.0", "", "package d\n\ntype D struct{ A int }\n");
+    let source = "package m\n\nimport other \"example.org/d\"\n\ntype T other.D\n";
+    publish(&mut all, "example.org/m", "v1.0.0", "require example.org/d v1.0.0", source);
+    let (place, proxy) = (Place::of(CATALOG), serve(all));
+    success(&place.build(&proxy, &[]));
+    let structs = &json(&place.text())["structs"]["example.org/m.T"];
+    assert_eq!(structs["unreached"][0]["from"], "v1.0.0", "{structs}");
+    assert_eq!(lookup(&place, "v1.0.0", "example.org/m.T.A"), "example.org/m.T.A\t-\tunknown");
+}
+
 /// A version that somebody has typed and that does not exist is no hole; one that exists and is withheld is.
 #[test]
 fn a_version_that_does_not_exist() {
