@@ -91,7 +91,8 @@ fn a_hash_that_the_checksum_database_does_not_know() -> Result<()> {
         let ran = update.output().context("run offsetgen")?;
         let said = String::from_utf8_lossy(&ran.stderr);
         let built = format!("example.org/m v1.0.0 amd64+go{newest}: built");
-        ensure!(ran.status.code() == Some(1) && said.contains(&built) != again, "{said}");
+        // The first time it may be in the cache's journal, from an earlier run of this test.
+        ensure!(ran.status.code() == Some(1) && !(again && said.contains(&built)), "{said}");
         let text = fs::read_to_string(folder.path().join("example.org_m.json"))?;
         let document = Document::parse("example.org_m.json", &text)?;
         let agrees: Vec<&String> = document.versions.iter().flat_map(|tested| &tested.agrees).collect();
