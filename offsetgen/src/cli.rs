@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::build::memory::LEAST;
+
 /// Builds strobe's offset database, and answers from it.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
@@ -68,7 +70,7 @@ pub struct BuildOptions {
     pub jobs: Option<NonZeroUsize>,
     /// What the compilers may use of memory together; fewer compilations at a time if they do not fit [default: half of
     /// the machine's]
-    #[arg(long, value_name = "MIB")]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(LEAST..))]
     pub memory: Option<u64>,
     /// Folder of the database
     #[arg(long, value_name = "DIR", default_value = "offsets/data")]

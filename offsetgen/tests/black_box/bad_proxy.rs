@@ -184,6 +184,7 @@ fn usage_errors_are_64() {
         &["nonsense"],
         &["lookup", "std", "1.22", "NoField"],
         &["build", "--arch", "mips"],
+        &["build", "--memory", "511"],
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_offsetgen")).args(arguments).output().expect("runs");
         assert_eq!(outcome(&output).0, Some(64), "{arguments:?}");
