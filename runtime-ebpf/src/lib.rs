@@ -7,8 +7,10 @@
 #![no_std]
 
 pub mod counters;
+pub mod libraries;
 pub mod net_http_server;
 pub mod process;
+pub mod record;
 pub mod sampler;
 
 /// The compiled programs for this machine's architecture, as `scripts/build-ebpf` left them.

@@ -2,6 +2,8 @@
 
 use crate::sampler::Sampler;
 
+pub mod records;
+
 /// Marks an offset that is not known: what needs it is left out. Valid offsets are below [`MAX_OFFSET`].
 pub const NO_OFFSET: u16 = u16::MAX;
 /// Offsets of single fields must be below this (they are read at `base + offset`).

@@ -1,0 +1,135 @@
+//! What the programs of `net/http.server` send: one record when a request begins, with its text as it came over the wire, and
+//! a small one when it ends. The agent joins them by span id.
+//!
+//! The text is what the connection's `bufio.Reader` holds in front of its read position: the request line and the header,
+//! once the programs have found that it begins with this request's own line and has its blank line at the end and nowhere
+//! else. Where that does not hold (a header that came in more than one read, requests behind one another in the buffer,
+//! headers that do not fit), the strings are taken from the target's structs one by one: the slow way. Both give the same span.
+//!
+//! ```text
+//! KIND_BEGAN_WIRE     Began | text: the first min(text_len, room) bytes, up to Head::len
+//! KIND_BEGAN_FIELDS   Began | strings in the slots BEGAN_SLOTS
+//! KIND_ENDED          Ended | strings in the slots ENDED_SLOTS
+//! KIND_ENDED_LARGE    Ended | strings in the slots ENDED_LARGE_SLOTS
+//! KIND_ENDED_WHOLE    Ended | ENDED_LARGE_SLOTS | Began's slots and Began, for a request whose beginning found no room in the ring
+//! ```
+
+use crate::record::Head;
+
+/// A request has begun; its text follows as it came over the wire.
+pub const KIND_BEGAN_WIRE: u16 = 1;
+/// A request has begun; its strings follow one by one.
+pub const KIND_BEGAN_FIELDS: u16 = 2;
+/// A request has ended.
+pub const KIND_ENDED: u16 = 3;
+/// A request has ended, and its strings are long.
+pub const KIND_ENDED_LARGE: u16 = 4;
+/// A request has ended whose beginning was not sent: `Began` and its slots as they are at the end, with `Ended` in front.
+pub const KIND_ENDED_WHOLE: u16 = 5;
+
+/// The fixed part of a beginning.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Began {
+    /// `end_ns` is 0.
+    pub head: Head,
+    /// Address of the `*response`: names the open request within its process and generation.
+    pub response: u64,
+    /// `g.goid` of the connection's goroutine.
+    pub goid: u64,
+    /// `Request.ContentLength`; negative: not known, as with chunked bodies.
+    pub content_length: i64,
+    /// Entries of `Request.Header`; [`crate::record::ABSENT`] if it could not be read.
+    pub header_count: u32,
+    /// Length of `Request.Method` in the target.
+    pub method_len: u32,
+    /// Length of `Request.RequestURI` in the target.
+    pub uri_len: u32,
+    /// KIND_BEGAN_WIRE: length of the whole text in the target; the record may hold less.
+    pub text_len: u32,
+    /// Length of the connection's remote address in the target; `peer` holds at most its size of it.
+    pub peer_len: u32,
+    /// 1 if `Request.TLS` is set, 0 if not, [`super::TLS_UNKNOWN`].
+    pub tls: u8,
+    /// `Request.ProtoMajor`; 0 if it could not be read.
+    pub proto_major: u8,
+    /// `Request.ProtoMinor`.
+    pub proto_minor: u8,
+    /// Zero.
+    pub reserved: u8,
+    /// `conn.remoteAddr`: the socket's peer.
+    pub peer: [u8; PEER_BYTES],
+    /// KIND_BEGAN_FIELDS: the strings' lengths in the target, in the order of the `BEGAN_` slots.
+    pub lens: [u32; BEGAN_SLOT_COUNT],
+}
+
+/// Bytes of the peer's address that are kept: `[IPv6%zone]:port` with a zone of up to 16.
+pub const PEER_BYTES: usize = 64;
+
+/// `Request.Method`.
+pub const BEGAN_METHOD: usize = 0;
+/// `Request.RequestURI`.
+pub const BEGAN_URI: usize = 1;
+/// `Request.Host`.
+pub const BEGAN_HOST: usize = 2;
+/// The first value of the `User-Agent` header.
+pub const BEGAN_USER_AGENT: usize = 3;
+/// Number of them.
+pub const BEGAN_SLOT_COUNT: usize = 4;
+/// Their sizes in bytes.
+pub const BEGAN_SLOTS: [usize; BEGAN_SLOT_COUNT] = [32, 4096, 256, 256];
+
+/// The fixed part of an end.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Complete: what the beginning said, and the end's time. A `span_id` of zeros: the request was ended from another
+    /// goroutine, and only `response` says which it is.
+    pub head: Head,
+    /// Address of the `*response`.
+    pub response: u64,
+    /// `response.status`; 0 if the handler wrote nothing; [`super::STATUS_UNKNOWN`].
+    pub status: u32,
+    /// One of the `HOW_` constants.
+    pub how: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+    /// The strings' lengths in the target, in the order of the `ENDED_` slots.
+    pub lens: [u32; ENDED_SLOT_COUNT],
+}
+
+/// `Request.Pattern`, or `pat.str` (Go 1.22), as it is at the end.
+pub const ENDED_PATTERN: usize = 0;
+/// `Request.RemoteAddr`, where the handler has changed it; [`crate::record::ABSENT`] where it is still the peer's.
+pub const ENDED_CLIENT: usize = 1;
+/// Number of them.
+pub const ENDED_SLOT_COUNT: usize = 2;
+/// Their sizes in bytes in a KIND_ENDED record.
+pub const ENDED_SLOTS: [usize; ENDED_SLOT_COUNT] = [128, 64];
+/// Their sizes in a KIND_ENDED_LARGE or KIND_ENDED_WHOLE record.
+pub const ENDED_LARGE_SLOTS: [usize; ENDED_SLOT_COUNT] = [512, 256];
+
+/// The handler returned.
+pub const HOW_FINISHED: u8 = 0;
+/// The handler, or somebody for it, took the connection over.
+pub const HOW_HIJACKED: u8 = 1;
+/// The handler panicked.
+pub const HOW_PANICKED: u8 = 2;
+/// The handler panicked with `http.ErrAbortHandler`.
+pub const HOW_ABORTED: u8 = 3;
+/// The handler left by `runtime.Goexit`.
+pub const HOW_GOEXIT: u8 = 4;
+/// The connection was closed with the request open, and how it came to that could not be told.
+pub const HOW_UNKNOWN: u8 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_have_no_padding() {
+        assert_eq!(size_of::<Began>(), 72 + 3 * 8 + 5 * 4 + 4 + PEER_BYTES + 4 * BEGAN_SLOT_COUNT);
+        assert_eq!(size_of::<Ended>(), 72 + 8 + 4 + 4 + 4 * ENDED_SLOT_COUNT);
+        assert_eq!((size_of::<Began>() % 8, size_of::<Ended>() % 8), (0, 0));
+    }
+}
