@@ -38,6 +38,19 @@ impl FileIdentity {
         }
     }
 
+    /// Does nothing but the change time tell the two apart? That is what chmod, chown, ln and rename leave behind, and a write
+    /// whose times were put back.
+    pub fn is_unwritten_since(&self, before: &Self) -> bool {
+        Self { changed: before.changed, ..*self } == *before
+    }
+
+    /// One that is not any file's, for tests of what is decided by identities.
+    #[cfg(test)]
+    pub fn numbered(ino: u64, content: u64) -> Self {
+        let time = (i64::try_from(content).unwrap_or(0), 0);
+        Self { dev: 1, ino, size: content, modified: time, changed: time }
+    }
+
     /// Is `path` this inode, whatever its content?
     pub fn is_inode_of(&self, path: &Path) -> bool {
         std::fs::metadata(path).is_ok_and(|meta| (meta.dev(), meta.ino()) == (self.dev, self.ino))

@@ -11,6 +11,7 @@ pub mod exec;
 pub mod export;
 pub mod features;
 pub mod files;
+pub mod guard;
 pub mod libraries;
 pub mod planning;
 pub mod programs;

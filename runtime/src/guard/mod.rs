@@ -1,0 +1,3 @@
+//! guard: the safety of targets, and nothing else.
+
+pub mod state;
