@@ -121,7 +121,7 @@ pub enum Event {
     Planned {
         /// The file.
         file: Inode,
-        /// What was planned: the content that the planner was given.
+        /// The file's content when it was planned.
         content: FileIdentity,
         /// Why there is no Plan.
         result: Result<(), Failure>,
@@ -143,6 +143,15 @@ pub enum Event {
         attempt: u64,
         /// Why.
         failure: Failure,
+    },
+    /// The answer to [`Action::Attach`]: none of its probes are there, for the file is not what was planned any more.
+    NotAsPlanned {
+        /// The file.
+        file: Inode,
+        /// The question's number.
+        attempt: u64,
+        /// What it is now.
+        content: FileIdentity,
     },
     /// Its probes are gone and so is the lease: the answer to [`Action::Detach`], or unasked, because somebody wants to write to
     /// it or because guard did not answer for too long.
@@ -180,12 +189,7 @@ pub enum Action {
     /// Close it again.
     Close(Inode),
     /// Make the Plan of the file that is kept.
-    Plan {
-        /// The file.
-        file: Inode,
-        /// For the answer.
-        content: FileIdentity,
-    },
+    Plan(Inode),
     /// Forget the Plan.
     DropPlan(Inode),
     /// Put all probes of its Plan into the file that is kept.
@@ -194,6 +198,8 @@ pub enum Action {
         file: Inode,
         /// For the answer.
         attempt: u64,
+        /// What the Plan is of.
+        content: FileIdentity,
     },
     /// Take them out again.
     Detach {
@@ -258,6 +264,7 @@ impl State {
             Event::Planned { file, content, result } => self.planned(file, content, result),
             Event::Attached { file, attempt, lease } => self.attached(file, attempt, lease),
             Event::AttachFailed { file, attempt, failure } => self.attach_failed(file, attempt, failure),
+            Event::NotAsPlanned { file, attempt, content } => self.not_as_planned(file, attempt, content),
             Event::Detached { file, attempt } => self.detached(file, attempt),
             Event::ConfigureFailed { process, generation, failure } => {
                 self.configure_failed(process, generation, failure);

@@ -8,6 +8,8 @@ use crate::files::FileIdentity;
 /// A file that is, or lately was, run by a process that is wanted.
 #[derive(Debug)]
 pub(super) struct FileState {
+    /// As the last look, planning or attachment found it. Looks overtake each other, so it may be an old one; what is planned and
+    /// what is attached say themselves what they had before them.
     content: FileIdentity,
     /// A descriptor of it is open: while it is planned, and while there are probes or a lease.
     held: bool,
@@ -91,7 +93,10 @@ impl State {
         let now = self.now;
         let Some(file) = self.files.get_mut(&key).filter(|file| file.plan == Plan::Running) else { return };
         file.plan = match result {
-            _ if file.content != content => Plan::None,
+            _ if file.content != content => {
+                file.content = content;
+                Plan::None
+            }
             Ok(()) => Plan::Ready,
             Err(Failure::Final(reason)) => Plan::Refused(reason),
             Err(Failure::Passing(_)) if file.retry.again(now) => Plan::None,
@@ -130,6 +135,19 @@ impl State {
                     Failure::Passing(reason) => file.plan = Plan::GivenUp(reason),
                     Failure::Final(reason) => file.plan = Plan::Refused(reason),
                 }
+                self.settle(key);
+            }
+            _ => {}
+        }
+    }
+
+    /// It was not attached, since the file has another content than the Plan.
+    pub(super) fn not_as_planned(&mut self, key: Inode, attempt: u64, content: FileIdentity) {
+        let Some(file) = self.files.get_mut(&key) else { return };
+        match file.probes {
+            Probes::Attaching { attempt: asked, .. } if asked == attempt => {
+                (file.probes, file.content) = (Probes::Detached, content);
+                self.outdated(key);
                 self.settle(key);
             }
             _ => {}
@@ -223,12 +241,12 @@ impl State {
             }
             Plan::None => {
                 file.plan = Plan::Running;
-                self.actions.push(Action::Plan { file: key, content: file.content });
+                self.actions.push(Action::Plan(key));
             }
             Plan::Ready => {
                 self.attempt += 1;
                 file.probes = Probes::Attaching { attempt: self.attempt, outdated: false };
-                self.actions.push(Action::Attach { file: key, attempt: self.attempt });
+                self.actions.push(Action::Attach { file: key, attempt: self.attempt, content: file.content });
             }
             Plan::Running => {}
         }

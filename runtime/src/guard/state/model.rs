@@ -53,13 +53,11 @@ enum Work {
         ticket: u64,
         found: Option<Look>,
     },
-    Plan {
-        file: Inode,
-        content: FileIdentity,
-    },
+    Plan(Inode),
     Attach {
         file: Inode,
         attempt: u64,
+        content: FileIdentity,
     },
     Detach {
         file: Inode,
@@ -73,7 +71,10 @@ impl Work {
     fn is_news_of(&self, about: Inode) -> bool {
         match self {
             Self::Deliver(
-                Event::Detached { file, .. } | Event::AttachFailed { file, .. } | Event::Planned { file, .. },
+                Event::Detached { file, .. }
+                | Event::NotAsPlanned { file, .. }
+                | Event::AttachFailed { file, .. }
+                | Event::Planned { file, .. },
             ) => *file == about,
             _ => false,
         }
@@ -85,7 +86,6 @@ impl Work {
 struct Probed {
     attempt: u64,
     lease: bool,
-    content: u64,
 }
 
 /// The machine: truth, and the executor's tables.
@@ -99,7 +99,8 @@ struct Machine {
     probed: BTreeMap<Inode, Probed>,
     held: BTreeSet<Inode>,
     planning: BTreeSet<Inode>,
-    plans: BTreeSet<Inode>,
+    /// Of which content each Plan is.
+    plans: BTreeMap<Inode, FileIdentity>,
     attaching: BTreeSet<Inode>,
     configured: BTreeMap<u32, (ProcessKey, u32, Inode)>,
     watched: BTreeSet<ProcessKey>,
@@ -129,7 +130,7 @@ impl Machine {
             probed: BTreeMap::new(),
             held: BTreeSet::new(),
             planning: BTreeSet::new(),
-            plans: BTreeSet::new(),
+            plans: BTreeMap::new(),
             attaching: BTreeSet::new(),
             configured: BTreeMap::new(),
             watched: BTreeSet::new(),
@@ -170,20 +171,20 @@ impl Machine {
             Action::Look { pid, ticket } => self.work.push(Work::Look { pid, ticket, found: None }),
             Action::Keep(file) => assert!(self.held.insert(file), "{file:?} is kept twice"),
             Action::Close(file) => assert!(self.held.remove(&file), "{file:?} is closed and was not kept"),
-            Action::Plan { file, content } => {
+            Action::Plan(file) => {
                 assert!(self.held.contains(&file), "{file:?} is planned and is not open");
                 assert!(self.planning.insert(file), "{file:?} is planned twice at a time");
-                self.work.push(Work::Plan { file, content });
+                self.work.push(Work::Plan(file));
             }
             Action::DropPlan(file) => drop(self.plans.remove(&file)),
-            Action::Attach { file, attempt } => {
+            Action::Attach { file, attempt, content } => {
                 assert!(
-                    self.held.contains(&file) && self.plans.contains(&file),
+                    self.held.contains(&file) && self.plans.contains_key(&file),
                     "{file:?}: attached from nothing"
                 );
                 assert!(!self.probed.contains_key(&file), "{file:?} is attached twice");
                 assert!(self.attaching.insert(file), "{file:?} is being attached twice at a time");
-                self.work.push(Work::Attach { file, attempt });
+                self.work.push(Work::Attach { file, attempt, content });
             }
             Action::Detach { file, attempt } => self.work.push(Work::Detach { file, attempt }),
             Action::Watch(process) => self.watch(process),
@@ -370,8 +371,8 @@ impl Machine {
                 self.work.push(Work::Look { pid, ticket, found: Some(look) });
             }
             Work::Look { pid, ticket, found: Some(look) } => self.give(Event::Looked { pid, ticket, look }),
-            Work::Plan { file, content } => self.plan(file, content),
-            Work::Attach { file, attempt } => self.attach(file, attempt),
+            Work::Plan(file) => self.plan(file),
+            Work::Attach { file, attempt, content } => self.attach(file, attempt, content),
             Work::Detach { file, attempt } => {
                 if self.probed.get(&file).is_some_and(|probed| probed.attempt == attempt) {
                     self.unprobe(file);
@@ -396,29 +397,33 @@ impl Machine {
         }
     }
 
-    fn plan(&mut self, file: Inode, content: FileIdentity) {
+    fn plan(&mut self, file: Inode) {
         self.planning.remove(&file);
+        let content = self.content(file.ino);
         let number = self.contents.get(&file.ino).copied().unwrap_or(0);
         let result = if self.failures && self.random.one_in(6) {
             Err(self.failure())
         } else if Self::is_refused(number) {
             Err(Failure::Final("nothing in it".into()))
         } else {
-            self.plans.insert(file);
+            self.plans.insert(file, content);
             Ok(())
         };
         self.give(Event::Planned { file, content, result });
     }
 
-    fn attach(&mut self, file: Inode, attempt: u64) {
+    fn attach(&mut self, file: Inode, attempt: u64, planned: FileIdentity) {
         self.attaching.remove(&file);
         if self.failures && self.random.one_in(6) {
             let failure = self.failure();
             return self.work.push(Work::Deliver(Event::AttachFailed { file, attempt, failure }));
         }
-        let content = self.contents.get(&file.ino).copied().unwrap_or(0);
+        let content = self.content(file.ino);
+        if content != planned {
+            return self.work.push(Work::Deliver(Event::NotAsPlanned { file, attempt, content }));
+        }
         let lease = !self.random.one_in(3);
-        self.probed.insert(file, Probed { attempt, lease, content });
+        self.probed.insert(file, Probed { attempt, lease });
         self.give(Event::Attached { file, attempt, lease });
     }
 
@@ -456,6 +461,11 @@ impl Machine {
             }
             if traced {
                 assert_eq!(configured, Some((process, file)), "pid {pid} runs {file:?}");
+                assert_eq!(
+                    self.plans.get(&file),
+                    Some(&self.content(real.file)),
+                    "{file:?}: another content's Plan"
+                );
                 probed.insert(file);
             } else {
                 assert_eq!(configured, None, "pid {pid} was said not to be traced");
