@@ -30,6 +30,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Holds the probes of this agent, which is at the other end of standard input; strobe runs it itself.
+    #[command(name = "keep-child", hide = true)]
+    KeepChild,
     /// Plans standard input without privileges; strobe runs it itself.
     #[command(name = "plan-child", hide = true)]
     PlanChild {

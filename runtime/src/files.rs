@@ -4,16 +4,17 @@ use std::{
     fs::{File, Metadata},
     io,
     os::{
-        fd::AsRawFd as _,
+        fd::{AsFd as _, AsRawFd, BorrowedFd},
         unix::fs::{FileExt as _, MetadataExt as _},
     },
     path::{Path, PathBuf},
 };
 
 use analyzer::plan::Site;
+use serde::{Deserialize, Serialize};
 
 /// A file and its content, as far as the kernel tells: equal means that nothing was written in between.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileIdentity {
     dev: u64,
     ino: u64,
@@ -26,6 +27,11 @@ impl FileIdentity {
     /// Of an open file.
     pub fn of(file: &File) -> io::Result<Self> {
         Ok(Self::from_metadata(&file.metadata()?))
+    }
+
+    /// Of an open file, by its descriptor.
+    pub fn of_descriptor(file: BorrowedFd<'_>) -> io::Result<Self> {
+        Self::of(&File::from(file.try_clone_to_owned()?))
     }
 
     fn from_metadata(meta: &Metadata) -> Self {
@@ -58,7 +64,7 @@ impl FileIdentity {
 }
 
 /// The path by which the kernel finds an open file, whatever happens to its name.
-pub fn descriptor_path(file: &File) -> PathBuf {
+pub fn descriptor_path(file: &impl AsRawFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
@@ -73,13 +79,18 @@ pub struct Changed {
 
 /// Compares a site's bytes with the file, just before the probe goes there.
 pub fn check_site(file: &File, site: &Site) -> anyhow::Result<()> {
-    let mut bytes = vec![0; site.bytes.len() / 2];
-    file.read_exact_at(&mut bytes, site.file_offset)?;
+    check_bytes(file.as_fd(), site.file_offset, &site.bytes)
+}
+
+/// Compares the bytes at an offset with planned ones, in hexadecimal.
+pub fn check_bytes(file: BorrowedFd<'_>, file_offset: u64, planned: &str) -> anyhow::Result<()> {
+    let mut bytes = vec![0; planned.len() / 2];
+    File::from(file.try_clone_to_owned()?).read_exact_at(&mut bytes, file_offset)?;
     let found: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    if found == site.bytes && !bytes.is_empty() {
+    if found == planned && !bytes.is_empty() {
         return Ok(());
     }
-    Err(Changed { file_offset: site.file_offset, planned: site.bytes.clone(), found }.into())
+    Err(Changed { file_offset, planned: planned.to_owned(), found }.into())
 }
 
 #[cfg(test)]
