@@ -12,7 +12,10 @@ use std::{collections::HashMap, fs::File, sync::Arc, time::Duration};
 use analyzer::Plan;
 use anyhow::Context as _;
 use aya::maps::{MapData, RingBuf};
-use runtime_ebpf::process::ExecEvent;
+use runtime_ebpf::{
+    abi::{self, SWITCH_IGNORE_PARENT},
+    process::ExecEvent,
+};
 use tokio::{
     io::unix::AsyncFd,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -23,9 +26,8 @@ use crate::{
     attach::{self, Attached},
     discover::{self, Target},
     files::FileIdentity,
-    libraries::net_http_server,
     planning,
-    programs::Programs,
+    programs::{Programs, Wake},
     sink::{Sink, Source},
 };
 
@@ -52,6 +54,7 @@ struct Traced {
     name: String,
     plan: Option<Result<Plan, String>>,
     attached: Option<Attached>,
+    index: u32,
     waiting: Vec<u32>,
     processes: usize,
 }
@@ -79,13 +82,14 @@ pub struct Agent {
     programs: Programs,
     exec_events: AsyncFd<RingBuf<MapData>>,
     records: AsyncFd<RingBuf<MapData>>,
+    wake: Wake,
+    generation: u32,
     sink: Sink,
     files: HashMap<FileIdentity, Traced>,
     processes: HashMap<u32, Process>,
     events: UnboundedReceiver<Event>,
     sender: UnboundedSender<Event>,
     reported: Vec<u64>,
-    open_at_exit: u64,
 }
 
 impl Agent {
@@ -93,8 +97,8 @@ impl Agent {
     pub fn new(target: Target, mut programs: Programs, sink: Sink) -> anyhow::Result<Self> {
         let exec_events =
             discover::pollable(programs.watch_exec()?).context("polling the ring of executed programs")?;
-        let records = discover::pollable(programs.ring(net_http_server::RECORDS)?)
-            .context("polling the record ring")?;
+        let (records, wake) = programs.records()?;
+        let records = discover::pollable(records).context("polling the record ring")?;
         let (sender, events) = unbounded_channel();
         let (files, processes) = (HashMap::new(), HashMap::new());
         let reported = Vec::new();
@@ -103,13 +107,14 @@ impl Agent {
             programs,
             exec_events,
             records,
+            wake,
+            generation: 0,
             sink,
             files,
             processes,
             events,
             sender,
             reported,
-            open_at_exit: 0,
         })
     }
 
@@ -141,12 +146,14 @@ impl Agent {
         let identity = FileIdentity::of(&exe).with_context(|| format!("{name}: reading its metadata"))?;
         let plan = planning::plan(&exe, name)?;
         let file = Arc::new(exe);
-        let attached = attach::attach(&mut self.programs, &file, &plan, self.sink.sampling())?;
+        let index = self.free_index()?;
+        let attached = attach::attach(&mut self.programs, index, &file, &plan)?;
         let traced = Traced {
             file: Some(file),
             name: name.to_owned(),
             plan: Some(Ok(plan)),
             attached: Some(attached),
+            index,
             waiting: Vec::new(),
             processes: 0,
         };
@@ -266,8 +273,15 @@ impl Agent {
                 debug!("the agent ended before the plan of {name}");
             }
         });
-        let traced =
-            Traced { file: Some(file), name, plan: None, attached: None, waiting: vec![pid], processes: 0 };
+        let traced = Traced {
+            file: Some(file),
+            name,
+            plan: None,
+            attached: None,
+            index: self.free_index()?,
+            waiting: vec![pid],
+            processes: 0,
+        };
         self.files.insert(identity, traced);
         Ok(())
     }
@@ -287,6 +301,12 @@ impl Agent {
         None
     }
 
+    /// An index that no file has.
+    fn free_index(&self) -> anyhow::Result<u32> {
+        let taken: std::collections::HashSet<u32> = self.files.values().map(|traced| traced.index).collect();
+        (0..abi::MAX_FILES).find(|index| !taken.contains(index)).context("too many files are traced")
+    }
+
     /// Attaches the file if it is not, and configures the process.
     fn trace(&mut self, pid: u32, identity: FileIdentity) -> anyhow::Result<()> {
         let traced = self.files.get_mut(&identity).context("its file is not known")?;
@@ -297,11 +317,21 @@ impl Agent {
         };
         if traced.attached.is_none() {
             let file = traced.file.as_ref().context("its file is closed")?;
-            traced.attached = Some(attach::attach(&mut self.programs, file, plan, self.sink.sampling())?);
+            traced.attached = Some(attach::attach(&mut self.programs, traced.index, file, plan)?);
         }
         let attached = traced.attached.as_ref().context("its probes are gone")?;
         let source = Arc::new(self.sink.source(pid, Some(plan)));
-        self.programs.configure(pid, attached.config)?;
+        let sampling = self.sink.sampling();
+        self.generation = self.generation.wrapping_add(1);
+        let process = abi::Process {
+            generation: self.generation,
+            file: traced.index,
+            sampler: sampling.sampler,
+            switches: if sampling.extract { 0 } else { SWITCH_IGNORE_PARENT },
+            reserved: 0,
+            entries: 0,
+        };
+        self.programs.trace(pid, process)?;
         traced.processes += 1;
         let probes = attached.probes();
         self.processes.insert(pid, Process { file: identity, source: Arc::clone(&source) });
@@ -326,9 +356,8 @@ impl Agent {
             }
         }
         self.drain_records();
-        match self.programs.forget(pid) {
-            Ok(open) => self.open_at_exit += open as u64,
-            Err(error) => warn!(pid, "forgetting the process: {error}"),
+        if let Err(error) = self.programs.forget(pid) {
+            warn!(pid, "forgetting the process: {error}");
         }
         self.processes.remove(&pid);
         info!("pid {pid} is not traced any more");
@@ -348,6 +377,9 @@ impl Agent {
     }
 
     fn drain_records(&mut self) {
+        if let Err(error) = self.wake.rearm() {
+            warn!("{error}");
+        }
         let ring = self.records.get_mut();
         while let Some(item) = ring.next() {
             self.sink.record(&item, |tgid| self.processes.get(&tgid).map(|process| &process.source));
@@ -356,20 +388,20 @@ impl Agent {
 
     /// Says what was lost since the last time, and nothing when nothing was.
     fn report(&mut self) -> anyhow::Result<()> {
-        let mut now = self.programs.counters()?;
-        now.push(("spans.lost.open_at_exit", self.open_at_exit));
+        let now = self.programs.counters()?;
+        self.programs.sweep()?;
         self.reported.resize(now.len(), 0);
         let news: Vec<String> = now
             .iter()
             .zip(&self.reported)
-            .filter(|((name, value), before)| *value > **before && is_loss(name))
-            .map(|((name, value), before)| format!("{name} +{}", value - before))
+            .filter(|(counted, before)| counted.value > **before && counted.is_loss)
+            .map(|(counted, before)| format!("{} +{}", counted.name, counted.value - before))
             .collect();
         if !news.is_empty() {
             warn!("{}", news.join(", "));
         }
         debug!("counters: {now:?}");
-        self.reported = now.into_iter().map(|(_, value)| value).collect();
+        self.reported = now.into_iter().map(|counted| counted.value).collect();
         self.sink.report();
         Ok(())
     }
@@ -377,11 +409,4 @@ impl Agent {
 
 fn plan_of<'a>(files: &'a HashMap<FileIdentity, Traced>, identity: &FileIdentity) -> Option<&'a Plan> {
     files.get(identity)?.plan.as_ref()?.as_ref().ok()
-}
-
-/// Counters that tell of data that is missing; the others count what is as it should be.
-fn is_loss(name: &str) -> bool {
-    name.contains(".lost")
-        || name.ends_with("_lost")
-        || matches!(name, "reads.failed" | "headers.incomplete" | "net_http_server.other_writer")
 }

@@ -23,8 +23,8 @@ use crate::{
     discover::{self, Target},
     exec,
     export::Stream,
-    features::{Facts, PidNamespace},
-    programs::Programs,
+    features::Facts,
+    programs::{LoadOptions, Programs},
     sink::Sink,
 };
 
@@ -67,9 +67,8 @@ fn agent(target: Target, config: &Config, stream: Stream) -> Result<Agent, Refus
     if let Some(missing) = Facts::gather()?.missing() {
         return Err(Refusal { status: STATUS_MISSING, reason: missing.to_string() });
     }
-    let namespace = PidNamespace::current().context("reading /proc/self/ns/pid")?;
     let sink = Sink::start(config, stream, true)?;
-    let programs = Programs::load(namespace).map_err(|error| Refusal {
+    let programs = Programs::load(&LoadOptions::default()).map_err(|error| Refusal {
         status: STATUS_MISSING,
         reason: format!("this kernel refuses strobe's programs: {error:#}"),
     })?;
