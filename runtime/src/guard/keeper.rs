@@ -16,8 +16,8 @@
 //! so it does them on threads of its own, many files at a time.
 //!
 //! ```text
-//!  guard ── Programs (descriptors), Attach (descriptor), Detach, Alive ──► keeper
-//!        ◄── Ready, Attached, Refused, NotAsPlanned, Detached ────────────
+//!  guard ── Attach (descriptors of file and programs), Detach, Alive ──► keeper
+//!        ◄── Ready, Attached, Refused, NotAsPlanned, Detached ─────────────────
 //! ```
 //! Messages are JSON, one to a packet of a `SOCK_SEQPACKET` socket, with descriptors beside them (unix(7), SCM_RIGHTS).
 
@@ -46,7 +46,7 @@ const SILENCES: u32 = 5;
 /// A place for a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
-    /// Which of the programs that were sent, by its place among them.
+    /// Which of the programs that come along, by its place among them.
     pub program: u16,
     /// Where in the file.
     pub file_offset: u64,
@@ -57,10 +57,9 @@ pub struct Probe {
 /// What guard asks for.
 #[derive(Debug, Serialize, Deserialize)]
 enum Request {
-    /// The programs, one descriptor each; `multi`: loaded for `uprobe_multi`.
-    Programs { multi: bool },
-    /// Attach these probes to the file whose descriptor comes along.
-    Attach { attempt: u64, content: FileIdentity, probes: Vec<Probe> },
+    /// Attach these probes to the file whose descriptor comes along, before those of the programs that they name by their places;
+    /// `multi`: the programs were loaded for `uprobe_multi`.
+    Attach { attempt: u64, content: FileIdentity, probes: Vec<Probe>, multi: bool },
     /// Take them out.
     Detach { attempt: u64 },
     /// I am here.
@@ -70,7 +69,7 @@ enum Request {
 /// What the keeper says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Reply {
-    /// It has its programs.
+    /// It has begun.
     Ready,
     /// All probes are there; `no_lease`: why there is no lease on the file.
     Attached { attempt: u64, no_lease: Option<String> },

@@ -48,7 +48,6 @@ struct Child {
     done: mpsc::Receiver<Done>,
     finished: mpsc::Sender<Done>,
     jobs: mpsc::Sender<Job>,
-    programs: Arc<Programs>,
     files: BTreeMap<u64, Entry>,
     /// Replies that the agent has not taken yet.
     outbox: VecDeque<Reply>,
@@ -90,9 +89,8 @@ impl Child {
             done,
             finished,
             jobs: threads().context("starting the keeper's threads")?,
-            programs: Arc::new(Programs { descriptors: Vec::new(), multi: false }),
             files: BTreeMap::new(),
-            outbox: VecDeque::new(),
+            outbox: VecDeque::from([Reply::Ready]),
             silences: 0,
         })
     }
@@ -148,28 +146,31 @@ impl Child {
         Ok(true)
     }
 
-    fn request(&mut self, request: Request, mut descriptors: Vec<OwnedFd>) {
+    fn request(&mut self, request: Request, descriptors: Vec<OwnedFd>) {
         match request {
-            Request::Programs { multi } => {
-                self.programs = Arc::new(Programs { descriptors, multi });
-                self.outbox.push_back(Reply::Ready);
+            Request::Attach { attempt, content, probes, multi } => {
+                let mut descriptors = descriptors.into_iter();
+                let Some(file) = descriptors.next() else {
+                    let reason = "no descriptor of the file came along".to_owned();
+                    return self.outbox.push_back(Reply::Refused { attempt, reason, passing: true });
+                };
+                let programs = Programs { descriptors: descriptors.collect(), multi };
+                self.attach(attempt, programs, file, content, probes);
             }
-            Request::Attach { attempt, content, probes } => match descriptors.pop() {
-                Some(file) => self.attach(attempt, file, content, probes),
-                None => self.outbox.push_back(Reply::Refused {
-                    attempt,
-                    reason: "no descriptor of the file came along".to_owned(),
-                    passing: true,
-                }),
-            },
             Request::Detach { attempt } => self.let_go(attempt, Why::Asked),
             Request::Alive => {}
         }
     }
 
-    fn attach(&mut self, attempt: u64, file: OwnedFd, content: FileIdentity, probes: Vec<Probe>) {
+    fn attach(
+        &mut self,
+        attempt: u64,
+        programs: Programs,
+        file: OwnedFd,
+        content: FileIdentity,
+        probes: Vec<Probe>,
+    ) {
         self.files.insert(attempt, Entry::Attaching { unwanted: None });
-        let programs = Arc::clone(&self.programs);
         self.start(move || {
             let result = Probed::attach(attempt, &programs, file, content, &probes);
             Done::Attached(attempt, Box::new(result))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Probe, Reply, lease, probe};
 use crate::files::{FileIdentity, check_bytes};
 
-/// The programs, as they were sent.
+/// The programs that came along with a file.
 #[derive(Debug)]
 pub struct Programs {
     pub descriptors: Vec<OwnedFd>,

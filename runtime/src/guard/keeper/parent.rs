@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -42,17 +42,15 @@ pub enum News {
 pub struct Keeper {
     child: Child,
     socket: OwnedFd,
-    programs: Vec<OwnedFd>,
-    multi: bool,
     /// Attachments that were asked for and have not come to their end; true: its probes are there.
     attempts: BTreeMap<u64, bool>,
 }
 
 impl Keeper {
-    /// Starts the child and gives it the programs; `multi`: they were loaded for `uprobe_multi`.
-    pub fn start(programs: Vec<OwnedFd>, multi: bool) -> anyhow::Result<Self> {
-        let (child, socket) = start(&programs, multi)?;
-        Ok(Self { child, socket, programs, multi, attempts: BTreeMap::new() })
+    /// Starts the child.
+    pub fn start() -> anyhow::Result<Self> {
+        let (child, socket) = start()?;
+        Ok(Self { child, socket, attempts: BTreeMap::new() })
     }
 
     /// Readable when there is news.
@@ -66,15 +64,19 @@ impl Keeper {
         let _ = wire::send(self.socket.as_fd(), &Request::Alive, &[]);
     }
 
-    /// Asks for the probes of a file.
+    /// Asks for the probes of a file; they name `programs` by their places, which are loaded for `uprobe_multi` or not.
     pub fn attach(
         &mut self,
         attempt: u64,
         file: BorrowedFd<'_>,
         content: FileIdentity,
         probes: Vec<Probe>,
+        programs: &[BorrowedFd<'_>],
+        multi: bool,
     ) -> io::Result<()> {
-        wire::send(self.socket.as_fd(), &Request::Attach { attempt, content, probes }, &[file])?;
+        let descriptors: Vec<BorrowedFd<'_>> =
+            std::iter::once(file).chain(programs.iter().copied()).collect();
+        wire::send(self.socket.as_fd(), &Request::Attach { attempt, content, probes, multi }, &descriptors)?;
         self.attempts.insert(attempt, false);
         Ok(())
     }
@@ -141,7 +143,7 @@ impl Keeper {
         tracing::warn!(
             "the keeper of the probes has ended ({status}): starting another, and attaching again"
         );
-        (self.child, self.socket) = start(&self.programs, self.multi)?;
+        (self.child, self.socket) = start()?;
         Ok(())
     }
 
@@ -175,7 +177,7 @@ fn wait(socket: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
     }
 }
 
-fn start(programs: &[OwnedFd], multi: bool) -> anyhow::Result<(Child, OwnedFd)> {
+fn start() -> anyhow::Result<(Child, OwnedFd)> {
     let (socket, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .context("a socket to the keeper of the probes")?;
     let child = Command::new("/proc/self/exe")
@@ -186,9 +188,6 @@ fn start(programs: &[OwnedFd], multi: bool) -> anyhow::Result<(Child, OwnedFd)> 
         .stdout(Stdio::null())
         .spawn()
         .context("starting the keeper of the probes")?;
-    let descriptors: Vec<BorrowedFd<'_>> = programs.iter().map(AsFd::as_fd).collect();
-    wire::send(socket.as_fd(), &Request::Programs { multi }, &descriptors)
-        .context("giving the keeper its programs")?;
     wait(socket.as_fd(), PATIENCE).context("waiting for the keeper")?;
     match wire::receive(socket.as_fd()).context("reading what the keeper says")? {
         Received::Message(Reply::Ready, _) => Ok((child, socket)),
