@@ -22,11 +22,14 @@ use tracing::{debug, info, warn};
 use crate::{
     attach::{self, Attached},
     discover::{self, Target},
+    export::Pipeline,
     files::FileIdentity,
+    libraries::Sampling,
     libraries::net_http_server,
     planning,
     programs::Programs,
-    sink::{Sink, Source},
+    sink::Sink,
+    sources::{Source, Sources},
 };
 
 /// How often the record ring is drained when nothing fills it (field-notes §10).
@@ -73,24 +76,38 @@ pub enum Ended {
     Stopped,
 }
 
+/// What records need to become spans and leave.
+pub struct WayOut {
+    /// What the programs decide sampling by.
+    pub sampling: Sampling,
+    /// Who processes are.
+    pub sources: Sources,
+    /// Records in, spans out.
+    pub sink: Sink<Pipeline>,
+}
+
+/// How long the last spans may take to leave when the agent ends.
+const GOOD_BYE: Duration = Duration::from_secs(10);
+/// Until guard numbers them, every process has the same generation.
+const GENERATION: u32 = 0;
+
 /// The state of the loop.
 pub struct Agent {
     target: Target,
     programs: Programs,
     exec_events: AsyncFd<RingBuf<MapData>>,
     records: AsyncFd<RingBuf<MapData>>,
-    sink: Sink,
+    way_out: WayOut,
     files: HashMap<FileIdentity, Traced>,
     processes: HashMap<u32, Process>,
     events: UnboundedReceiver<Event>,
     sender: UnboundedSender<Event>,
     reported: Vec<u64>,
-    open_at_exit: u64,
 }
 
 impl Agent {
     /// Makes the agent; nothing is traced yet. Needs a tokio runtime.
-    pub fn new(target: Target, mut programs: Programs, sink: Sink) -> anyhow::Result<Self> {
+    pub fn new(target: Target, mut programs: Programs, way_out: WayOut) -> anyhow::Result<Self> {
         let exec_events =
             discover::pollable(programs.watch_exec()?).context("polling the ring of executed programs")?;
         let records = discover::pollable(programs.ring(net_http_server::RECORDS)?)
@@ -103,13 +120,12 @@ impl Agent {
             programs,
             exec_events,
             records,
-            sink,
+            way_out,
             files,
             processes,
             events,
             sender,
             reported,
-            open_at_exit: 0,
         })
     }
 
@@ -141,7 +157,7 @@ impl Agent {
         let identity = FileIdentity::of(&exe).with_context(|| format!("{name}: reading its metadata"))?;
         let plan = planning::plan(&exe, name)?;
         let file = Arc::new(exe);
-        let attached = attach::attach(&mut self.programs, &file, &plan, self.sink.sampling())?;
+        let attached = attach::attach(&mut self.programs, &file, &plan, self.way_out.sampling)?;
         let traced = Traced {
             file: Some(file),
             name: name.to_owned(),
@@ -188,7 +204,9 @@ impl Agent {
         self.files.clear();
         self.drain_records();
         self.report()?;
-        self.sink.finish().await;
+        let pipeline = self.way_out.sink.finish();
+        let stats = pipeline.shutdown(GOOD_BYE).await;
+        info!("spans: {stats}");
         Ok(())
     }
 
@@ -228,7 +246,9 @@ impl Agent {
             match FileIdentity::of(&exe) {
                 Ok(identity) if identity == process.file => {
                     // The same program again, or the one that `prepare` announced: its environment is known only now.
-                    process.source = Arc::new(self.sink.source(pid, plan_of(&self.files, &identity)));
+                    process.source =
+                        Arc::new(self.way_out.sources.look(pid, plan_of(&self.files, &identity)));
+                    self.way_out.sink.know(pid, GENERATION, Arc::clone(&process.source));
                     return;
                 }
                 _ => self.forget(pid),
@@ -297,10 +317,11 @@ impl Agent {
         };
         if traced.attached.is_none() {
             let file = traced.file.as_ref().context("its file is closed")?;
-            traced.attached = Some(attach::attach(&mut self.programs, file, plan, self.sink.sampling())?);
+            traced.attached = Some(attach::attach(&mut self.programs, file, plan, self.way_out.sampling)?);
         }
         let attached = traced.attached.as_ref().context("its probes are gone")?;
-        let source = Arc::new(self.sink.source(pid, Some(plan)));
+        let source = Arc::new(self.way_out.sources.look(pid, Some(plan)));
+        self.way_out.sink.know(pid, GENERATION, Arc::clone(&source));
         self.programs.configure(pid, attached.config)?;
         traced.processes += 1;
         let probes = attached.probes();
@@ -327,9 +348,10 @@ impl Agent {
         }
         self.drain_records();
         match self.programs.forget(pid) {
-            Ok(open) => self.open_at_exit += open as u64,
+            Ok(open) => debug!(pid, open, "entries in flight removed"),
             Err(error) => warn!(pid, "forgetting the process: {error}"),
         }
+        self.way_out.sink.forget(pid, GENERATION);
         self.processes.remove(&pid);
         info!("pid {pid} is not traced any more");
     }
@@ -350,14 +372,13 @@ impl Agent {
     fn drain_records(&mut self) {
         let ring = self.records.get_mut();
         while let Some(item) = ring.next() {
-            self.sink.record(&item, |tgid| self.processes.get(&tgid).map(|process| &process.source));
+            self.way_out.sink.record(&item);
         }
     }
 
     /// Says what was lost since the last time, and nothing when nothing was.
     fn report(&mut self) -> anyhow::Result<()> {
-        let mut now = self.programs.counters()?;
-        now.push(("spans.lost.open_at_exit", self.open_at_exit));
+        let now = self.programs.counters()?;
         self.reported.resize(now.len(), 0);
         let news: Vec<String> = now
             .iter()
@@ -370,7 +391,7 @@ impl Agent {
         }
         debug!("counters: {now:?}");
         self.reported = now.into_iter().map(|(_, value)| value).collect();
-        self.sink.report();
+        self.way_out.sink.report();
         Ok(())
     }
 }

@@ -2,16 +2,23 @@
 //!
 //! One module per library. A program's name is the library's id and the role, `net_http_server_start`.
 
+pub mod join;
 pub mod net_http_server;
 
 use analyzer::plan::{Arch, Function, Library};
 use runtime_ebpf::{
+    libraries::NET_HTTP_SERVER,
     net_http_server::{CHECK_BELOW, CHECK_BELOW_OR_EQUAL, CHECK_NONE, NO_OFFSET},
     sampler::Sampler,
 };
 
 /// Ids of the catalog entries that this agent traces.
 pub const TRACED: &[&str] = &[net_http_server::ID];
+
+/// What joins the records of each library, by the library's code.
+pub fn joiners() -> Vec<(u16, Box<dyn join::Joiner>)> {
+    vec![(NET_HTTP_SERVER.code, Box::new(crate::spans::net_http_server::Joiner::default()))]
+}
 
 /// Whose trace a request belongs to and whether it is recorded: the same for every library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
