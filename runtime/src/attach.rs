@@ -1,31 +1,34 @@
-//! A traced file: its Plan, its probes, and the configuration that each of its processes gets.
+//! What a Plan asks for in the kernel: which programs at which places of the file, and how the libraries are configured.
 //!
-//! Analysis and probes use one open descriptor, so that both speak of the same inode. Planning and attaching fail per
-//! library (house.md, decision 2).
-
-use std::fs::File;
+//! Nothing is attached here (`guard::keeper` does it); planning fails per library (house.md, decision 2).
 
 use analyzer::{
     Plan,
-    plan::{Library, Status, Verdict},
+    plan::{self, Status, Verdict},
 };
-use anyhow::{Context as _, bail};
-use aya::programs::uprobe::UProbeLink;
-use tracing::{info, warn};
+use anyhow::Context as _;
+use runtime_ebpf::abi;
+use tracing::warn;
 
 use crate::{
-    files::{FileIdentity, check_site, descriptor_path},
-    libraries,
-    programs::Programs,
+    guard::keeper::Probe,
+    libraries::{self, Library},
 };
 
-/// Probes of one file. Dropping it removes them.
-pub struct Attached {
-    links: Vec<UProbeLink>,
+/// All that is done for a file.
+pub struct Layout {
+    /// What the core has to know of it.
+    pub core: abi::File,
+    /// The libraries and their configurations.
+    pub libraries: Vec<(&'static dyn Library, Vec<u8>)>,
+    /// The programs that the probes name by their places.
+    pub programs: Vec<&'static str>,
+    /// Where they go.
+    pub probes: Vec<Probe>,
 }
 
 /// The libraries of a Plan that this agent can trace; each one that it cannot is logged with the reason.
-fn traceable(plan: &Plan) -> Vec<&Library> {
+fn traceable(plan: &Plan) -> Vec<&plan::Library> {
     let mut found = Vec::new();
     for library in plan.libraries.iter().filter(|library| library.status == Status::Instrumented) {
         let reason = library.reason.as_deref().unwrap_or("no reason given");
@@ -58,53 +61,50 @@ pub fn refusal(plan: &Plan) -> String {
     }
 }
 
-/// Tells the programs what the file of this index is, and puts the probes of every traceable library into it.
-pub fn attach(programs: &mut Programs, index: u32, file: &File, plan: &Plan) -> anyhow::Result<Attached> {
-    let before = FileIdentity::of(file).context("looking at the file before attaching")?;
-    let mut attached = Attached { links: Vec::new() };
+/// What is to be done for a file with this Plan; an error says why that would be nothing.
+pub fn layout(plan: &Plan) -> anyhow::Result<Layout> {
+    let mut layout = Layout {
+        core: libraries::core(plan),
+        libraries: Vec::new(),
+        programs: Vec::new(),
+        probes: Vec::new(),
+    };
     for library in traceable(plan) {
-        match attach_library(programs, index, file, plan, library) {
-            Ok(links) => attached.links.extend(links),
-            Err(error) => warn!(file = plan.file, "{}: not traced: {error:#}", library.id),
+        if let Err(error) = layout.add(library, plan) {
+            warn!(file = plan.file, "{}: not traced: {error:#}", library.id);
         }
     }
-    if FileIdentity::of(file).context("looking at the file after attaching")? != before {
-        bail!("{}: the file changed while probes were being attached", plan.file);
+    if layout.probes.is_empty() {
+        anyhow::bail!("{}: {}", plan.file, refusal(plan));
     }
-    if attached.links.is_empty() {
-        bail!("{}: {}", plan.file, refusal(plan));
-    }
-    Ok(attached)
+    Ok(layout)
 }
 
-fn attach_library(
-    programs: &mut Programs,
-    index: u32,
-    file: &File,
-    plan: &Plan,
-    library: &Library,
-) -> anyhow::Result<Vec<UProbeLink>> {
-    let traced = libraries::by_id(&library.id).context("not traced by this version of strobe")?;
-    let config = traced.config(library, plan)?;
-    programs.set_file(index, &libraries::core(plan), &[(traced, config)])?;
-    let path = descriptor_path(file);
-    let mut links = Vec::new();
-    for function in &library.functions {
-        let program = libraries::program(traced, &function.role);
-        let program = program.with_context(|| format!("no program for the role `{}`", function.role))?;
-        for site in &function.sites {
-            check_site(file, site).with_context(|| function.name.clone())?;
-            let link = programs.attach(program, &path, site.file_offset);
-            links.push(link.with_context(|| format!("{} at {:#x}", function.name, site.vaddr))?);
+impl Layout {
+    fn add(&mut self, library: &plan::Library, plan: &Plan) -> anyhow::Result<()> {
+        let traced = libraries::by_id(&library.id).context("not traced by this version of strobe")?;
+        let config = traced.config(library, plan)?;
+        let mut probes = Vec::new();
+        for function in &library.functions {
+            let program = libraries::program(traced, &function.role);
+            let program = program.with_context(|| format!("no program for the role `{}`", function.role))?;
+            let program = self.place(program)?;
+            probes.extend(function.sites.iter().map(|site| Probe {
+                program,
+                file_offset: site.file_offset,
+                bytes: site.bytes.clone(),
+            }));
         }
+        self.libraries.push((traced, config));
+        self.probes.extend(probes);
+        Ok(())
     }
-    info!(file = plan.file, probes = links.len(), "{}: probes attached", library.id);
-    Ok(links)
-}
 
-impl Attached {
-    /// Number of probes.
-    pub fn probes(&self) -> usize {
-        self.links.len()
+    fn place(&mut self, program: &'static str) -> anyhow::Result<u16> {
+        let place = self.programs.iter().position(|known| *known == program).unwrap_or_else(|| {
+            self.programs.push(program);
+            self.programs.len() - 1
+        });
+        u16::try_from(place).context("too many programs for one file")
     }
 }

@@ -50,6 +50,11 @@ impl FileIdentity {
         Self { changed: before.changed, ..*self } == *before
     }
 
+    /// No file's: what could not be read is equal to nothing that was.
+    pub fn unknown() -> Self {
+        Self { dev: u64::MAX, ino: u64::MAX, size: u64::MAX, modified: (-1, -1), changed: (-1, -1) }
+    }
+
     /// One that is not any file's, for tests of what is decided by identities.
     #[cfg(test)]
     pub fn numbered(ino: u64, content: u64) -> Self {

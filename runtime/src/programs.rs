@@ -5,14 +5,17 @@
 mod raw;
 mod sweep;
 
-use std::{io, path::Path, time::Instant};
+use std::{
+    io,
+    os::fd::{AsFd as _, BorrowedFd},
+    time::Instant,
+};
 
 use aya::{
     Ebpf, EbpfLoader,
     maps::{MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
     programs::{
         RawTracePoint, UProbe,
-        uprobe::{UProbeAttachLocation, UProbeLink, UProbeScope},
     },
 };
 use runtime_ebpf::{abi, counters, libraries as kernel};
@@ -118,6 +121,7 @@ pub struct Programs {
     ebpf: Ebpf,
     generations: Generations,
     sweeps: Vec<(Flight, Sweep)>,
+    ring_bytes: usize,
 }
 
 impl Programs {
@@ -137,7 +141,7 @@ impl Programs {
         }
         let ebpf = loader.load(runtime_ebpf::object())?;
         let sweeps = flights.into_iter().map(|flight| (flight, Sweep::default())).collect();
-        Ok(Self { ebpf, generations: Generations::default(), sweeps })
+        Ok(Self { ebpf, generations: Generations::default(), sweeps, ring_bytes: options.ring_bytes as usize })
     }
 
     /// Loads and verifies every library's programs.
@@ -188,18 +192,30 @@ impl Programs {
         Ok((self.ring("RECORDS")?, Wake(wake)))
     }
 
+    /// How many bytes the record ring can hold.
+    pub fn ring_bytes(&self) -> usize {
+        self.ring_bytes
+    }
+
     fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProgramsError> {
         let map = self.ebpf.take_map(name).ok_or_else(|| missing_map(name))?;
         RingBuf::try_from(map).map_err(|source| ProgramsError::Map { map: name, source })
     }
 
-    /// Puts a probe at `file_offset` of the file that `path` names, for all its processes. Dropping the link removes it.
-    pub fn attach(&mut self, name: &str, path: &Path, file_offset: u64) -> Result<UProbeLink, ProgramsError> {
-        let failed = |source| failed("attaching", name, source);
-        let program: &mut UProbe = self.program(name)?;
-        let location = UProbeAttachLocation::AbsoluteOffset(file_offset);
-        let id = program.attach(location, path, UProbeScope::AllProcesses).map_err(failed)?;
-        program.take_link(id).map_err(failed)
+    /// The descriptor of a library's loaded program, for whoever attaches it (`guard::keeper`).
+    pub fn descriptor(&self, name: &str) -> Result<BorrowedFd<'_>, ProgramsError> {
+        let missing = || ProgramsError::Missing { kind: "program", name: name.to_owned() };
+        match self.ebpf.program(name).ok_or_else(missing)? {
+            aya::programs::Program::UProbe(program) => {
+                Ok(program.fd().map_err(|source| failed("using", name, source))?.as_fd())
+            }
+            _ => Err(missing()),
+        }
+    }
+
+    /// Were the libraries' programs loaded for `uprobe_multi`?
+    pub fn is_multi(&self) -> bool {
+        false
     }
 
     fn program<'a, P>(&'a mut self, name: &str) -> Result<&'a mut P, ProgramsError>

@@ -68,6 +68,10 @@ impl Library for NetHttpServer {
         })
     }
 
+    fn joiner(&self) -> Box<dyn super::join::Joiner> {
+        Box::new(crate::spans::net_http_server::Joiner::default())
+    }
+
     fn config(&self, library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError> {
         let file = file(library, plan)?;
         // SAFETY: a File is repr(C), integers without padding (its size is pinned by a test in runtime-ebpf).

@@ -44,13 +44,14 @@ pub struct Keeper {
     socket: OwnedFd,
     /// Attachments that were asked for and have not come to their end; true: its probes are there.
     attempts: BTreeMap<u64, bool>,
+    starts: u32,
 }
 
 impl Keeper {
     /// Starts the child.
     pub fn start() -> anyhow::Result<Self> {
         let (child, socket) = start()?;
-        Ok(Self { child, socket, attempts: BTreeMap::new() })
+        Ok(Self { child, socket, attempts: BTreeMap::new(), starts: 1 })
     }
 
     /// Readable when there is news.
@@ -144,7 +145,13 @@ impl Keeper {
             "the keeper of the probes has ended ({status}): starting another, and attaching again"
         );
         (self.child, self.socket) = start()?;
+        self.starts += 1;
         Ok(())
+    }
+
+    /// How many children there have been: each has a socket of its own.
+    pub fn starts(&self) -> u32 {
+        self.starts
     }
 
     /// Are there probes, or may there be soon?
