@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Exec(args) => run::exec(&args),
         Command::Features { json } => report(print_features(json)),
-        Command::PlanChild { name } => report(planning::child(&name).map(|()| 0)),
+        Command::PlanChild { name } => planning::child(&name),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     agent::{Agent, Ended},
     cli,
     config::Config,
-    discover::{self, Target},
+    discover::{self, Target, WatchError},
     exec,
     export::Stream,
     features::{Facts, PidNamespace},
@@ -67,13 +67,16 @@ fn agent(target: Target, config: &Config, stream: Stream) -> Result<Agent, Refus
     if let Some(missing) = Facts::gather()?.missing() {
         return Err(Refusal { status: STATUS_MISSING, reason: missing.to_string() });
     }
-    let namespace = PidNamespace::current().context("reading /proc/self/ns/pid")?;
+    discover::raise_descriptor_limit()?;
     let sink = Sink::start(config, stream, true)?;
-    let programs = Programs::load(namespace).map_err(|error| Refusal {
+    let programs = Programs::load(PidNamespace::default()).map_err(|error| Refusal {
         status: STATUS_MISSING,
         reason: format!("this kernel refuses strobe's programs: {error:#}"),
     })?;
-    Ok(Agent::new(target, programs, sink)?)
+    Agent::new(target, programs, sink).map_err(|error| Refusal {
+        status: if error.is::<WatchError>() { STATUS_MISSING } else { STATUS_FAILED },
+        reason: format!("{error:#}"),
+    })
 }
 
 fn tokio_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -84,11 +87,10 @@ fn tokio_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 pub fn run(args: cli::Run) -> ExitCode {
     let (config, warnings) = Config::from_process_env();
     set_up_logging(&config, &warnings);
-    let target = match (args.pid, args.exe) {
-        (Some(pid), _) => Target::Pid(pid),
-        (None, Some(path)) => Target::Exe(path),
+    let target = match args.pid {
+        Some(pid) => Target::Pid(pid),
         // clap requires one of them.
-        (None, None) => return ExitCode::from(64),
+        None => Target::Exe(args.exe),
     };
     if config.disabled {
         warn!("OTEL_SDK_DISABLED is true: nothing is traced");
@@ -171,7 +173,7 @@ fn exec_command(args: &cli::Exec) -> anyhow::Result<u8> {
 /// (a script, a wrapper) there is an agent nevertheless, which waits for what the command executes next.
 fn exec_agent(path: &Path, pid: Pid, config: &Config) -> (Option<Agent>, Option<String>) {
     let tgid = pid.as_raw().unsigned_abs();
-    let mut agent = match agent(Target::Pid(tgid), config, Stream::Stderr) {
+    let mut agent = match agent(Target::Tree(tgid), config, Stream::Stderr) {
         Ok(agent) => agent,
         Err(refusal) => return (None, Some(refusal.reason)),
     };
