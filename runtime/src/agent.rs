@@ -6,12 +6,7 @@
 //!     └── news: traced, not traced, ended ──► [Agent] ──► `run` and `exec`
 //! ```
 
-use std::{
-    fs::File,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use aya::maps::{MapData, RingBuf};

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Command::Exec(args) => run::exec(&args),
         Command::Features { json } => report(print_features(json)),
         Command::KeepChild => report(guard::keeper::child::run().map(|()| 0)),
-        Command::PlanChild { name } => report(planning::child(&name).map(|()| 0)),
+        Command::PlanChild { name } => planning::child(&name),
     }
 }
 

@@ -14,9 +14,7 @@ use std::{
 use aya::{
     Ebpf, EbpfLoader,
     maps::{MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
-    programs::{
-        RawTracePoint, UProbe,
-    },
+    programs::UProbe,
 };
 use runtime_ebpf::{abi, counters, libraries as kernel};
 
@@ -141,7 +139,12 @@ impl Programs {
         }
         let ebpf = loader.load(runtime_ebpf::object())?;
         let sweeps = flights.into_iter().map(|flight| (flight, Sweep::default())).collect();
-        Ok(Self { ebpf, generations: Generations::default(), sweeps, ring_bytes: options.ring_bytes as usize })
+        Ok(Self {
+            ebpf,
+            generations: Generations::default(),
+            sweeps,
+            ring_bytes: options.ring_bytes as usize,
+        })
     }
 
     /// Loads and verifies every library's programs.
@@ -174,15 +177,6 @@ impl Programs {
             ProgramArray::try_from(data).map_err(error)?.set(index, &fd, 0).map_err(error)?;
         }
         Ok(())
-    }
-
-    /// Starts the events about executed programs and gives their ring.
-    pub fn watch_exec(&mut self) -> Result<RingBuf<MapData>, ProgramsError> {
-        let name = "process_exec";
-        let program: &mut RawTracePoint = self.program(name)?;
-        program.load().map_err(|source| failed("loading", name, source))?;
-        program.attach("sched_process_exec").map_err(|source| failed("attaching", name, source))?;
-        self.ring("EXEC_EVENTS")
     }
 
     /// Takes the record ring out, once, and what lets the programs wake its reader.

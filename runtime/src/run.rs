@@ -20,7 +20,7 @@ use crate::{
     agent::{Agent, Ended, WayOut},
     cli,
     config::Config,
-    discover::{self, Target},
+    discover::{self, Target, WatchError},
     exec,
     export::{Outputs, Pipeline, Stream},
     features::Facts,
@@ -69,12 +69,16 @@ fn agent(target: Target, config: &Config, stream: Stream) -> Result<Agent, Refus
     if let Some(missing) = Facts::gather()?.missing() {
         return Err(Refusal { status: STATUS_MISSING, reason: missing.to_string() });
     }
+    discover::raise_descriptor_limit()?;
     let way_out = way_out(config, stream)?;
     let programs = Programs::load(&LoadOptions::default()).map_err(|error| Refusal {
         status: STATUS_MISSING,
         reason: format!("this kernel refuses strobe's programs: {error:#}"),
     })?;
-    Ok(Agent::new(target, programs, way_out)?)
+    Agent::new(target, programs, way_out).map_err(|error| Refusal {
+        status: if error.is::<WatchError>() { STATUS_MISSING } else { STATUS_FAILED },
+        reason: format!("{error:#}"),
+    })
 }
 
 /// Starts the exporters that the configuration asks for; a terminal on `stream` gets the waterfall if it names none.
@@ -100,11 +104,10 @@ fn tokio_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 pub fn run(args: cli::Run) -> ExitCode {
     let (config, warnings) = Config::from_process_env();
     set_up_logging(&config, &warnings);
-    let target = match (args.pid, args.exe) {
-        (Some(pid), _) => Target::Pid(pid),
-        (None, Some(path)) => Target::Exe(path),
+    let target = match args.pid {
+        Some(pid) => Target::Pid(pid),
         // clap requires one of them.
-        (None, None) => return ExitCode::from(64),
+        None => Target::Exe(args.exe),
     };
     if config.disabled {
         warn!("OTEL_SDK_DISABLED is true: nothing is traced");
@@ -187,7 +190,7 @@ fn exec_command(args: &cli::Exec) -> anyhow::Result<u8> {
 /// (a script, a wrapper) there is an agent nevertheless, which waits for what the command executes next.
 fn exec_agent(path: &Path, pid: Pid, config: &Config) -> (Option<Agent>, Option<String>) {
     let tgid = pid.as_raw().unsigned_abs();
-    let mut agent = match agent(Target::Pid(tgid), config, Stream::Stderr) {
+    let mut agent = match agent(Target::Tree(tgid), config, Stream::Stderr) {
         Ok(agent) => agent,
         Err(refusal) => return (None, Some(refusal.reason)),
     };

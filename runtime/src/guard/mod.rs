@@ -82,7 +82,12 @@ enum Message {
     Facts(Box<look::Facts>),
     Targets(crate::discover::Targets),
     Planned(Box<tables::Planned>),
-    Prepare { pid: u32, file: File, name: PathBuf, answer: mpsc::Sender<Result<(), String>> },
+    Prepare {
+        pid: u32,
+        file: File,
+        name: PathBuf,
+        answer: mpsc::Sender<Result<(), String>>,
+    },
     FindRunning,
     /// A process whose end cannot be waited for.
     Ended(state::ProcessKey),
@@ -142,6 +147,8 @@ impl Guard {
     /// Takes all probes out and ends the thread.
     pub fn stop(self) -> anyhow::Result<()> {
         self.door.send(Message::Stop);
-        self.thread.join().map_err(|_| anyhow::anyhow!("guard's thread has panicked; please report the message above"))
+        self.thread
+            .join()
+            .map_err(|_| anyhow::anyhow!("guard's thread has panicked; please report the message above"))
     }
 }

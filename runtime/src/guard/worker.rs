@@ -202,7 +202,8 @@ impl Worker {
     /// looked at again.
     fn count(&mut self) -> anyhow::Result<()> {
         let counters = self.programs.counters()?;
-        let lost = counters.iter().find(|counted| counted.name == EXEC_LOST).map_or(0, |counted| counted.value);
+        let lost =
+            counters.iter().find(|counted| counted.name == EXEC_LOST).map_or(0, |counted| counted.value);
         if lost > self.lost_events {
             warn!("{} programs started unseen: looking at all processes again", lost - self.lost_events);
             self.lost_events = lost;
@@ -294,7 +295,9 @@ impl Worker {
                 match why {
                     Why::Asked => debug!("{name}: its probes are gone"),
                     Why::Writer => info!("{name}: somebody wants to write to it: its probes are gone"),
-                    Why::Silence => warn!("{name}: strobe was stopped or too slow for a second: its probes were taken out"),
+                    Why::Silence => warn!(
+                        "{name}: strobe was stopped or too slow for a second: its probes were taken out"
+                    ),
                     Why::KeeperGone => warn!("{name}: its probes are gone with their keeper"),
                 }
                 Event::Detached { file, attempt }
@@ -342,7 +345,8 @@ impl Worker {
             Ok(None) => Look::Unwanted,
             Err(error) => self.failed_look(&error),
         };
-        if look == Look::Gone && self.target == Target::Pid(pid) && !self.tables.processes.contains_key(&pid) {
+        if look == Look::Gone && self.target == Target::Pid(pid) && !self.tables.processes.contains_key(&pid)
+        {
             let reason = format!("process {pid}: there is no such process");
             (self.news)(News::NotTraced { pid, reason });
         }
@@ -352,7 +356,11 @@ impl Worker {
 
     /// What was seen, checked once more now that its execs are followed.
     fn sight(&mut self, found: Found) -> Result<Sight, OpenError> {
-        let failed = |what, error: std::io::Error| OpenError::Failed { pid: found.process.id.pid, what, source: error };
+        let failed = |what, error: std::io::Error| OpenError::Failed {
+            pid: found.process.id.pid,
+            what,
+            source: error,
+        };
         let tgid = found.process.id.tgid;
         let followed = match self.target {
             Target::Tree(_) => self.watch.follow_tree(tgid),
@@ -377,7 +385,9 @@ impl Worker {
             OpenError::Gone { .. } | OpenError::KernelThread { .. } => Look::Gone,
             OpenError::TryAgain { .. } => Look::Failed(Failure::Passing(error.to_string())),
             // A stranger's process that may not be looked at is not the user's concern.
-            OpenError::NotAllowed { .. } | OpenError::Failed { .. } if matches!(self.target, Target::Exe(_)) => {
+            OpenError::NotAllowed { .. } | OpenError::Failed { .. }
+                if matches!(self.target, Target::Exe(_)) =>
+            {
                 debug!("{error}");
                 Look::Unwanted
             }
@@ -412,7 +422,8 @@ impl Worker {
     /// The process's facts are there: drain hears of it first, then the programs.
     fn facts(&mut self, facts: Facts) {
         let Facts { process, generation, source } = facts;
-        let Some(known) = self.tables.processes.get_mut(&process.pid).filter(|known| known.key == process) else {
+        let Some(known) = self.tables.processes.get_mut(&process.pid).filter(|known| known.key == process)
+        else {
             return;
         };
         let Some((_, file)) = known.pending.filter(|(pending, _)| *pending == generation) else { return };
