@@ -281,6 +281,11 @@ impl State {
             && self.processes.values().all(|process| process.retry.due.is_none())
     }
 
+    /// Is any process being looked at?
+    pub fn is_looking(&self) -> bool {
+        !self.looks.is_empty()
+    }
+
     /// Processes that are known, traced or not.
     pub fn processes(&self) -> usize {
         self.processes.len()

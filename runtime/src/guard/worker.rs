@@ -71,6 +71,11 @@ pub struct Worker {
     in_hand: Option<Found>,
     /// What an exec event said of a process that is to be looked at.
     asked: BTreeMap<u32, (ProcessId, u32)>,
+    /// The first look at all processes goes on: when it has ended without any, it is said what guard waits for.
+    is_first_look: bool,
+    waits_for: String,
+    /// Paths that name nothing here.
+    absent: Vec<PathBuf>,
     preparing: BTreeMap<u32, Answer>,
     /// Exec events that the kernel could not tell of, as counted last.
     lost_events: u64,
@@ -91,6 +96,8 @@ impl Worker {
     ) -> anyhow::Result<Self> {
         let Parts { target, mut programs, sampling, sources, audience } = parts;
         let targets = Targets::new(target.clone()).context("finding the target's path")?;
+        let waits_for = targets.to_string();
+        let absent: Vec<PathBuf> = targets.absent().map(PathBuf::from).collect();
         let (watch, exec_ring) = Watch::start(&mut programs, &targets)?;
         let looker = look::start(targets, sources, door.clone())?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("epoll_create")?;
@@ -113,6 +120,9 @@ impl Worker {
             tables: Tables::default(),
             in_hand: None,
             asked: BTreeMap::new(),
+            is_first_look: false,
+            waits_for,
+            absent,
             preparing: BTreeMap::new(),
             lost_events: 0,
             losses: Losses::default(),
@@ -336,6 +346,24 @@ impl Worker {
         if !matches!(self.target, Target::Pid(_)) {
             self.find_running();
         }
+        if matches!(self.target, Target::Exe(_)) {
+            self.is_first_look = true;
+            self.say_what_is_waited_for();
+        }
+    }
+
+    fn say_what_is_waited_for(&mut self) {
+        if !self.is_first_look || self.state.is_looking() {
+            return;
+        }
+        self.is_first_look = false;
+        for path in &self.absent {
+            let path = path.display();
+            info!("{path}: not on this file system: waiting for a process that calls its executable so");
+        }
+        if self.state.processes() == 0 {
+            info!("waiting for a process of {}", self.waits_for);
+        }
     }
 
     fn looked(&mut self, looked: Looked) {
@@ -352,6 +380,7 @@ impl Worker {
         }
         self.on(Event::Looked { pid, ticket, look });
         self.in_hand = None;
+        self.say_what_is_waited_for();
     }
 
     /// What was seen, checked once more now that its execs are followed.
