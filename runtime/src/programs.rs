@@ -2,23 +2,25 @@
 //!
 //! Its maps are made when it is loaded; a library's programs are loaded when the first file needs them.
 
+mod multi;
 mod raw;
 mod sweep;
 
 use std::{
     io,
-    os::fd::{AsFd as _, BorrowedFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
     time::Instant,
 };
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
+    maps::{MapData, MapError, PerCpuArray, RingBuf},
     programs::UProbe,
 };
 use runtime_ebpf::{abi, counters, libraries as kernel};
 
 use crate::libraries::{self, Flight, Library, bytes_of};
+use multi::Multi;
 use raw::RawMap;
 use sweep::{Generations, Sweep};
 
@@ -63,6 +65,17 @@ pub enum ProgramsError {
         kind: &'static str,
         /// Its name.
         name: String,
+    },
+    /// The programs of the object could not be joined with its maps.
+    #[error("relocating the eBPF object: {0:#}")]
+    Relocate(anyhow::Error),
+    /// A program did not load for `uprobe_multi`.
+    #[error("loading the eBPF program `{program}` for uprobe_multi: {source}")]
+    Multi {
+        /// Its name in the object.
+        program: &'static str,
+        /// What the kernel said.
+        source: io::Error,
     },
     /// There are no random numbers for the ids of spans.
     #[error("asking the kernel for random numbers (getrandom): {0}")]
@@ -120,6 +133,8 @@ pub struct Programs {
     generations: Generations,
     sweeps: Vec<(Flight, Sweep)>,
     ring_bytes: usize,
+    /// Where the kernel has `uprobe_multi`.
+    multi: Option<Multi>,
 }
 
 impl Programs {
@@ -138,12 +153,17 @@ impl Programs {
             loader.map_max_entries(flight.map, options.in_flight_entries);
         }
         let ebpf = loader.load(runtime_ebpf::object())?;
+        let multi = match multi::is_supported() {
+            true => Some(Multi::new(runtime_ebpf::object(), &ebpf).map_err(ProgramsError::Relocate)?),
+            false => None,
+        };
         let sweeps = flights.into_iter().map(|flight| (flight, Sweep::default())).collect();
         Ok(Self {
             ebpf,
             generations: Generations::default(),
             sweeps,
             ring_bytes: options.ring_bytes as usize,
+            multi,
         })
     }
 
@@ -161,22 +181,36 @@ impl Programs {
     pub fn load_library(&mut self, library: &dyn Library) -> Result<(), ProgramsError> {
         let roles = library.programs().iter().map(|(_, program)| *program);
         for name in library.tails().iter().copied().chain(roles) {
-            let program: &mut UProbe = self.program(name)?;
-            match program.load() {
-                Ok(()) | Err(aya::programs::ProgramError::AlreadyLoaded) => {}
-                Err(source) => return Err(failed("loading", name, source)),
-            }
+            self.load_program(name)?;
         }
-        for (index, name) in (0..).zip(library.tails()) {
-            let program: &mut UProbe = self.program(name)?;
-            let fd = program.fd().map_err(|source| failed("using", name, source))?;
-            let fd = fd.try_clone().map_err(|source| failed("using", name, source.into()))?;
-            let map = library.tail_map();
-            let error = |source| ProgramsError::Map { map, source };
-            let data = self.ebpf.map_mut(map).ok_or_else(|| missing_map(map))?;
-            ProgramArray::try_from(data).map_err(error)?.set(index, &fd, 0).map_err(error)?;
+        let map = library.tail_map();
+        for (index, name) in (0u32..).zip(library.tails()) {
+            let fd = self.descriptor(name)?.as_raw_fd();
+            let set = self.tails(map)?.update(&index.to_ne_bytes(), &fd.to_ne_bytes());
+            set.map_err(|source| ProgramsError::Element { action: "writing to", map, source })?;
         }
         Ok(())
+    }
+
+    fn load_program(&mut self, name: &'static str) -> Result<(), ProgramsError> {
+        if let Some(multi) = &mut self.multi {
+            let missing = || ProgramsError::Missing { kind: "program", name: name.to_owned() };
+            let loaded = multi.load(name).ok_or_else(missing)?;
+            return loaded.map_err(|source| ProgramsError::Multi { program: name, source });
+        }
+        let program: &mut UProbe = self.program(name)?;
+        match program.load() {
+            Ok(()) | Err(aya::programs::ProgramError::AlreadyLoaded) => Ok(()),
+            Err(source) => Err(failed("loading", name, source)),
+        }
+    }
+
+    /// A map of programs, which are numbers of descriptors to whoever writes to it.
+    fn tails(&self, map: &'static str) -> Result<RawMap<'_>, ProgramsError> {
+        match self.ebpf.map(map) {
+            Some(aya::maps::Map::ProgramArray(map)) => Ok(RawMap { map, key_bytes: 4, value_bytes: 4 }),
+            _ => Err(missing_map(map)),
+        }
     }
 
     /// Takes the record ring out, once, and what lets the programs wake its reader.
@@ -199,6 +233,9 @@ impl Programs {
     /// The descriptor of a library's loaded program, for whoever attaches it (`guard::keeper`).
     pub fn descriptor(&self, name: &str) -> Result<BorrowedFd<'_>, ProgramsError> {
         let missing = || ProgramsError::Missing { kind: "program", name: name.to_owned() };
+        if let Some(multi) = &self.multi {
+            return multi.descriptor(name).ok_or_else(missing);
+        }
         match self.ebpf.program(name).ok_or_else(missing)? {
             aya::programs::Program::UProbe(program) => {
                 Ok(program.fd().map_err(|source| failed("using", name, source))?.as_fd())
@@ -209,7 +246,7 @@ impl Programs {
 
     /// Were the libraries' programs loaded for `uprobe_multi`?
     pub fn is_multi(&self) -> bool {
-        false
+        self.multi.is_some()
     }
 
     fn program<'a, P>(&'a mut self, name: &str) -> Result<&'a mut P, ProgramsError>

@@ -25,7 +25,7 @@ pub mod child;
 mod file;
 mod lease;
 mod parent;
-mod probe;
+pub(crate) mod probe;
 mod wire;
 
 use std::time::Duration;
