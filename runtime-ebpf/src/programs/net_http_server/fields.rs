@@ -13,20 +13,20 @@ use runtime_ebpf::{
             ENDED_LARGE_SLOTS, Ended, KIND_BEGAN_FIELDS, KIND_ENDED_WHOLE, PEER_BYTES,
         },
     },
-    record::{ABSENT, PARENT_NONE, PARENT_REMOTE},
+    record::ABSENT,
     trace_parent::TraceParent,
 };
 
 use super::{
     count,
     end,
-    flight::{self, ANNOUNCED, Flight, HOW_SHIFT, KEPT_PEER, Key, OPEN, PENDING, SAMPLED},
+    flight::{self, ANNOUNCED, Flight, HOW_SHIFT, KEPT_PEER, Key, PENDING},
+    start,
 };
 use crate::{
     count::count as count_core,
     enter::Hit,
     headers::{self, Found},
-    ids,
     read::{GoString, known, read},
     ring,
     texts::{MISSING, cut_len, fill, string_in},
@@ -59,7 +59,7 @@ pub fn begin(hit: &Hit, file: &File) {
     let parent = if hit.extracts() { remote_parent(&found) } else { None };
     let record = ring::reserve(BEGAN_BYTES);
     let announced = if record.is_some() { ANNOUNCED } else { 0 };
-    let sampled = admit(hit, flight, parent, announced);
+    let sampled = start::admit(hit, flight, parent, announced);
     let Some(mut record) = record else {
         if sampled {
             count(Counter::Unannounced);
@@ -125,18 +125,6 @@ fn connect(file: &File, flight: &mut Flight) {
         // Not the next request's either: it asks again.
         flight.bufr = 0;
     }
-}
-
-/// Gives the request its identity. Whether it is to be recorded.
-#[inline(always)]
-fn admit(hit: &Hit, flight: &mut Flight, parent: Option<TraceParent>, announced: u32) -> bool {
-    let remote = if parent.is_some() { PARENT_REMOTE } else { PARENT_NONE };
-    let identity = ids::identify(hit, flight.start_ns, parent);
-    flight.set_identity(&identity, remote);
-    let sampled = identity.is_sampled();
-    flight.state = if sampled { OPEN | SAMPLED | announced } else { OPEN };
-    count(if sampled { Counter::Started } else { Counter::Unsampled });
-    sampled
 }
 
 #[inline(always)]
