@@ -3,7 +3,7 @@
 use core::{ffi::c_void, mem::MaybeUninit};
 
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
-use runtime_ebpf::counters::Counter;
+use runtime_ebpf::{abi::NO_OFFSET, counters::Counter};
 
 use crate::count::count;
 
@@ -39,6 +39,12 @@ pub fn read<T: Copy>(address: u64) -> Option<T> {
     let ok = read_bytes(value.as_mut_ptr().cast(), size_of::<T>() as u32, address);
     // SAFETY: the helper has filled all of it (with zeros where it failed), and T is plain integers.
     ok.then(|| unsafe { value.assume_init() })
+}
+
+/// `base + offset`, unless the offset is not known.
+#[inline(always)]
+pub fn known(base: u64, offset: u16) -> Option<u64> {
+    (offset != NO_OFFSET).then_some(base + offset as u64)
 }
 
 /// The same number, of which LLVM no longer knows anything: it would otherwise rewrite a bound into a form that the verifier

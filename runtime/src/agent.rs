@@ -12,7 +12,10 @@ use std::{collections::HashMap, fs::File, sync::Arc, time::Duration};
 use analyzer::Plan;
 use anyhow::Context as _;
 use aya::maps::{MapData, RingBuf};
-use runtime_ebpf::process::ExecEvent;
+use runtime_ebpf::{
+    abi::{self, SWITCH_IGNORE_PARENT},
+    process::ExecEvent,
+};
 use tokio::{
     io::unix::AsyncFd,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -22,12 +25,12 @@ use tracing::{debug, info, warn};
 use crate::{
     attach::{self, Attached},
     discover::{self, Target},
+    drain::{self, Drain},
     export::Pipeline,
     files::FileIdentity,
     libraries::Sampling,
-    libraries::net_http_server,
     planning,
-    programs::Programs,
+    programs::{LoadOptions, Programs},
     sink::Sink,
     sources::{Source, Sources},
 };
@@ -55,6 +58,7 @@ struct Traced {
     name: String,
     plan: Option<Result<Plan, String>>,
     attached: Option<Attached>,
+    index: u32,
     waiting: Vec<u32>,
     processes: usize,
 }
@@ -62,6 +66,7 @@ struct Traced {
 /// A process that is traced.
 struct Process {
     file: FileIdentity,
+    generation: u32,
     source: Arc<Source>,
 }
 
@@ -88,16 +93,16 @@ pub struct WayOut {
 
 /// How long the last spans may take to leave when the agent ends.
 const GOOD_BYE: Duration = Duration::from_secs(10);
-/// Until guard numbers them, every process has the same generation.
-const GENERATION: u32 = 0;
 
 /// The state of the loop.
 pub struct Agent {
     target: Target,
     programs: Programs,
     exec_events: AsyncFd<RingBuf<MapData>>,
-    records: AsyncFd<RingBuf<MapData>>,
-    way_out: WayOut,
+    drain: Drain<Pipeline>,
+    generation: u32,
+    sampling: Sampling,
+    sources: Sources,
     files: HashMap<FileIdentity, Traced>,
     processes: HashMap<u32, Process>,
     events: UnboundedReceiver<Event>,
@@ -110,8 +115,9 @@ impl Agent {
     pub fn new(target: Target, mut programs: Programs, way_out: WayOut) -> anyhow::Result<Self> {
         let exec_events =
             discover::pollable(programs.watch_exec()?).context("polling the ring of executed programs")?;
-        let records = discover::pollable(programs.ring(net_http_server::RECORDS)?)
-            .context("polling the record ring")?;
+        let (records, wake) = programs.records()?;
+        let ring = Box::new(drain::KernelRing::new(records, wake, LoadOptions::default().ring_bytes));
+        let drain = Drain::start(ring, way_out.sink).context("starting the drain thread")?;
         let (sender, events) = unbounded_channel();
         let (files, processes) = (HashMap::new(), HashMap::new());
         let reported = Vec::new();
@@ -119,8 +125,10 @@ impl Agent {
             target,
             programs,
             exec_events,
-            records,
-            way_out,
+            drain,
+            generation: 0,
+            sampling: way_out.sampling,
+            sources: way_out.sources,
             files,
             processes,
             events,
@@ -157,12 +165,14 @@ impl Agent {
         let identity = FileIdentity::of(&exe).with_context(|| format!("{name}: reading its metadata"))?;
         let plan = planning::plan(&exe, name)?;
         let file = Arc::new(exe);
-        let attached = attach::attach(&mut self.programs, &file, &plan, self.way_out.sampling)?;
+        let index = self.free_index()?;
+        let attached = attach::attach(&mut self.programs, index, &file, &plan)?;
         let traced = Traced {
             file: Some(file),
             name: name.to_owned(),
             plan: Some(Ok(plan)),
             attached: Some(attached),
+            index,
             waiting: Vec::new(),
             processes: 0,
         };
@@ -180,7 +190,6 @@ impl Agent {
                 () = &mut stop => return Ok(Ended::Stopped),
                 _ = poll.tick() => {}
                 _ = report.tick() => self.report()?,
-                ready = self.records.readable() => ready.context("polling the record ring")?.clear_ready(),
                 ready = self.exec_events.readable() => {
                     ready.context("polling the ring of executed programs")?.clear_ready();
                 }
@@ -191,7 +200,6 @@ impl Agent {
                 }
             }
             self.drain_exec_events();
-            self.drain_records();
         }
     }
 
@@ -202,9 +210,8 @@ impl Agent {
             self.forget(pid);
         }
         self.files.clear();
-        self.drain_records();
         self.report()?;
-        let pipeline = self.way_out.sink.finish();
+        let pipeline = self.drain.stop()?.finish();
         let stats = pipeline.shutdown(GOOD_BYE).await;
         info!("spans: {stats}");
         Ok(())
@@ -246,9 +253,8 @@ impl Agent {
             match FileIdentity::of(&exe) {
                 Ok(identity) if identity == process.file => {
                     // The same program again, or the one that `prepare` announced: its environment is known only now.
-                    process.source =
-                        Arc::new(self.way_out.sources.look(pid, plan_of(&self.files, &identity)));
-                    self.way_out.sink.know(pid, GENERATION, Arc::clone(&process.source));
+                    process.source = Arc::new(self.sources.look(pid, plan_of(&self.files, &identity)));
+                    self.drain.know(pid, process.generation, Arc::clone(&process.source));
                     return;
                 }
                 _ => self.forget(pid),
@@ -286,8 +292,15 @@ impl Agent {
                 debug!("the agent ended before the plan of {name}");
             }
         });
-        let traced =
-            Traced { file: Some(file), name, plan: None, attached: None, waiting: vec![pid], processes: 0 };
+        let traced = Traced {
+            file: Some(file),
+            name,
+            plan: None,
+            attached: None,
+            index: self.free_index()?,
+            waiting: vec![pid],
+            processes: 0,
+        };
         self.files.insert(identity, traced);
         Ok(())
     }
@@ -307,6 +320,12 @@ impl Agent {
         None
     }
 
+    /// An index that no file has.
+    fn free_index(&self) -> anyhow::Result<u32> {
+        let taken: std::collections::HashSet<u32> = self.files.values().map(|traced| traced.index).collect();
+        (0..abi::MAX_FILES).find(|index| !taken.contains(index)).context("too many files are traced")
+    }
+
     /// Attaches the file if it is not, and configures the process.
     fn trace(&mut self, pid: u32, identity: FileIdentity) -> anyhow::Result<()> {
         let traced = self.files.get_mut(&identity).context("its file is not known")?;
@@ -317,15 +336,26 @@ impl Agent {
         };
         if traced.attached.is_none() {
             let file = traced.file.as_ref().context("its file is closed")?;
-            traced.attached = Some(attach::attach(&mut self.programs, file, plan, self.way_out.sampling)?);
+            traced.attached = Some(attach::attach(&mut self.programs, traced.index, file, plan)?);
         }
         let attached = traced.attached.as_ref().context("its probes are gone")?;
-        let source = Arc::new(self.way_out.sources.look(pid, Some(plan)));
-        self.way_out.sink.know(pid, GENERATION, Arc::clone(&source));
-        self.programs.configure(pid, attached.config)?;
+        let source = Arc::new(self.sources.look(pid, Some(plan)));
+        self.generation = self.generation.wrapping_add(1);
+        let process = abi::Process {
+            generation: self.generation,
+            file: traced.index,
+            sampler: self.sampling.sampler,
+            switches: if self.sampling.extract { 0 } else { SWITCH_IGNORE_PARENT },
+            reserved: 0,
+            entries: 0,
+        };
+        // Before the kernel sends its first record.
+        self.drain.know(pid, self.generation, Arc::clone(&source));
+        self.programs.trace(pid, process)?;
         traced.processes += 1;
         let probes = attached.probes();
-        self.processes.insert(pid, Process { file: identity, source: Arc::clone(&source) });
+        let generation = self.generation;
+        self.processes.insert(pid, Process { file: identity, generation, source: Arc::clone(&source) });
         if let Err(error) = discover::watch_exit(pid, self.sender.clone()) {
             self.forget(pid);
             anyhow::bail!("process {pid} is gone: {error}");
@@ -346,12 +376,10 @@ impl Agent {
                 traced.file = None;
             }
         }
-        self.drain_records();
-        match self.programs.forget(pid) {
-            Ok(open) => debug!(pid, open, "entries in flight removed"),
-            Err(error) => warn!(pid, "forgetting the process: {error}"),
+        if let Err(error) = self.programs.forget(pid) {
+            warn!(pid, "forgetting the process: {error}");
         }
-        self.way_out.sink.forget(pid, GENERATION);
+        self.drain.forget(pid, process.generation);
         self.processes.remove(&pid);
         info!("pid {pid} is not traced any more");
     }
@@ -369,40 +397,26 @@ impl Agent {
         }
     }
 
-    fn drain_records(&mut self) {
-        let ring = self.records.get_mut();
-        while let Some(item) = ring.next() {
-            self.way_out.sink.record(&item);
-        }
-    }
-
     /// Says what was lost since the last time, and nothing when nothing was.
     fn report(&mut self) -> anyhow::Result<()> {
         let now = self.programs.counters()?;
+        self.programs.sweep()?;
         self.reported.resize(now.len(), 0);
         let news: Vec<String> = now
             .iter()
             .zip(&self.reported)
-            .filter(|((name, value), before)| *value > **before && is_loss(name))
-            .map(|((name, value), before)| format!("{name} +{}", value - before))
+            .filter(|(counted, before)| counted.value > **before && counted.is_loss)
+            .map(|(counted, before)| format!("{} +{}", counted.name, counted.value - before))
             .collect();
         if !news.is_empty() {
             warn!("{}", news.join(", "));
         }
         debug!("counters: {now:?}");
-        self.reported = now.into_iter().map(|(_, value)| value).collect();
-        self.way_out.sink.report();
+        self.reported = now.into_iter().map(|counted| counted.value).collect();
         Ok(())
     }
 }
 
 fn plan_of<'a>(files: &'a HashMap<FileIdentity, Traced>, identity: &FileIdentity) -> Option<&'a Plan> {
     files.get(identity)?.plan.as_ref()?.as_ref().ok()
-}
-
-/// Counters that tell of data that is missing; the others count what is as it should be.
-fn is_loss(name: &str) -> bool {
-    name.contains(".lost")
-        || name.ends_with("_lost")
-        || matches!(name, "reads.failed" | "headers.incomplete" | "net_http_server.other_writer")
 }

@@ -11,19 +11,16 @@ use analyzer::{
 };
 use anyhow::{Context as _, bail};
 use aya::programs::uprobe::UProbeLink;
-use runtime_ebpf::net_http_server::Config;
 use tracing::{info, warn};
 
 use crate::{
     files::{FileIdentity, check_site, descriptor_path},
-    libraries::{Sampling, TRACED, net_http_server, program_name},
+    libraries,
     programs::Programs,
 };
 
 /// Probes of one file. Dropping it removes them.
 pub struct Attached {
-    /// What each process of this file is configured with.
-    pub config: Config,
     links: Vec<UProbeLink>,
 }
 
@@ -33,7 +30,7 @@ fn traceable(plan: &Plan) -> Vec<&Library> {
     for library in plan.libraries.iter().filter(|library| library.status == Status::Instrumented) {
         let reason = library.reason.as_deref().unwrap_or("no reason given");
         match library.verdict {
-            _ if !TRACED.contains(&library.id.as_str()) => {
+            _ if libraries::by_id(&library.id).is_none() => {
                 warn!(file = plan.file, "{}: not traced by this version of strobe", library.id);
             }
             Verdict::Refused => warn!(file = plan.file, "{}: not traced: {reason}", library.id),
@@ -55,53 +52,54 @@ pub fn refusal(plan: &Plan) -> String {
         .filter_map(|library| library.reason.as_ref().map(|reason| format!("{}: {reason}", library.id)))
         .collect();
     if reasons.is_empty() {
-        format!("nothing in it that strobe traces ({}); `analyze` shows what it has", TRACED.join(", "))
+        format!("nothing in it that strobe traces ({}); `analyze` shows what it has", libraries::ids())
     } else {
         reasons.join("; ")
     }
 }
 
-/// Puts the probes of every traceable library into the file.
-pub fn attach(
-    programs: &mut Programs,
-    file: &File,
-    plan: &Plan,
-    sampling: Sampling,
-) -> anyhow::Result<Attached> {
+/// Tells the programs what the file of this index is, and puts the probes of every traceable library into it.
+pub fn attach(programs: &mut Programs, index: u32, file: &File, plan: &Plan) -> anyhow::Result<Attached> {
     let before = FileIdentity::of(file).context("looking at the file before attaching")?;
-    let mut attached = None;
+    let mut attached = Attached { links: Vec::new() };
     for library in traceable(plan) {
-        match attach_library(programs, file, plan, library, sampling) {
-            Ok(done) => attached = Some(done),
+        match attach_library(programs, index, file, plan, library) {
+            Ok(links) => attached.links.extend(links),
             Err(error) => warn!(file = plan.file, "{}: not traced: {error:#}", library.id),
         }
     }
     if FileIdentity::of(file).context("looking at the file after attaching")? != before {
         bail!("{}: the file changed while probes were being attached", plan.file);
     }
-    attached.with_context(|| format!("{}: {}", plan.file, refusal(plan)))
+    if attached.links.is_empty() {
+        bail!("{}: {}", plan.file, refusal(plan));
+    }
+    Ok(attached)
 }
 
 fn attach_library(
     programs: &mut Programs,
+    index: u32,
     file: &File,
     plan: &Plan,
     library: &Library,
-    sampling: Sampling,
-) -> anyhow::Result<Attached> {
-    let config = net_http_server::config(library, plan.arch, sampling)?;
+) -> anyhow::Result<Vec<UProbeLink>> {
+    let traced = libraries::by_id(&library.id).context("not traced by this version of strobe")?;
+    let config = traced.config(library, plan)?;
+    programs.set_file(index, &libraries::core(plan), &[(traced, config)])?;
     let path = descriptor_path(file);
     let mut links = Vec::new();
     for function in &library.functions {
-        let program = program_name(&library.id, &function.role);
+        let program = libraries::program(traced, &function.role);
+        let program = program.with_context(|| format!("no program for the role `{}`", function.role))?;
         for site in &function.sites {
             check_site(file, site).with_context(|| function.name.clone())?;
-            let link = programs.attach(&program, &path, site.file_offset);
+            let link = programs.attach(program, &path, site.file_offset);
             links.push(link.with_context(|| format!("{} at {:#x}", function.name, site.vaddr))?);
         }
     }
     info!(file = plan.file, probes = links.len(), "{}: probes attached", library.id);
-    Ok(Attached { config, links })
+    Ok(links)
 }
 
 impl Attached {

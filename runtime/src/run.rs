@@ -23,9 +23,9 @@ use crate::{
     discover::{self, Target},
     exec,
     export::{Outputs, Pipeline, Stream},
-    features::{Facts, PidNamespace},
+    features::Facts,
     libraries::{self, Sampling},
-    programs::Programs,
+    programs::{LoadOptions, Programs},
     sink::{self, Sink},
     sources::Sources,
 };
@@ -69,9 +69,8 @@ fn agent(target: Target, config: &Config, stream: Stream) -> Result<Agent, Refus
     if let Some(missing) = Facts::gather()?.missing() {
         return Err(Refusal { status: STATUS_MISSING, reason: missing.to_string() });
     }
-    let namespace = PidNamespace::current().context("reading /proc/self/ns/pid")?;
     let way_out = way_out(config, stream)?;
-    let programs = Programs::load(namespace).map_err(|error| Refusal {
+    let programs = Programs::load(&LoadOptions::default()).map_err(|error| Refusal {
         status: STATUS_MISSING,
         reason: format!("this kernel refuses strobe's programs: {error:#}"),
     })?;
