@@ -140,11 +140,7 @@ fn examine(found: Option<Entry>, new: &Flight) -> Option<bool> {
 #[inline(always)]
 fn note_replaced(old: &Flight) {
     if old.has(OPEN) {
-        count(if old.has(SAMPLED) && !old.has(ANNOUNCED) {
-            Counter::ReplacedUnannounced
-        } else {
-            Counter::Replaced
-        });
+        count(if old.has(SAMPLED) && !old.has(ANNOUNCED) { Counter::ReplacedUnannounced } else { Counter::Replaced });
     }
 }
 
@@ -260,10 +256,7 @@ fn reader(file: &File, base: *mut u8, bufr: u64) -> Option<(u64, u64)> {
 
 /// Takes the text, if it proves to be this request's, and sends the beginning.
 #[inline(always)]
-#[expect(
-    clippy::too_many_arguments,
-    reason = "inlined twice; a struct of them would live on the programs' small stack"
-)]
+#[expect(clippy::too_many_arguments, reason = "inlined twice; a struct of them would live on the programs' small stack")]
 fn text<const ROOM: usize>(
     hit: &Hit,
     key: &Key,

@@ -11,7 +11,10 @@
 //! Newlines are looked for eight bytes at a time. One flat loop: nested ones are refused on 5.10, and the number of the turn
 //! has to stay in a register there.
 
-use runtime_ebpf::{net_http_server::LINE_BYTES, trace_parent::TraceParent};
+use runtime_ebpf::{
+    net_http_server::LINE_BYTES,
+    trace_parent::TraceParent,
+};
 
 use super::start::Picked;
 use crate::{
@@ -80,11 +83,7 @@ pub fn take<const ROOM: usize>(text: *mut u8, buffer: u64, len: u64, picked: &Pi
 #[inline(always)]
 fn request_line(picked: &Picked) -> Option<u64> {
     let (method, uri) = (picked.method, picked.uri);
-    if method.len == 0
-        || method.len >= LINE_BYTES as u64
-        || uri.len >= LINE_BYTES as u64
-        || picked.header == 0
-    {
+    if method.len == 0 || method.len >= LINE_BYTES as u64 || uri.len >= LINE_BYTES as u64 || picked.header == 0 {
         return None;
     }
     let len = opaque(method.len + uri.len + 2);
