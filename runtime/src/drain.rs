@@ -22,6 +22,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use tracing::{error, warn};
 
+use crate::programs::Wake;
 use crate::records;
 use crate::sink::{Output, Sink};
 use crate::sources::Source;
@@ -52,20 +53,34 @@ pub trait RecordRing: Send {
     fn capacity(&self) -> usize;
 }
 
-/// A ring whose programs do not ask whether anybody was woken already.
-pub struct PlainRing {
-    /// The map.
-    pub ring: RingBuf<MapData>,
-    /// Its size in bytes.
-    pub capacity: usize,
+/// The programs' ring.
+pub struct KernelRing {
+    ring: RingBuf<MapData>,
+    wake: Wake,
+    bytes: usize,
+    is_deaf: bool,
 }
 
-impl RecordRing for PlainRing {
+impl KernelRing {
+    /// The ring of so many bytes, and what lets its programs wake again.
+    pub fn new(ring: RingBuf<MapData>, wake: Wake, bytes: u32) -> Self {
+        Self { ring, wake, bytes: usize::try_from(bytes).unwrap_or(usize::MAX), is_deaf: false }
+    }
+}
+
+impl RecordRing for KernelRing {
     fn fd(&self) -> BorrowedFd<'_> {
         self.ring.as_fd()
     }
 
-    fn rearm(&mut self) {}
+    fn rearm(&mut self) {
+        if let Err(error) = self.wake.rearm()
+            && !self.is_deaf
+        {
+            self.is_deaf = true;
+            warn!("the programs cannot wake the agent any more, which looks every {POLL:?}: {error}");
+        }
+    }
 
     fn next(&mut self, take: &mut dyn FnMut(&[u8])) -> bool {
         let item = self.ring.next();
@@ -77,7 +92,7 @@ impl RecordRing for PlainRing {
     }
 
     fn capacity(&self) -> usize {
-        self.capacity
+        self.bytes
     }
 }
 

@@ -94,7 +94,7 @@ pub fn record(kind: u16, tgid: u32, generation: u32) -> Vec<u8> {
 
 /// A sink with the toy library, that keeps at most so much.
 pub fn sink(begun_bytes: usize, output: Taken) -> Sink<Taken> {
-    let (config, _) = Config::from_env(&|_| None);
+    let (config, _) = Config::from_env(|_: &str| None);
     let toy: Box<dyn Joiner> = Box::new(Toy::default());
     Sink::new(vec![(NET_HTTP_SERVER.code, toy)], &config, begun_bytes, output).expect("a clock")
 }
