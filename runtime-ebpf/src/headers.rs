@@ -12,8 +12,8 @@
 //! of the steps. What lies beyond the unrolled part is not walked and counted.
 
 use runtime_ebpf::{
+    abi::{HEADERS_HMAP, HEADERS_SWISS, HEADERS_SWISS_SPLIT},
     counters::Counter,
-    net_http_server::{HEADERS_HMAP, HEADERS_SWISS, HEADERS_SWISS_SPLIT},
 };
 
 use crate::{

@@ -2,34 +2,12 @@
 //!
 //! Facts are gathered by [`Facts::gather`]; what follows from them is decided by pure functions that a table tests.
 
-use std::{fmt, fs, os::unix::fs::MetadataExt as _};
+use std::{fmt, fs};
 
 use caps::{CapSet, Capability};
 use serde::Serialize;
 
-/// The agent's PID namespace, as `bpf_get_ns_current_pid_tgid` wants it; zeros for the first one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PidNamespace {
-    /// Device of `/proc/self/ns/pid`.
-    pub dev: u64,
-    /// Its inode.
-    pub ino: u64,
-}
-
-/// Inode of the first PID namespace (include/uapi/linux/nsfs.h, `PID_NS_INIT_INO`; include/linux/proc_ns.h before 6.16).
-const INIT_PID_NS_INO: u64 = 0xEFFF_FFFC;
-
-impl PidNamespace {
-    /// The namespace that this process is in.
-    pub fn current() -> std::io::Result<Self> {
-        let meta = fs::metadata("/proc/self/ns/pid")?;
-        Ok(if meta.ino() == INIT_PID_NS_INO {
-            Self::default()
-        } else {
-            Self { dev: meta.dev(), ino: meta.ino() }
-        })
-    }
-}
+use crate::programs::{LoadOptions, Programs};
 
 /// The oldest kernel that has BPF ring buffers and the capabilities CAP_BPF and CAP_PERFMON.
 pub const OLDEST_KERNEL: (u32, u32) = (5, 8);
@@ -153,12 +131,10 @@ pub fn report(facts: &Facts) -> Vec<Feature> {
 }
 
 fn programs() -> Feature {
-    let result = PidNamespace::current()
-        .map_err(anyhow::Error::from)
-        .and_then(|namespace| Ok(crate::programs::Programs::load(namespace)?));
+    let result = Programs::load(&LoadOptions::default()).and_then(|mut programs| programs.load_all());
     let detail = match &result {
         Ok(_) => "the kernel's verifier accepts all programs".to_owned(),
-        Err(error) => format!("{error:#}"),
+        Err(error) => error.to_string(),
     };
     Feature { name: "programs", available: result.is_ok(), required: true, detail }
 }

@@ -5,7 +5,7 @@ use std::{io::Write as _, process::ExitCode};
 use clap::Parser as _;
 use runtime::{
     cli::{Cli, Command},
-    features, planning, run,
+    features, guard, planning, run,
 };
 
 /// Usage errors, as sysexits(3) has it.
@@ -23,7 +23,8 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Exec(args) => run::exec(&args),
         Command::Features { json } => report(print_features(json)),
-        Command::PlanChild { name } => report(planning::child(&name).map(|()| 0)),
+        Command::KeepChild => report(guard::keeper::child::run().map(|()| 0)),
+        Command::PlanChild { name } => planning::child(&name),
     }
 }
 

@@ -17,15 +17,17 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    agent::{Agent, Ended},
+    agent::{Agent, Ended, WayOut},
     cli,
     config::Config,
-    discover::{self, Target},
+    discover::{self, Target, WatchError},
     exec,
-    export::Stream,
-    features::{Facts, PidNamespace},
-    programs::Programs,
-    sink::Sink,
+    export::{Outputs, Pipeline, Stream},
+    features::Facts,
+    libraries::{self, Sampling},
+    programs::{LoadOptions, Programs},
+    sink::{self, Sink},
+    sources::Sources,
 };
 
 /// Done.
@@ -67,13 +69,31 @@ fn agent(target: Target, config: &Config, stream: Stream) -> Result<Agent, Refus
     if let Some(missing) = Facts::gather()?.missing() {
         return Err(Refusal { status: STATUS_MISSING, reason: missing.to_string() });
     }
-    let namespace = PidNamespace::current().context("reading /proc/self/ns/pid")?;
-    let sink = Sink::start(config, stream, true)?;
-    let programs = Programs::load(namespace).map_err(|error| Refusal {
+    discover::raise_descriptor_limit()?;
+    let way_out = way_out(config, stream)?;
+    let programs = Programs::load(&LoadOptions::default()).map_err(|error| Refusal {
         status: STATUS_MISSING,
         reason: format!("this kernel refuses strobe's programs: {error:#}"),
     })?;
-    Ok(Agent::new(target, programs, sink)?)
+    Agent::new(target, programs, way_out).map_err(|error| Refusal {
+        status: if error.is::<WatchError>() { STATUS_MISSING } else { STATUS_FAILED },
+        reason: format!("{error:#}"),
+    })
+}
+
+/// Starts the exporters that the configuration asks for; a terminal on `stream` gets the waterfall if it names none.
+fn way_out(config: &Config, stream: Stream) -> anyhow::Result<WayOut> {
+    let is_terminal = match stream {
+        Stream::Stdout => std::io::stdout().is_terminal(),
+        Stream::Stderr => std::io::stderr().is_terminal(),
+    };
+    let pipeline = Pipeline::start(config, Outputs::choose(config, stream, is_terminal))?;
+    let joiners = libraries::joiners();
+    Ok(WayOut {
+        sampling: Sampling { sampler: config.sampler, extract: config.extract },
+        sources: Sources::new(config, true),
+        sink: Sink::new(joiners, config, sink::BEGUN_BYTES, pipeline)?,
+    })
 }
 
 fn tokio_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -84,11 +104,10 @@ fn tokio_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 pub fn run(args: cli::Run) -> ExitCode {
     let (config, warnings) = Config::from_process_env();
     set_up_logging(&config, &warnings);
-    let target = match (args.pid, args.exe) {
-        (Some(pid), _) => Target::Pid(pid),
-        (None, Some(path)) => Target::Exe(path),
+    let target = match args.pid {
+        Some(pid) => Target::Pid(pid),
         // clap requires one of them.
-        (None, None) => return ExitCode::from(64),
+        None => Target::Exe(args.exe),
     };
     if config.disabled {
         warn!("OTEL_SDK_DISABLED is true: nothing is traced");
@@ -171,7 +190,7 @@ fn exec_command(args: &cli::Exec) -> anyhow::Result<u8> {
 /// (a script, a wrapper) there is an agent nevertheless, which waits for what the command executes next.
 fn exec_agent(path: &Path, pid: Pid, config: &Config) -> (Option<Agent>, Option<String>) {
     let tgid = pid.as_raw().unsigned_abs();
-    let mut agent = match agent(Target::Pid(tgid), config, Stream::Stderr) {
+    let mut agent = match agent(Target::Tree(tgid), config, Stream::Stderr) {
         Ok(agent) => agent,
         Err(refusal) => return (None, Some(refusal.reason)),
     };

@@ -1,0 +1,1 @@
+//! Sequences that happened on real machines, step by step.
