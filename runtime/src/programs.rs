@@ -252,7 +252,8 @@ impl Programs {
         for (flight, sweep) in &mut self.sweeps {
             let failed = |source| ProgramsError::Element { action: "sweeping", map: flight.map, source };
             let table = raw(&self.ebpf, flight.map, 16, flight.value_bytes)?;
-            let here = sweep.slice(&table, &mut self.generations, SWEPT_AT_ONCE, Instant::now()).map_err(failed)?;
+            let here =
+                sweep.slice(&table, &mut self.generations, SWEPT_AT_ONCE, Instant::now()).map_err(failed)?;
             if here > 0 {
                 let counts = raw(&self.ebpf, flight.use_map, 4, 8)?;
                 counts.update(&1u32.to_ne_bytes(), &sweep.removed.to_ne_bytes()).map_err(failed)?;
@@ -262,7 +263,12 @@ impl Programs {
         Ok(removed)
     }
 
-    fn raw(&self, map: &'static str, key_bytes: usize, value_bytes: usize) -> Result<RawMap<'_>, ProgramsError> {
+    fn raw(
+        &self,
+        map: &'static str,
+        key_bytes: usize,
+        value_bytes: usize,
+    ) -> Result<RawMap<'_>, ProgramsError> {
         raw(&self.ebpf, map, key_bytes, value_bytes)
     }
 

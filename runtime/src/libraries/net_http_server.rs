@@ -195,10 +195,7 @@ fn set_windows(file: &mut File) {
 
 /// Where the last of these fields ends.
 fn reach(words: &[u16], strings: &[u16]) -> u16 {
-    let ends = words
-        .iter()
-        .map(|&at| (at, WORD_BYTES))
-        .chain(strings.iter().map(|&at| (at, STRING_BYTES)));
+    let ends = words.iter().map(|&at| (at, WORD_BYTES)).chain(strings.iter().map(|&at| (at, STRING_BYTES)));
     ends.filter(|&(at, _)| at != NO_OFFSET).map(|(at, len)| at + len).max().unwrap_or(0)
 }
 

@@ -1,7 +1,10 @@
 //! Maps by their bytes: bpf(2)'s element calls. The sizes of keys and values are the libraries' own, so that aya's typed maps,
 //! which want them when the agent is compiled, do not fit.
 
-use std::{io, os::fd::{AsFd as _, AsRawFd as _}};
+use std::{
+    io,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
 
 use aya::maps::MapData;
 
@@ -39,8 +42,7 @@ impl RawMap<'_> {
             flags: 0,
         };
         // SAFETY: the attributes are ours and their size is stated; key and value have the map's sizes (checked by the callers).
-        let result =
-            unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut element, size_of::<Element>()) };
+        let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut element, size_of::<Element>()) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
@@ -59,7 +61,8 @@ impl RawMap<'_> {
     pub fn lookup(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
         self.check(key, None)?;
         let mut value = vec![0; self.value_bytes];
-        found(self.call(BPF_MAP_LOOKUP_ELEM, key.as_ptr(), value.as_mut_ptr())).map(|found| found.then_some(value))
+        found(self.call(BPF_MAP_LOOKUP_ELEM, key.as_ptr(), value.as_mut_ptr()))
+            .map(|found| found.then_some(value))
     }
 
     /// Removes a value; whether there was one.

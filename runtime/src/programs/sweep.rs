@@ -91,7 +91,9 @@ fn is_over(table: &RawMap<'_>, key: &[u8], generations: &Generations) -> io::Res
         return Ok(false);
     };
     let Some(value) = table.lookup(key)? else { return Ok(false) };
-    let Some(generation) = value.first_chunk::<4>().map(|bytes| u32::from_ne_bytes(*bytes)) else { return Ok(false) };
+    let Some(generation) = value.first_chunk::<4>().map(|bytes| u32::from_ne_bytes(*bytes)) else {
+        return Ok(false);
+    };
     Ok(generations.is_over(tgid, generation))
 }
 
