@@ -25,10 +25,14 @@ use tracing::{debug, info, warn};
 use crate::{
     attach::{self, Attached},
     discover::{self, Target},
+    drain::{self, Drain},
+    export::Pipeline,
     files::FileIdentity,
+    libraries::Sampling,
     planning,
-    programs::{Programs, Wake},
-    sink::{Sink, Source},
+    programs::{LoadOptions, Programs},
+    sink::Sink,
+    sources::{Source, Sources},
 };
 
 /// How often the record ring is drained when nothing fills it (field-notes §10).
@@ -62,6 +66,7 @@ struct Traced {
 /// A process that is traced.
 struct Process {
     file: FileIdentity,
+    generation: u32,
     source: Arc<Source>,
 }
 
@@ -76,15 +81,28 @@ pub enum Ended {
     Stopped,
 }
 
+/// What records need to become spans and leave.
+pub struct WayOut {
+    /// What the programs decide sampling by.
+    pub sampling: Sampling,
+    /// Who processes are.
+    pub sources: Sources,
+    /// Records in, spans out.
+    pub sink: Sink<Pipeline>,
+}
+
+/// How long the last spans may take to leave when the agent ends.
+const GOOD_BYE: Duration = Duration::from_secs(10);
+
 /// The state of the loop.
 pub struct Agent {
     target: Target,
     programs: Programs,
     exec_events: AsyncFd<RingBuf<MapData>>,
-    records: AsyncFd<RingBuf<MapData>>,
-    wake: Wake,
+    drain: Drain<Pipeline>,
     generation: u32,
-    sink: Sink,
+    sampling: Sampling,
+    sources: Sources,
     files: HashMap<FileIdentity, Traced>,
     processes: HashMap<u32, Process>,
     events: UnboundedReceiver<Event>,
@@ -94,11 +112,12 @@ pub struct Agent {
 
 impl Agent {
     /// Makes the agent; nothing is traced yet. Needs a tokio runtime.
-    pub fn new(target: Target, mut programs: Programs, sink: Sink) -> anyhow::Result<Self> {
+    pub fn new(target: Target, mut programs: Programs, way_out: WayOut) -> anyhow::Result<Self> {
         let exec_events =
             discover::pollable(programs.watch_exec()?).context("polling the ring of executed programs")?;
         let (records, wake) = programs.records()?;
-        let records = discover::pollable(records).context("polling the record ring")?;
+        let ring = Box::new(drain::KernelRing::new(records, wake, LoadOptions::default().ring_bytes));
+        let drain = Drain::start(ring, way_out.sink).context("starting the drain thread")?;
         let (sender, events) = unbounded_channel();
         let (files, processes) = (HashMap::new(), HashMap::new());
         let reported = Vec::new();
@@ -106,10 +125,10 @@ impl Agent {
             target,
             programs,
             exec_events,
-            records,
-            wake,
+            drain,
             generation: 0,
-            sink,
+            sampling: way_out.sampling,
+            sources: way_out.sources,
             files,
             processes,
             events,
@@ -171,7 +190,6 @@ impl Agent {
                 () = &mut stop => return Ok(Ended::Stopped),
                 _ = poll.tick() => {}
                 _ = report.tick() => self.report()?,
-                ready = self.records.readable() => ready.context("polling the record ring")?.clear_ready(),
                 ready = self.exec_events.readable() => {
                     ready.context("polling the ring of executed programs")?.clear_ready();
                 }
@@ -182,7 +200,6 @@ impl Agent {
                 }
             }
             self.drain_exec_events();
-            self.drain_records();
         }
     }
 
@@ -193,9 +210,10 @@ impl Agent {
             self.forget(pid);
         }
         self.files.clear();
-        self.drain_records();
         self.report()?;
-        self.sink.finish().await;
+        let pipeline = self.drain.stop()?.finish();
+        let stats = pipeline.shutdown(GOOD_BYE).await;
+        info!("spans: {stats}");
         Ok(())
     }
 
@@ -235,7 +253,8 @@ impl Agent {
             match FileIdentity::of(&exe) {
                 Ok(identity) if identity == process.file => {
                     // The same program again, or the one that `prepare` announced: its environment is known only now.
-                    process.source = Arc::new(self.sink.source(pid, plan_of(&self.files, &identity)));
+                    process.source = Arc::new(self.sources.look(pid, plan_of(&self.files, &identity)));
+                    self.drain.know(pid, process.generation, Arc::clone(&process.source));
                     return;
                 }
                 _ => self.forget(pid),
@@ -320,21 +339,23 @@ impl Agent {
             traced.attached = Some(attach::attach(&mut self.programs, traced.index, file, plan)?);
         }
         let attached = traced.attached.as_ref().context("its probes are gone")?;
-        let source = Arc::new(self.sink.source(pid, Some(plan)));
-        let sampling = self.sink.sampling();
+        let source = Arc::new(self.sources.look(pid, Some(plan)));
         self.generation = self.generation.wrapping_add(1);
         let process = abi::Process {
             generation: self.generation,
             file: traced.index,
-            sampler: sampling.sampler,
-            switches: if sampling.extract { 0 } else { SWITCH_IGNORE_PARENT },
+            sampler: self.sampling.sampler,
+            switches: if self.sampling.extract { 0 } else { SWITCH_IGNORE_PARENT },
             reserved: 0,
             entries: 0,
         };
+        // Before the kernel sends its first record.
+        self.drain.know(pid, self.generation, Arc::clone(&source));
         self.programs.trace(pid, process)?;
         traced.processes += 1;
         let probes = attached.probes();
-        self.processes.insert(pid, Process { file: identity, source: Arc::clone(&source) });
+        let generation = self.generation;
+        self.processes.insert(pid, Process { file: identity, generation, source: Arc::clone(&source) });
         if let Err(error) = discover::watch_exit(pid, self.sender.clone()) {
             self.forget(pid);
             anyhow::bail!("process {pid} is gone: {error}");
@@ -355,10 +376,10 @@ impl Agent {
                 traced.file = None;
             }
         }
-        self.drain_records();
         if let Err(error) = self.programs.forget(pid) {
             warn!(pid, "forgetting the process: {error}");
         }
+        self.drain.forget(pid, process.generation);
         self.processes.remove(&pid);
         info!("pid {pid} is not traced any more");
     }
@@ -373,16 +394,6 @@ impl Agent {
             .collect();
         for identity in idle.iter().skip(KEPT_PLANS) {
             self.files.remove(identity);
-        }
-    }
-
-    fn drain_records(&mut self) {
-        if let Err(error) = self.wake.rearm() {
-            warn!("{error}");
-        }
-        let ring = self.records.get_mut();
-        while let Some(item) = ring.next() {
-            self.sink.record(&item, |tgid| self.processes.get(&tgid).map(|process| &process.source));
         }
     }
 
@@ -402,7 +413,6 @@ impl Agent {
         }
         debug!("counters: {now:?}");
         self.reported = now.into_iter().map(|counted| counted.value).collect();
-        self.sink.report();
         Ok(())
     }
 }

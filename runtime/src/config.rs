@@ -355,6 +355,7 @@ fn span_settings(env: &mut Env<'_>) -> Settings {
         known_methods: env.list(HTTP_KNOWN_METHODS).unwrap_or(defaults.known_methods),
         value_length_limit: length.or(defaults.value_length_limit),
         attribute_count_limit: count.unwrap_or(defaults.attribute_count_limit),
+        sensitive_query_keys: defaults.sensitive_query_keys,
     }
 }
 

@@ -17,15 +17,17 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    agent::{Agent, Ended},
+    agent::{Agent, Ended, WayOut},
     cli,
     config::Config,
     discover::{self, Target},
     exec,
-    export::Stream,
+    export::{Outputs, Pipeline, Stream},
     features::Facts,
+    libraries::{self, Sampling},
     programs::{LoadOptions, Programs},
-    sink::Sink,
+    sink::{self, Sink},
+    sources::Sources,
 };
 
 /// Done.
@@ -67,12 +69,27 @@ fn agent(target: Target, config: &Config, stream: Stream) -> Result<Agent, Refus
     if let Some(missing) = Facts::gather()?.missing() {
         return Err(Refusal { status: STATUS_MISSING, reason: missing.to_string() });
     }
-    let sink = Sink::start(config, stream, true)?;
+    let way_out = way_out(config, stream)?;
     let programs = Programs::load(&LoadOptions::default()).map_err(|error| Refusal {
         status: STATUS_MISSING,
         reason: format!("this kernel refuses strobe's programs: {error:#}"),
     })?;
-    Ok(Agent::new(target, programs, sink)?)
+    Ok(Agent::new(target, programs, way_out)?)
+}
+
+/// Starts the exporters that the configuration asks for; a terminal on `stream` gets the waterfall if it names none.
+fn way_out(config: &Config, stream: Stream) -> anyhow::Result<WayOut> {
+    let is_terminal = match stream {
+        Stream::Stdout => std::io::stdout().is_terminal(),
+        Stream::Stderr => std::io::stderr().is_terminal(),
+    };
+    let pipeline = Pipeline::start(config, Outputs::choose(config, stream, is_terminal))?;
+    let joiners = libraries::joiners();
+    Ok(WayOut {
+        sampling: Sampling { sampler: config.sampler, extract: config.extract },
+        sources: Sources::new(config, true),
+        sink: Sink::new(joiners, config, sink::BEGUN_BYTES, pipeline)?,
+    })
 }
 
 fn tokio_runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -2,6 +2,7 @@
 //!
 //! One module per library, one line in [`ALL`]. Nothing outside a library's own modules names it.
 
+pub mod join;
 mod net_http_server;
 
 use analyzer::{
@@ -43,6 +44,8 @@ pub trait Library: Sync {
     }
     /// The value of [`Library::file_map`] for the files of a Plan.
     fn config(&self, library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError>;
+    /// What makes spans of its records.
+    fn joiner(&self) -> Box<dyn join::Joiner>;
 }
 
 /// A library's in-flight table, as far as the agent has to know it. Keys are two words, goroutine and tgid; a value's first four
@@ -72,6 +75,11 @@ pub fn program(library: &dyn Library, role: &str) -> Option<&'static str> {
 /// Ids of the catalog entries that this agent traces, for messages.
 pub fn ids() -> String {
     ALL.iter().map(|library| library.id()).collect::<Vec<_>>().join(", ")
+}
+
+/// What joins the records of each library, by the library's code.
+pub fn joiners() -> Vec<(u16, Box<dyn join::Joiner>)> {
+    ALL.iter().map(|library| (library.code(), library.joiner())).collect()
 }
 
 /// Whose trace a request belongs to and whether it is recorded: the same for every library.

@@ -10,7 +10,7 @@ use runtime_ebpf::{
     net_http_server::{END_WINDOW, File, IN_FLIGHT_BYTES, READER_WINDOW, REQUEST_WINDOW},
 };
 
-use super::{ConfigError, Flight, Library, bytes_of, headers, offset, role, stack_check};
+use super::{ConfigError, Flight, Library, bytes_of, headers, join, offset, role, stack_check};
 
 /// The library.
 pub struct NetHttpServer;
@@ -66,6 +66,10 @@ impl Library for NetHttpServer {
             use_map: "NET_HTTP_SERVER_USE",
             entries_global: "NET_HTTP_SERVER_ENTRIES",
         })
+    }
+
+    fn joiner(&self) -> Box<dyn join::Joiner> {
+        Box::new(crate::spans::net_http_server::Joiner::default())
     }
 
     fn config(&self, library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError> {

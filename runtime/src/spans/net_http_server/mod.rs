@@ -1,10 +1,24 @@
-//! `net/http.server`: a record of a handled request becomes a SERVER span.
+//! `net/http.server`: the records of a handled request become a SERVER span.
 //!
+//! ```text
+//!  records ──► request_text ──► begun ──► joiner ──► span
+//!   checked     what Go reads    what is   until      names, attributes, status
+//!   views       in the text      kept      the end
+//! ```
 //! HTTP server conventions 1.45.0. Decisions that they leave open:
-//! - A handler that wrote nothing has status 0 in memory; net/http then sends 200, and so does the span. Not so after a
-//!   hijack or a panic: then nobody knows what was sent, and the status is left out.
+//! - A handler that wrote nothing has status 0 in memory; net/http then sends 200, and so does the span. Not so where it did
+//!   not return: then nobody knows what was sent, and the status is left out. But a request that asked for another protocol
+//!   (`Upgrade`, named by `Connection`) and whose connection was taken over with no status set has 101: inferred, since
+//!   WebSocket libraries write that answer themselves. It needs the request's text: where that could not be read or proven,
+//!   the status is left out.
 //! - A panic makes the span's status Error. `error.type` is the status code if an error status (5xx) was written before,
 //!   else `panic`: the connection is cut, whatever was written.
+//! - `http.ErrAbortHandler` and `runtime.Goexit` are no error of their own (an error status that was written before is). The
+//!   conventions want `error.type` exactly where the operation has failed. ErrAbortHandler is net/http's documented way to
+//!   end a response that nobody reads any more: its ReverseProxy gives up by it when either side has left, net/http logs
+//!   nothing, and since 1.41 the conventions do not take a caller's leaving for an error. Goexit is how test helpers leave a
+//!   handler. That either was a failure would be a guess; that the status is missing is what was seen.
+//! - A connection that was closed with its request open, and nobody can say how that came about, is no error either.
 //! - `server.*` come from `Request.Host` (of an absolute-form target, Go puts its host there); forwarding headers are not read.
 //! - `url.path` is the path as it was on the wire, escapes kept. CONNECT's authority-form has none: it is empty then.
 //! - A route that did not fit its slot is left out and counted: a cut route would be a wrong one.
@@ -12,44 +26,61 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
-use runtime_ebpf::net_http_server as wire;
+use runtime_ebpf::net_http_server::records::{
+    ENDED_CLIENT, ENDED_PATTERN, HOW_FINISHED, HOW_HIJACKED, HOW_PANICKED,
+};
+use runtime_ebpf::net_http_server::{STATUS_UNKNOWN, TLS_UNKNOWN};
 
 use super::clock::Clock;
 use super::semconv::{self as key, METHOD_OTHER};
-use super::{Attributes, Counts, FLAG_HAS_REMOTE, FLAG_REMOTE, Kind, Settings, Span, Value, text};
-use crate::records::{Decoded, Text};
+use super::{Attributes, Counts, FLAG_HAS_REMOTE, FLAG_REMOTE, Kind, Settings, Span, Value, redaction, text};
+use crate::records::Text;
+
+mod begun;
+mod joiner;
+mod records;
+mod request_text;
+
+pub use joiner::Joiner;
+
+use begun::{Begun, HOST, METHOD, PEER, TARGET, USER_AGENT};
+use records::EndedView;
 
 /// Builds the span of a request.
-pub fn span<'a>(decoded: &Decoded<'a>, clock: &Clock, settings: &Settings, counts: &mut Counts) -> Span<'a> {
-    let record = &decoded.record;
-    let (method, original) = method(decoded, settings, counts);
-    let route = route(decoded, counts);
-    let parent = (record.parent_span_id != [0; 8]).then_some(record.parent_span_id);
-    let start_unix_ns = clock.unix_ns(record.start_ns);
+fn span<'a>(
+    begun: &'a Begun,
+    ended: &EndedView<'a>,
+    clock: &Clock,
+    settings: &Settings,
+    counts: &mut Counts,
+) -> Span<'a> {
+    let (method, original) = method(begun, settings, counts);
+    let route = route(ended, counts);
+    let parent = (begun.parent_span_id != [0; 8]).then_some(begun.parent_span_id);
+    let is_remote = parent.is_some() && begun.parent_is_remote;
+    let start_unix_ns = clock.unix_ns(begun.start_ns);
     let mut span = Span {
         scope: key::scope::NET_HTTP,
-        trace_id: record.trace_id,
-        span_id: record.span_id,
+        trace_id: begun.trace_id,
+        span_id: begun.span_id,
         parent_span_id: parent,
-        flags: u32::from(record.trace_flags)
-            | FLAG_HAS_REMOTE
-            | if parent.is_some() { FLAG_REMOTE } else { 0 },
+        flags: u32::from(begun.trace_flags) | FLAG_HAS_REMOTE | if is_remote { FLAG_REMOTE } else { 0 },
         name: name(&method, route.as_deref()),
         kind: Kind::Server,
         start_unix_ns,
-        end_unix_ns: clock.unix_ns(record.end_ns).max(start_unix_ns),
+        end_unix_ns: clock.unix_ns(ended.fixed.head.end_ns).max(start_unix_ns),
         attributes: Vec::with_capacity(16),
         dropped_attributes: 0,
         error: false,
     };
     let attributes = &mut span.attributes;
     put(attributes, key::HTTP_REQUEST_METHOD, Some(method));
-    url(decoded, attributes, counts);
+    url(begun, settings, attributes, counts);
     put(attributes, key::HTTP_ROUTE, route);
-    span.error = outcome(decoded, attributes);
+    span.error = outcome(begun, ended, attributes);
     put(attributes, key::HTTP_REQUEST_METHOD_ORIGINAL, original);
-    peers(decoded, attributes, counts);
-    let user_agent = decoded.non_empty(wire::SLOT_USER_AGENT).map(|text| text::lossy(text, counts));
+    peers(begun, ended, attributes, counts);
+    let user_agent = begun.non_empty(USER_AGENT).map(|text| text::lossy(text, counts));
     put(attributes, key::USER_AGENT_ORIGINAL, user_agent);
     settings.limit(&mut span);
     counts.built += 1;
@@ -64,11 +95,11 @@ fn put<'a>(attributes: &mut Attributes<'a>, key: &'static str, value: Option<Cow
 
 /// `http.request.method` and, where that is `_OTHER`, what the request said.
 fn method<'a>(
-    decoded: &Decoded<'a>,
+    begun: &'a Begun,
     settings: &Settings,
     counts: &mut Counts,
 ) -> (Cow<'a, str>, Option<Cow<'a, str>>) {
-    let Some(text) = decoded.non_empty(wire::SLOT_METHOD) else { return (METHOD_OTHER.into(), None) };
+    let Some(text) = begun.non_empty(METHOD) else { return (METHOD_OTHER.into(), None) };
     let method = text::lossy(text, counts);
     let known = !text.is_cut() && settings.known_methods.iter().any(|known| *known == method);
     if known { (method, None) } else { (METHOD_OTHER.into(), Some(method)) }
@@ -83,40 +114,27 @@ fn name<'a>(method: &str, route: Option<&str>) -> Cow<'a, str> {
 }
 
 /// The pattern `[METHOD ][HOST]/[PATH]` from its first slash.
-fn route<'a>(decoded: &Decoded<'a>, counts: &mut Counts) -> Option<Cow<'a, str>> {
-    let text = decoded.non_empty(wire::SLOT_PATTERN)?;
+fn route<'a>(ended: &EndedView<'a>, counts: &mut Counts) -> Option<Cow<'a, str>> {
+    let text = ended.non_empty(ENDED_PATTERN)?;
     if text.is_cut() {
         counts.routes_cut += 1;
         return None;
     }
     let start = text.bytes.iter().position(|byte| *byte == b'/')?;
     let bytes = text.bytes.get(start..)?;
-    Some(text::lossy(Text { bytes, full_len: bytes.len() }, counts))
+    Some(text::lossy(Text::whole(bytes), counts))
 }
 
-fn url<'a>(decoded: &Decoded<'a>, attributes: &mut Attributes<'a>, counts: &mut Counts) {
-    let uri = decoded.text(wire::SLOT_URI);
-    let separate = decoded
-        .non_empty(wire::SLOT_QUERY)
-        .filter(|_| decoded.record.has_query != 0 || decoded.record.uri_kind != wire::URI_REQUEST);
-    let (path, inline) = match (uri, decoded.record.uri_kind) {
-        (Some(uri), wire::URI_REQUEST) => request_uri(uri, counts),
-        (Some(uri), wire::URI_PATH) => (Some(escaped(uri, counts)), None),
-        (Some(uri), _) => (Some(text::lossy_url(uri, counts)), None),
-        (None, _) => (None, None),
-    };
-    let query = match (inline, separate) {
-        (Some(inline), Some(separate)) if inline.len() < separate.bytes.len() => {
-            Some(text::lossy_url(separate, counts))
-        }
-        (None, Some(separate)) => Some(text::lossy_url(separate, counts)),
-        (inline, _) => inline,
-    };
+fn url<'a>(begun: &'a Begun, settings: &Settings, attributes: &mut Attributes<'a>, counts: &mut Counts) {
+    let target = begun.non_empty(TARGET);
+    let (path, query) = target.map_or((None, None), |target| request_uri(target, counts));
     put(attributes, key::URL_PATH, path);
-    put(attributes, key::URL_QUERY, query.filter(|query| !query.is_empty()).map(redact));
-    let scheme = match decoded.record.tls {
+    let query = query.filter(|query| !query.is_empty());
+    let query = query.map(|query| redaction::redact(query, &settings.sensitive_query_keys));
+    put(attributes, key::URL_QUERY, query);
+    let scheme = match begun.tls {
         0 => Some("http"),
-        wire::TLS_UNKNOWN => None,
+        TLS_UNKNOWN => None,
         _ => Some("https"),
     };
     put(attributes, key::URL_SCHEME, scheme.map(Cow::Borrowed));
@@ -145,44 +163,13 @@ fn split_query(target: Cow<'_, str>) -> (Option<Cow<'_, str>>, Option<Cow<'_, st
     (Some(path), Some(text::split_at(query, 1).1))
 }
 
-fn escaped<'a>(path: Text<'a>, counts: &mut Counts) -> Cow<'a, str> {
-    let bytes = if path.is_cut() {
-        counts.texts_cut += 1;
-        text::without_partial_char(path.bytes)
-    } else {
-        path.bytes
-    };
-    text::escape_path(bytes).into()
-}
-
-/// Replaces the values of sensitive keys.
-fn redact(query: Cow<'_, str>) -> Cow<'_, str> {
-    if !query.split('&').any(is_sensitive) {
-        return query;
-    }
-    let redacted = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, _)) if is_sensitive(pair) => Cow::Owned([name, "=", key::REDACTED].concat()),
-        _ => Cow::Borrowed(pair),
-    });
-    redacted.collect::<Vec<_>>().join("&").into()
-}
-
-fn is_sensitive(pair: &str) -> bool {
-    let Some((name, _)) = pair.split_once('=') else { return false };
-    let sensitive = |name: &[u8]| key::SENSITIVE_QUERY_KEYS.iter().any(|key| key.as_bytes() == name);
-    if name.contains('%') {
-        return text::percent_decode(name.as_bytes()).is_some_and(|name| sensitive(&name));
-    }
-    sensitive(name.as_bytes())
-}
-
 /// Status code and error type; true if the span failed.
-fn outcome(decoded: &Decoded<'_>, attributes: &mut Attributes<'_>) -> bool {
-    let record = &decoded.record;
-    let (panicked, hijacked) = (record.panicked != 0, record.hijacked != 0);
-    let status = match record.status {
-        0 if panicked || hijacked => None,
-        0 => Some(200),
+fn outcome(begun: &Begun, ended: &EndedView<'_>, attributes: &mut Attributes<'_>) -> bool {
+    let how = ended.fixed.how;
+    let status = match ended.fixed.status {
+        0 if how == HOW_FINISHED => Some(200),
+        0 if how == HOW_HIJACKED && begun.asks_upgrade => Some(101),
+        STATUS_UNKNOWN => None,
         status => Some(status).filter(|status| (100..1000).contains(status)),
     };
     if let Some(status) = status {
@@ -190,7 +177,7 @@ fn outcome(decoded: &Decoded<'_>, attributes: &mut Attributes<'_>) -> bool {
     }
     let error = match status {
         Some(status) if status >= 500 => Some(Cow::Owned(status.to_string())),
-        _ if panicked => Some(Cow::Borrowed(key::ERROR_PANIC)),
+        _ if how == HOW_PANICKED => Some(Cow::Borrowed(key::ERROR_PANIC)),
         _ => None,
     };
     let failed = error.is_some();
@@ -198,11 +185,12 @@ fn outcome(decoded: &Decoded<'_>, attributes: &mut Attributes<'_>) -> bool {
     failed
 }
 
-fn peers<'a>(decoded: &Decoded<'a>, attributes: &mut Attributes<'a>, counts: &mut Counts) {
-    let mut address = |slot| decoded.non_empty(slot).map(|text| (text, host_port(text::lossy(text, counts))));
-    let server = address(wire::SLOT_HOST);
-    let peer = address(wire::SLOT_PEER);
-    let client = address(wire::SLOT_CLIENT);
+/// The client is the peer unless the handler, or somebody for it, has put another address into the request.
+fn peers<'a>(begun: &'a Begun, ended: &EndedView<'a>, attributes: &mut Attributes<'a>, counts: &mut Counts) {
+    let mut address = |text: Text<'a>| (text, host_port(text::lossy(text, counts)));
+    let server = begun.non_empty(HOST).map(&mut address);
+    let peer = begun.non_empty(PEER).map(&mut address);
+    let client = ended.non_empty(ENDED_CLIENT).map(&mut address);
     if let Some((text, (host, port))) = server {
         put(attributes, key::SERVER_ADDRESS, Some(host).filter(|host| !host.is_empty()));
         put_port(attributes, key::SERVER_PORT, port.filter(|_| !text.is_cut()));
@@ -216,7 +204,7 @@ fn peers<'a>(decoded: &Decoded<'a>, attributes: &mut Attributes<'a>, counts: &mu
         put(attributes, key::NETWORK_PEER_ADDRESS, Some(host));
         put_port(attributes, key::NETWORK_PEER_PORT, port);
     }
-    put(attributes, key::NETWORK_PROTOCOL_VERSION, version(decoded));
+    put(attributes, key::NETWORK_PROTOCOL_VERSION, version(begun));
 }
 
 fn put_port(attributes: &mut Attributes<'_>, key: &'static str, port: Option<u16>) {
@@ -225,8 +213,8 @@ fn put_port(attributes: &mut Attributes<'_>, key: &'static str, port: Option<u16
     }
 }
 
-fn version(decoded: &Decoded<'_>) -> Option<Cow<'static, str>> {
-    match (decoded.record.proto_major, decoded.record.proto_minor) {
+fn version(begun: &Begun) -> Option<Cow<'static, str>> {
+    match (begun.proto_major, begun.proto_minor) {
         (0, _) => None,
         (1, 0) => Some("1.0".into()),
         (1, 1) => Some("1.1".into()),
@@ -257,5 +245,4 @@ fn host_port(text: Cow<'_, str>) -> (Cow<'_, str>, Option<u16>) {
 }
 
 #[cfg(test)]
-#[path = "net_http_server_tests.rs"]
 mod tests;
