@@ -79,6 +79,10 @@ pub struct File {
     pub start_after_read: u8,
     /// 1: the release site is the return of serve's deferred function, where no register names the connection.
     pub release_at_return: u8,
+    /// 1: all that taking a request as text needs is known; 0: every request takes the slow way.
+    pub text: u8,
+    /// Zero.
+    pub reserved: [u8; 7],
 }
 
 /// The part of `bufio.Reader` that is read: up to and with `r`.
@@ -220,7 +224,7 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<File>(), 16 + 24 * 2 + 8);
+        assert_eq!(size_of::<File>(), 16 + 24 * 2 + 16);
         assert_eq!(size_of::<Record>(), 104);
         assert_eq!(record_bytes(&SMALL) % 8, 0);
     }

@@ -55,3 +55,40 @@ pub fn opaque(mut number: u64) -> u64 {
     unsafe { core::arch::asm!("/* {0} */", inout(reg) number, options(nomem, nostack, preserves_flags)) };
     number
 }
+
+/// A load at any alignment, which the kernel allows in a record and a map's value on both architectures; LLVM, which knows
+/// nothing of that, would load byte by byte.
+macro_rules! load {
+    ($name:ident, $type:ty, $asm:literal) => {
+        /// # Safety
+        ///
+        /// The bytes lie in a record or a map's value, and not on the stack; the verifier sees to it.
+        #[inline(always)]
+        pub unsafe fn $name(from: *const u8) -> $type {
+            let value: u64;
+            // SAFETY: one load, of bytes that the caller has.
+            unsafe { core::arch::asm!($asm, out(reg) value, in(reg) from, options(nostack, readonly)) };
+            value as $type
+        }
+    };
+}
+
+load!(load_u64, u64, "{0} = *(u64 *)({1} + 0)");
+load!(load_u32, u32, "{0} = *(u32 *)({1} + 0)");
+load!(load_u16, u16, "{0} = *(u16 *)({1} + 0)");
+load!(load_u8, u8, "{0} = *(u8 *)({1} + 0)");
+
+/// The same number, of which the verifier no longer knows anything, since it went through the memory of a record: states that
+/// differ in it alone are followed once.
+///
+/// # Safety
+///
+/// `word` is eight bytes of a record that nobody needs yet.
+#[inline(always)]
+pub unsafe fn forget(word: *mut u64, number: u64) -> u64 {
+    // SAFETY: the caller's.
+    unsafe {
+        word.write_volatile(number);
+        word.read_volatile()
+    }
+}

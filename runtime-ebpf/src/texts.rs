@@ -2,7 +2,7 @@
 
 use runtime_ebpf::{abi::NO_OFFSET, record::ABSENT};
 
-use crate::read::{GoString, known, opaque, read, read_bytes};
+use crate::read::{GoString, known, opaque, read, read_bytes, try_read_bytes};
 
 /// Marks a [`GoString`] that could not be had.
 pub const MISSING: GoString = GoString { address: 0, len: u64::MAX };
@@ -70,7 +70,7 @@ impl<const SIZE: usize> Window<SIZE> {
         if len > SIZE as u32 {
             len = SIZE as u32;
         }
-        Self { bytes: to, from, ok: crate::read::try_read_bytes(to, len, base + from as u64) }
+        Self { bytes: to, from, ok: len != 0 && try_read_bytes(to, len, base + from as u64) }
     }
 
     /// Whether it could be read.
@@ -81,13 +81,22 @@ impl<const SIZE: usize> Window<SIZE> {
 
     #[inline(always)]
     pub fn word(&self, offset: u16) -> Option<u64> {
-        if !self.ok || offset == NO_OFFSET {
-            return None;
-        }
+        (self.ok && offset != NO_OFFSET).then(|| self.known_word(offset))
+    }
+
+    /// The string of a window that was read, at an offset that is known.
+    #[inline(always)]
+    pub fn known_string(&self, offset: u16) -> GoString {
+        GoString { address: self.known_word(offset), len: self.known_word(offset.wrapping_add(8)) }
+    }
+
+    /// The word of a window that was read, at an offset that is known: no branch for the verifier to follow.
+    #[inline(always)]
+    pub fn known_word(&self, offset: u16) -> u64 {
         // A multiple of 8 below the window's size, as the verifier sees it.
         let at = (opaque(offset.wrapping_sub(self.from) as u64) & (SIZE as u64 - 8)) as usize;
         // SAFETY: the mask leaves offsets up to SIZE - 8.
-        Some(unsafe { self.bytes.add(at).cast::<u64>().read_volatile() })
+        unsafe { self.bytes.add(at).cast::<u64>().read_volatile() }
     }
 
     #[inline(always)]

@@ -10,7 +10,7 @@
 
 use runtime_ebpf::trace_parent::{TraceParent, hex8};
 
-use crate::read::{GoString, read_bytes};
+use crate::read::{GoString, load_u8, load_u16, load_u32, load_u64, read_bytes};
 
 /// Bytes of a version 00 header.
 const V00_BYTES: u64 = 55;
@@ -74,23 +74,26 @@ fn version_allows(version: u64, longer: bool, next: u64) -> bool {
 #[inline(always)]
 pub unsafe fn of_text(text: *const u8) -> Option<TraceParent> {
     macro_rules! at {
-        ($type:ty, $offset:literal) => {
-            // SAFETY: the caller's; ring memory may be read at any alignment.
-            unsafe { text.add($offset).cast::<$type>().read_unaligned() }
+        ($load:ident, $offset:literal) => {
+            // SAFETY: the caller's.
+            unsafe { $load(text.add($offset)) }
         };
     }
-    let lead = at!(u32, 0);
-    if lead & 0xff_ffff != u32::from_le_bytes(*b"00-\0") || at!(u8, 35) != b'-' || at!(u8, 52) != b'-' {
+    let lead = at!(load_u32, 0);
+    if lead & 0xff_ffff != u32::from_le_bytes(*b"00-\0")
+        || at!(load_u8, 35) != b'-'
+        || at!(load_u8, 52) != b'-'
+    {
         return None;
     }
-    let end = at!(u16, 55);
+    let end = at!(load_u16, 55);
     if end as u8 != b'\n' && end != u16::from_le_bytes(*b"\r\n") {
         return None;
     }
-    let (a, b) = (hex8(at!(u64, 3))?, hex8(at!(u64, 11))?);
-    let (c, d) = (hex8(at!(u64, 19))?, hex8(at!(u64, 27))?);
-    let (e, f) = (hex8(at!(u64, 36))?, hex8(at!(u64, 44))?);
-    let flags = hex8((at!(u16, 53) as u64) << 48 | 0x0000_3030_3030_3030)? >> 24;
+    let (a, b) = (hex8(at!(load_u64, 3))?, hex8(at!(load_u64, 11))?);
+    let (c, d) = (hex8(at!(load_u64, 19))?, hex8(at!(load_u64, 27))?);
+    let (e, f) = (hex8(at!(load_u64, 36))?, hex8(at!(load_u64, 44))?);
+    let flags = hex8((at!(load_u16, 53) as u64) << 48 | 0x0000_3030_3030_3030)? >> 24;
     let parent = TraceParent {
         trace_id: [a as u64 | (b as u64) << 32, c as u64 | (d as u64) << 32],
         span_id: e as u64 | (f as u64) << 32,

@@ -48,7 +48,7 @@ impl Library for NetHttpServer {
     }
 
     fn tails(&self) -> &'static [&'static str] {
-        &["net_http_server_fields", "net_http_server_whole"]
+        &["net_http_server_fields", "net_http_server_whole", "net_http_server_large"]
     }
 
     fn tail_map(&self) -> &'static str {
@@ -130,10 +130,33 @@ fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
         abort_check: check(site(library, "abort")),
         start_after_read: u8::from(start.when == When::AfterCall),
         release_at_return: u8::from(release.is_some_and(|site| site.when == When::Exit)),
+        text: 0,
+        reserved: [0; 7],
     };
+    file.text = u8::from(has_text(&file));
     set_windows(&mut file);
     require(library, &file)?;
     Ok(file)
+}
+
+/// Whether all is known that the programs need to take a request as text.
+fn has_text(file: &File) -> bool {
+    let needed = [
+        file.request_method,
+        file.request_request_uri,
+        file.request_remote_addr,
+        file.request_header,
+        file.request_content_length,
+        file.request_tls,
+        file.request_proto_major,
+        file.request_proto_minor,
+        file.response_conn,
+        file.conn_bufr,
+        file.conn_remote_addr,
+        file.reader_buf,
+        file.reader_r,
+    ];
+    !needed.contains(&NO_OFFSET)
 }
 
 fn site<'a>(library: &'a plan::Library, name: &str) -> Option<&'a Site> {

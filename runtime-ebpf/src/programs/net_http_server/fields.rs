@@ -9,24 +9,23 @@ use runtime_ebpf::{
         File, TLS_UNKNOWN,
         counters::Counter,
         records::{
-            HOW_FINISHED, BEGAN_HOST, BEGAN_METHOD, BEGAN_SLOT_COUNT, BEGAN_SLOTS, BEGAN_URI, BEGAN_USER_AGENT, Began,
-            ENDED_LARGE_SLOTS, Ended, KIND_BEGAN_FIELDS, KIND_ENDED_WHOLE, PEER_BYTES,
+            BEGAN_HOST, BEGAN_METHOD, BEGAN_SLOT_COUNT, BEGAN_SLOTS, BEGAN_URI, BEGAN_USER_AGENT, Began,
+            ENDED_LARGE_SLOTS, Ended, HOW_FINISHED, KIND_BEGAN_FIELDS, KIND_ENDED_WHOLE, PEER_BYTES,
         },
     },
-    record::{ABSENT, PARENT_NONE, PARENT_REMOTE},
+    record::ABSENT,
     trace_parent::TraceParent,
 };
 
 use super::{
-    count,
-    end,
-    flight::{self, ANNOUNCED, Flight, HOW_SHIFT, KEPT_PEER, Key, OPEN, PENDING, SAMPLED},
+    count, end,
+    flight::{self, ANNOUNCED, Flight, HOW_SHIFT, KEPT_PEER, Key, PENDING},
+    start,
 };
 use crate::{
     count::count as count_core,
     enter::Hit,
     headers::{self, Found},
-    ids,
     read::{GoString, known, read},
     ring,
     texts::{MISSING, cut_len, fill, string_in},
@@ -59,7 +58,7 @@ pub fn begin(hit: &Hit, file: &File) {
     let parent = if hit.extracts() { remote_parent(&found) } else { None };
     let record = ring::reserve(BEGAN_BYTES);
     let announced = if record.is_some() { ANNOUNCED } else { 0 };
-    let sampled = admit(hit, flight, parent, announced);
+    let sampled = start::admit(hit, flight, parent, announced);
     let Some(mut record) = record else {
         if sampled {
             count(Counter::Unannounced);
@@ -127,18 +126,6 @@ fn connect(file: &File, flight: &mut Flight) {
     }
 }
 
-/// Gives the request its identity. Whether it is to be recorded.
-#[inline(always)]
-fn admit(hit: &Hit, flight: &mut Flight, parent: Option<TraceParent>, announced: u32) -> bool {
-    let remote = if parent.is_some() { PARENT_REMOTE } else { PARENT_NONE };
-    let identity = ids::identify(hit, flight.start_ns, parent);
-    flight.set_identity(&identity, remote);
-    let sampled = identity.is_sampled();
-    flight.state = if sampled { OPEN | SAMPLED | announced } else { OPEN };
-    count(if sampled { Counter::Started } else { Counter::Unsampled });
-    sampled
-}
-
 #[inline(always)]
 fn remote_parent(found: &Found) -> Option<TraceParent> {
     let text = headers::first(found.traceparent)?;
@@ -169,7 +156,8 @@ fn write(file: &File, base: *mut u8, flight: &Flight, map: u64, user_agent: GoSt
     let peer = GoString { address: flight.peer_address, len: flight.peer_len as u64 };
     began.peer_len = fill((&raw mut began.peer).cast(), PEER_BYTES, peer);
     let agent = headers::first(user_agent).unwrap_or(MISSING);
-    let (method, uri) = (string_in(request, file.request_method), string_in(request, file.request_request_uri));
+    let (method, uri) =
+        (string_in(request, file.request_method), string_in(request, file.request_request_uri));
     let host = string_in(request, file.request_host);
     began.lens[BEGAN_METHOD] = slot::<BEGAN_METHOD>(base, method);
     began.lens[BEGAN_URI] = slot::<BEGAN_URI>(base, uri);

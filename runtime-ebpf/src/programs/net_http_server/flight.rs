@@ -3,7 +3,7 @@
 //! Whoever follows a pointer that an entry keeps has compared its generation, its goroutine's id and one live word before.
 //! An entry belongs to its goroutine: nobody else writes to it while its process lives, so it needs no lock.
 
-use core::ptr::NonNull;
+use core::{mem::MaybeUninit, ptr::NonNull};
 
 use aya_ebpf::{
     macros::map,
@@ -96,6 +96,17 @@ impl Flight {
         self.state & bits != 0
     }
 
+    /// Becomes another goroutine's, or another generation's: nothing of what it kept is known any more.
+    #[inline(always)]
+    pub fn hand_over(&mut self, generation: u32, goid: u64) {
+        self.generation = generation;
+        self.goid = goid;
+        self.conn = 0;
+        self.bufr = 0;
+        self.peer_address = 0;
+        self.peer_len = 0;
+    }
+
     #[inline(always)]
     pub fn set_identity(&mut self, identity: &Identity, parent: u8) {
         self.trace_id = identity.trace_id;
@@ -136,36 +147,28 @@ pub fn live(hit: &Hit, key: &Key) -> Option<Entry> {
     find(key).filter(|entry| entry.get().generation == hit.process().generation)
 }
 
-/// Writes the goroutine's entry over the one that was found, or makes it. `false`: there is no room, which is counted.
+/// Makes the goroutine's entry. `None`: there is no room, which is counted.
 #[inline(always)]
-pub fn store(hit: &Hit, key: &Key, found: Option<Entry>, new: &Flight) -> bool {
-    if let Some(mut old) = found {
-        if old.get().generation != new.generation {
-            hit.add_entries(1);
-        }
-        copy(old.get_mut(), new);
-        return true;
-    }
-    if hit.process().entries >= share() || NET_HTTP_SERVER_FLIGHT.insert(key, new, 0).is_err() {
-        count(Counter::FlightFull);
-        return false;
-    }
-    hit.add_entries(1);
-    add_use(1);
-    true
-}
-
-/// Word by word: LLVM makes a loop over bytes of a plain copy.
-#[inline(always)]
-fn copy(to: &mut Flight, from: &Flight) {
-    let (to, from) = (&raw mut *to as *mut u64, &raw const *from as *const u64);
+pub fn make(hit: &Hit, key: &Key) -> Option<Entry> {
+    const BLANK: u64 = 0;
+    let mut blank = MaybeUninit::<Flight>::uninit();
+    let word = blank.as_mut_ptr().cast::<u64>();
     macro_rules! words {
         ($($i:literal)+) => { $(
-            // SAFETY: both are WORDS words long (asserted above).
-            unsafe { to.add($i).write_volatile(from.add($i).read_volatile()) };
+            // SAFETY: a Flight is WORDS words long (asserted above). One by one: LLVM makes a loop over bytes of an array.
+            unsafe { word.add($i).write_volatile(BLANK) };
         )+ };
     }
     words!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    // SAFETY: plain integers, all of them written.
+    let blank = unsafe { blank.assume_init_ref() };
+    if hit.process().entries >= share() || NET_HTTP_SERVER_FLIGHT.insert(key, blank, 0).is_err() {
+        count(Counter::FlightFull);
+        return None;
+    }
+    hit.add_entries(1);
+    add_use(1);
+    find(key)
 }
 
 /// The request has ended: the entry stays, idle, unless many do.

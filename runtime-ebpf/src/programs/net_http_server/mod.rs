@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! start ── the text stands whole ──► KIND_BEGAN_WIRE          end ── the agent knows the beginning ──► KIND_ENDED
-//!   └─ any doubt ─(tail call)─► fields ► KIND_BEGAN_FIELDS      └─ it does not ─(tail call)─► whole ► KIND_ENDED_WHOLE
+//!   ├─ it is long ─(tail call)─► large ► KIND_BEGAN_WIRE          └─ it does not ─(tail call)─► whole ► KIND_ENDED_WHOLE
+//!   └─ any doubt ──(tail call)─► fields ► KIND_BEGAN_FIELDS
 //! ```
 //!
 //! State between the hits is keyed by (process, goroutine): HTTP/1.x serves a connection, handler included, on one
@@ -29,6 +30,8 @@ use runtime_ebpf::{
     net_http_server::{File, counters::Counter},
 };
 
+use start::Next;
+
 use crate::{
     count::{count as count_core, count_of},
     enter::{Hit, enter},
@@ -40,10 +43,11 @@ use crate::{
 static NET_HTTP_SERVER_FILES: Array<File> = Array::with_max_entries(MAX_FILES, 0);
 /// The programs of the slow ways, by `TAIL_`; the agent puts them there.
 #[map]
-static NET_HTTP_SERVER_TAILS: ProgramArray = ProgramArray::with_max_entries(2, 0);
+static NET_HTTP_SERVER_TAILS: ProgramArray = ProgramArray::with_max_entries(3, 0);
 
 const TAIL_FIELDS: u32 = 0;
 const TAIL_WHOLE: u32 = 1;
+const TAIL_LARGE: u32 = 2;
 
 #[inline(always)]
 fn count(counter: Counter) {
@@ -79,8 +83,25 @@ pub fn net_http_server_start(ctx: ProbeContext) -> u32 {
         return 0;
     }
     let Some((response, request)) = begun(&ctx, file) else { return 0 };
-    if start::begin(&hit, file, response, request) {
-        go_on(&ctx, TAIL_FIELDS);
+    follow(&ctx, start::begin(&hit, file, response, request));
+    0
+}
+
+/// A beginning goes on in another program.
+#[inline(always)]
+fn follow(ctx: &ProbeContext, next: Next) {
+    match next {
+        Next::Done => {}
+        Next::Large => go_on(ctx, TAIL_LARGE),
+        Next::Fields => go_on(ctx, TAIL_FIELDS),
+    }
+}
+
+/// A beginning with a text that does not fit a small record: a program of its own, for the verifier's sake.
+#[uprobe]
+pub fn net_http_server_large(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive(&ctx, |_| 0) {
+        follow(&ctx, start::large(&hit, file));
     }
     0
 }

@@ -8,7 +8,7 @@ use runtime_ebpf::{
     abi::SWITCH_NO_TEXT,
     counters::Counter as Core,
     net_http_server::{
-        File, LARGE_TEXT, LINE_BYTES, READER_WINDOW, REQUEST_WINDOW, SMALL_TEXT, TLS_UNKNOWN,
+        File, LARGE_TEXT, LINE_BYTES, READER_WINDOW, REQUEST_WINDOW, SMALL_TEXT,
         counters::Counter,
         records::{BEGAN_SLOT_COUNT, Began, KIND_BEGAN_WIRE, PEER_BYTES},
     },
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     count::count as count_core,
     enter::Hit,
-    ids::{self, Identity},
+    ids,
     read::{GoString, known, read},
     ring,
     texts::{Window, cut_len, fill, string_in},
@@ -50,126 +50,139 @@ pub struct Picked {
     pub proto_minor: u8,
 }
 
-/// Begins the request. `true`: the entry is made, and `fields` has to go on.
+/// Begins the request.
 #[inline(always)]
-pub fn begin(hit: &Hit, file: &File, response: u64, request: u64) -> bool {
+pub fn begin(hit: &Hit, file: &File, response: u64, request: u64) -> Next {
     // SAFETY: plain helper call.
     let start_ns = unsafe { bpf_ktime_get_ns() };
-    let key = Key::of(hit);
-    let found = flight::find(&key);
-    let generation = hit.process().generation;
-    let mut new = Flight {
-        generation,
-        state: OPEN,
-        goid: 0,
-        response,
-        request,
-        conn: 0,
-        bufr: 0,
-        peer_address: 0,
-        peer_len: 0,
-        trace_flags: 0,
-        parent: PARENT_NONE,
-        zero: 0,
-        start_ns,
-        trace_id: [0; 2],
-        span_id: 0,
-        parent_span_id: 0,
-        peer: [0; KEPT_PEER / 8],
-    };
     if !hit.extracts() && !ids::identify(hit, start_ns, None).is_sampled() {
-        return unsampled_unasked(hit, &key, found, &mut new);
+        unsampled_unasked(hit, response);
+        return Next::Done;
     }
+    let Some(mut entry) = enter_request(hit, response) else { return Next::Done };
+    let flight = entry.get_mut();
+    flight.response = response;
+    flight.request = request;
+    flight.start_ns = start_ns;
+    flight.state = OPEN | PENDING;
+    if hit.process().switches & SWITCH_NO_TEXT != 0 || file.text == 0 {
+        return Next::Fields;
+    }
+    let Some(record) = ring::reserve(SMALL_BYTES) else { return Next::Fields };
+    fast::<SMALL_TEXT>(hit, file, flight, record)
+}
+
+/// The entry of the goroutine for a request that begins. `None`: another attachment of this program has begun it already, or
+/// it cannot be, which is counted.
+#[inline(always)]
+fn enter_request(hit: &Hit, response: u64) -> Option<Entry> {
+    let key = Key::of(hit);
+    let generation = hit.process().generation;
+    let found = flight::find(&key);
     let Some(goid) = hit.goid() else {
         count(Counter::Unidentified);
-        return false;
+        return None;
     };
-    new.goid = goid;
-    let Some(kept) = examine(found, &new) else { return false };
-    if fast(hit, file, &key, found, kept, &mut new) {
-        return false;
+    let Some(mut entry) = found else {
+        let mut made = flight::make(hit, &key)?;
+        made.get_mut().hand_over(generation, goid);
+        return Some(made);
+    };
+    let old = entry.get_mut();
+    if old.generation != generation {
+        hit.add_entries(1);
+        old.hand_over(generation, goid);
+        return Some(entry);
     }
-    new.state = OPEN | PENDING;
-    flight::store(hit, &key, found, &new)
-}
-
-/// No parent can change that this request is not sampled: it is not even asked which goroutine it is on.
-#[inline(always)]
-fn unsampled_unasked(hit: &Hit, key: &Key, found: Option<Entry>, new: &mut Flight) -> bool {
-    if let Some(mut entry) = found
-        && entry.get().generation == new.generation
-    {
-        let old = entry.get_mut();
-        if old.has(OPEN) && old.response == new.response {
-            count_core(Core::Doubled);
-            return false;
-        }
-        note_replaced(old);
-        old.state = OPEN | UNASKED;
-        old.response = new.response;
-    } else {
-        new.state = OPEN | UNASKED;
-        if !flight::store(hit, key, found, new) {
-            return false;
-        }
-    }
-    count(Counter::Unsampled);
-    false
-}
-
-/// Looks at the entry that was found: is it this goroutine's connection? `None`: another attachment of this program has begun
-/// the request already.
-#[inline(always)]
-fn examine(found: Option<Entry>, new: &Flight) -> Option<bool> {
-    let Some(entry) = found else { return Some(false) };
-    let old = entry.get();
-    if old.generation != new.generation {
-        return Some(false);
-    }
-    let same = old.goid == new.goid;
+    let same = old.goid == goid;
     if old.has(OPEN) {
-        if old.response == new.response && (same || old.has(UNASKED)) {
+        if old.response == response && (same || old.has(UNASKED)) {
             count_core(Core::Doubled);
             return None;
         }
         note_replaced(old);
     }
-    Some(same)
+    if !same {
+        old.hand_over(generation, goid);
+    }
+    Some(entry)
 }
 
+/// No parent can change that this request is not sampled: it is not even asked which goroutine it is on.
+#[inline(always)]
+fn unsampled_unasked(hit: &Hit, response: u64) {
+    let key = Key::of(hit);
+    let generation = hit.process().generation;
+    let found = flight::find(&key);
+    let Some(mut entry) = found.or_else(|| flight::make(hit, &key)) else { return };
+    let flight = entry.get_mut();
+    if flight.generation != generation {
+        if found.is_some() {
+            hit.add_entries(1);
+        }
+        flight.hand_over(generation, 0);
+    } else if flight.has(OPEN) {
+        if flight.response == response {
+            count_core(Core::Doubled);
+            return;
+        }
+        note_replaced(flight);
+    }
+    flight.state = OPEN | UNASKED;
+    flight.response = response;
+    count(Counter::Unsampled);
+}
+
+/// The request that was open on this goroutine passed none of the probes at its end.
 #[inline(always)]
 fn note_replaced(old: &Flight) {
-    if old.has(OPEN) {
-        count(if old.has(SAMPLED) && !old.has(ANNOUNCED) { Counter::ReplacedUnannounced } else { Counter::Replaced });
-    }
+    count(if old.has(SAMPLED) && !old.has(ANNOUNCED) {
+        Counter::ReplacedUnannounced
+    } else {
+        Counter::Replaced
+    });
 }
 
-/// Takes the fast way. `false`: it is not open, and nothing has happened.
+/// Where a beginning goes on.
+pub enum Next {
+    /// Nowhere: it is done.
+    Done,
+    /// In the program for long texts.
+    Large,
+    /// In the slow way's.
+    Fields,
+}
+
+/// Takes the fast way with a record that has room for `ROOM` bytes of text.
 #[inline(always)]
-fn fast(hit: &Hit, file: &File, key: &Key, found: Option<Entry>, kept: bool, new: &mut Flight) -> bool {
-    if hit.process().switches & SWITCH_NO_TEXT != 0 {
-        return false;
-    }
-    let Some(mut small) = ring::reserve(SMALL_BYTES) else { return false };
-    let base = small.as_mut_ptr();
-    let Some(picked) = pick(file, base, new.request) else {
-        ring::discard(small);
-        return false;
+fn fast<const ROOM: usize>(
+    hit: &Hit,
+    file: &File,
+    flight: &mut Flight,
+    mut record: RingBufBytes<'static>,
+) -> Next {
+    let base = record.as_mut_ptr();
+    let picked = pick(file, base, flight.request).filter(|picked| connect(file, base, flight, picked.remote));
+    let Some((picked, (buffer, len))) = picked.zip(reader(file, base, flight.bufr)) else {
+        ring::discard(record);
+        return Next::Fields;
     };
-    let connected = connect(file, base, found.filter(|_| kept), new, picked.remote);
-    let Some((buffer, len)) = connected.then(|| reader(file, base, new.bufr)).flatten() else {
-        ring::discard(small);
-        return false;
+    if len > ROOM as u64 {
+        ring::discard(record);
+        return if len > LARGE_TEXT as u64 { Next::Fields } else { Next::Large };
+    }
+    if text::<ROOM>(hit, flight, &picked, record, buffer, len) { Next::Done } else { Next::Fields }
+}
+
+/// Goes on where `begin` has found the text too long for its record.
+#[inline(always)]
+pub fn large(hit: &Hit, file: &File) -> Next {
+    let key = Key::of(hit);
+    let Some(mut entry) = flight::live(hit, &key).filter(|entry| entry.get().has(PENDING)) else {
+        return Next::Done;
     };
-    if len <= SMALL_TEXT as u64 {
-        return text::<SMALL_TEXT>(hit, key, found, new, &picked, small, buffer, len);
-    }
-    ring::discard(small);
-    if len > LARGE_TEXT as u64 {
-        return false;
-    }
-    let Some(large) = ring::reserve(LARGE_BYTES) else { return false };
-    text::<LARGE_TEXT>(hit, key, found, new, &picked, large, buffer, len)
+    let Some(record) = ring::reserve(LARGE_BYTES) else { return Next::Fields };
+    fast::<LARGE_TEXT>(hit, file, entry.get_mut(), record)
 }
 
 /// Where the text stands while the rest of the record is not written yet.
@@ -186,94 +199,95 @@ fn pick(file: &File, base: *mut u8, request: u64) -> Option<Picked> {
     if !window.ok() {
         return None;
     }
+    let tls = window.known_word(file.request_tls);
     Some(Picked {
-        method: window.string(file.request_method),
-        uri: window.string(file.request_request_uri),
-        remote: window.string(file.request_remote_addr),
-        header: window.word(file.request_header).unwrap_or(0),
-        content_length: window.word(file.request_content_length).unwrap_or(0) as i64,
-        tls: window.word(file.request_tls).map_or(TLS_UNKNOWN, |pointer| (pointer != 0) as u8),
-        proto_major: window.word(file.request_proto_major).unwrap_or(0) as u8,
-        proto_minor: window.word(file.request_proto_minor).unwrap_or(0) as u8,
+        method: window.known_string(file.request_method),
+        uri: window.known_string(file.request_request_uri),
+        remote: window.known_string(file.request_remote_addr),
+        header: window.known_word(file.request_header),
+        content_length: window.known_word(file.request_content_length) as i64,
+        // 1 unless it is null, without a branch.
+        tls: ((tls | tls.wrapping_neg()) >> 63) as u8,
+        proto_major: window.known_word(file.request_proto_major) as u8,
+        proto_minor: window.known_word(file.request_proto_minor) as u8,
     })
 }
 
-/// The connection: the kept one, if its goroutine is the same and its remote address is the very string that this Request
-/// has; else its fields are read. The peer's text goes into the record and, where it fits, into the entry.
+/// The connection: the kept one, if its remote address is the very string that this Request has (that its goroutine is the
+/// same is known already); else its fields are read.
 #[inline(always)]
-fn connect(file: &File, base: *mut u8, kept: Option<Entry>, new: &mut Flight, remote: GoString) -> bool {
-    // SAFETY: the reservation is at least a Began long; the field lies at a multiple of 8 (pinned by a test).
-    let peer = unsafe { (&raw mut (*base.cast::<Began>()).peer).cast::<u8>() };
-    if let Some(old) = kept.map(|entry| entry.get())
-        && old.bufr != 0
-        && old.peer_address == remote.address
-        && old.peer_len as u64 == remote.len
-    {
-        new.conn = old.conn;
-        new.bufr = old.bufr;
-        new.peer_address = old.peer_address;
-        new.peer_len = old.peer_len;
-        macro_rules! words {
-            ($($i:literal)+) => { $( {
-                new.peer[$i] = old.peer[$i];
-                // SAFETY: the record's field is longer than what an entry keeps.
-                unsafe { peer.cast::<u64>().add($i).write_volatile(old.peer[$i]) };
-            } )+ };
-        }
-        words!(0 1 2);
-        return old.peer_len <= KEPT_PEER as u32 || fill(peer, PEER_BYTES, remote) != ABSENT;
+fn connect(file: &File, base: *mut u8, flight: &mut Flight, remote: GoString) -> bool {
+    if flight.bufr != 0 && flight.peer_address == remote.address && flight.peer_len as u64 == remote.len {
+        return true;
     }
-    let Some(conn) = known(new.response, file.response_conn).and_then(read::<u64>) else { return false };
+    let Some(conn) = known(flight.response, file.response_conn).and_then(read::<u64>) else { return false };
     let Some(bufr) = known(conn, file.conn_bufr).and_then(read::<u64>) else { return false };
     let address = string_in(conn, file.conn_remote_addr);
-    let len = fill(peer, PEER_BYTES, address);
+    // Where the text will stand: the entry keeps it, if it fits.
+    let scratch = text_of(base);
+    let len = fill(scratch, PEER_BYTES, address);
     if len == ABSENT {
         return false;
     }
-    new.conn = conn;
-    new.bufr = bufr;
-    new.peer_address = address.address;
-    new.peer_len = len;
-    if len <= KEPT_PEER as u32 {
-        macro_rules! words {
-            ($($i:literal)+) => { $(
-                // SAFETY: as above. What lies behind the text is of no meaning, and nobody reads it.
-                new.peer[$i] = unsafe { peer.cast::<u64>().add($i).read_volatile() };
-            )+ };
-        }
-        words!(0 1 2);
+    flight.conn = conn;
+    flight.bufr = bufr;
+    flight.peer_address = address.address;
+    flight.peer_len = len;
+    macro_rules! words {
+        ($($i:literal)+) => { $(
+            // SAFETY: the scratch is longer. What lies behind the text is of no meaning, and nobody reads it.
+            flight.peer[$i] = unsafe { scratch.cast::<u64>().add($i).read_volatile() };
+        )+ };
     }
+    words!(0 1 2);
     true
+}
+
+/// Writes the peer's text: the kept one if it fits there, else it is read.
+#[inline(always)]
+fn write_peer(base: *mut u8, flight: &Flight) -> u32 {
+    // SAFETY: the reservation is at least a Began long; the field lies at a multiple of 8 (pinned by a test).
+    let peer = unsafe { (&raw mut (*base.cast::<Began>()).peer).cast::<u8>() };
+    if flight.peer_len > KEPT_PEER as u32 {
+        let address = GoString { address: flight.peer_address, len: flight.peer_len as u64 };
+        return fill(peer, PEER_BYTES, address);
+    }
+    macro_rules! words {
+        ($($i:literal)+) => { $(
+            // SAFETY: the record's field is longer than what an entry keeps.
+            unsafe { peer.cast::<u64>().add($i).write_volatile(flight.peer[$i]) };
+        )+ };
+    }
+    words!(0 1 2);
+    flight.peer_len
 }
 
 /// `bufio.Reader`: the address of its buffer, and how much of that has been consumed: the text that was read last.
 #[inline(always)]
 fn reader(file: &File, base: *mut u8, bufr: u64) -> Option<(u64, u64)> {
     let window = Window::<READER_WINDOW>::read(text_of(base), bufr, 0, file.reader_bytes);
-    let (buffer, len) = (window.word(file.reader_buf)?, window.word(file.reader_r)?);
-    (len > 0).then_some((buffer, len))
+    window.ok().then(|| (window.known_word(file.reader_buf), window.known_word(file.reader_r)))
 }
 
 /// Takes the text, if it proves to be this request's, and sends the beginning.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "inlined twice; a struct of them would live on the programs' small stack")]
 fn text<const ROOM: usize>(
     hit: &Hit,
-    key: &Key,
-    found: Option<Entry>,
-    new: &mut Flight,
+    flight: &mut Flight,
     picked: &Picked,
     mut record: RingBufBytes<'static>,
     buffer: u64,
     len: u64,
 ) -> bool {
     let base = record.as_mut_ptr();
-    let Some(wire) = wire::take::<ROOM>(text_of(base), buffer, len, picked) else {
+    let Some(wire) = wire::take::<ROOM>(base, text_of(base), buffer, len, picked) else {
         ring::discard(record);
         return false;
     };
     if picked.proto_major == 2 {
+        // The preface of HTTP/2: its handler serves the whole connection.
         count(Counter::Http2);
+        flight.state = 0;
         ring::discard(record);
         return true;
     }
@@ -286,12 +300,11 @@ fn text<const ROOM: usize>(
         }
         wire::Parent::Valid(parent) => Some(parent),
     };
-    let announced = admit(hit, key, found, new, parent, ANNOUNCED);
-    if !announced {
+    if !admit(hit, flight, parent, ANNOUNCED) {
         ring::discard(record);
         return true;
     }
-    write(hit, base, new, picked, KIND_BEGAN_WIRE, (size_of::<Began>() + len as usize) as u32);
+    write(hit, base, flight, picked, KIND_BEGAN_WIRE, (size_of::<Began>() + len as usize) as u32);
     // SAFETY: the reservation is at least a Began long.
     let began = unsafe { &mut *base.cast::<Began>() };
     began.header_count = wire.header_count;
@@ -302,24 +315,14 @@ fn text<const ROOM: usize>(
     true
 }
 
-/// Gives the request its identity and stores its entry. Whether it is to be recorded (and found room).
+/// Gives the request its identity. Whether it is to be recorded.
 #[inline(always)]
-pub fn admit(
-    hit: &Hit,
-    key: &Key,
-    found: Option<Entry>,
-    new: &mut Flight,
-    parent: Option<TraceParent>,
-    announced: u32,
-) -> bool {
+pub fn admit(hit: &Hit, flight: &mut Flight, parent: Option<TraceParent>, announced: u32) -> bool {
     let remote = if parent.is_some() { PARENT_REMOTE } else { PARENT_NONE };
-    let identity: Identity = ids::identify(hit, new.start_ns, parent);
-    new.set_identity(&identity, remote);
+    let identity = ids::identify(hit, flight.start_ns, parent);
+    flight.set_identity(&identity, remote);
     let sampled = identity.is_sampled();
-    new.state = if sampled { OPEN | SAMPLED | announced } else { OPEN };
-    if !flight::store(hit, key, found, new) {
-        return false;
-    }
+    flight.state = if sampled { OPEN | SAMPLED | announced } else { OPEN };
     count(if sampled { Counter::Started } else { Counter::Unsampled });
     sampled
 }
@@ -335,7 +338,7 @@ pub fn write(hit: &Hit, base: *mut u8, flight: &Flight, picked: &Picked, kind: u
     began.content_length = picked.content_length;
     began.method_len = cut_len(picked.method.len);
     began.uri_len = cut_len(picked.uri.len);
-    began.peer_len = flight.peer_len;
+    began.peer_len = write_peer(base, flight);
     began.tls = picked.tls;
     began.proto_major = picked.proto_major;
     began.proto_minor = picked.proto_minor;

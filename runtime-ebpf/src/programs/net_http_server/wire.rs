@@ -8,17 +8,14 @@
 //! - it has as many header lines as the Request's map has entries, and one for Host and one for Transfer-Encoding, which
 //!   net/http takes out.
 //!
-//! Newlines are looked for eight bytes at a time. One flat loop: nested ones are refused on 5.10, and the number of the turn
+//! Newlines are looked for eight bytes at a time, four times in a turn. One flat loop: nested ones are refused on 5.10, and the number of the turn
 //! has to stay in a register there.
 
-use runtime_ebpf::{
-    net_http_server::LINE_BYTES,
-    trace_parent::TraceParent,
-};
+use runtime_ebpf::{net_http_server::LINE_BYTES, trace_parent::TraceParent};
 
 use super::start::Picked;
 use crate::{
-    read::{opaque, read, read_bytes},
+    read::{forget, load_u8, load_u32, load_u64, opaque, read, read_bytes},
     traceparent,
 };
 
@@ -39,18 +36,29 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const LOW: u64 = 0x7f * ONES;
 const TOPS: u64 = 0x80 * ONES;
 
-/// Turns of the scan: 4,096 bytes in eights, and a line of header for every 64 of them.
-const TURNS: u32 = 576;
+/// Turns of the scan: all bytes in 32s, and 64 lines.
+const fn turns(room: usize) -> u64 {
+    (room / 32 + 64) as u64
+}
 /// `traceparent:` and the one space that nearly everybody writes.
 const NAME_BYTES: u64 = 12;
 /// Where the positions in [`Scan::parent`] end; above them it is counted how many there are.
 const SECOND: u64 = 1 << 32;
 
 /// Takes the text into `text`, which has `ROOM` bytes for it and [`LINE_BYTES`] and a few behind. `None`: it is not proven.
+/// `base` is where the record begins.
 #[inline(always)]
-pub fn take<const ROOM: usize>(text: *mut u8, buffer: u64, len: u64, picked: &Picked) -> Option<Wire> {
+pub fn take<const ROOM: usize>(
+    base: *mut u8,
+    text: *mut u8,
+    buffer: u64,
+    len: u64,
+    picked: &Picked,
+) -> Option<Wire> {
+    let word = base.cast::<u64>();
     let line_len = request_line(picked)?;
-    let mut size = opaque(len);
+    // SAFETY: the first words of the record, here as below, which the caller writes at the end.
+    let mut size = opaque(unsafe { forget(word, len) });
     if size == 0 || size > ROOM as u64 {
         return None;
     }
@@ -61,11 +69,17 @@ pub fn take<const ROOM: usize>(text: *mut u8, buffer: u64, len: u64, picked: &Pi
         return None;
     }
     let header_count = read::<u64>(picked.header)?;
-    let start = skip_empty(text);
-    if !begins_with(text, start, line, line_len) {
+    // SAFETY: as above.
+    let start = unsafe { forget(word, skip_empty(text)) };
+    if !begins_with(word, text, start, line, line_len) {
         return None;
     }
-    let scan = scan::<ROOM>(text, start + line_len, size)?;
+    // SAFETY: as above.
+    let from = unsafe { forget(word, start + line_len) };
+    let scan = scan::<ROOM>(word, text, from, size);
+    if scan.end != size {
+        return None;
+    }
     // The request line itself, Host, and Transfer-Encoding where the length is not known.
     let chunked = (picked.content_length < 0) as u64;
     if scan.lines != header_count + 2 + chunked {
@@ -83,7 +97,11 @@ pub fn take<const ROOM: usize>(text: *mut u8, buffer: u64, len: u64, picked: &Pi
 #[inline(always)]
 fn request_line(picked: &Picked) -> Option<u64> {
     let (method, uri) = (picked.method, picked.uri);
-    if method.len == 0 || method.len >= LINE_BYTES as u64 || uri.len >= LINE_BYTES as u64 || picked.header == 0 {
+    if method.len == 0
+        || method.len >= LINE_BYTES as u64
+        || uri.len >= LINE_BYTES as u64
+        || picked.header == 0
+    {
         return None;
     }
     let len = opaque(method.len + uri.len + 2);
@@ -97,7 +115,7 @@ fn skip_empty(text: *const u8) -> u64 {
     macro_rules! bytes {
         ($($i:literal)+) => { $(
             // SAFETY: the text's room is longer than four bytes.
-            let byte = unsafe { text.add($i).read_volatile() };
+            let byte = unsafe { load_u8(text.add($i)) };
             if skipped == $i && (byte == b'\r' || byte == b'\n') {
                 skipped = $i + 1;
             }
@@ -107,88 +125,117 @@ fn skip_empty(text: *const u8) -> u64 {
     skipped
 }
 
-/// Whether the text has the line from `start` on.
+/// Whether the text has the line from `start` on: word by word, and then its last eight bytes, or all of a shorter one.
 #[inline(always)]
-fn begins_with(text: *const u8, start: u64, line: *const u8, len: u64) -> bool {
-    let mut at = 0;
-    while at < LINE_BYTES as u64 {
-        if at >= len {
-            break;
+fn begins_with(word: *mut u64, text: *const u8, start: u64, line: *const u8, len: u64) -> bool {
+    // SAFETY: `start` is at most 7 and `at` below LINE_BYTES; behind line and text are a few bytes more.
+    unsafe {
+        let text = text.add((opaque(start) & 7) as usize);
+        let mut at = 0;
+        while at < LINE_BYTES as u64 - 8 {
+            if at + 8 > len {
+                break;
+            }
+            if load_u64(text.add(at as usize)) != load_u64(line.add(at as usize)) {
+                return false;
+            }
+            at += 8;
         }
-        // SAFETY: `start` is at most 4; behind line and text are a few bytes more.
-        let (a, b) = unsafe {
-            (
-                text.add((opaque(start) & 7) as usize).add(at as usize).cast::<u64>().read_unaligned(),
-                line.add(at as usize).cast::<u64>().read_unaligned(),
-            )
-        };
-        let left = len - at;
-        let mut differ = a ^ b;
-        if left < 8 {
-            differ <<= 64 - 8 * left;
+        let len = forget(word, len);
+        if len < 8 {
+            let differ = load_u64(text) ^ load_u64(line);
+            return differ << (64 - 8 * len) == 0;
         }
-        if differ != 0 {
-            return false;
-        }
-        at += 8;
+        let last = opaque(forget(word, len - 8)) & (LINE_BYTES as u64 - 1);
+        load_u64(text.add(last as usize)) == load_u64(line.add(last as usize))
     }
-    true
 }
 
 /// What the scan finds.
 struct Scan {
-    /// Lines up to the blank one.
+    /// Lines up to the first blank one.
     lines: u64,
     /// Position of the `traceparent` line, 0 without one; [`SECOND`] is added by each further one.
     parent: u64,
+    /// Where the first blank line ends; 0 if there is none.
+    end: u64,
 }
 
-/// Goes through the lines from `from` on, which lies in the first. `None`: the first blank line is not the text's end.
+/// Goes through the lines from `from` on, which lies in the first. What it finds is kept in `words` of the record, so that
+/// the verifier finds all turns alike.
 #[inline(always)]
-fn scan<const ROOM: usize>(text: *const u8, from: u64, len: u64) -> Option<Scan> {
-    let (mut at, mut lines, mut parent) = (from, opaque(0), opaque(0));
-    let mut turn = 0;
-    while turn < TURNS {
-        turn += 1;
-        at = opaque(at);
-        if at >= len || at >= ROOM as u64 {
-            return None;
-        }
-        // SAFETY: `at` is below ROOM, and there is more room behind it.
-        let word = unsafe { text.add(at as usize).cast::<u64>().read_unaligned() };
-        let newlines = newlines(word);
-        if newlines == 0 {
-            at += 8;
-            continue;
-        }
-        at += up_to_first(newlines);
-        lines += 1;
-        at = opaque(at);
-        if at > ROOM as u64 {
-            return None;
-        }
-        // SAFETY: up to twelve bytes from ROOM on lie in the line's room.
-        let (first, more) = unsafe {
+fn scan<const ROOM: usize>(words: *mut u64, text: *const u8, from: u64, len: u64) -> Scan {
+    // SAFETY: the first four words of a record, which the caller writes at the end.
+    let (place, lines, parent, end) = unsafe { (words, words.add(1), words.add(2), words.add(3)) };
+    // SAFETY: as above, until the end of this function; and `at` is checked against ROOM before each load, behind which there
+    // is more room than a load reaches.
+    unsafe {
+        lines.write_volatile(0);
+        parent.write_volatile(0);
+        end.write_volatile(0);
+        let mut at = from;
+        let mut turn = 0u64;
+        while turn < turns(ROOM) {
+            turn += 1;
+            at = opaque(forget(place, at));
+            if at >= len || at >= ROOM as u64 {
+                break;
+            }
+            let mut newlines = newlines_of(load_u64(text.add(at as usize)));
+            macro_rules! next_if_none {
+                ($($n:literal)+) => { $(
+                    let _: u32 = $n;
+                    if newlines == 0 {
+                        at += 8;
+                        newlines = newlines_of(load_u64(text.add(at as usize)));
+                    }
+                )+ };
+            }
+            next_if_none!(1 2 3);
+            if newlines == 0 {
+                at += 8;
+                continue;
+            }
+            at = opaque(forget(place, at + up_to_first(newlines)));
+            if at > ROOM as u64 {
+                break;
+            }
+            lines.write_volatile(lines.read_volatile() + 1);
             let next = text.add(at as usize);
-            (next.cast::<u64>().read_unaligned(), next.add(8).cast::<u32>().read_unaligned())
-        };
-        if first as u8 == b'\n' {
-            return (at + 1 == len).then_some(Scan { lines, parent });
+            let first = load_u64(next);
+            let blank = blank(first);
+            if blank != 0 {
+                end.write_volatile(at + blank);
+                break;
+            }
+            if is_traceparent(first, load_u32(next.add(8))) {
+                let before = parent.read_volatile();
+                parent.write_volatile(if before == 0 { at } else { before + SECOND });
+            }
         }
-        if first as u16 == u16::from_le_bytes(*b"\r\n") {
-            return (at + 2 == len).then_some(Scan { lines, parent });
-        }
-        let (first, more) = (first | 0x20 * ONES, more | 0x2020_2020);
-        if first == u64::from_le_bytes(*b"tracepar") && more == u32::from_le_bytes(*b"ent:") {
-            parent = if parent == 0 { at } else { parent + SECOND };
-        }
+        Scan { lines: lines.read_volatile(), parent: parent.read_volatile(), end: end.read_volatile() }
     }
-    None
+}
+
+/// The length of the line end that these bytes begin with, 0 if they do not.
+#[inline(always)]
+fn blank(first: u64) -> u64 {
+    if first as u8 == b'\n' {
+        return 1;
+    }
+    if first as u16 == u16::from_le_bytes(*b"\r\n") { 2 } else { 0 }
+}
+
+/// Whether these twelve bytes are `traceparent:` in whatever case.
+#[inline(always)]
+fn is_traceparent(first: u64, more: u32) -> bool {
+    let (first, more) = (first | 0x20 * ONES, more | 0x2020_2020);
+    first == u64::from_le_bytes(*b"tracepar") && more == u32::from_le_bytes(*b"ent:")
 }
 
 /// The top bit of each byte that is a newline, exactly.
 #[inline(always)]
-fn newlines(word: u64) -> u64 {
+fn newlines_of(word: u64) -> u64 {
     let other = word ^ b'\n' as u64 * ONES;
     !(((other & LOW) + LOW) | other | LOW) & TOPS
 }
@@ -209,7 +256,7 @@ fn parent<const ROOM: usize>(text: *const u8, at: u64) -> Option<Parent> {
         return None;
     }
     // SAFETY: `at` is below ROOM.
-    if unsafe { text.add(at as usize).read_volatile() } == b' ' {
+    if unsafe { load_u8(text.add(at as usize)) } == b' ' {
         at += 1;
     }
     at = opaque(at);
