@@ -57,7 +57,7 @@ pub struct Begun {
     cut: u8,
 }
 
-/// Bytes of the allocator and of the table that a request costs beside what it holds itself (measured: docs/performance.md).
+/// Bytes of the allocator and of the table that a request costs beside what it holds itself (rounded up; `examples/joining` measures it).
 const OVERHEAD_BYTES: usize = 128;
 
 impl Begun {
