@@ -287,26 +287,33 @@ impl Watch {
 
     /// The inode that a probe in this file belongs to.
     pub fn kernel_inode(&mut self, programs: &mut Programs, file: &File) -> io::Result<KernelInode> {
+        let by_stat = KernelInode::by_stat(file)?;
         if !is_on_overlay(file)? {
-            return KernelInode::by_stat(file);
+            return Ok(by_stat);
         }
         let mapping = Mapping::of(file)?;
+        let by_maps = mapping.by_maps()?;
+        if by_maps != by_stat {
+            // A kernel before 6.8, which shows the real one there.
+            return Ok(by_maps);
+        }
         match self.by_vma(programs.ebpf_mut(), &mapping) {
             Ok(Some(inode)) => Ok(inode),
-            // Before 6.8 this is the real one; on a later kernel without BTF it is the overlay's, as stat's is.
-            Ok(None) => mapping.by_maps(),
+            Ok(None) => Ok(by_stat),
             Err(error) => {
                 warn!(
                     "the inode behind an overlay cannot be told, so its probes may be doubled (and ignored): {error}"
                 );
                 self.vmas = Vmas::Unavailable;
-                mapping.by_maps()
+                Ok(by_stat)
             }
         }
     }
 
+    /// `None` where it was said before that it cannot be told.
     fn by_vma(&mut self, ebpf: &mut Ebpf, mapping: &Mapping) -> Result<Option<KernelInode>, WatchError> {
         if !self.is_filtered() {
+            // Said at the start; without the offsets the program would read anything.
             return Ok(None);
         }
         if matches!(self.vmas, Vmas::NotLoaded) {
@@ -316,8 +323,11 @@ impl Watch {
         self.write_layout()?;
         let Vmas::Loaded(iterator) = &self.vmas else { return Ok(None) };
         let bytes = iterator.read(Tasks::ThisThread)?;
-        let found = lines::<4>(&bytes).next();
-        Ok(found.map(|[low, high, dev, _]| KernelInode::from_kernel(dev, join(low, high))))
+        let nothing = || io::Error::other("it does not list the mapping of the file");
+        let [low, high, dev, _] = lines::<4>(&bytes)
+            .next()
+            .ok_or_else(|| WatchError::Iterator { program: "process_vma", source: nothing() })?;
+        Ok(Some(KernelInode::from_kernel(dev, join(low, high))))
     }
 }
 
