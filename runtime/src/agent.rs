@@ -280,6 +280,12 @@ impl Agent {
             Ok(_) => {}
             Err(error) => match error.downcast_ref::<OpenError>() {
                 Some(OpenError::Gone { .. } | OpenError::KernelThread { .. }) => debug!("{error:#}"),
+                // Whether it is wanted cannot be known: the kernel hides some from everybody, an init in a virtual machine's.
+                Some(OpenError::NotAllowed { needs: "CAP_SYS_PTRACE", .. })
+                    if *self.targets.target() != Target::Pid(id.pid) =>
+                {
+                    debug!("{error:#}");
+                }
                 Some(OpenError::TryAgain { .. }) => self.again.push((id, Instant::now() + RETRY)),
                 _ => warn!(pid = id.pid, "not traced: {error:#}"),
             },
