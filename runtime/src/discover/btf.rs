@@ -66,6 +66,8 @@ pub struct Btf {
     strings: usize,
     /// Where each type begins; type 0 is void and has no place.
     types: Vec<usize>,
+    /// The structs among them: some ten thousand of a hundred and fifty thousand.
+    structs: Vec<u32>,
 }
 
 struct Type {
@@ -108,7 +110,7 @@ impl Btf {
 
     /// Finds where each type begins.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, BtfError> {
-        let mut btf = Self { bytes, strings: 0, types: vec![0] };
+        let mut btf = Self { bytes, strings: 0, types: vec![0], structs: Vec::new() };
         let header = btf.u32_at(4, "the header's length")? as usize;
         if btf.bytes.first_chunk() != Some(&MAGIC.to_ne_bytes()) {
             return Err(BtfError::Malformed { what: "the magic number", offset: 0 });
@@ -120,6 +122,9 @@ impl Btf {
             let found = btf.type_at(at)?;
             let id = btf.types.len() as u32;
             btf.types.push(at);
+            if found.kind() == kind::STRUCT {
+                btf.structs.push(id);
+            }
             at += TYPE_BYTES + found.extra_bytes().ok_or(BtfError::Kind { id, kind: found.kind() })?;
         }
         Ok(btf)
@@ -169,10 +174,8 @@ impl Btf {
     }
 
     fn structs<'a>(&'a self, name: &'a str) -> impl Iterator<Item = u32> + 'a {
-        (1..self.types.len() as u32).filter(move |id| {
-            self.type_of(*id)
-                .is_ok_and(|(_, found)| found.kind() == kind::STRUCT && self.is_named(found.name, name))
-        })
+        let is_it = |id: &u32| self.type_of(*id).is_ok_and(|(_, found)| self.is_named(found.name, name));
+        self.structs.iter().copied().filter(is_it)
     }
 
     fn walk(&self, id: u32, path: &[&str]) -> Result<Option<u32>, BtfError> {

@@ -69,11 +69,10 @@ impl Iterator {
     /// Loads the program `name` for `bpf_iter_<kind>`. Takes some 10 ms for the kernel's BTF, so it is done where an iterator
     /// is needed, and once.
     pub fn load(ebpf: &mut Ebpf, name: &'static str, kind: &str) -> Result<Self, WatchError> {
-        let failed =
-            |source| WatchError::Program { action: "loading", program: name, source: Box::new(source) };
+        let failed = |error| WatchError::Program { action: "loading", program: name, error: Box::new(error) };
         let btf = Btf::from_sys_fs().map_err(|error| WatchError::Iterator {
             program: name,
-            source: io::Error::other(error.to_string()),
+            error: io::Error::other(error.to_string()),
         })?;
         let program = ebpf.program_mut(name).ok_or(WatchError::Missing { kind: "program", name })?;
         let program: &mut Iter = program.try_into().map_err(failed)?;
@@ -84,7 +83,7 @@ impl Iterator {
 
     /// Runs it to its end. Gives what the program wrote.
     pub fn read(&self, tasks: Tasks) -> Result<Vec<u8>, WatchError> {
-        self.try_read(tasks).map_err(|source| WatchError::Iterator { program: self.name, source })
+        self.try_read(tasks).map_err(|error| WatchError::Iterator { program: self.name, error })
     }
 
     fn try_read(&self, tasks: Tasks) -> io::Result<Vec<u8>> {

@@ -42,17 +42,17 @@ pub enum OpenError {
         pid: u32,
     },
     /// strobe or the machine has run out of something: descriptors, memory. That passes.
-    #[error("process {pid}: {what}: {source}: it will be tried again")]
+    #[error("process {pid}: {what}: {error}: it will be tried again")]
     TryAgain {
         /// Which.
         pid: u32,
         /// What strobe was doing.
         what: &'static str,
         /// What the kernel said.
-        source: io::Error,
+        error: io::Error,
     },
     /// A privilege is missing.
-    #[error("process {pid}: {what}: {source}: strobe needs the capability {needs} for it")]
+    #[error("process {pid}: {what}: {error}: strobe needs the capability {needs} for it")]
     NotAllowed {
         /// Which.
         pid: u32,
@@ -61,30 +61,30 @@ pub enum OpenError {
         /// The capability.
         needs: &'static str,
         /// What the kernel said.
-        source: io::Error,
+        error: io::Error,
     },
     /// Anything else.
-    #[error("process {pid}: {what}: {source}")]
+    #[error("process {pid}: {what}: {error}")]
     Failed {
         /// Which.
         pid: u32,
         /// What strobe was doing.
         what: &'static str,
         /// What the kernel said.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
 impl OpenError {
     /// Sorts the kernel's answer; `needs` is the capability by which that call would be allowed.
-    fn from_io(pid: u32, what: &'static str, needs: &'static str, source: io::Error) -> Self {
-        if is_passing(&source) {
-            return Self::TryAgain { pid, what, source };
+    fn from_io(pid: u32, what: &'static str, needs: &'static str, error: io::Error) -> Self {
+        if is_passing(&error) {
+            return Self::TryAgain { pid, what, error };
         }
-        match source.raw_os_error() {
+        match error.raw_os_error() {
             Some(libc::ESRCH | libc::ENOENT) => Self::Gone { pid },
-            Some(libc::EACCES | libc::EPERM) => Self::NotAllowed { pid, what, needs, source },
-            _ => Self::Failed { pid, what, source },
+            Some(libc::EACCES | libc::EPERM) => Self::NotAllowed { pid, what, needs, error },
+            _ => Self::Failed { pid, what, error },
         }
     }
 }

@@ -49,30 +49,30 @@ pub enum WatchError {
     #[error(transparent)]
     Btf(#[from] BtfError),
     /// A program did not load or attach.
-    #[error("{action} the eBPF program `{program}`: {source}")]
+    #[error("{action} the eBPF program `{program}`: {error}")]
     Program {
         /// `loading`, `attaching`.
         action: &'static str,
         /// Its name in the object.
         program: &'static str,
         /// What the kernel said.
-        source: Box<ProgramError>,
+        error: Box<ProgramError>,
     },
     /// An iterator did not run.
-    #[error("the eBPF iterator `{program}`: {source}")]
+    #[error("the eBPF iterator `{program}`: {error}")]
     Iterator {
         /// Its name in the object.
         program: &'static str,
         /// What the kernel said.
-        source: io::Error,
+        error: io::Error,
     },
     /// A map could not be written.
-    #[error("the eBPF map `{map}`: {source}")]
+    #[error("the eBPF map `{map}`: {error}")]
     Map {
         /// Its name in the object.
         map: &'static str,
         /// What the kernel said.
-        source: MapError,
+        error: MapError,
     },
     /// The object lacks what the agent expects: they are of different versions.
     #[error("the eBPF object has no {kind} `{name}`: run scripts/build-ebpf")]
@@ -83,12 +83,12 @@ pub enum WatchError {
         name: &'static str,
     },
     /// `/proc` cannot be read.
-    #[error("{what}: {source}")]
+    #[error("{what}: {error}")]
     Proc {
         /// What strobe was doing.
         what: &'static str,
         /// What the kernel said.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -171,7 +171,7 @@ impl Watch {
         }
         watch.want(targets)?;
         let map = ebpf.take_map("EXECUTED").ok_or(WatchError::Missing { kind: "map", name: "EXECUTED" })?;
-        let ring = RingBuf::try_from(map).map_err(|source| WatchError::Map { map: "EXECUTED", source })?;
+        let ring = RingBuf::try_from(map).map_err(|error| WatchError::Map { map: "EXECUTED", error })?;
         attach(ebpf, "process_exec", "sched_process_exec")?;
         if layout.filter != 0 {
             attach(ebpf, "process_exit", "sched_process_exit")?;
@@ -193,7 +193,7 @@ impl Watch {
     }
 
     fn write_layout(&mut self) -> Result<(), WatchError> {
-        let error = |source| WatchError::Map { map: "LAYOUT", source };
+        let error = |error| WatchError::Map { map: "LAYOUT", error };
         self.layouts.set(0, LayoutValue(self.layout), 0).map_err(error)
     }
 
@@ -202,7 +202,7 @@ impl Watch {
         let own = self.tasks()?.into_iter().find(|entry| entry.pid == std::process::id());
         own.ok_or(WatchError::Iterator {
             program: "process_task",
-            source: io::Error::other("it does not list strobe itself"),
+            error: io::Error::other("it does not list strobe itself"),
         })
     }
 
@@ -225,7 +225,7 @@ impl Watch {
             let ids = self.tasks()?.into_iter().map(|TaskEntry { tgid, pid, .. }| ProcessId { pid, tgid });
             return Ok(ids.collect());
         }
-        let failed = |source| WatchError::Proc { what: "listing /proc", source };
+        let failed = |error| WatchError::Proc { what: "listing /proc", error };
         let mut ids = Vec::new();
         for entry in fs::read_dir("/proc").map_err(failed)? {
             if let Some(pid) = entry.map_err(failed)?.file_name().to_str().and_then(|name| name.parse().ok())
@@ -268,7 +268,7 @@ impl Watch {
             // Everything is told, and nothing would ever be removed from the map.
             return Ok(());
         }
-        let error = |source| WatchError::Map { map: "FOLLOWED", source };
+        let error = |error| WatchError::Map { map: "FOLLOWED", error };
         let before = match self.followed.get(&tgid, 0) {
             Ok(flags) => flags,
             Err(MapError::KeyNotFound) => 0,
@@ -281,32 +281,39 @@ impl Watch {
     pub fn unfollow(&mut self, tgid: u32) -> Result<(), WatchError> {
         match self.followed.remove(&tgid) {
             Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
-            Err(source) => Err(WatchError::Map { map: "FOLLOWED", source }),
+            Err(error) => Err(WatchError::Map { map: "FOLLOWED", error }),
         }
     }
 
     /// The inode that a probe in this file belongs to.
     pub fn kernel_inode(&mut self, programs: &mut Programs, file: &File) -> io::Result<KernelInode> {
+        let by_stat = KernelInode::by_stat(file)?;
         if !is_on_overlay(file)? {
-            return KernelInode::by_stat(file);
+            return Ok(by_stat);
         }
         let mapping = Mapping::of(file)?;
+        let by_maps = mapping.by_maps()?;
+        if by_maps != by_stat {
+            // A kernel before 6.8, which shows the real one there.
+            return Ok(by_maps);
+        }
         match self.by_vma(programs.ebpf_mut(), &mapping) {
             Ok(Some(inode)) => Ok(inode),
-            // Before 6.8 this is the real one; on a later kernel without BTF it is the overlay's, as stat's is.
-            Ok(None) => mapping.by_maps(),
+            Ok(None) => Ok(by_stat),
             Err(error) => {
                 warn!(
                     "the inode behind an overlay cannot be told, so its probes may be doubled (and ignored): {error}"
                 );
                 self.vmas = Vmas::Unavailable;
-                mapping.by_maps()
+                Ok(by_stat)
             }
         }
     }
 
+    /// `None` where it was said before that it cannot be told.
     fn by_vma(&mut self, ebpf: &mut Ebpf, mapping: &Mapping) -> Result<Option<KernelInode>, WatchError> {
         if !self.is_filtered() {
+            // Said at the start; without the offsets the program would read anything.
             return Ok(None);
         }
         if matches!(self.vmas, Vmas::NotLoaded) {
@@ -316,8 +323,11 @@ impl Watch {
         self.write_layout()?;
         let Vmas::Loaded(iterator) = &self.vmas else { return Ok(None) };
         let bytes = iterator.read(Tasks::ThisThread)?;
-        let found = lines::<4>(&bytes).next();
-        Ok(found.map(|[low, high, dev, _]| KernelInode::from_kernel(dev, join(low, high))))
+        let nothing = || io::Error::other("it does not list the mapping of the file");
+        let [low, high, dev, _] = lines::<4>(&bytes)
+            .next()
+            .ok_or_else(|| WatchError::Iterator { program: "process_vma", error: nothing() })?;
+        Ok(Some(KernelInode::from_kernel(dev, join(low, high))))
     }
 }
 
@@ -329,7 +339,7 @@ fn join(low: u32, high: u32) -> u64 {
 
 /// Is the agent in another PID namespace than the initial one? Its /proc must be of the same.
 fn is_nested() -> Result<bool, WatchError> {
-    let failed = |what, source| WatchError::Proc { what, source };
+    let failed = |what, error| WatchError::Proc { what, error };
     let own = fs::read_link("/proc/self")
         .map_err(|error| failed("reading /proc/self (is /proc mounted?)", error))?;
     if own.to_str() != Some(std::process::id().to_string().as_str()) {
@@ -341,7 +351,7 @@ fn is_nested() -> Result<bool, WatchError> {
 }
 
 fn attach(ebpf: &mut Ebpf, program: &'static str, tracepoint: &str) -> Result<(), WatchError> {
-    let failed = |action, source| WatchError::Program { action, program, source: Box::new(source) };
+    let failed = |action, error| WatchError::Program { action, program, error: Box::new(error) };
     let found = ebpf.program_mut(program).ok_or(WatchError::Missing { kind: "program", name: program })?;
     let found: &mut RawTracePoint = found.try_into().map_err(|source| failed("using", source))?;
     found.load().map_err(|source| failed("loading", source))?;
@@ -352,12 +362,12 @@ fn attach(ebpf: &mut Ebpf, program: &'static str, tracepoint: &str) -> Result<()
 fn array(ebpf: &mut Ebpf) -> Result<Array<MapData, LayoutValue>, WatchError> {
     let map = "LAYOUT";
     let data = ebpf.take_map(map).ok_or(WatchError::Missing { kind: "map", name: map })?;
-    Array::try_from(data).map_err(|source| WatchError::Map { map, source })
+    Array::try_from(data).map_err(|error| WatchError::Map { map, error })
 }
 
 fn hash<K: Pod>(ebpf: &mut Ebpf, map: &'static str) -> Result<HashMap<MapData, K, u32>, WatchError> {
     let data = ebpf.take_map(map).ok_or(WatchError::Missing { kind: "map", name: map })?;
-    HashMap::try_from(data).map_err(|source| WatchError::Map { map, source })
+    HashMap::try_from(data).map_err(|error| WatchError::Map { map, error })
 }
 
 /// Makes `keys` what the map holds.
@@ -366,7 +376,7 @@ fn replace<K: Pod + PartialEq>(
     name: &'static str,
     keys: &[K],
 ) -> Result<(), WatchError> {
-    let error = |source| WatchError::Map { map: name, source };
+    let error = |error| WatchError::Map { map: name, error };
     for key in keys {
         map.insert(key, 1, 0).map_err(error)?;
     }
