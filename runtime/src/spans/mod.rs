@@ -94,6 +94,8 @@ pub struct Settings {
     pub value_length_limit: Option<usize>,
     /// At most this many attributes per span.
     pub attribute_count_limit: usize,
+    /// Query keys whose values are credentials.
+    pub sensitive_query_keys: Vec<String>,
 }
 
 impl Default for Settings {
@@ -102,6 +104,7 @@ impl Default for Settings {
             known_methods: semconv::KNOWN_METHODS.iter().map(|method| (*method).to_owned()).collect(),
             value_length_limit: None,
             attribute_count_limit: 128,
+            sensitive_query_keys: semconv::SENSITIVE_QUERY_KEYS.iter().map(|key| (*key).to_owned()).collect(),
         }
     }
 }

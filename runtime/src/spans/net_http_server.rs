@@ -44,7 +44,7 @@ pub fn span<'a>(decoded: &Decoded<'a>, clock: &Clock, settings: &Settings, count
     };
     let attributes = &mut span.attributes;
     put(attributes, key::HTTP_REQUEST_METHOD, Some(method));
-    url(decoded, attributes, counts);
+    url(decoded, attributes, &settings.sensitive_query_keys, counts);
     put(attributes, key::HTTP_ROUTE, route);
     span.error = outcome(decoded, attributes);
     put(attributes, key::HTTP_REQUEST_METHOD_ORIGINAL, original);
@@ -94,7 +94,12 @@ fn route<'a>(decoded: &Decoded<'a>, counts: &mut Counts) -> Option<Cow<'a, str>>
     Some(text::lossy(Text { bytes, full_len: bytes.len() }, counts))
 }
 
-fn url<'a>(decoded: &Decoded<'a>, attributes: &mut Attributes<'a>, counts: &mut Counts) {
+fn url<'a>(
+    decoded: &Decoded<'a>,
+    attributes: &mut Attributes<'a>,
+    sensitive: &[String],
+    counts: &mut Counts,
+) {
     let uri = decoded.text(wire::SLOT_URI);
     let separate = decoded
         .non_empty(wire::SLOT_QUERY)
@@ -113,7 +118,8 @@ fn url<'a>(decoded: &Decoded<'a>, attributes: &mut Attributes<'a>, counts: &mut 
         (inline, _) => inline,
     };
     put(attributes, key::URL_PATH, path);
-    put(attributes, key::URL_QUERY, query.filter(|query| !query.is_empty()).map(redact));
+    let query = query.filter(|query| !query.is_empty()).map(|query| redact(query, sensitive));
+    put(attributes, key::URL_QUERY, query);
     let scheme = match decoded.record.tls {
         0 => Some("http"),
         wire::TLS_UNKNOWN => None,
@@ -156,7 +162,8 @@ fn escaped<'a>(path: Text<'a>, counts: &mut Counts) -> Cow<'a, str> {
 }
 
 /// Replaces the values of sensitive keys.
-fn redact(query: Cow<'_, str>) -> Cow<'_, str> {
+fn redact<'a>(query: Cow<'a, str>, keys: &[String]) -> Cow<'a, str> {
+    let is_sensitive = |pair: &str| is_sensitive(pair, keys);
     if !query.split('&').any(is_sensitive) {
         return query;
     }
@@ -167,9 +174,9 @@ fn redact(query: Cow<'_, str>) -> Cow<'_, str> {
     redacted.collect::<Vec<_>>().join("&").into()
 }
 
-fn is_sensitive(pair: &str) -> bool {
+fn is_sensitive(pair: &str, keys: &[String]) -> bool {
     let Some((name, _)) = pair.split_once('=') else { return false };
-    let sensitive = |name: &[u8]| key::SENSITIVE_QUERY_KEYS.iter().any(|key| key.as_bytes() == name);
+    let sensitive = |name: &[u8]| keys.iter().any(|key| key.as_bytes().eq_ignore_ascii_case(name));
     if name.contains('%') {
         return text::percent_decode(name.as_bytes()).is_some_and(|name| sensitive(&name));
     }

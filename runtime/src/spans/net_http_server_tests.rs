@@ -296,6 +296,7 @@ fn limits() {
     let bytes =
         encode(record(KIND_SMALL), &[(SLOT_METHOD, b"GET"), (SLOT_URI, "/\u{e9}\u{e9}\u{e9}".as_bytes())]);
     let settings = Settings {
+        sensitive_query_keys: Vec::new(),
         value_length_limit: Some(3),
         attribute_count_limit: 2,
         known_methods: vec!["GET".to_owned()],
