@@ -177,12 +177,14 @@ impl Sender {
                         Some(_) => format!("spans are kept and sent again for {} s", GIVE_UP_AFTER.as_secs()),
                         None => "spans were sent again for long enough, they are dropped".to_owned(),
                     };
-                    self.fail(count, failure, &what).await;
+                    let told = self.fail(count, failure, &what);
                     let Some(wait) = wait else {
                         self.counters.gave_up.add(count);
+                        told.await;
                         return None;
                     };
-                    tokio::time::sleep(wait).await;
+                    // Finding out what to say takes its time, and the next attempt does not wait for that.
+                    tokio::join!(told, tokio::time::sleep(wait));
                     self.counters.retries.add(1);
                 }
             }

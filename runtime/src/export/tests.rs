@@ -193,7 +193,8 @@ async fn a_request_that_is_too_large_is_halved_down_to_one_span() {
 
 #[tokio::test]
 async fn a_resource_that_is_too_large_takes_no_other_spans_along() {
-    let collector = Collector::start_as(Nature { limit_bytes: Some(100_000), ..Nature::default() }).await;
+    let nature = Nature { limit_bytes: Some(100_000), blind: true, ..Nature::default() };
+    let collector = Collector::start_as(nature).await;
     let pipeline = start(collector.port, &[]);
     let mut large = Resource::clone(&resource("large"));
     large.encoded.resize(200_000, 0);

@@ -12,8 +12,10 @@ use super::cause::Cause;
 const FIRST_SILENCE: Duration = Duration::from_secs(10);
 /// … up to this.
 const LONGEST_SILENCE: Duration = Duration::from_secs(300);
-/// A collector that has not answered for so long is away, not restarting.
+/// A collector that has not answered for so long …
 const AWAY_AFTER: Duration = Duration::from_secs(5);
+/// … and so many requests is away, not restarting.
+const AWAY_FAILURES: u32 = 3;
 
 /// What the requests of one exporter met.
 #[derive(Debug, Default)]
@@ -25,6 +27,8 @@ struct State {
     answered: bool,
     /// Since when nothing has come back.
     silent_since: Option<Instant>,
+    /// Attempts since then.
+    failures: u32,
     /// Whether the log says that the collector is out of reach.
     said_silent: bool,
     said: Vec<Said>,
@@ -47,7 +51,10 @@ impl Trouble {
             state.answered = true;
             state.silent_since = None;
         } else {
-            state.silent_since.get_or_insert(now);
+            if state.silent_since.is_none() {
+                (state.silent_since, state.failures) = (Some(now), 0);
+            }
+            state.failures = state.failures.saturating_add(1);
             state.said_silent |= news.is_some();
         }
         news
@@ -68,9 +75,9 @@ impl Trouble {
     /// Whether waiting for the collector is likely to be in vain: it has been silent for a while, or from the beginning.
     pub(super) fn is_away(&self, now: Instant) -> bool {
         let state = self.lock();
-        state
-            .silent_since
-            .is_some_and(|since| !state.answered || now.saturating_duration_since(since) >= AWAY_AFTER)
+        let for_long =
+            |since| state.failures >= AWAY_FAILURES && now.saturating_duration_since(since) >= AWAY_AFTER;
+        state.silent_since.is_some_and(|since| !state.answered || for_long(since))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -129,7 +136,10 @@ mod tests {
         assert!(trouble.is_away(begin));
         trouble.accepted(begin + S(1));
         trouble.failed(Cause::Refused, begin + S(2));
-        assert!(!trouble.is_away(begin + S(3)) && trouble.is_away(begin + S(7)));
+        trouble.failed(Cause::TimedOut, begin + S(3));
+        assert!(!trouble.is_away(begin + S(7)), "two attempts are few");
+        trouble.failed(Cause::Refused, begin + S(4));
+        assert!(!trouble.is_away(begin + S(6)) && trouble.is_away(begin + S(7)));
         trouble.failed(Cause::Status(503), begin + S(8));
         assert!(!trouble.is_away(begin + S(60)));
     }
