@@ -53,10 +53,7 @@ impl Cause {
         let mut found = Self::Other;
         while let Some(error) = source {
             if let Some(error) = error.downcast_ref::<std::io::Error>() {
-                // The sources of an io::Error begin behind what it wraps.
-                let wrapped =
-                    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).map(Self::of_tls);
-                found = wrapped.unwrap_or_else(|| Self::of_io(error));
+                found = Self::of_io(error);
             } else if let Some(error) = error.downcast_ref::<rustls::Error>() {
                 found = Self::of_tls(error);
             }
@@ -65,8 +62,16 @@ impl Cause {
         found
     }
 
-    /// The same of an error of the system.
+    /// The same of an error of the system, or of what it wraps: the sources of an `io::Error` begin behind that.
     pub fn of_io(error: &std::io::Error) -> Self {
+        if let Some(wrapped) = error.get_ref() {
+            if let Some(error) = wrapped.downcast_ref::<std::io::Error>() {
+                return Self::of_io(error);
+            }
+            if let Some(error) = wrapped.downcast_ref::<rustls::Error>() {
+                return Self::of_tls(error);
+            }
+        }
         match error.kind() {
             ErrorKind::ConnectionRefused => Self::Refused,
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
@@ -159,6 +164,15 @@ fn status_advice(status: u16, variable: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_are_known_by_their_types_however_deep() {
+        let untrusted = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let wrapped = std::io::Error::other(std::io::Error::new(ErrorKind::InvalidData, untrusted));
+        assert_eq!(Cause::of_io(&wrapped), Cause::Certificate);
+        assert_eq!(Cause::of_io(&ErrorKind::ConnectionReset.into()), Cause::Closed);
+        assert_eq!(Cause::of_io(&std::io::Error::other("connection refused")), Cause::Other);
+    }
 
     #[test]
     fn every_cause_that_somebody_can_mend_says_how() {

@@ -30,6 +30,10 @@ pub(super) async fn ask(endpoint: &Url) -> Option<Cause> {
     if matches!(tokio::time::timeout(PATIENCE, lookup_host((host.as_str(), port))).await, Ok(Err(_))) {
         return Some(Cause::Name);
     }
+    if endpoint.scheme() == "https" {
+        // The client has begun TLS itself, and knows more of what came of it.
+        return None;
+    }
     let talk = |said: Vec<u8>| {
         let host = host.clone();
         async move { tokio::time::timeout(PATIENCE, exchange(&host, port, &said)).await.ok() }

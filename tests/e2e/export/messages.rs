@@ -48,8 +48,9 @@ fn a_tls_port_that_answers_http_with_400_is_called_a_tls_port() -> Result<()> {
 
 #[test]
 fn a_plain_port_behind_https_is_called_so() -> Result<()> {
-    let collector = Collector::start()?;
-    let endpoint = format!("https://{}", collector.endpoint_without_scheme());
+    let stage = Stage::new()?;
+    let other = stage.service(&[])?;
+    let endpoint = format!("https://{}", other.http);
     said(&endpoint, &[], "does not speak TLS: begin OTEL_EXPORTER_OTLP_ENDPOINT with http://").map(drop)
 }
 

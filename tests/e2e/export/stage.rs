@@ -18,8 +18,8 @@ const GO: &str = "1.26.11";
 /// The service's executable, in a file of the test's own.
 #[derive(Debug)]
 pub struct Stage {
-    /// Goes with the test.
-    pub folder: tempfile::TempDir,
+    /// Kept: the executable goes with it.
+    _folder: tempfile::TempDir,
     pub app: PathBuf,
 }
 
@@ -35,7 +35,7 @@ impl Stage {
         let folder = tempfile::tempdir().context("a folder for the test")?;
         let app = folder.path().join(name);
         machine::copy_program(&golang::build("httpserver", GO, Build::Stripped)?, &app)?;
-        Ok(Self { folder, app })
+        Ok(Self { _folder: folder, app })
     }
 
     /// Starts the service with these variables.
