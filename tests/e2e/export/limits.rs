@@ -1,6 +1,6 @@
 //! Requests that are too large, collectors that are slow or drop connections: no span is lost that could be kept.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use strobe_tests::collector::Collector;
@@ -41,27 +41,29 @@ fn a_single_span_that_is_too_large_is_dropped_and_counted() -> Result<()> {
     Ok(())
 }
 
-/// With one request of 512 spans at a time, 400 ms each, the queue would fill.
+/// 2,000 requests a second. With one export request of 512 spans at a time, 400 ms each, the queue would fill. (More spans a
+/// second are the unit test's: here they would fill the kernel's ring on a machine that is busy with other tests.)
 #[test]
 fn a_slow_collector_at_load_loses_nothing() -> Result<()> {
-    const EACH: usize = 3_000;
-    const CONNECTIONS: usize = 4;
+    const REQUESTS: usize = 12_000;
+    const AT_ONCE: usize = 60;
+    const PACE: Duration = Duration::from_millis(30);
     let stage = Stage::new()?;
     let service = stage.service(&[])?;
     let collector = Collector::start()?;
     collector.answer_after(Duration::from_millis(400));
     let mut agent = stage::traced(&service, &collector.endpoint(), &[])?;
-    let begin = std::time::Instant::now();
-    std::thread::scope(|scope| {
-        let load = || stage::request(service.http, "/", EACH);
-        let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(load)).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("panicked"))?)
-    })?;
+    let begin = Instant::now();
+    for _ in 0..REQUESTS / AT_ONCE {
+        let next = Instant::now() + PACE;
+        stage::request(service.http, "/", AT_ONCE)?;
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
     let took = begin.elapsed();
-    let got = collector.wait_for(EACH * CONNECTIONS, PATIENCE);
+    let got = collector.wait_for(REQUESTS, PATIENCE);
     stage::end(&mut agent)?;
-    eprintln!("{got} spans of {} requests in {took:.1?}", EACH * CONNECTIONS);
-    ensure!(got == EACH * CONNECTIONS, "{got} of {}:\n{}", EACH * CONNECTIONS, agent.output());
+    eprintln!("{got} spans of {REQUESTS} requests in {took:.1?}");
+    ensure!(got == REQUESTS, "{got} of {REQUESTS}:\n{}", agent.output());
     Ok(())
 }
 
