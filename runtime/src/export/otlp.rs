@@ -41,6 +41,8 @@ pub(super) struct Sender {
     /// The variable that named the endpoint.
     variable: &'static str,
     secrets: Secrets,
+    /// Whether no proxy is configured that requests might go through.
+    direct: bool,
     gzip: bool,
     timeout: Option<Duration>,
     concurrent: usize,
@@ -121,6 +123,7 @@ impl Sender {
             endpoint: otlp.endpoint.clone(),
             variable: otlp.endpoint_variable,
             secrets: Secrets::new(&otlp.endpoint, &otlp.headers),
+            direct: is_direct(&otlp.endpoint),
             gzip: otlp.gzip,
             timeout: limits.into_iter().filter(|limit| !limit.is_zero()).min(),
             concurrent: batch.concurrent.max(1),
@@ -276,7 +279,7 @@ impl Sender {
         let Failure { mut cause, said } = failure;
         let Some(mut suppressed) = self.trouble.failed(cause, Instant::now()) else { return };
         if matches!(cause, Cause::Closed | Cause::Other | Cause::Status(400))
-            && is_direct(&self.endpoint)
+            && self.direct
             && let Some(known) = probe::ask(&self.endpoint).await
         {
             let Some(more) = self.trouble.failed(known, Instant::now()) else { return };
@@ -285,8 +288,13 @@ impl Sender {
         let endpoint = without_secrets(&self.endpoint);
         let advice = cause.advice(self.variable);
         let said = self.shown(&said);
+        let proxy = if self.direct {
+            ""
+        } else {
+            "; a proxy is configured (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY)"
+        };
         let colon = if advice.is_empty() { "" } else { ": " };
-        tracing::warn!(spans, suppressed, "{endpoint}{colon}{advice} ({said}); {what}");
+        tracing::warn!(spans, suppressed, "{endpoint}{colon}{advice} ({said}{proxy}); {what}");
     }
 
     /// What others said, fit for the log.

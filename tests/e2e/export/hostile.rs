@@ -119,6 +119,13 @@ fn no_credential_reaches_the_log() -> Result<()> {
         stage::end(&mut agent)?;
         ensure!(!agent.stderr.text().contains("s3cret"), "{}", agent.output());
     }
+    let proxy = format!("http://user:s3cret@127.0.0.1:{closed}");
+    let variables = [("OTEL_LOG_LEVEL", "trace"), ("HTTP_PROXY", &proxy)];
+    let mut agent = stage::traced(&service, "http://user:s3cret@collector.test:4318", &variables)?;
+    stage::request(service.http, "/", 1)?;
+    agent.expect_stderr("a proxy is configured", 0)?;
+    stage::end(&mut agent)?;
+    ensure!(!agent.stderr.text().contains("s3cret"), "{}", agent.output());
     for endpoint in ["http://user:s3cret@h:99999?key=s3cret", "ftp://user:s3cret@h"] {
         let mut agent = Running::start(&mut stage::agent(service.running.pid(), endpoint, &[])?)?;
         ensure!(!agent.wait(PATIENCE)?.success(), "{}", agent.output());
