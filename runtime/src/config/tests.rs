@@ -23,7 +23,7 @@ fn defaults() {
     assert_eq!(config.log_level, LogLevel::Info);
     assert_eq!(
         (config.batch.queue_spans, config.batch.batch_spans, config.batch.concurrent),
-        (32_768, 512, 8)
+        (32_768, 512, 16)
     );
     assert_eq!(config.batch.delay, Duration::from_secs(5));
     assert_eq!(config.capacity, Capacity::default());

@@ -139,7 +139,6 @@ impl Sender {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
             let Some(bytes) = self.send(&part).await else { continue };
-            self.queue.cut_below(bytes);
             if let [span] = part.as_slice() {
                 let dropped = 1 + without_hope(&mut parts, span);
                 self.counters.too_large.add(dropped);
@@ -147,6 +146,7 @@ impl Sender {
                 self.fail(dropped, failure, "dropped").await;
                 continue;
             }
+            self.queue.cut_below(bytes);
             self.counters.halved.add(1);
             let rest = part.split_off(part.len() / 2);
             parts.extend([rest, part]);

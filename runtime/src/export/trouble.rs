@@ -1,7 +1,7 @@
 //! When to say that the collector does not take spans: at once, then ever more rarely, and once more when it does again.
 //!
 //! Each [`Cause`] has a schedule of its own, so that a new one is said at once while an old one goes on. All requests share
-//! the schedules: eight requests that fail in the same way are one piece of news.
+//! the schedules: many requests that fail in the same way are one piece of news.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -176,7 +176,7 @@ fn redact<'a>(query: Cow<'a, str>, keys: &[String]) -> Cow<'a, str> {
 
 fn is_sensitive(pair: &str, keys: &[String]) -> bool {
     let Some((name, _)) = pair.split_once('=') else { return false };
-    let sensitive = |name: &[u8]| keys.iter().any(|key| key.as_bytes().eq_ignore_ascii_case(name));
+    let sensitive = |name: &[u8]| keys.iter().any(|key| key.as_bytes() == name);
     if name.contains('%') {
         return text::percent_decode(name.as_bytes()).is_some_and(|name| sensitive(&name));
     }

@@ -79,7 +79,7 @@ fn statuses_say_what_to_set() -> Result<()> {
     Ok(())
 }
 
-/// Eight requests at a time fail in the same way, again and again: that is one piece of news.
+/// Many requests at a time fail in the same way, again and again: that is one piece of news.
 #[test]
 fn an_absent_collector_is_said_at_once_and_not_per_batch() -> Result<()> {
     let stage = Stage::new()?;
