@@ -35,7 +35,7 @@ pub(super) fn client(otlp: &Otlp, connections: usize) -> Result<Client, StartErr
 /// Whether a request goes to the endpoint itself, not to a proxy.
 pub(super) fn is_direct(endpoint: &Url) -> bool {
     let named = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    is_local(endpoint) || !PROXIES.iter().any(|name| named(name))
+    is_local(endpoint) || !PROXIES.iter().any(named)
 }
 
 fn is_local(endpoint: &Url) -> bool {
