@@ -24,7 +24,8 @@ fn span_of(service: &Service, target: &str, of_agent: &[(&str, &str)]) -> Result
     // Names may forge the line that the harness waits for: the collector is asked instead.
     let mut command = stage::agent(service.running.pid(), &collector.endpoint(), of_agent)?;
     let mut agent = Running::start(&mut command)?;
-    agent.expect_stderr("tracing pid ", 0)?;
+    let traced = agent.stderr.wait_for("tracing pid ", 0, stage::SETTLED);
+    ensure!(traced.is_some(), "the agent does not trace the service; it printed:\n{}", agent.output());
     stage::request(service.http, target, 1)?;
     collector.wait_for(1, PATIENCE);
     stage::end(&mut agent)?;

@@ -15,6 +15,9 @@ use strobe_tests::{machine, programs};
 /// Any version serves: this is about the agent.
 const GO: &str = "1.26.11";
 
+/// How long the agent may take until it traces, on a machine that is busy with other tests: nothing here is about that.
+pub const SETTLED: Duration = Duration::from_secs(120);
+
 /// The service's executable, in a file of the test's own.
 #[derive(Debug)]
 pub struct Stage {
@@ -61,7 +64,8 @@ pub fn agent(pid: u32, endpoint: &str, variables: &[(&str, &str)]) -> Result<Com
 pub fn traced(service: &Service, endpoint: &str, variables: &[(&str, &str)]) -> Result<Running> {
     let pid = service.running.pid();
     let agent = Running::start(&mut agent(pid, endpoint, variables)?)?;
-    agent.expect_stderr(&tracing(pid), 0)?;
+    let traced = agent.stderr.wait_for(&tracing(pid), 0, SETTLED);
+    ensure!(traced.is_some(), "the agent does not trace the service; it printed:\n{}", agent.output());
     Ok(agent)
 }
 
