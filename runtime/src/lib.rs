@@ -14,6 +14,7 @@ pub mod features;
 pub mod files;
 pub mod guard;
 pub mod libraries;
+pub mod log;
 pub mod planning;
 pub mod programs;
 pub mod records;

@@ -1,6 +1,6 @@
 //! `strobe run` and `strobe exec`: from what was typed to an exit status.
 
-use std::{io::IsTerminal as _, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Context as _;
 use nix::{
@@ -49,19 +49,13 @@ impl From<anyhow::Error> for Refusal {
     }
 }
 
-fn set_up_logging(config: &Config, warnings: &[String]) {
-    let filter = tracing_subscriber::EnvFilter::new(format!("warn,runtime={}", config.log_level.directive()));
-    let colours =
-        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
-        .with_target(false)
-        .init();
+/// Whoever gets the guard keeps it until the end: the last lines are written when it goes.
+fn set_up_logging(config: &Config, warnings: &[String]) -> anyhow::Result<log::Guard> {
+    let guard = log::start(config.log_level).context("starting the log's thread")?;
     for warning in warnings {
         warn!("{warning}");
     }
+    Ok(guard)
 }
 
 /// The only place where tracing begins: features, programs, exporters. Needs a tokio runtime.
@@ -116,7 +110,7 @@ pub fn run(args: cli::Run) -> ExitCode {
     match run_target(target, &config) {
         Ok(()) => ExitCode::from(STATUS_DONE),
         Err(refusal) => {
-            eprintln!("strobe: {}", refusal.reason);
+            log::say(&format!("strobe: {}", refusal.reason));
             ExitCode::from(refusal.status)
         }
     }
@@ -127,7 +121,8 @@ fn run_target(target: Target, config: &Config) -> Result<(), Refusal> {
         let mut agent = agent(target, config, Stream::Stdout)?;
         agent.find_running()?;
         let ended = agent.run(interrupted()?).await?;
-        agent.finish().await?;
+        // A second signal ends the good-bye.
+        agent.finish(interrupted()?).await?;
         match ended {
             Ended::TargetGone => info!("the target has ended"),
             Ended::Stopped => info!("stopped"),
@@ -166,7 +161,7 @@ fn exec_command(args: &cli::Exec) -> anyhow::Result<u8> {
     let gated = exec::fork_gated(&args.command, args.user.as_deref())?;
     let signals = exec::signals()?;
     let (config, warnings) = Config::from_process_env();
-    set_up_logging(&config, &warnings);
+    let _log = set_up_logging(&config, &warnings)?;
     tokio_runtime()?.block_on(async {
         let pid = gated.pid;
         let mut child = Child { pid, signals: discover::pollable(signals).context("polling signals")? };
@@ -178,7 +173,7 @@ fn exec_command(args: &cli::Exec) -> anyhow::Result<u8> {
         };
         match problem {
             Some(reason) if args.strict => anyhow::bail!("not started, since it cannot be traced: {reason}"),
-            Some(reason) => eprintln!("strobe exec: warning: starting it untraced: {reason}"),
+            Some(reason) => log::say(&format!("strobe exec: warning: starting it untraced: {reason}")),
             None => {}
         }
         gated.open()?;
@@ -255,7 +250,7 @@ async fn supervise(child: &mut Child, agent: Option<Agent>) -> anyhow::Result<u8
             }
         }
     };
-    if let Err(error) = agent.finish().await {
+    if let Err(error) = agent.finish(std::future::pending()).await {
         error!("finishing: {error:#}");
     }
     status
