@@ -86,6 +86,7 @@ pub struct Agent {
     sender: UnboundedSender<Event>,
     reported: Vec<u64>,
     open_at_exit: u64,
+    traced: u64,
 }
 
 impl Agent {
@@ -110,6 +111,7 @@ impl Agent {
             sender,
             reported,
             open_at_exit: 0,
+            traced: 0,
         })
     }
 
@@ -179,8 +181,13 @@ impl Agent {
         }
     }
 
-    /// Removes all probes, takes what is left in the ring, and exports it.
-    pub async fn finish(mut self) -> anyhow::Result<()> {
+    /// How many processes it has begun to trace.
+    pub fn traced(&self) -> u64 {
+        self.traced
+    }
+
+    /// Removes all probes, takes what is left in the ring, and exports it, for at most `patience`.
+    pub async fn finish(mut self, patience: Duration) -> anyhow::Result<()> {
         // The target's end may be known to its parent before its pidfd says so: what was in flight counts either way.
         for pid in self.processes.keys().copied().collect::<Vec<_>>() {
             self.forget(pid);
@@ -188,7 +195,7 @@ impl Agent {
         self.files.clear();
         self.drain_records();
         self.report()?;
-        self.sink.finish().await;
+        self.sink.finish(patience).await;
         Ok(())
     }
 
@@ -309,6 +316,7 @@ impl Agent {
             self.forget(pid);
             anyhow::bail!("process {pid} is gone: {error}");
         }
+        self.traced += 1;
         info!("tracing pid {pid} ({}, {probes} probes)", source.service());
         Ok(())
     }

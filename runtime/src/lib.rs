@@ -19,3 +19,4 @@ pub mod resource;
 pub mod run;
 pub mod sink;
 pub mod spans;
+pub mod start;

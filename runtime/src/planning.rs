@@ -35,6 +35,21 @@ const NOBODY: u32 = 65534;
 /// The child's hidden subcommand.
 pub const SUBCOMMAND: &str = "plan-child";
 
+/// How the child ends when the file is no Go program.
+pub const STATUS_NOT_GO: u8 = 2;
+
+/// The file is no Go program: a script, a wrapper, something else. In the child's words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotGo(String);
+
+/// Is this what the child says of a file that is no Go program?
+pub fn is_not_go(error: &anyhow::Error) -> bool {
+    use analyzer::ErrorKind;
+    let kind = error.downcast_ref::<analyzer::Error>().map(|error| &error.kind);
+    matches!(kind, Some(ErrorKind::NotGo | ErrorKind::NotElf { .. } | ErrorKind::Unsupported { .. }))
+}
+
 /// Plans `file`, whose `name` is for messages, in a child.
 pub fn plan(file: &File, name: &str) -> anyhow::Result<Plan> {
     let mut child = Command::new("/proc/self/exe")
@@ -72,6 +87,9 @@ pub fn plan(file: &File, name: &str) -> anyhow::Result<Plan> {
     if !status.success() {
         let said = String::from_utf8_lossy(&errors);
         let said = said.trim();
+        if status.code() == Some(i32::from(STATUS_NOT_GO)) {
+            return Err(NotGo(said.to_owned()).into());
+        }
         bail!(
             "{}",
             if said.is_empty() {

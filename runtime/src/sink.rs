@@ -15,9 +15,6 @@ use crate::{
     spans::{Counts, Settings, clock::Clock, net_http_server},
 };
 
-/// How long the last spans may take to leave when the agent ends.
-const GOOD_BYE: Duration = Duration::from_secs(10);
-
 /// A traced process, as its spans name it.
 pub struct Source {
     resource: Arc<Resource>,
@@ -128,11 +125,11 @@ impl Sink {
         }
     }
 
-    /// Sends what is left, then says what became of everything.
-    pub async fn finish(mut self) {
+    /// Sends what is left, for at most `patience`, then says what became of everything.
+    pub async fn finish(mut self, patience: Duration) {
         self.report();
         let Self { pipeline, counts, .. } = self;
-        let stats = pipeline.shutdown(GOOD_BYE).await;
+        let stats = pipeline.shutdown(patience).await;
         info!("{} spans: {stats}", counts.built);
         if counts.routes_cut + counts.texts_cut + counts.texts_repaired > 0 {
             info!("cut or repaired: {counts:?}");
