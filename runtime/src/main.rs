@@ -49,7 +49,7 @@ fn plan_child(name: &str) -> ExitCode {
 
 /// Exit status 3 when something required is missing, like `strobe run`.
 fn print_features(json: bool) -> anyhow::Result<u8> {
-    let features = features::report(&features::Facts::gather(1)?);
+    let features = features::report(&features::Facts::gather(None)?);
     let mut out = anstream::stdout().lock();
     for feature in &features {
         if json {

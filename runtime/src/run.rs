@@ -19,16 +19,14 @@ use crate::{
 const STATUS_DONE: u8 = 0;
 /// How long the last spans may take to leave when the agent ends.
 const GOOD_BYE: Duration = Duration::from_secs(10);
-/// A process of another user, where the target is not known yet: the first of all.
-const SOMEBODY_ELSE: u32 = 1;
 
 /// `strobe run`.
 pub fn run(args: cli::Run) -> ExitCode {
     let (config, warnings) = Config::from_process_env();
     start::logging(&config, &warnings);
     let (target, witness) = match (args.pid, args.exe) {
-        (Some(pid), _) => (Target::Pid(pid), pid),
-        (None, Some(path)) => (Target::Exe(path), SOMEBODY_ELSE),
+        (Some(pid), _) => (Target::Pid(pid), Some(pid)),
+        (None, Some(path)) => (Target::Exe(path), None),
         // clap requires one of them.
         (None, None) => return ExitCode::from(64),
     };
@@ -45,7 +43,7 @@ pub fn run(args: cli::Run) -> ExitCode {
     }
 }
 
-fn run_target(target: Target, witness: u32, config: &Config) -> Result<(), Refusal> {
+fn run_target(target: Target, witness: Option<u32>, config: &Config) -> Result<(), Refusal> {
     start::tokio_runtime()?.block_on(async {
         let mut agent = start::agent(target, start::programs(witness)?, config, Stream::Stdout)?;
         agent.find_running()?;

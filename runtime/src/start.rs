@@ -51,8 +51,9 @@ pub fn logging(config: &Config, warnings: &[String]) {
     }
 }
 
-/// Loads the programs, or says what this machine lacks. `witness` is a process that strobe has to look at.
-pub fn programs(witness: u32) -> Result<Programs, Refusal> {
+/// Loads the programs, or says what this machine lacks. `witness` is the process that strobe has to look at; none
+/// stands for all of them.
+pub fn programs(witness: Option<u32>) -> Result<Programs, Refusal> {
     let missing = |what: String| Refusal { status: STATUS_MISSING, reason: what };
     let facts = Facts::gather(witness)?;
     if let Some(what) = facts.missing() {

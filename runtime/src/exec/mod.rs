@@ -95,8 +95,8 @@ fn begin(args: &cli::Exec, pid: Pid, config: &Config) -> Result<Begun, String> {
         return Err("OTEL_SDK_DISABLED is true".to_owned());
     }
     let reason = |refusal: Refusal| refusal.reason;
-    let own = std::process::id();
-    let mut programs = start::programs(own).map_err(reason)?;
+    // The command is strobe's own child: it may look at that whatever it may of others.
+    let mut programs = start::programs(Some(std::process::id())).map_err(reason)?;
     let reached = signals::watch(&mut programs, pid).map_err(|error| format!("{error:#}"))?;
     let tgid = pid.as_raw().unsigned_abs();
     let mut agent = start::agent(Target::Pid(tgid), programs, config, Stream::Stderr).map_err(reason)?;

@@ -75,7 +75,8 @@ impl Trial {
         *self == Self::Works
     }
 
-    fn denied(&self) -> bool {
+    /// Whether it was a privilege that was lacking.
+    pub fn denied(&self) -> bool {
         matches!(self, Self::Refused(Errno::EACCES | Errno::EPERM))
     }
 }
@@ -173,8 +174,8 @@ impl fmt::Display for Missing {
 }
 
 impl Facts {
-    /// Tries what costs nothing to try. `witness` is a process that strobe has to look at.
-    pub fn gather(witness: u32) -> anyhow::Result<Self> {
+    /// Tries what costs nothing to try. `witness` is the process that strobe has to look at; none stands for all of them.
+    pub fn gather(witness: Option<u32>) -> anyhow::Result<Self> {
         let uname = nix::sys::utsname::uname()?;
         Ok(Self {
             kernel: version(&uname.release().to_string_lossy()),
@@ -182,7 +183,7 @@ impl Facts {
             user_namespace: trials::in_user_namespace()?,
             memlock_bytes: trials::raise_memlock()?,
             uprobes: trials::uprobe(),
-            processes: trials::process(witness),
+            processes: witness.map_or_else(trials::processes, trials::process),
             nested: PidNamespace::current()? != PidNamespace::default(),
             btf: fs::exists(trials::BTF)?,
         })
@@ -201,7 +202,8 @@ impl Facts {
         if !self.uprobes.works() {
             return Some(self.missing_for_uprobes());
         }
-        if self.processes.denied() {
+        // With the capability it is a policy that closes some process, as it may.
+        if self.processes.denied() && !self.has(Capability::CAP_SYS_PTRACE) {
             return Some(Missing::Capability("CAP_SYS_PTRACE", "looking at other users' processes"));
         }
         (self.nested && !self.btf).then_some(Missing::ProcessIds)

@@ -37,6 +37,7 @@ fn what_was_refused_is_named() {
         (Facts { uprobes: Trial::Refused(Errno::EOPNOTSUPP), ..all() }, "CONFIG_UPROBE_EVENTS"),
         (Facts { uprobes: Trial::Impossible("no file".into()), ..all() }, "CONFIG_UPROBE_EVENTS"),
         (Facts { processes: denied(), ..facts(&[CAP_SYS_ADMIN]) }, "CAP_SYS_PTRACE"),
+        (Facts { processes: denied(), ..all() }, ""),
         (Facts { processes: Trial::Refused(Errno::ENOENT), ..all() }, ""),
         (Facts { nested: true, ..all() }, ""),
         (Facts { nested: true, btf: false, ..all() }, "CONFIG_DEBUG_INFO_BTF"),

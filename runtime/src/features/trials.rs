@@ -62,6 +62,17 @@ pub fn process(pid: u32) -> Trial {
     of(fs::metadata(format!("/proc/{pid}/exe")))
 }
 
+/// The same with all processes, up to the first that is closed to us.
+pub fn processes() -> Trial {
+    let entries = match fs::read_dir("/proc") {
+        Ok(entries) => entries,
+        Err(error) => return Trial::Impossible(format!("listing /proc: {error}")),
+    };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    // Some are gone by now, and the kernel's threads execute no file.
+    pids.map(process).find(Trial::denied).unwrap_or(Trial::Works)
+}
+
 fn of<T>(result: io::Result<T>) -> Trial {
     match result {
         Ok(_) => Trial::Works,
