@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use aya::{
     Ebpf, EbpfLoader, Pod,
-    maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
+    maps::{HashMap, MapData, PerCpuArray, RingBuf},
     programs::{
         RawTracePoint, UProbe,
         uprobe::{UProbeAttachLocation, UProbeLink, UProbeScope},
@@ -75,38 +75,6 @@ struct FlightValue([u8; abi::IN_FLIGHT_BYTES]);
 // SAFETY: bytes.
 unsafe impl Pod for FlightValue {}
 
-/// The command of `strobe exec`, as the kernel's side knows it.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-struct CommandValue(runtime_ebpf::signals::Command);
-
-// SAFETY: repr(C), integers only, no padding (its size is pinned by a test in runtime-ebpf).
-unsafe impl Pod for CommandValue {}
-
-/// Which signals the command of `strobe exec` gets.
-pub struct CommandWatch {
-    command: Array<MapData, CommandValue>,
-    /// One [`runtime_ebpf::signals::SignalEvent`] for each.
-    pub events: RingBuf<MapData>,
-}
-
-impl CommandWatch {
-    const MAP: &'static str = "COMMAND";
-
-    /// The task that is sent this cookie by a signal is the command's.
-    pub fn expect(&mut self, cookie: u64) -> Result<(), ProgramsError> {
-        let value = CommandValue(runtime_ebpf::signals::Command { cookie, ..Default::default() });
-        self.command.set(0, value, 0).map_err(|source| ProgramsError::Map { map: Self::MAP, source })
-    }
-
-    /// Has the cookie been seen?
-    pub fn found(&self) -> Result<bool, ProgramsError> {
-        let value =
-            self.command.get(&0, 0).map_err(|source| ProgramsError::Map { map: Self::MAP, source })?;
-        Ok(value.0.task != 0)
-    }
-}
-
 /// The loaded programs.
 pub struct Programs {
     ebpf: Ebpf,
@@ -141,20 +109,6 @@ impl Programs {
         self.ring("EXEC_EVENTS")
     }
 
-    /// Starts the events about signals that the command of `strobe exec` gets.
-    pub fn watch_command(&mut self) -> Result<CommandWatch, ProgramsError> {
-        for (name, tracepoint) in
-            [("command_signal", "signal_generate"), ("command_exec", "sched_process_exec")]
-        {
-            let program: &mut RawTracePoint = self.program(name)?;
-            program.attach(tracepoint).map_err(|source| failed("attaching", name, source))?;
-        }
-        let map = CommandWatch::MAP;
-        let command = self.ebpf.take_map(map).ok_or_else(|| missing_map(map))?;
-        let command = Array::try_from(command).map_err(|source| ProgramsError::Map { map, source })?;
-        Ok(CommandWatch { command, events: self.ring("COMMAND_SIGNALS")? })
-    }
-
     /// Takes a ring out, once.
     pub fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProgramsError> {
         let map = self.ebpf.take_map(name).ok_or_else(|| missing_map(name))?;
@@ -168,18 +122,6 @@ impl Programs {
         let location = UProbeAttachLocation::AbsoluteOffset(file_offset);
         let id = program.attach(location, path, UProbeScope::AllProcesses).map_err(failed)?;
         program.take_link(id).map_err(failed)
-    }
-
-    /// Attaches one of the programs there and detaches it again: does this kernel let us?
-    pub fn try_attach(&mut self, path: &Path, file_offset: u64) -> Result<(), ProgramsError> {
-        let is_probe =
-            |program: &aya::programs::Program| matches!(program, aya::programs::Program::UProbe(_));
-        let mut probes =
-            self.ebpf.programs().filter(|(name, program)| is_probe(program) && !name.starts_with("floor"));
-        let name = probes.next().map(|(name, _)| name.to_owned());
-        drop(probes);
-        let missing = || ProgramsError::Missing { kind: "uprobe program", name: "any".to_owned() };
-        self.attach(&name.ok_or_else(missing)?, path, file_offset).map(drop)
     }
 
     fn program<'a, P>(&'a mut self, name: &str) -> Result<&'a mut P, ProgramsError>

@@ -26,6 +26,7 @@ mod environment;
 mod gate;
 mod signals;
 mod supervise;
+mod watch;
 
 use command::{Command, Gated};
 use supervise::Child;
@@ -97,7 +98,7 @@ fn begin(args: &cli::Exec, pid: Pid, config: &Config) -> Result<Begun, String> {
     let reason = |refusal: Refusal| refusal.reason;
     // The command is strobe's own child: it may look at that whatever it may of others.
     let mut programs = start::programs(Some(std::process::id())).map_err(reason)?;
-    let reached = signals::watch(&mut programs, pid).map_err(|error| format!("{error:#}"))?;
+    let reached = watch::watch(&mut programs, pid).map_err(|error| format!("{error:#}"))?;
     let tgid = pid.as_raw().unsigned_abs();
     let mut agent = start::agent(Target::Pid(tgid), programs, config, Stream::Stderr).map_err(reason)?;
     // A command that is not there is the child's to report, with the status that `env` gives it.

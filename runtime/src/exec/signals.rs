@@ -8,13 +8,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use aya::maps::{MapData, RingBuf};
+use anyhow::Context as _;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
-use nix::unistd::Pid;
-
-use crate::programs::Programs;
 
 /// How long a signal waits for news that the command has got it too: a service manager that goes through a cgroup's
 /// processes one by one needs a few milliseconds.
@@ -130,37 +126,6 @@ pub fn descriptor() -> anyhow::Result<SignalFd> {
     let mask: SigSet = FORWARDED.iter().copied().collect();
     mask.thread_block().context("blocking signals")?;
     SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).context("signalfd")
-}
-
-/// From now on the ring tells which signals `command`, which waits at the gate, gets.
-pub fn watch(programs: &mut Programs, command: Pid) -> anyhow::Result<RingBuf<MapData>> {
-    let mut watch = programs.watch_command().context("watching the command's signals")?;
-    let cookie = cookie()?;
-    watch.expect(cookie)?;
-    send_cookie(command, cookie)?;
-    ensure!(
-        watch.found()?,
-        "watching the command's signals: the kernel's side did not see the one sent to it"
-    );
-    Ok(watch.events)
-}
-
-fn cookie() -> anyhow::Result<u64> {
-    let mut bytes = [0; 8];
-    // SAFETY: the buffer is ours and its length is stated.
-    let read = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    ensure!(read == 8, "getrandom: {}", std::io::Error::last_os_error());
-    // Zero would mean that there is none.
-    Ok(u64::from_ne_bytes(bytes) | 1)
-}
-
-fn send_cookie(command: Pid, cookie: u64) -> anyhow::Result<()> {
-    let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(usize::try_from(cookie)?) };
-    let signal = i32::try_from(runtime_ebpf::signals::COOKIE_SIGNAL)?;
-    // SAFETY: a system call with plain values; nobody dereferences the pointer that carries the cookie.
-    let result = unsafe { libc::sigqueue(command.as_raw(), signal, value) };
-    nix::errno::Errno::result(result).context("signalling the command at its gate")?;
-    Ok(())
 }
 
 #[cfg(test)]

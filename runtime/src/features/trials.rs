@@ -5,17 +5,20 @@ use std::{
     fs::{self, File},
     io,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
-    path::Path,
 };
 
 use anyhow::Context as _;
+use aya::programs::{
+    Program, ProgramError,
+    uprobe::{UProbeAttachLocation, UProbeScope},
+};
 use nix::{
     errno::Errno,
     sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit},
 };
 
 use super::Trial;
-use crate::programs::{Programs, ProgramsError};
+use crate::programs::Programs;
 
 /// The kernel's own type data.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -104,7 +107,7 @@ extern "C" fn nobody_calls_this(value: u64) -> u64 {
 }
 
 /// Attaches a program to a function of strobe's own file and detaches it.
-pub fn attach(programs: &mut Programs) -> Result<Trial, ProgramsError> {
+pub fn attach(programs: &mut Programs) -> Result<Trial, ProgramError> {
     let address = (nobody_calls_this as extern "C" fn(u64) -> u64 as *const ()).addr() as u64;
     let offset = match fs::read_to_string("/proc/self/maps") {
         Ok(maps) => file_offset(&maps, address),
@@ -113,7 +116,18 @@ pub fn attach(programs: &mut Programs) -> Result<Trial, ProgramsError> {
     let Some(offset) = offset else {
         return Ok(Trial::Impossible(format!("no mapping of {address:#x} in /proc/self/maps")));
     };
-    programs.try_attach(Path::new("/proc/self/exe"), offset).map(|()| Trial::Works)
+    let any = programs.ebpf_mut().programs_mut().find_map(|(_, program)| match program {
+        Program::UProbe(program) => Some(program),
+        _ => None,
+    });
+    let Some(program) = any else { return Ok(Trial::Impossible("no uprobe program in the object".to_owned())) };
+    match program.load() {
+        Ok(()) | Err(ProgramError::AlreadyLoaded) => {}
+        Err(error) => return Err(error),
+    }
+    let place = UProbeAttachLocation::AbsoluteOffset(offset);
+    let link = program.attach(place, "/proc/self/exe", UProbeScope::AllProcesses)?;
+    program.detach(link).map(|()| Trial::Works)
 }
 
 /// `START-END PERMS OFFSET DEVICE INODE PATH`: where in its file an address lies.

@@ -77,16 +77,16 @@ fn a_wrapper_is_no_warning() -> Result<()> {
 #[test]
 fn strict_does_not_start_a_go_program_that_is_refused() -> Result<()> {
     machine::require_probes()?;
-    let files = [("main.go", "package main\n\nfunc main() { println(\"started\") }\n")];
+    let files = [("main.go", "package main\n\nfunc main() { println(\"hello from go\") }\n")];
     let program = Recipe::server(GO, &files).build()?;
     let program = program.to_str().context("path")?;
     let (status, running) = run(&["exec", "--strict", "--", program])?;
     ensure!(status == 125, "{status}: {}", running.output());
-    ensure!(!running.stderr.text().contains("started"), "{}", running.output());
+    ensure!(!running.stderr.text().contains("hello from go"), "{}", running.output());
     let (status, running) = run(&["exec", "--", program])?;
     ensure!(status == 0, "{status}: {}", running.output());
     let said = running.stderr.text();
-    ensure!(said.contains("started") && said.contains("warning: not traced: "), "{said}");
+    ensure!(said.contains("hello from go") && said.contains("warning: not traced: "), "{said}");
     ensure!(said.contains("nothing was traced"), "{said}");
     Ok(())
 }

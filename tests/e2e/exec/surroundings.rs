@@ -42,13 +42,16 @@ fn pidfd_inode(pid: i32) -> Result<Option<u64>> {
     // SAFETY: a system call with two integers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     ensure!(fd >= 0, "pidfd_open: {}", std::io::Error::last_os_error());
-    let path = format!("/proc/self/fd/{fd}");
-    // Before pidfds had inodes of their own, all of them were one anonymous file.
-    let has_inode = fs::read_link(&path)?.to_string_lossy().starts_with("pidfd:");
-    let inode = fs::metadata(&path)?.ino();
     // SAFETY: made just now, and nobody else's.
-    drop(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd)?) });
-    Ok(has_inode.then_some(inode))
+    let file = fs::File::from(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd)?) });
+    // SAFETY: all zeros are a value of it, and the call writes no more than it.
+    let kind = unsafe {
+        let mut filesystem: libc::statfs = std::mem::zeroed();
+        ensure!(libc::fstatfs(file.as_raw_fd(), &raw mut filesystem) == 0, "fstatfs");
+        filesystem.f_type
+    };
+    // "PIDF": before it there was one anonymous inode for all.
+    Ok(if kind == 0x5049_4446 { Some(file.metadata()?.ino()) } else { None })
 }
 
 /// A listening socket that strobe kept open would be accepted from by nobody after the command's end.
