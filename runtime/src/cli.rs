@@ -45,9 +45,9 @@ pub struct Run {
     /// Trace this process until it ends.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Option<u32>,
-    /// Trace every process of this executable, those that start later too.
+    /// Trace every process of this executable, those that start later too. May be given several times.
     #[arg(long, value_name = "PATH")]
-    pub exe: Option<PathBuf>,
+    pub exe: Vec<PathBuf>,
 }
 
 /// `strobe exec`.

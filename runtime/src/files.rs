@@ -7,40 +7,49 @@ use std::{
         fd::AsRawFd as _,
         unix::fs::{FileExt as _, MetadataExt as _},
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use analyzer::plan::Site;
 
+use crate::discover::KernelInode;
+
 /// A file and its content, as far as the kernel tells: equal means that nothing was written in between.
+///
+/// It decides whether a Plan may be used again, and nothing else: chmod, chown, ln and rename change it too, while the inode,
+/// and so the probes in it, stay ([`FileIdentity::inode`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileIdentity {
-    dev: u64,
-    ino: u64,
+    inode: KernelInode,
     size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
 }
 
 impl FileIdentity {
-    /// Of an open file.
+    /// Of an open file, with the inode that stat(2) shows.
     pub fn of(file: &File) -> io::Result<Self> {
-        Ok(Self::from_metadata(&file.metadata()?))
+        let meta = file.metadata()?;
+        Ok(Self::new(KernelInode { dev: meta.dev(), ino: meta.ino() }, &meta))
     }
 
-    fn from_metadata(meta: &Metadata) -> Self {
+    /// Of an open file, with the inode that the kernel's probes belong to ([`crate::discover::Watch::kernel_inode`]).
+    pub fn with_inode(file: &File, inode: KernelInode) -> io::Result<Self> {
+        Ok(Self::new(inode, &file.metadata()?))
+    }
+
+    /// The inode that its probes belong to.
+    pub fn inode(&self) -> KernelInode {
+        self.inode
+    }
+
+    fn new(inode: KernelInode, meta: &Metadata) -> Self {
         Self {
-            dev: meta.dev(),
-            ino: meta.ino(),
+            inode,
             size: meta.size(),
             modified: (meta.mtime(), meta.mtime_nsec()),
             changed: (meta.ctime(), meta.ctime_nsec()),
         }
-    }
-
-    /// Is `path` this inode, whatever its content?
-    pub fn is_inode_of(&self, path: &Path) -> bool {
-        std::fs::metadata(path).is_ok_and(|meta| (meta.dev(), meta.ino()) == (self.dev, self.ino))
     }
 }
 
@@ -89,7 +98,7 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(20));
         std::fs::write(file.path(), b"\x90\x90\x90\x90").expect("overwritten");
         assert_ne!(FileIdentity::of(&open).expect("identity"), before);
-        assert!(before.is_inode_of(file.path()));
+        assert_eq!(FileIdentity::of(&open).expect("identity").inode(), before.inode());
         assert!(
             check_site(&open, &site).expect_err("changed").to_string().contains("are 90, the plan says 55")
         );

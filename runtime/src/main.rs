@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Exec(args) => exec::exec(&args),
         Command::Features { json } => report(print_features(json)),
-        Command::PlanChild { name } => plan_child(&name),
+        Command::PlanChild { name } => planning::child(&name),
     }
 }
 
@@ -34,16 +34,6 @@ fn report(result: anyhow::Result<u8>) -> ExitCode {
             eprintln!("{error:#}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// What is no Go program ends with a status of its own, by which the agent tells it from one that it cannot trace.
-fn plan_child(name: &str) -> ExitCode {
-    let result = planning::child(name);
-    let not_go = result.as_ref().is_err_and(planning::is_not_go);
-    match report(result.map(|()| 0)) {
-        ExitCode::FAILURE if not_go => ExitCode::from(planning::STATUS_NOT_GO),
-        status => status,
     }
 }
 

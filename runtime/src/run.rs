@@ -24,11 +24,10 @@ const GOOD_BYE: Duration = Duration::from_secs(10);
 pub fn run(args: cli::Run) -> ExitCode {
     let (config, warnings) = Config::from_process_env();
     start::logging(&config, &warnings);
-    let (target, witness) = match (args.pid, args.exe) {
-        (Some(pid), _) => (Target::Pid(pid), Some(pid)),
-        (None, Some(path)) => (Target::Exe(path), None),
+    let (target, witness) = match args.pid {
+        Some(pid) => (Target::Pid(pid), Some(pid)),
         // clap requires one of them.
-        (None, None) => return ExitCode::from(64),
+        None => (Target::Exe(args.exe), None),
     };
     if config.disabled {
         warn!("OTEL_SDK_DISABLED is true: nothing is traced");

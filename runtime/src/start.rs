@@ -8,7 +8,7 @@ use tracing::warn;
 use crate::{
     agent::Agent,
     config::Config,
-    discover::Target,
+    discover::{self, Target, WatchError},
     export::Stream,
     features::{Facts, PidNamespace},
     programs::Programs,
@@ -59,14 +59,18 @@ pub fn programs(witness: Option<u32>) -> Result<Programs, Refusal> {
     if let Some(what) = facts.missing() {
         return Err(missing(what.to_string()));
     }
-    let namespace = PidNamespace::current().context("reading /proc/self/ns/pid")?;
-    Programs::load(namespace).map_err(|error| missing(facts.missing_for_programs(&error).to_string()))
+    discover::raise_descriptor_limit()?;
+    Programs::load(PidNamespace::default())
+        .map_err(|error| missing(facts.missing_for_programs(&error).to_string()))
 }
 
 /// The agent with its exporters; nothing is traced yet. Needs a tokio runtime.
 pub fn agent(target: Target, programs: Programs, config: &Config, stream: Stream) -> Result<Agent, Refusal> {
     let sink = Sink::start(config, stream, true)?;
-    Ok(Agent::new(target, programs, sink)?)
+    Agent::new(target, programs, sink).map_err(|error| Refusal {
+        status: if error.is::<WatchError>() { STATUS_MISSING } else { STATUS_FAILED },
+        reason: format!("{error:#}"),
+    })
 }
 
 /// The event loop's runtime.

@@ -20,6 +20,7 @@ use nix::{
     errno::Errno,
     fcntl::OFlag,
     sys::{
+        resource::{Resource, getrlimit, rlim_t, setrlimit},
         signal::{SigHandler, SigSet, Signal, kill},
         wait::{WaitStatus, waitpid},
     },
@@ -51,7 +52,12 @@ pub struct Gated {
     inherited: Vec<RawFd>,
     /// The signal mask that strobe was given.
     mask: SigSet,
+    /// The limits that strobe was given, of those that it raises.
+    limits: Vec<(Resource, rlim_t, rlim_t)>,
 }
+
+/// What strobe raises for itself.
+const RAISED: [Resource; 2] = [Resource::RLIMIT_NOFILE, Resource::RLIMIT_MEMLOCK];
 
 impl Command {
     /// What was typed, looked up.
@@ -71,10 +77,12 @@ impl Command {
     pub fn fork(&self) -> anyhow::Result<Gated> {
         let inherited = open_descriptors().context("listing the descriptors that strobe was given")?;
         let mask = SigSet::thread_get_mask().context("reading the signal mask")?;
+        let limit = |resource| getrlimit(resource).map(|(soft, hard)| (resource, soft, hard));
+        let limits = RAISED.into_iter().map(limit).collect::<Result<_, _>>().context("reading limits")?;
         let (wait, gate) = pipe2(OFlag::O_CLOEXEC).context("making the gate's pipe")?;
         // SAFETY: there is one thread, so the child may do what it likes.
         match unsafe { fork() }.context("forking")? {
-            ForkResult::Parent { child } => Ok(Gated { pid: child, gate, inherited, mask }),
+            ForkResult::Parent { child } => Ok(Gated { pid: child, gate, inherited, mask, limits }),
             ForkResult::Child => {
                 drop(gate);
                 let status = self.wait_and_execute(&wait);
@@ -155,8 +163,11 @@ impl Gated {
     /// Nothing is traced, so nobody has to stay: strobe becomes the command, with its own process id. Returns only if it cannot,
     /// with the exit status.
     pub fn replace(self, command: &Command) -> anyhow::Result<u8> {
-        let mask = self.mask;
+        let (mask, limits) = (self.mask, self.limits.clone());
         self.give_up()?;
+        for (resource, soft, hard) in limits {
+            setrlimit(resource, soft, hard).with_context(|| format!("restoring {resource:?}"))?;
+        }
         mask.thread_set_mask().context("restoring the signal mask")?;
         Ok(command.execute(Pid::this()))
     }

@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     discover::Target,
     export::Stream,
-    planning::NotGo,
+    planning::PlanError,
     start::{self, Refusal},
 };
 
@@ -100,7 +100,7 @@ fn begin(args: &cli::Exec, pid: Pid, config: &Config) -> Result<Begun, String> {
     let mut programs = start::programs(Some(std::process::id())).map_err(reason)?;
     let reached = watch::watch(&mut programs, pid).map_err(|error| format!("{error:#}"))?;
     let tgid = pid.as_raw().unsigned_abs();
-    let mut agent = start::agent(Target::Pid(tgid), programs, config, Stream::Stderr).map_err(reason)?;
+    let mut agent = start::agent(Target::Tree(tgid), programs, config, Stream::Stderr).map_err(reason)?;
     // A command that is not there is the child's to report, with the status that `env` gives it.
     if let Some(program) = args.command.first()
         && let Ok(path) = command::resolve(program)
@@ -117,7 +117,7 @@ fn prepare(agent: &mut Agent, tgid: u32, path: &Path, strict: bool) -> Result<()
     let prepared = command::open(path).and_then(|file| agent.prepare(tgid, file, &name));
     match prepared {
         Ok(()) => {}
-        Err(error) if error.downcast_ref::<NotGo>().is_some() => {
+        Err(error) if matches!(error.downcast_ref(), Some(PlanError::NotGo(_))) => {
             tracing::info!("{name} is no Go program: whatever it starts is traced");
         }
         Err(error) if strict => return Err(format!("{error:#}")),

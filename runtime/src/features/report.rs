@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Facts, Missing, OLDEST_KERNEL, PidNamespace, Trial, trials, uprobes_want_sys_admin};
+use super::{Facts, OLDEST_KERNEL, PidNamespace, Trial, trials, uprobes_want_sys_admin};
 use crate::programs::Programs;
 
 /// One line of `strobe features`.
@@ -77,10 +77,7 @@ fn uprobes(facts: &Facts) -> Feature {
 
 /// The programs, and one of them attached to strobe's own file.
 fn programs(facts: &Facts) -> [Feature; 2] {
-    let loaded = PidNamespace::current()
-        .map_err(|error| Missing::Programs(format!("reading /proc/self/ns/pid: {error}")))
-        .and_then(|own| Programs::load(own).map_err(|error| facts.missing_for_programs(&error)));
-    match loaded {
+    match Programs::load(PidNamespace::default()).map_err(|error| facts.missing_for_programs(&error)) {
         Ok(mut programs) => {
             let said = "the kernel's verifier accepts all programs".to_owned();
             [Feature::required("programs", true, said), attach(facts, &mut programs)]

@@ -120,7 +120,9 @@ pub fn attach(programs: &mut Programs) -> Result<Trial, ProgramError> {
         Program::UProbe(program) => Some(program),
         _ => None,
     });
-    let Some(program) = any else { return Ok(Trial::Impossible("no uprobe program in the object".to_owned())) };
+    let Some(program) = any else {
+        return Ok(Trial::Impossible("no uprobe program in the object".to_owned()));
+    };
     match program.load() {
         Ok(()) | Err(ProgramError::AlreadyLoaded) => {}
         Err(error) => return Err(error),
