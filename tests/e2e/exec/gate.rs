@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use strobe_tests::built::Recipe;
+use strobe_tests::client::Connection;
+use strobe_tests::collector::Collector;
 use strobe_tests::machine;
 use strobe_tests::process::{PATIENCE, Running, shell_status};
 
-use super::harness::{GO, app, strobe};
+use super::harness::{GO, app, kill, strobe};
 
 fn run(args: &[&str]) -> Result<(i32, Running)> {
     let mut running = Running::start(&mut strobe(args)?)?;
@@ -88,5 +90,28 @@ fn strict_does_not_start_a_go_program_that_is_refused() -> Result<()> {
     let said = running.stderr.text();
     ensure!(said.contains("hello from go") && said.contains("warning: not traced: "), "{said}");
     ensure!(said.contains("nothing was traced"), "{said}");
+    Ok(())
+}
+
+/// `sh -c 'service; true'`, dumb-init, tini: what the command starts is traced as the command itself is.
+#[test]
+fn what_a_wrapper_starts_by_fork_is_traced() -> Result<()> {
+    let (_folder, app) = app("signals")?;
+    let collector = Collector::start()?;
+    let mut command =
+        strobe(&["exec", "--strict", "--", "sh", "-c", "\"$0\"; true", app.to_str().context("path")?])?;
+    command.env("OTEL_TRACES_EXPORTER", "otlp").env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint());
+    let mut running = Running::start(&mut command)?;
+    let line = running.expect_stdout("listening on http://", 0)?;
+    running.expect_stderr("tracing pid ", 0)?;
+    let address = line.rsplit('/').next().unwrap_or_default().parse().context("address")?;
+    let mut connection = Connection::open(address)?;
+    connection.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+    connection.receive(false)?.context("no answer")?;
+    let ready = running.expect_stdout("ready ", 0)?;
+    kill(ready.trim_start_matches("ready ").parse()?, libc::SIGTERM)?;
+    ensure!(running.wait(PATIENCE)?.success(), "{}", running.output());
+    let spans = collector.take()?;
+    ensure!(spans.len() == 1, "{} spans: {}", spans.len(), running.output());
     Ok(())
 }

@@ -5,4 +5,5 @@ mod gate;
 mod harness;
 mod privileges;
 mod signals;
+mod stop;
 mod surroundings;

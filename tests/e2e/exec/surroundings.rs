@@ -123,8 +123,8 @@ fn an_absent_collector_does_not_hold_up_the_status() -> Result<()> {
     counting.strobe.expect_stdout("SIGTERM 1", 0)?;
     let ended = Instant::now();
     counting.counted(&["SIGTERM 1"])?;
-    // Two seconds of good-bye, and what it takes to remove the probes.
-    ensure!(ended.elapsed() < Duration::from_secs(4), "{:?}", ended.elapsed());
+    // Two seconds of good-bye and what it takes to remove the probes, which is seconds on a busy machine. It was ten and that.
+    ensure!(ended.elapsed() < Duration::from_secs(9), "{:?}", ended.elapsed());
     let said = counting.strobe.stderr.text();
     ensure!(said.contains("3 dropped: not sent at the end"), "{said}");
     Ok(())
