@@ -138,15 +138,8 @@ impl Gated {
             }
             Err(error) => return Err(error).context("telling the child to start the command"),
         }
-        for fd in self.inherited {
-            // SAFETY: it was open before strobe opened anything, so nothing in here owns it. Errors tell of its file, not of us.
-            unsafe { libc::close(fd) };
-        }
-        let null = File::options().read(true).write(true).open("/dev/null").context("opening /dev/null")?;
-        for stream in [libc::STDIN_FILENO, libc::STDOUT_FILENO] {
-            // SAFETY: both are open; Rust's own streams use them by number.
-            Errno::result(unsafe { libc::dup2(null.as_raw_fd(), stream) })
-                .context("leaving a standard stream")?;
+        if let Err(error) = leave(&self.inherited) {
+            tracing::warn!("strobe keeps descriptors that are the command's: {error:#}");
         }
         Ok(None)
     }
@@ -171,6 +164,21 @@ impl Gated {
         mask.thread_set_mask().context("restoring the signal mask")?;
         Ok(command.execute(Pid::this()))
     }
+}
+
+/// Lets go of what strobe was given, standard error aside.
+fn leave(inherited: &[RawFd]) -> anyhow::Result<()> {
+    for fd in inherited {
+        // SAFETY: it was open before strobe opened anything, so nothing in here owns it. Errors tell of its file, not of us.
+        unsafe { libc::close(*fd) };
+    }
+    let null = File::options().read(true).write(true).open("/dev/null").context("opening /dev/null")?;
+    for stream in [libc::STDIN_FILENO, libc::STDOUT_FILENO] {
+        // SAFETY: Rust's own streams use both by number.
+        Errno::result(unsafe { libc::dup2(null.as_raw_fd(), stream) })
+            .context("leaving a standard stream")?;
+    }
+    Ok(())
 }
 
 /// What is open beside the standard streams.

@@ -63,12 +63,12 @@ fn run(args: &cli::Exec) -> anyhow::Result<u8> {
             Err(reason) if args.strict => return refuse(gated, &reason),
             Err(reason) => return untraced(gated, &command, reason),
         };
-        let signals = gate.stop()?;
-        let pid = gated.pid;
+        // All that can fail comes before the gate: afterwards there is a command that somebody has to wait for.
+        let mut child = Child::new(gated.pid, gate.stop()?, reached)?;
         if let Some(status) = gated.open()? {
             return Ok(status);
         }
-        let (status, traced) = Child::new(pid, signals, reached)?.supervise(agent).await?;
+        let (status, traced) = child.supervise(agent).await?;
         if traced == 0 && ![STATUS_CANNOT_RUN, STATUS_NOT_FOUND].contains(&status) {
             eprintln!("strobe exec: nothing was traced: no Go program that strobe can trace was started");
         }

@@ -138,6 +138,21 @@ fn each_missing_capability_is_named() -> Result<()> {
     Ok(())
 }
 
+/// One's own process can be looked at without CAP_SYS_PTRACE.
+#[test]
+fn ones_own_process_needs_no_cap_sys_ptrace() -> Result<()> {
+    let (folder, app) = app("signals")?;
+    let program = copy_of_strobe(folder.path())?;
+    let service = Running::start(&mut as_nobody(&app, &[]))?;
+    service.expect_stdout("ready", 0)?;
+    let without: Vec<String> = documented()?.into_iter().filter(|name| name != "CAP_SYS_PTRACE").collect();
+    let mut command = as_nobody(&program, &without);
+    let mut agent = Running::start(command.args(["run", "--pid", &service.pid().to_string()]))?;
+    agent.expect_stderr(&format!("tracing pid {} ", service.pid()), 0)?;
+    ensure!(agent.terminate()?.success(), "{}", agent.output());
+    Ok(())
+}
+
 /// `exec` needs no look at others' processes, and without privileges the command runs all the same.
 #[test]
 fn exec_without_privileges_names_them_and_starts_the_command() -> Result<()> {
