@@ -40,19 +40,26 @@ fn as_nobody(program: &Path, capabilities: &[String]) -> Command {
     command
 }
 
-/// The features by name: available, required, detail.
-fn features(command: &mut Command) -> Result<(Option<i32>, Vec<(String, bool, bool, String)>)> {
+/// A line of `strobe features --json`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "each key has to be there, and is shown when a test fails")]
+struct Feature {
+    name: String,
+    available: bool,
+    required: bool,
+    detail: String,
+    without: String,
+}
+
+/// The status of `strobe features`, and what it says.
+fn features(command: &mut Command) -> Result<(Option<i32>, Vec<Feature>)> {
     let mut running = Running::start(command.args(["features", "--json"]))?;
-    let status = running.wait(PATIENCE)?;
-    let mut features = Vec::new();
-    for line in running.stdout.all() {
-        let value: serde_json::Value = serde_json::from_str(&line).with_context(|| running.output())?;
-        let text =
-            |key: &str| value[key].as_str().map(str::to_owned).with_context(|| format!("{key}: {line}"));
-        let flag = |key: &str| value[key].as_bool().with_context(|| format!("{key}: {line}"));
-        text("without")?;
-        features.push((text("name")?, flag("available")?, flag("required")?, text("detail")?));
-    }
+    // It loads all programs, which takes the verifier a while on a busy machine.
+    let status = running.wait(2 * PATIENCE)?;
+    let lines = running.stdout.all();
+    let features = lines.iter().map(|line| serde_json::from_str(line).with_context(|| line.clone()));
+    let features: Vec<Feature> = features.collect::<Result<_>>()?;
     ensure!(!features.is_empty(), "{}", running.output());
     Ok((status.code(), features))
 }
@@ -60,10 +67,8 @@ fn features(command: &mut Command) -> Result<(Option<i32>, Vec<(String, bool, bo
 /// What `features` says that this version of Linux wants.
 fn documented() -> Result<Vec<String>> {
     let (_, features) = features(&mut strobe(&[])?)?;
-    let (_, _, _, detail) = features
-        .into_iter()
-        .find(|(name, ..)| name == "capabilities")
-        .context("no line about capabilities")?;
+    let line = features.into_iter().find(|feature| feature.name == "capabilities");
+    let detail = line.context("no line about capabilities")?.detail;
     let (_, wanted) = detail.split_once(" wants ").with_context(|| detail.clone())?;
     Ok(wanted.split([',', ' ']).filter(|word| word.starts_with("CAP_")).map(str::to_owned).collect())
 }
@@ -74,8 +79,8 @@ fn features_tries_all_that_tracing_does() -> Result<()> {
     let (status, features) = features(&mut strobe(&[])?)?;
     ensure!(status == Some(0), "{features:#?}");
     for name in ["uprobes", "programs", "attaching", "other processes", "leases", "BTF", "process ids"] {
-        let found = features.iter().find(|(known, ..)| known == name).with_context(|| name.to_owned())?;
-        ensure!(found.1, "{found:?}");
+        let found = features.iter().find(|feature| feature.name == name).with_context(|| name.to_owned())?;
+        ensure!(found.available, "{found:?}");
     }
     Ok(())
 }
