@@ -16,6 +16,7 @@ pub mod net_http_server;
 pub mod process;
 pub mod record;
 pub mod sampler;
+pub mod signals;
 pub mod trace_parent;
 
 /// The compiled programs for this machine's architecture, as `scripts/build-ebpf` left them.

@@ -35,9 +35,6 @@ pub struct WayOut {
     pub sink: Sink<Pipeline>,
 }
 
-/// How long the last spans may take to leave when the agent ends.
-const GOOD_BYE: Duration = Duration::from_secs(10);
-
 /// Why the agent has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
@@ -112,8 +109,8 @@ impl Agent {
         }
     }
 
-    /// Takes all probes out, takes what is left in the ring, and exports it.
-    pub async fn finish(self) -> anyhow::Result<()> {
+    /// Takes all probes out, takes what is left in the ring, and exports it: for at most `patience`, and until `cancel` completes.
+    pub async fn finish(self, patience: Duration, cancel: impl Future<Output = ()>) -> anyhow::Result<()> {
         let Self { guard, drain, .. } = self;
         let stopped = tokio::task::spawn_blocking(move || {
             let ended = guard.stop();
@@ -123,7 +120,7 @@ impl Agent {
         });
         let sink = stopped.await.context("waiting for guard and drain")??;
         let pipeline = sink.finish();
-        let stats = pipeline.shutdown(GOOD_BYE).await;
+        let stats = pipeline.shutdown(patience, cancel).await;
         tracing::info!("spans: {stats}");
         Ok(())
     }

@@ -59,6 +59,9 @@ pub struct Exec {
     /// Do not start the command where it cannot be traced.
     #[arg(long)]
     pub strict: bool,
+    /// Leave the agent's own credentials (OTEL_EXPORTER_OTLP_HEADERS and the like) in the command's environment.
+    #[arg(long)]
+    pub keep_credentials: bool,
     /// Run the command as this user (a name or a number).
     #[arg(long, value_name = "U")]
     pub user: Option<String>,

@@ -23,3 +23,4 @@ pub mod run;
 pub mod sink;
 pub mod sources;
 pub mod spans;
+pub mod start;

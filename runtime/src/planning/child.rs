@@ -28,6 +28,8 @@ const ADDRESS_SPACE_BYTES: u64 = 4 << 30;
 const NOBODY: u32 = 65534;
 /// EX_TEMPFAIL of sysexits(3): it is not the file.
 pub(super) const STATUS_TRY_AGAIN: u8 = 75;
+/// The file is no Go program.
+pub(super) const STATUS_NOT_GO: u8 = 2;
 /// How a line on stderr begins that is no reason for failing.
 pub(super) const WARNING: &str = "warning: ";
 
@@ -41,9 +43,19 @@ pub fn child(name: &str) -> ExitCode {
         Err(error) => {
             eprintln!("{}", one_line(&format!("{error:#}")));
             let passing = error.chain().filter_map(|cause| cause.downcast_ref()).any(is_passing);
-            ExitCode::from(if passing { STATUS_TRY_AGAIN } else { 1 })
+            ExitCode::from(match (passing, is_not_go(&error)) {
+                (true, _) => STATUS_TRY_AGAIN,
+                (false, true) => STATUS_NOT_GO,
+                (false, false) => 1,
+            })
         }
     }
+}
+
+fn is_not_go(error: &anyhow::Error) -> bool {
+    use analyzer::ErrorKind;
+    let kind = error.downcast_ref::<analyzer::Error>().map(|error| &error.kind);
+    matches!(kind, Some(ErrorKind::NotGo | ErrorKind::NotElf { .. } | ErrorKind::Unsupported { .. }))
 }
 
 /// A file's name may hold anything; the parent reads lines.

@@ -30,6 +30,9 @@ pub enum PlanError {
     /// This content has no Plan, and will have none: the answer may be kept.
     #[error("{0}")]
     Refused(String),
+    /// The file is no Go program: a script, a wrapper, something else. The answer may be kept.
+    #[error("{0}")]
+    NotGo(String),
     /// The machine or strobe lacked something at that moment (descriptors, processes, memory), which says nothing of the file.
     #[error("{0}: it will be tried again")]
     TryAgain(String),

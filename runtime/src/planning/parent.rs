@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     PlanError, Planned, SUBCOMMAND,
-    child::{STATUS_TRY_AGAIN, WARNING},
+    child::{STATUS_NOT_GO, STATUS_TRY_AGAIN, WARNING},
 };
 use crate::discover::is_passing;
 
@@ -83,6 +83,9 @@ fn judge(name: &str, status: ExitStatus, said: &Said) -> Result<Planned, PlanErr
     };
     // SIGKILL comes from outside, mostly for want of memory; SIGBUS and the like come from the file.
     let passes = status.code() == Some(i32::from(STATUS_TRY_AGAIN)) || status.signal() == Some(libc::SIGKILL);
+    if status.code() == Some(i32::from(STATUS_NOT_GO)) {
+        return Err(PlanError::NotGo(reason));
+    }
     Err(if passes { PlanError::TryAgain(reason) } else { PlanError::Refused(reason) })
 }
 
