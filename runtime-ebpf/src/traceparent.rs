@@ -80,7 +80,10 @@ pub unsafe fn of_text(text: *const u8) -> Option<TraceParent> {
         };
     }
     let lead = at!(load_u32, 0);
-    if lead & 0xff_ffff != u32::from_le_bytes(*b"00-\0") || at!(load_u8, 35) != b'-' || at!(load_u8, 52) != b'-' {
+    if lead & 0xff_ffff != u32::from_le_bytes(*b"00-\0")
+        || at!(load_u8, 35) != b'-'
+        || at!(load_u8, 52) != b'-'
+    {
         return None;
     }
     let end = at!(load_u16, 55);

@@ -11,8 +11,7 @@ use runtime_ebpf::{
 };
 
 use super::{
-    count,
-    end,
+    count, end,
     flight::{self, ANNOUNCED, Entry, Flight, HOW_SHIFT, KEPT_PEER, Key, OPEN, SAMPLED},
 };
 use crate::{
@@ -32,7 +31,11 @@ pub fn finished(hit: &Hit, file: &File, response: u64) -> bool {
     let kept = entry.get();
     if !kept.has(OPEN) {
         // Another attachment of this program has ended it already.
-        if kept.response == response { count_core(Core::Doubled) } else { count(Counter::BeganBefore) }
+        if kept.response == response {
+            count_core(Core::Doubled)
+        } else {
+            count(Counter::BeganBefore)
+        }
         return false;
     }
     if kept.response != response {
@@ -55,7 +58,8 @@ pub fn finished(hit: &Hit, file: &File, response: u64) -> bool {
 #[inline(always)]
 pub fn hijacked(hit: &Hit, file: &File, response: u64) -> bool {
     let key = Key::of(hit);
-    let entry = flight::live(hit, &key).filter(|entry| entry.get().has(OPEN) && entry.get().response == response);
+    let entry =
+        flight::live(hit, &key).filter(|entry| entry.get().has(OPEN) && entry.get().response == response);
     let Some(entry) = entry else {
         hijacked_elsewhere(hit, file, response);
         return false;
@@ -193,7 +197,8 @@ fn is_abort_handler(data: u64) -> bool {
     let mut text = [0u64; 3];
     let mut field = GoString { address: 0, len: 0 };
     // SAFETY: plain words on the stack. What is no pointer to a string cannot be read, or is not this text: no failure.
-    let is_long = try_read_bytes((&raw mut field).cast(), size_of::<GoString>() as u32, data) && field.len == LEN;
+    let is_long =
+        try_read_bytes((&raw mut field).cast(), size_of::<GoString>() as u32, data) && field.len == LEN;
     is_long
         && try_read_bytes(text.as_mut_ptr().cast(), LEN as u32, field.address)
         && text[0] == TEXT[0]

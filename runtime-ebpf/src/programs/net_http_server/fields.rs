@@ -9,8 +9,8 @@ use runtime_ebpf::{
         File, TLS_UNKNOWN,
         counters::Counter,
         records::{
-            HOW_FINISHED, BEGAN_HOST, BEGAN_METHOD, BEGAN_SLOT_COUNT, BEGAN_SLOTS, BEGAN_URI, BEGAN_USER_AGENT, Began,
-            ENDED_LARGE_SLOTS, Ended, KIND_BEGAN_FIELDS, KIND_ENDED_WHOLE, PEER_BYTES,
+            BEGAN_HOST, BEGAN_METHOD, BEGAN_SLOT_COUNT, BEGAN_SLOTS, BEGAN_URI, BEGAN_USER_AGENT, Began,
+            ENDED_LARGE_SLOTS, Ended, HOW_FINISHED, KIND_BEGAN_FIELDS, KIND_ENDED_WHOLE, PEER_BYTES,
         },
     },
     record::ABSENT,
@@ -18,8 +18,7 @@ use runtime_ebpf::{
 };
 
 use super::{
-    count,
-    end,
+    count, end,
     flight::{self, ANNOUNCED, Flight, HOW_SHIFT, KEPT_PEER, Key, PENDING},
     start,
 };
@@ -157,7 +156,8 @@ fn write(file: &File, base: *mut u8, flight: &Flight, map: u64, user_agent: GoSt
     let peer = GoString { address: flight.peer_address, len: flight.peer_len as u64 };
     began.peer_len = fill((&raw mut began.peer).cast(), PEER_BYTES, peer);
     let agent = headers::first(user_agent).unwrap_or(MISSING);
-    let (method, uri) = (string_in(request, file.request_method), string_in(request, file.request_request_uri));
+    let (method, uri) =
+        (string_in(request, file.request_method), string_in(request, file.request_request_uri));
     let host = string_in(request, file.request_host);
     began.lens[BEGAN_METHOD] = slot::<BEGAN_METHOD>(base, method);
     began.lens[BEGAN_URI] = slot::<BEGAN_URI>(base, uri);

@@ -136,7 +136,11 @@ fn unsampled_unasked(hit: &Hit, response: u64) {
 /// The request that was open on this goroutine passed none of the probes at its end.
 #[inline(always)]
 fn note_replaced(old: &Flight) {
-    count(if old.has(SAMPLED) && !old.has(ANNOUNCED) { Counter::ReplacedUnannounced } else { Counter::Replaced });
+    count(if old.has(SAMPLED) && !old.has(ANNOUNCED) {
+        Counter::ReplacedUnannounced
+    } else {
+        Counter::Replaced
+    });
 }
 
 /// Where a beginning goes on.
@@ -174,7 +178,9 @@ fn fast<const ROOM: usize>(
 #[inline(always)]
 pub fn large(hit: &Hit, file: &File) -> Next {
     let key = Key::of(hit);
-    let Some(mut entry) = flight::live(hit, &key).filter(|entry| entry.get().has(PENDING)) else { return Next::Done };
+    let Some(mut entry) = flight::live(hit, &key).filter(|entry| entry.get().has(PENDING)) else {
+        return Next::Done;
+    };
     let Some(record) = ring::reserve(LARGE_BYTES) else { return Next::Fields };
     fast::<LARGE_TEXT>(hit, file, entry.get_mut(), record)
 }

@@ -97,7 +97,11 @@ pub fn take<const ROOM: usize>(
 #[inline(always)]
 fn request_line(picked: &Picked) -> Option<u64> {
     let (method, uri) = (picked.method, picked.uri);
-    if method.len == 0 || method.len >= LINE_BYTES as u64 || uri.len >= LINE_BYTES as u64 || picked.header == 0 {
+    if method.len == 0
+        || method.len >= LINE_BYTES as u64
+        || uri.len >= LINE_BYTES as u64
+        || picked.header == 0
+    {
         return None;
     }
     let len = opaque(method.len + uri.len + 2);
