@@ -74,6 +74,12 @@ impl FileIdentity {
         }
     }
 
+    /// The same with another change time, as chmod leaves it.
+    #[cfg(test)]
+    pub fn touched(self) -> Self {
+        Self { changed: (self.changed.0 + 1, 0), ..self }
+    }
+
     /// One that is not any file's, for tests of what is decided by identities.
     #[cfg(test)]
     pub fn numbered(ino: u64, content: u64) -> Self {
