@@ -2,15 +2,12 @@
 //! whether what was read is of one and the same process and program. An id alone may be another process's by now.
 
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind},
     os::{
         fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
-        unix::{
-            ffi::OsStrExt as _,
-            fs::{MetadataExt as _, OpenOptionsExt as _},
-        },
+        unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
     },
     path::{Path, PathBuf},
 };
@@ -128,8 +125,8 @@ pub fn open(id: ProcessId) -> Result<Process, OpenError> {
         }
         Err(error) => return Err(failed("reading /proc/PID/exe", error)),
     };
-    let meta = place.metadata().map_err(|error| failed("looking at /proc/PID/exe", error))?;
-    Ok(Process { id, start_ticks, exe, pidfd, place, inode: (meta.dev(), meta.ino()) })
+    let inode = inode_of(&place).map_err(|error| failed("looking at /proc/PID/exe", error))?;
+    Ok(Process { id, start_ticks, exe, pidfd, place, inode })
 }
 
 impl Process {
@@ -166,8 +163,8 @@ impl Process {
         let failed = |what, source| OpenError::from_io(pid, what, "CAP_SYS_PTRACE", source);
         let ticks = start_ticks(pid).map_err(|error| failed("reading /proc/PID/stat", error))?;
         let (place, _) = executable(pid).map_err(|error| failed("reading /proc/PID/exe", error))?;
-        let meta = place.metadata().map_err(|error| failed("looking at /proc/PID/exe", error))?;
-        if ticks != self.start_ticks || (meta.dev(), meta.ino()) != self.inode {
+        let inode = inode_of(&place).map_err(|error| failed("looking at /proc/PID/exe", error))?;
+        if ticks != self.start_ticks || inode != self.inode {
             return Err(OpenError::Gone { pid });
         }
         Ok(())
@@ -176,36 +173,33 @@ impl Process {
     /// Does `path`, as the process itself would resolve it, name its executable? Right in containers, for links and for
     /// relative parts. Kernel 5.6 (openat2).
     pub fn calls_its_executable(&self, path: &Path) -> bool {
-        let inode = self.look_up(path).and_then(|file| file.metadata());
-        match inode {
-            Ok(meta) => (meta.dev(), meta.ino()) == self.inode,
-            // Removed since, or replaced: then only its name is left, and that is told apart from an ordinary deployment on
-            // the host, where the old file's processes are not wanted.
+        match self.look_up(path).and_then(|file| inode_of(&file)) {
+            Ok(inode) => inode == self.inode,
+            // Removed since, replaced, or not to be looked up without waiting: then its name is left, and that is told apart
+            // from an ordinary deployment on the host, where the old file's processes are not wanted.
             Err(_) => self.in_other_mounts() && without_deleted(&self.exe) == path,
         }
     }
 
+    /// Finds what `path` names for the process, and never waits for a file system that somebody else runs (FUSE, the network),
+    /// as a container may have mounted one to hold strobe up: by what the kernel has in memory (5.12), else within the
+    /// container's root where that is of a kind that answers by itself.
     fn look_up(&self, path: &Path) -> io::Result<File> {
+        let proc = PathBuf::from(format!("/proc/{}", self.id.pid));
         let root = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-            .open(format!("/proc/{}/root", self.id.pid))?;
+            .open(proc.join("root"))?;
         let path = CString::new(path.as_os_str().as_bytes())?;
-        // SAFETY: open_how is plain integers, for which zeros are its defaults.
-        let mut how: libc::open_how = unsafe { std::mem::zeroed() };
-        how.flags = (libc::O_PATH | libc::O_CLOEXEC) as u64;
-        how.resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
-        // SAFETY: a descriptor, a string that ends in a zero, and a struct with its size.
-        let fd = unsafe {
-            libc::syscall(
-                libc::SYS_openat2,
-                root.as_raw_fd(),
-                path.as_ptr(),
-                &raw const how,
-                size_of_val(&how),
-            )
-        };
-        owned(fd).map(File::from)
+        match open_in(&root, &path, libc::RESOLVE_CACHED) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINVAL)) => {
+                if !is_root_local(&fs::read_to_string(proc.join("mountinfo"))?) {
+                    return Err(error);
+                }
+                open_in(&root, &path, libc::RESOLVE_NO_XDEV)
+            }
+            found => found,
+        }
     }
 
     fn in_other_mounts(&self) -> bool {
@@ -217,6 +211,43 @@ impl Process {
     pub fn parent(pid: u32) -> io::Result<u32> {
         stat_field(pid, 4)?.try_into().map_err(io::Error::other)
     }
+}
+
+/// openat2(2) with `root` for the root of all paths and links.
+fn open_in(root: &File, path: &CStr, resolve: u64) -> io::Result<File> {
+    // SAFETY: open_how is plain integers, for which zeros are its defaults.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = (libc::O_PATH | libc::O_CLOEXEC) as u64;
+    how.resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS | resolve;
+    // SAFETY: a descriptor, a string that ends in a zero, and a struct with its size.
+    let fd = unsafe {
+        libc::syscall(libc::SYS_openat2, root.as_raw_fd(), path.as_ptr(), &raw const how, size_of_val(&how))
+    };
+    owned(fd).map(File::from)
+}
+
+/// Is the root of a `/proc/PID/mountinfo` on a file system of this machine's own? Its lines are `ID PARENT DEV ROOT MOUNTPOINT
+/// OPTIONS… - TYPE SOURCE …`; what is mounted last at a place is seen there.
+fn is_root_local(mountinfo: &str) -> bool {
+    const LOCAL: [&str; 10] =
+        ["btrfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "overlay", "squashfs", "tmpfs", "xfs"];
+    let root = mountinfo.lines().rfind(|line| line.split(' ').nth(4) == Some("/"));
+    let kind = root.and_then(|line| line.split_once(" - ")).and_then(|(_, rest)| rest.split(' ').next());
+    kind.is_some_and(|kind| LOCAL.contains(&kind))
+}
+
+/// Device and number of an open file's inode. Asks no file system: they never change. Kernel 4.11.
+pub(super) fn inode_of(file: &File) -> io::Result<(u64, u64)> {
+    // SAFETY: statx is plain integers, for which zeros are fine.
+    let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    // SAFETY: a descriptor, an empty string, and a buffer of the kernel's own type.
+    let result =
+        unsafe { libc::statx(file.as_raw_fd(), c"".as_ptr(), flags, libc::STATX_INO, &raw mut found) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((libc::makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino))
 }
 
 /// The executable by the kernel's own link: right even if its path names another file by now.
@@ -299,6 +330,16 @@ mod tests {
         assert!(!process.calls_its_executable(Path::new("/proc")));
         process.executable().expect("readable").metadata().expect("metadata");
         assert!(Process::parent(std::process::id()).expect("a parent") > 0);
+    }
+
+    #[test]
+    fn a_root_that_somebody_else_runs_is_not_asked() {
+        let line = |kind: &str| {
+            format!("1 0 8:1 / / rw,relatime - {kind} /dev/x rw\n2 1 0:5 / /proc rw - proc proc rw\n")
+        };
+        assert!(is_root_local(&line("ext4")) && is_root_local(&line("overlay")));
+        assert!(!is_root_local(&line("fuse.sshfs")) && !is_root_local(&line("nfs4")) && !is_root_local(""));
+        assert!(!is_root_local(&(line("ext4") + &line("fuse.x"))));
     }
 
     #[test]
