@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Facts, OLDEST_KERNEL, PidNamespace, Trial, trials, uprobes_want_sys_admin};
-use crate::programs::Programs;
+use super::{Facts, OLDEST_KERNEL, Trial, trials, uprobes_want_sys_admin};
+use crate::programs::{LoadOptions, Programs};
 
 /// One line of `strobe features`.
 #[derive(Debug, Clone, Serialize)]

@@ -86,7 +86,7 @@ fn look(id: ProcessId, followed: u32, targets: &Targets) -> Result<Option<Found>
         return Ok(None);
     }
     let file = process.executable()?;
-    let failed = |what, source| OpenError::Failed { pid: id.pid, what, source };
+    let failed = |what, error| OpenError::Failed { pid: id.pid, what, error };
     let content = FileIdentity::of(&file).map_err(|error| failed("looking at its executable", error))?;
     Ok(Some(Found { process, file, content, image: image(id.pid) }))
 }
@@ -118,7 +118,7 @@ fn facts(id: ProcessId, seen: ProcessKey, plan: &Plan, sources: &Sources) -> Res
 pub fn announced(id: ProcessId, file: File, name: PathBuf) -> Result<Found, OpenError> {
     let mut process = discover::open(id)?;
     process.exe = name;
-    let failed = |what, source| OpenError::Failed { pid: id.pid, what, source };
+    let failed = |what, error| OpenError::Failed { pid: id.pid, what, error };
     let content = FileIdentity::of(&file).map_err(|error| failed("looking at its executable", error))?;
     Ok(Found { process, file, content, image: 0 })
 }

@@ -32,6 +32,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::{
     discover::Target,
     libraries::Sampling,
+    planning::PlanError,
     programs::Programs,
     sources::{Source, Sources},
 };
@@ -86,7 +87,7 @@ enum Message {
         pid: u32,
         file: File,
         name: PathBuf,
-        answer: mpsc::Sender<Result<(), String>>,
+        answer: mpsc::Sender<Result<(), state::Reason>>,
     },
     FindRunning,
     /// A process whose end cannot be waited for.
@@ -141,7 +142,10 @@ impl Guard {
         let (answer, answered) = mpsc::channel();
         self.door.send(Message::Prepare { pid, file, name, answer });
         let result = answered.recv().context("guard has ended; what it printed says why")?;
-        result.map_err(anyhow::Error::msg)
+        result.map_err(|reason| match reason.not_go {
+            true => PlanError::NotGo(reason.text).into(),
+            false => anyhow::Error::msg(reason.text),
+        })
     }
 
     /// Takes all probes out and ends the thread.

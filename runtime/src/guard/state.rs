@@ -21,7 +21,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use crate::files::FileIdentity;
 use files::FileState;
@@ -61,9 +61,45 @@ pub struct ProcessKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// It stays so as long as the file has this content.
-    Final(String),
+    Final(Reason),
     /// It may be otherwise in a moment: no descriptors, no memory, no more processes.
     Passing(String),
+}
+
+/// Why a process is not traced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// In words.
+    pub text: String,
+    /// Its file is no Go program: a script, a wrapper, which may start one.
+    pub not_go: bool,
+}
+
+impl From<String> for Reason {
+    fn from(text: String) -> Self {
+        Self { text, not_go: false }
+    }
+}
+
+impl From<Failure> for Reason {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Final(reason) => reason,
+            Failure::Passing(text) => text.into(),
+        }
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 /// A process that is wanted, as a look found it: everything was read while it was provably one and the same.
@@ -233,7 +269,7 @@ pub enum Action {
         /// Its id.
         pid: u32,
         /// Why.
-        reason: String,
+        reason: Reason,
     },
 }
 

@@ -19,7 +19,7 @@ use super::{
     keeper::{self, Keeper, Why},
     look::{self, Facts, Found, Job, Looked},
     losses::Losses,
-    state::{Action, Event, Failure, Inode, Look, Moment, ProcessKey, Sight, State},
+    state::{Action, Event, Failure, Inode, Look, Moment, ProcessKey, Reason, Sight, State},
     tables::{Attempt, Known, Planned, Ready, Tables},
 };
 use crate::{
@@ -49,7 +49,7 @@ const KEEPER: u64 = 1;
 const BELL: u64 = 2;
 const PIDFD: u64 = 1 << 32;
 
-type Answer = mpsc::Sender<Result<(), String>>;
+type Answer = mpsc::Sender<Result<(), Reason>>;
 
 pub struct Worker {
     target: Target,
@@ -293,7 +293,7 @@ impl Worker {
                 self.tables.end_attempt(attempt);
                 let reason = format!("{name}: attaching its probes: {reason}");
                 debug!("{reason}");
-                let failure = if passing { Failure::Passing(reason) } else { Failure::Final(reason) };
+                let failure = if passing { Failure::Passing(reason) } else { Failure::Final(reason.into()) };
                 Event::AttachFailed { file, attempt, failure }
             }
             keeper::News::NotAsPlanned(content) => {
@@ -388,7 +388,7 @@ impl Worker {
         let failed = |what, error: std::io::Error| OpenError::Failed {
             pid: found.process.id.pid,
             what,
-            source: error,
+            error,
         };
         let tgid = found.process.id.tgid;
         let followed = match self.target {
@@ -421,7 +421,7 @@ impl Worker {
                 Look::Unwanted
             }
             OpenError::NotAllowed { .. } | OpenError::Failed { .. } => {
-                Look::Failed(Failure::Final(error.to_string()))
+                Look::Failed(Failure::Final(error.to_string().into()))
             }
         }
     }
@@ -432,13 +432,14 @@ impl Worker {
         let result = match (content, result) {
             (None, _) => Err(Failure::Passing(format!("{name}: it was written to while it was planned"))),
             (_, Err(PlanError::TryAgain(reason))) => Err(Failure::Passing(reason)),
-            (_, Err(PlanError::Refused(reason))) => Err(Failure::Final(reason)),
+            (_, Err(PlanError::Refused(reason))) => Err(Failure::Final(reason.into())),
+            (_, Err(PlanError::NotGo(text))) => Err(Failure::Final(Reason { text, not_go: true })),
             (_, Ok(plan)) => match attach::layout(&plan) {
                 Ok(layout) => {
                     self.tables.plans.insert(file, Ready { plan: Arc::new(plan), layout });
                     Ok(())
                 }
-                Err(error) => Err(Failure::Final(format!("{error:#}"))),
+                Err(error) => Err(Failure::Final(format!("{error:#}").into())),
             },
         };
         if let Err(failure) = &result {
@@ -508,7 +509,7 @@ impl Worker {
         let id = match self.watch.id_of(pid) {
             Ok(Some(id)) => id,
             Ok(None) => ProcessId { pid, tgid: pid },
-            Err(error) => return drop(answer.send(Err(error.to_string()))),
+            Err(error) => return drop(answer.send(Err(error.to_string().into()))),
         };
         let sight = look::announced(id, file, name).and_then(|found| self.sight(found));
         match sight {
@@ -517,7 +518,7 @@ impl Worker {
                 self.on(Event::Announced { pid, sight });
                 self.in_hand = None;
             }
-            Err(error) => drop(answer.send(Err(error.to_string()))),
+            Err(error) => drop(answer.send(Err(error.to_string().into()))),
         }
     }
 
@@ -654,13 +655,18 @@ impl Worker {
         self.audience.forget(tgid, generation);
     }
 
-    fn not_traced(&mut self, pid: u32, reason: String) {
-        warn!(pid, "not traced: {reason}");
+    fn not_traced(&mut self, pid: u32, reason: Reason) {
+        // A command may start any number of other programs: that they are no Go programs is no news.
+        if reason.not_go && matches!(self.target, Target::Tree(_)) {
+            debug!(pid, "not traced: {reason}");
+        } else {
+            warn!(pid, "not traced: {reason}");
+        }
         if let Some(answer) = self.preparing.remove(&pid) {
             // Whoever waited for it may have given up.
             let _ = answer.send(Err(reason.clone()));
         }
-        (self.news)(News::NotTraced { pid, reason });
+        (self.news)(News::NotTraced { pid, reason: reason.text });
     }
 
     fn name(&self, file: Inode) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Backoff, Failure, Inode, KEPT_PLANS, LINGER, Moment, Sight, State};
+use super::{Action, Backoff, Failure, Inode, KEPT_PLANS, LINGER, Moment, Reason, Sight, State};
 use crate::files::FileIdentity;
 
 /// A file that is, or lately was, run by a process that is wanted.
@@ -32,9 +32,9 @@ enum Plan {
     Running,
     Ready,
     /// For good, as long as the content is the same.
-    Refused(String),
+    Refused(Reason),
     /// Tried often enough; the next start tries again.
-    GivenUp(String),
+    GivenUp(Reason),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl State {
             Ok(()) => Plan::Ready,
             Err(Failure::Final(reason)) => Plan::Refused(reason),
             Err(Failure::Passing(_)) if file.retry.again(now) => Plan::None,
-            Err(Failure::Passing(reason)) => Plan::GivenUp(reason),
+            Err(Failure::Passing(reason)) => Plan::GivenUp(reason.into()),
         };
         if file.plan == Plan::Ready {
             file.retry = Backoff::default();
@@ -132,7 +132,7 @@ impl State {
                 match failure {
                     _ if outdated => {}
                     Failure::Passing(_) if file.retry.again(now) => {}
-                    Failure::Passing(reason) => file.plan = Plan::GivenUp(reason),
+                    Failure::Passing(reason) => file.plan = Plan::GivenUp(reason.into()),
                     Failure::Final(reason) => file.plan = Plan::Refused(reason),
                 }
                 self.settle(key);

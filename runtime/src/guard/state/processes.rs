@@ -1,6 +1,6 @@
 //! Processes: looked at, in their file's set, configured, gone.
 
-use super::{Action, Backoff, Failure, Inode, LOOK_PATIENCE, Look, Moment, ProcessKey, Sight, State};
+use super::{Action, Backoff, Failure, Inode, LOOK_PATIENCE, Look, Moment, ProcessKey, Reason, Sight, State};
 
 /// A process that is wanted.
 #[derive(Debug)]
@@ -61,9 +61,9 @@ impl State {
             Look::Failed(Failure::Passing(_)) if looking.retry.again(self.now) => {
                 self.looks.insert(pid, looking);
             }
-            Look::Failed(Failure::Passing(reason) | Failure::Final(reason)) => {
+            Look::Failed(failure) => {
                 self.drop_process(pid);
-                self.actions.push(Action::NotTraced { pid, reason });
+                self.actions.push(Action::NotTraced { pid, reason: failure.into() });
             }
         }
     }
@@ -107,7 +107,7 @@ impl State {
         let reason = match failure {
             // It is out of its file's set until then: a process that is not traced needs no probes.
             Failure::Passing(_) if known.retry.again(self.now) => None,
-            Failure::Passing(reason) | Failure::Final(reason) => Some(reason),
+            failure => Some(failure.into()),
         };
         if let Some(reason) = reason {
             self.tell(process.pid, &reason);
@@ -175,11 +175,11 @@ impl State {
     }
 
     /// Says once that it is not traced.
-    pub(super) fn tell(&mut self, pid: u32, reason: &str) {
+    pub(super) fn tell(&mut self, pid: u32, reason: &Reason) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         if !process.told {
             process.told = true;
-            self.actions.push(Action::NotTraced { pid, reason: reason.to_owned() });
+            self.actions.push(Action::NotTraced { pid, reason: reason.clone() });
         }
     }
 
