@@ -15,6 +15,15 @@ fn in_a_group_of_its_own(mut command: Command) -> Result<Command> {
     Ok(command)
 }
 
+/// While strobe stands still somebody sends signals: it reads its own when the command has dealt with its one, so that a
+/// second one would be counted as such.
+fn while_strobe_stands_still(strobe: i32, send: impl FnOnce() -> Result<()>) -> Result<()> {
+    kill(strobe, libc::SIGSTOP)?;
+    send()?;
+    std::thread::sleep(Duration::from_millis(200));
+    kill(strobe, libc::SIGCONT)
+}
+
 /// Kubernetes, `docker stop`, `KillMode=mixed`, `kill PID`.
 #[test]
 fn a_signal_to_strobe_alone_reaches_the_command_once() -> Result<()> {
@@ -30,7 +39,8 @@ fn a_signal_to_strobe_alone_reaches_the_command_once() -> Result<()> {
 #[test]
 fn a_signal_to_the_process_group_reaches_the_command_once() -> Result<()> {
     let mut counting = Counting::start(&[], in_a_group_of_its_own)?;
-    kill(-counting.strobe_pid()?, libc::SIGTERM)?;
+    let strobe = counting.strobe_pid()?;
+    while_strobe_stands_still(strobe, || kill(-strobe, libc::SIGTERM))?;
     counting.counted(&["SIGTERM 1"])
 }
 
@@ -109,7 +119,8 @@ fn a_command_in_another_group_gets_the_groups_signal_from_strobe() -> Result<()>
 #[test]
 fn an_exec_by_another_thread_does_not_lose_the_command() -> Result<()> {
     let mut counting = Counting::start(&["-thread"], in_a_group_of_its_own)?;
-    kill(-counting.strobe_pid()?, libc::SIGTERM)?;
+    let strobe = counting.strobe_pid()?;
+    while_strobe_stands_still(strobe, || kill(-strobe, libc::SIGTERM))?;
     counting.counted(&["SIGTERM 1"])
 }
 
@@ -125,11 +136,13 @@ fn a_signal_from_outside_the_pid_namespace_reaches_the_command_once() -> Result<
             Ok(unshare)
         })?;
         let strobe = *children(counting.strobe.pid())?.first().context("unshare has no child")?;
-        if all {
-            let app = *children(u32::try_from(strobe)?)?.first().context("strobe has no child")?;
-            kill(app, libc::SIGTERM)?;
-        }
-        kill(strobe, libc::SIGTERM)?;
+        let app = *children(u32::try_from(strobe)?)?.first().context("strobe has no child")?;
+        while_strobe_stands_still(strobe, || {
+            if all {
+                kill(app, libc::SIGTERM)?;
+            }
+            kill(strobe, libc::SIGTERM)
+        })?;
         counting.counted(&["SIGTERM 1"]).with_context(|| format!("to all: {all}"))?;
     }
     Ok(())
