@@ -341,7 +341,10 @@ impl Agent {
             }
             traced.file.get_or_insert_with(|| Arc::new(exe));
             if traced.plan.is_none() {
-                traced.waiting.push(Waiting { process, followed });
+                // An event and a look around may both have found it.
+                if traced.waiting.iter().all(|waiting| waiting.process.id != process.id) {
+                    traced.waiting.push(Waiting { process, followed });
+                }
                 return Ok(());
             }
             return self.trace(process, identity);
