@@ -91,8 +91,8 @@ fn a_path_that_is_a_link_or_a_mounted_file_in_a_container() -> Result<()> {
         service_in(&["unshare", "--mount", "sh", "-c", &linked, "sh"], &exe)?,
         service_in(&["unshare", "--mount", "sh", "-c", &mounted, "sh"], &exe)?,
     ];
-    agent.expect_stderr("tracing pid ", 1)?;
     for service in &services {
+        agent.expect_stderr(&format!("tracing pid {} ", service.running.pid()), 0)?;
         service.requests(10)?;
     }
     stage.settle(&mut agent, 20)?;
