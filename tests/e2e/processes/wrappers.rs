@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use strobe_tests::process::{PATIENCE};
+use strobe_tests::process::PATIENCE;
 
 use super::harness::{Service, Stage, process_of, signal, text};
 
