@@ -64,14 +64,32 @@ pub const CHECK_BELOW_OR_EQUAL: u8 = 1;
 /// The site is a `jb` (amd64, CF) or a `b.lo` (arm64, C clear).
 pub const CHECK_BELOW: u8 = 2;
 
-/// How `map[string][]string` (`net/http.Header`) is laid out: it is not walked.
+/// How a `map[string][]string` (`net/http.Header`) is walked.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MapWalk {
+    /// From one group or bucket to the next.
+    pub stride: u16,
+    /// From one key to the next; the first is at 8.
+    pub key_stride: u16,
+    /// The first element.
+    pub elems: u16,
+    /// From one element to the next.
+    pub elem_stride: u16,
+    /// A bucket's pointer to the next of its chain; 0 for groups.
+    pub overflow: u16,
+    /// [`HEADERS_NONE`], [`HEADERS_HMAP`] or [`HEADERS_SWISS`].
+    pub kind: u8,
+    /// Zero.
+    pub reserved: u8,
+}
+
+/// It is not walked.
 pub const HEADERS_NONE: u8 = 0;
-/// `runtime.hmap`: keys at 8+16i, elements at 136+24i, overflow pointer at 328.
+/// Buckets with chains (up to Go 1.23, and `GOEXPERIMENT=noswissmap`).
 pub const HEADERS_HMAP: u8 = 1;
-/// Swiss groups with interleaved slots: keys at 8+40i, elements at 24+40i.
+/// Swiss groups (Go 1.24).
 pub const HEADERS_SWISS: u8 = 2;
-/// Swiss groups with split slots (`GOEXPERIMENT=mapsplitgroup`): keys at 8+16i, elements at 136+24i.
-pub const HEADERS_SWISS_SPLIT: u8 = 3;
 
 #[cfg(test)]
 mod tests {

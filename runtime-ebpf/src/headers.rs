@@ -8,20 +8,21 @@
 //! hmap (Go ≤ 1.23): hmap { count, flags@8, B@9, buckets@16, oldbuckets@24 }
 //!     bucket: tophash u8[8] | 8 keys | 8 elems | overflow@328
 //! ```
-//! (go-binary-format.md (f).) No loops: unrolled, they verify on 5.8, where nested bounded loops are refused. What lies beyond
-//! the unrolled part is not walked and counted. Each key is read alone, which costs a read per header: only the slow way comes
-//! here, and the verifier follows it in a twentieth of the steps that reads of half a group took.
+//! (go-binary-format.md (f).) Groups and buckets are walked alike; where keys and elements stand is the Plan's knowledge. No
+//! loops: unrolled, they verify on 5.8, where nested bounded loops are refused. What lies beyond the unrolled part is not walked
+//! and counted. Each key is read alone, and a read that fails is no branch (the kernel then gives zeros, which are no header):
+//! only the slow way comes here, and the verifier follows it in a tenth of the steps that reads of half a group took.
 
 use core::mem::MaybeUninit;
 
 use runtime_ebpf::{
-    abi::{HEADERS_HMAP, HEADERS_SWISS, HEADERS_SWISS_SPLIT},
+    abi::{HEADERS_HMAP, HEADERS_SWISS, MapWalk},
     counters::Counter,
 };
 
 use crate::{
     count::count,
-    read::{GoString, opaque, read, read_bytes},
+    read::{GoString, forget, opaque, read, read_result},
 };
 
 /// The values (a `[]string`: address and length) of the wanted headers; zeros when the header is not there.
@@ -29,138 +30,147 @@ use crate::{
 pub struct Found {
     pub traceparent: GoString,
     pub user_agent: GoString,
+    /// Not 0 if anything could not be read.
+    failed: u64,
+    /// Not 0 if a chain goes on beyond what is walked.
+    cut: u64,
+    zero: u64,
 }
 
-/// Size of a group, interleaved or split.
-const GROUP_BYTES: u64 = 328;
-/// The overflow pointer of a bucket, its last word.
-const OVERFLOW: u64 = 328;
+/// Keys stand behind the control word or the top hashes.
+const KEYS: u64 = 8;
 /// The top bit of each byte.
 const TOPS: u64 = 0x8080_8080_8080_8080;
-
-/// Where a group's or bucket's keys and elements are.
-#[derive(Clone, Copy)]
-struct Layout {
-    key_stride: u64,
-    elems: u64,
-    elem_stride: u64,
-}
-
-/// A slot is a key and its element.
-const INTERLEAVED: Layout = Layout { key_stride: 40, elems: 24, elem_stride: 40 };
-/// Keys stand together, and behind them the elements.
-const SEPARATE: Layout = Layout { key_stride: 16, elems: 136, elem_stride: 24 };
-/// Behind the control word or the top hashes.
-const KEYS: u64 = 8;
 
 macro_rules! unrolled {
     ($i:ident in [$($n:literal)+] $body:block) => { $( { const $i: u64 = $n; $body } )+ };
 }
 
-/// Walks the header map at `map`. `zero` must be 0, and the verifier must not know it: it then takes what was found and what
-/// was not for the same state, and the walk costs it a hundredth.
+/// Walks the header map at `map`. Numbers go through `scratch`, so that the verifier takes all kinds of maps, and what was found
+/// and what was not, for the same state: the walk then costs it a hundredth.
+///
+/// # Safety
+///
+/// `scratch` is eight bytes of a record or a map's value that nobody needs yet.
 #[inline(always)]
-pub fn find(map: u64, kind: u8, zero: u64) -> Found {
-    let none = GoString { address: zero, len: zero };
-    let mut found = Found { traceparent: none, user_agent: none };
-    if map == 0 {
-        return found;
+pub unsafe fn find(map: u64, walk: &MapWalk, scratch: *mut u64) -> Found {
+    // SAFETY: the caller's, here and below.
+    let unknown = |number| unsafe { forget(scratch, number) };
+    let zero = || GoString { address: unknown(0), len: unknown(0) };
+    let mut found = Found {
+        traceparent: zero(),
+        user_agent: zero(),
+        failed: unknown(0),
+        cut: unknown(0),
+        zero: unknown(0),
+    };
+    let (first, last, old, old_last) = match walk.kind {
+        _ if map == 0 => return found,
+        HEADERS_SWISS => swiss(map),
+        HEADERS_HMAP => hmap(map),
+        _ => return found,
+    };
+    let (first, last, old, old_last) = (unknown(first), unknown(last), unknown(old), unknown(old_last));
+    if first != 0 {
+        buckets(first, last, walk, &mut found);
     }
-    match kind {
-        HEADERS_SWISS => walk_swiss(map, INTERLEAVED, &mut found),
-        HEADERS_SWISS_SPLIT => walk_swiss(map, SEPARATE, &mut found),
-        HEADERS_HMAP => walk_hmap(map, &mut found),
-        _ => {}
+    if old != 0 {
+        old_buckets(old, old_last, walk, &mut found);
+    }
+    if last > 15 || old_last > 7 || found.cut != 0 {
+        count(Counter::HeadersCut);
+    }
+    if found.failed != 0 {
+        count(Counter::ReadFault);
     }
     found
 }
 
+/// The first group and the number of the last; there are no old ones. A directory of several tables is cut.
+#[inline(always)]
+fn swiss(map: u64) -> (u64, u64, u64, u64) {
+    const NOTHING: (u64, u64, u64, u64) = (0, 0, 0, 0);
+    let Some([dir, dir_len]) = read::<[u64; 2]>(map + 16) else { return NOTHING };
+    if dir == 0 || dir_len == 0 {
+        return (dir, 0, 0, 0);
+    }
+    let Some(table) = read::<u64>(dir) else { return NOTHING };
+    let Some([first, length_mask]) = read::<[u64; 2]>(table + 16) else { return NOTHING };
+    (first, if dir_len > 1 { u64::MAX } else { length_mask }, 0, 0)
+}
+
+/// The first bucket and the number of the last, and the same of the old ones: while the map grows, entries not yet moved lie
+/// there, in half as many, or as many if it only compacts (runtime/map_noswiss.go, sameSizeGrow is 8).
+#[inline(always)]
+fn hmap(map: u64) -> (u64, u64, u64, u64) {
+    let Some(head) = read::<u64>(map + 8) else { return (0, 0, 0, 0) };
+    let Some([buckets, old]) = read::<[u64; 2]>(map + 16) else { return (0, 0, 0, 0) };
+    let last = (1u64 << (head >> 8 & 31)) - 1;
+    (
+        buckets,
+        last,
+        old,
+        if old == 0 {
+            0
+        } else if head & 8 != 0 {
+            last
+        } else {
+            last >> 1
+        },
+    )
+}
+
 #[inline(never)]
-fn walk_swiss(map: u64, layout: Layout, found: &mut Found) {
-    let Some([dir, dir_len]) = read::<[u64; 2]>(map + 16) else { return };
-    if dir == 0 {
-        return;
-    }
-    let (mut groups, mut mask) = (dir, 0);
-    if dir_len != 0 {
-        let Some(table) = read::<u64>(dir) else { return };
-        let Some([first, length_mask]) = read::<[u64; 2]>(table + 16) else { return };
-        (groups, mask) = (first, length_mask);
-    }
-    if dir_len > 1 || mask > 15 {
-        count(Counter::HeadersCut);
-    }
+fn buckets(first: u64, last: u64, walk: &MapWalk, found: &mut Found) {
     unrolled!(I in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] {
-        if I > mask {
+        if I > last {
             return;
         }
-        let group = groups + I * GROUP_BYTES;
-        let Some(ctrl) = read::<u64>(group) else { return };
-        slots(group, !ctrl & TOPS, layout, found);
+        bucket(first + I * walk.stride as u64, walk, found);
     });
 }
 
-#[inline(always)]
-fn walk_hmap(map: u64, found: &mut Found) {
-    let Some(head) = read::<u64>(map + 8) else { return };
-    let Some([buckets, old]) = read::<[u64; 2]>(map + 16) else { return };
-    let log2 = head >> 8 & 0xff;
-    if buckets == 0 {
+#[inline(never)]
+fn old_buckets(first: u64, last: u64, walk: &MapWalk, found: &mut Found) {
+    unrolled!(I in [0 1 2 3 4 5 6 7] {
+        if I > last {
+            return;
+        }
+        bucket(first + I * walk.stride as u64, walk, found);
+    });
+}
+
+/// A group; or a bucket and one more of its chain.
+#[inline(never)]
+fn bucket(bucket: u64, walk: &MapWalk, found: &mut Found) {
+    slots(bucket, walk, found);
+    if walk.overflow == 0 {
         return;
     }
-    if log2 > 4 {
-        count(Counter::HeadersCut);
-    }
-    let last = (1u64 << (log2 & 31)) - 1;
-    unrolled!(I in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] {
-        if I <= last {
-            hmap_chain(buckets + I * (OVERFLOW + 8), found);
-        }
-    });
-    if old == 0 {
+    let next = word(bucket + walk.overflow as u64, found);
+    if next == 0 {
         return;
     }
-    // While the map grows, entries not yet moved lie in the old buckets: half as many, or as many if it only compacts
-    // (runtime/map_noswiss.go, sameSizeGrow is 8).
-    let last = if head & 8 != 0 { last } else { last >> 1 };
-    if last > 7 {
-        count(Counter::HeadersCut);
-    }
-    unrolled!(I in [0 1 2 3 4 5 6 7] {
-        if I <= last {
-            hmap_chain(old + I * (OVERFLOW + 8), found);
-        }
-    });
+    slots(next, walk, found);
+    found.cut |= word(next + walk.overflow as u64, found);
 }
 
-/// A bucket and one more of its chain.
+/// Looks at the slots of a group or bucket that hold something: those whose control byte is below 0x80, or whose `tophash` is
+/// 5 or more (runtime/map_noswiss.go, minTopHash): all eight at once, the sum's top bit tells.
 #[inline(never)]
-fn hmap_chain(bucket: u64, found: &mut Found) {
-    let next = hmap_bucket(bucket, found);
-    if next != 0 && hmap_bucket(next, found) != 0 {
-        count(Counter::HeadersCut);
-    }
-}
-
-/// Scans one bucket; gives the next of its chain. A `tophash` of 5 or more marks a slot that holds something
-/// (runtime/map_noswiss.go, minTopHash): all eight at once, the sum's top bit tells.
-#[inline(always)]
-fn hmap_bucket(bucket: u64, found: &mut Found) -> u64 {
-    let Some(top) = read::<u64>(bucket) else { return 0 };
-    let full = (((top & !TOPS) + 0x7b7b_7b7b_7b7b_7b7b) | top) & TOPS;
-    slots(bucket, full, SEPARATE, found);
-    read::<u64>(bucket + OVERFLOW).unwrap_or(0)
-}
-
-/// Looks at the full slots of a group or bucket. A function of its own: one body, many calls.
-#[inline(never)]
-fn slots(group: u64, full: u64, layout: Layout, found: &mut Found) {
+fn slots(bucket: u64, walk: &MapWalk, found: &mut Found) {
+    let control = word(bucket, found);
+    let full = if walk.kind == HEADERS_SWISS {
+        !control
+    } else {
+        ((control & !TOPS) + 0x7b7b_7b7b_7b7b_7b7b) | control
+    };
     unrolled!(I in [0 1 2 3 4 5 6 7] {
-        if full >> (8 * I) & 0x80 != 0
-            && let Some(key) = read::<GoString>(group + KEYS + I * layout.key_stride)
-            && is_wanted_len(key.len)
-        {
-            slot(key, group + layout.elems + I * layout.elem_stride, found);
+        if full >> (8 * I) & 0x80 != 0 {
+            let key = string(bucket + KEYS + I * walk.key_stride as u64, found);
+            if is_wanted_len(key.len) {
+                slot(key, bucket + walk.elems as u64 + I * walk.elem_stride as u64, found);
+            }
         }
     });
 }
@@ -183,16 +193,42 @@ fn slot(key: GoString, elem: u64, found: &mut Found) {
         word.write_volatile(0);
         word.add(1).write_volatile(0);
         // 10 or 11, in a form whose bounds the verifier sees. Where it cannot be read, the text equals nothing.
-        read_bytes(word.cast(), 10 + (opaque(key.len) & 1) as u32, key.address);
+        found.note(read_result(word.cast(), 10 + (opaque(key.len) & 1) as u32, key.address));
         [word.read_volatile(), word.add(1).read_volatile()]
     };
     let (traceparent, user_agent) = (equal(text, TRACEPARENT), equal(text, USER_AGENT));
     if traceparent | user_agent == 0 {
         return;
     }
-    let Some(values) = read::<GoString>(elem) else { return };
+    let values = string(elem, found);
     found.traceparent.take_if(traceparent, values);
     found.user_agent.take_if(user_agent, values);
+}
+
+impl Found {
+    /// Notes what a read gave, without a branch: 0 if it went well.
+    #[inline(always)]
+    fn note(&mut self, result: i64) {
+        self.failed |= result as u64 | self.zero;
+    }
+}
+
+/// A word of the target; zeros where it cannot be read, which is noted.
+#[inline(always)]
+fn word(address: u64, found: &mut Found) -> u64 {
+    let mut value = MaybeUninit::<u64>::uninit();
+    found.note(read_result(value.as_mut_ptr().cast(), 8, address));
+    // SAFETY: the helper fills all of it, with zeros where it fails.
+    unsafe { value.assume_init() }
+}
+
+/// The same of two words.
+#[inline(always)]
+fn string(address: u64, found: &mut Found) -> GoString {
+    let mut value = MaybeUninit::<GoString>::uninit();
+    found.note(read_result(value.as_mut_ptr().cast(), 16, address));
+    // SAFETY: as above.
+    unsafe { value.assume_init() }
 }
 
 impl GoString {

@@ -1,5 +1,7 @@
 //! `net/http.server`: what its programs need to know of a file, and what they send ([`records`]) and count ([`counters`]).
 
+use crate::abi::MapWalk;
+
 pub mod counters;
 pub mod records;
 
@@ -63,8 +65,8 @@ pub struct File {
     pub reader_r: u16,
     /// Number of bytes of `bufio.Reader` to read, at most [`READER_WINDOW`].
     pub reader_bytes: u16,
-    /// [`crate::abi::HEADERS_NONE`] and its like.
-    pub headers: u8,
+    /// How `http.Header` is walked.
+    pub headers: MapWalk,
     /// Which flags of the saved flags register mean that the start site's stack check fails; see [`crate::abi::CHECK_NONE`].
     pub start_check: u8,
     /// The same for the end site.
@@ -82,7 +84,7 @@ pub struct File {
     /// 1: all that taking a request as text needs is known; 0: every request takes the slow way.
     pub text: u8,
     /// Zero.
-    pub reserved: [u8; 7],
+    pub reserved: [u8; 4],
 }
 
 /// The part of `bufio.Reader` that is read: up to and with `r`.
@@ -224,7 +226,7 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<File>(), 16 + 24 * 2 + 16);
+        assert_eq!(size_of::<File>(), 16 + 24 * 2 + 12 + 12);
         assert_eq!(size_of::<Record>(), 104);
         assert_eq!(record_bytes(&SMALL) % 8, 0);
     }

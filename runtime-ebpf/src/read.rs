@@ -28,8 +28,14 @@ pub fn read_bytes(to: *mut u8, len: u32, address: u64) -> bool {
 /// The same where a failure loses nothing, since the caller has another way.
 #[inline(always)]
 pub fn try_read_bytes(to: *mut u8, len: u32, address: u64) -> bool {
+    read_result(to, len, address) == 0
+}
+
+/// The helper's own result: 0, or a negative error number with zeros in `to`.
+#[inline(always)]
+pub fn read_result(to: *mut u8, len: u32, address: u64) -> i64 {
     // SAFETY: the verifier checks `to` and `len`; a bad `address` is an error, not a fault.
-    unsafe { bpf_probe_read_user(to.cast::<c_void>(), len, address as *const c_void) == 0 }
+    unsafe { bpf_probe_read_user(to.cast::<c_void>(), len, address as *const c_void) }
 }
 
 /// Reads a plain value.

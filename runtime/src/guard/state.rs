@@ -31,7 +31,8 @@ use processes::{Looking, Process};
 pub type Moment = Duration;
 
 /// How long probes may stay after a file's last process under a lease, and how recently it must have been started again.
-pub const LINGER: Duration = Duration::from_secs(5);
+/// Taking them out may wait for a loaded machine: five seconds after the end they are gone.
+pub const LINGER: Duration = Duration::from_secs(4);
 /// How long a process that executed something counts as one of its old file's while nobody can say what it executed.
 pub const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 /// How often a passing failure is met by another try.

@@ -12,7 +12,7 @@ use analyzer::{
 use runtime_ebpf::{
     abi::{
         self, CHECK_BELOW, CHECK_BELOW_OR_EQUAL, CHECK_NONE, HEADERS_HMAP, HEADERS_NONE, HEADERS_SWISS,
-        HEADERS_SWISS_SPLIT, NO_OFFSET,
+        MapWalk, NO_OFFSET,
     },
     sampler::Sampler,
 };
@@ -171,15 +171,29 @@ fn role<'a>(library: &'a plan::Library, role: &str) -> Option<&'a Function> {
     library.functions.iter().find(|f| f.role == role && !f.sites.is_empty())
 }
 
-/// Which walk of a `map[string][]string` fits its layout; none for one that the programs do not know.
-fn headers(map: &MapLayout) -> u8 {
-    let shape = (map.keys_offset, map.key_stride, map.elems_offset, map.elem_stride, map.group_size);
-    match (map.implementation, shape) {
-        (Some(MapImplementation::Swiss), (8, 40, 24, 40, 328)) => HEADERS_SWISS,
-        (Some(MapImplementation::Swiss), (8, 16, 136, 24, 328)) => HEADERS_SWISS_SPLIT,
-        (Some(MapImplementation::Hmap), (8, 16, 136, 24, 336)) => HEADERS_HMAP,
-        _ => HEADERS_NONE,
-    }
+/// How a `map[string][]string` of this layout is walked; not at all where the programs do not know it.
+fn walk(map: Option<&MapLayout>) -> MapWalk {
+    let none = MapWalk {
+        stride: 0,
+        key_stride: 0,
+        elems: 0,
+        elem_stride: 0,
+        overflow: 0,
+        kind: HEADERS_NONE,
+        reserved: 0,
+    };
+    let Some(map) = map else { return none };
+    let (kind, overflow) = match map.implementation {
+        Some(MapImplementation::Swiss) => (HEADERS_SWISS, 0),
+        // A bucket's last word.
+        Some(MapImplementation::Hmap) => (HEADERS_HMAP, map.group_size.saturating_sub(8)),
+        None => return none,
+    };
+    let numbers = [map.group_size, map.key_stride, map.elems_offset, map.elem_stride, overflow];
+    let fits = numbers.iter().all(|number| *number < u64::from(abi::MAX_OFFSET)) && map.keys_offset == 8;
+    let [stride, key_stride, elems, elem_stride, overflow] =
+        numbers.map(|number| u16::try_from(number).unwrap_or(0));
+    if fits { MapWalk { stride, key_stride, elems, elem_stride, overflow, kind, reserved: 0 } } else { none }
 }
 
 /// Which flags mean, at the site with these bytes, that the stack check fails and the function starts again.

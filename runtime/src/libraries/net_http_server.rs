@@ -5,12 +5,12 @@ use analyzer::{
     plan::{self, Site, When},
 };
 use runtime_ebpf::{
-    abi::{CHECK_NONE, HEADERS_NONE, MAX_OFFSET, NO_OFFSET},
+    abi::{CHECK_NONE, MAX_OFFSET, NO_OFFSET},
     libraries::NET_HTTP_SERVER,
     net_http_server::{END_WINDOW, File, IN_FLIGHT_BYTES, READER_WINDOW, REQUEST_WINDOW},
 };
 
-use super::{ConfigError, Flight, Library, bytes_of, headers, offset, role, stack_check};
+use super::{ConfigError, Flight, Library, bytes_of, join, offset, role, stack_check, walk};
 
 /// The library.
 pub struct NetHttpServer;
@@ -68,7 +68,7 @@ impl Library for NetHttpServer {
         })
     }
 
-    fn joiner(&self) -> Box<dyn super::join::Joiner> {
+    fn joiner(&self) -> Box<dyn join::Joiner> {
         Box::new(crate::spans::net_http_server::Joiner::default())
     }
 
@@ -118,11 +118,7 @@ fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
         reader_buf: offset(library, READER, "buf", READER_LIMIT),
         reader_r: offset(library, READER, "r", READER_LIMIT),
         reader_bytes: 0,
-        headers: library
-            .maps
-            .iter()
-            .find(|m| m.type_name == "map[string][]string")
-            .map_or(HEADERS_NONE, headers),
+        headers: walk(library.maps.iter().find(|m| m.type_name == "map[string][]string")),
         start_check: check(Some(start)),
         end_check: check(Some(end)),
         hijack_check: check(site(library, "hijack")),
@@ -131,7 +127,7 @@ fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
         start_after_read: u8::from(start.when == When::AfterCall),
         release_at_return: u8::from(release.is_some_and(|site| site.when == When::Exit)),
         text: 0,
-        reserved: [0; 7],
+        reserved: [0; 4],
     };
     file.text = u8::from(has_text(&file));
     set_windows(&mut file);

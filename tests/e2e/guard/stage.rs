@@ -1,11 +1,13 @@
 //! What the tests have in common: a folder with copies of a small service, a collector, an agent.
 
+use std::fs::File;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use strobe_tests::agent::{strobe, tracing};
 use strobe_tests::client::Connection;
 use strobe_tests::collector::Collector;
@@ -78,6 +80,7 @@ impl Stage {
         machine::copy_program(&golang::build("again", OTHER_VERSION, Build::Stripped)?, file)?;
         ensure!(began.elapsed() < Duration::from_secs(10), "overwriting waited {:?}", began.elapsed());
         let mut service = Service::start(file)?;
+        service.is_unprobed(file)?;
         for _ in 0..5 {
             let answer = service.get("/");
             answer.with_context(|| {
@@ -111,6 +114,33 @@ impl Service {
     /// Waits until the agent traces it.
     pub fn traced_by(&self, agent: &Running) -> Result<()> {
         agent.expect_stderr(&tracing(self.running.pid()), 0).map(drop)
+    }
+
+    /// Its code in memory is its file's: where a probe is left, there is a breakpoint.
+    fn is_unprobed(&self, file: &Path) -> Result<()> {
+        let pid = self.running.pid();
+        let bytes = std::fs::read(file)?;
+        let memory = File::open(format!("/proc/{pid}/mem"))?;
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
+        let name = file.to_str().context("path")?;
+        let mut compared = 0;
+        for line in maps.lines().filter(|line| line.contains(" r-xp ") && line.ends_with(name)) {
+            let (range, rest) = line.split_once(" r-xp ").context("a line of maps")?;
+            let (start, end) = range.split_once('-').context("a range of maps")?;
+            let (start, end) = (u64::from_str_radix(start, 16)?, u64::from_str_radix(end, 16)?);
+            let offset = usize::from_str_radix(rest.split(' ').next().unwrap_or_default(), 16)?;
+            let mut code = vec![0; usize::try_from(end - start)?];
+            memory.read_exact_at(&mut code, start)?;
+            // The last page goes on behind the end of the file.
+            let different =
+                code.iter().zip(bytes.get(offset..).unwrap_or_default()).position(|(a, b)| a != b);
+            if let Some(at) = different {
+                bail!("the new program has a breakpoint of the old one's at file offset {:#x}", offset + at);
+            }
+            compared += code.len();
+        }
+        ensure!(compared > 0, "no code of {} in memory:\n{maps}", file.display());
+        Ok(())
     }
 
     pub fn get(&self, path: &str) -> Result<()> {

@@ -94,7 +94,7 @@ fn hijacked_elsewhere(hit: &Hit, file: &File, response: u64) {
         peer_len: 0,
         trace_flags: 0,
         parent: PARENT_NONE,
-        zero: 0,
+        reserved: 0,
         start_ns: 0,
         trace_id: [0; 2],
         span_id: 0,

@@ -54,7 +54,8 @@ pub fn begin(hit: &Hit, file: &File) {
         return;
     }
     let map = known(flight.request, file.request_header).and_then(read::<u64>).unwrap_or(0);
-    let found = headers::find(map, file.headers, flight.zero as u64);
+    // SAFETY: the entry has no identity yet.
+    let found = unsafe { headers::find(map, &file.headers, &raw mut flight.parent_span_id) };
     let parent = if hit.extracts() { remote_parent(&found) } else { None };
     let record = ring::reserve(BEGAN_BYTES);
     let announced = if record.is_some() { ANNOUNCED } else { 0 };
@@ -102,7 +103,8 @@ fn write_whole(hit: &Hit, file: &File, flight: &Flight, how: u8, mut record: Rin
     end::write(base, flight.response, end::status(file, flight.response), how);
     end::write_strings(base, &ENDED_LARGE_SLOTS, &last);
     let map = known(flight.request, file.request_header).and_then(read::<u64>).unwrap_or(0);
-    let found = headers::find(map, file.headers, flight.zero as u64);
+    // SAFETY: the place is a Began's first word, which is written behind it.
+    let found = unsafe { headers::find(map, &file.headers, began.cast()) };
     end::write_head(hit, began, flight, KIND_BEGAN_FIELDS, BEGAN_BYTES as u32, 0);
     write(file, began, flight, map, found.user_agent);
     ring::submit(record);

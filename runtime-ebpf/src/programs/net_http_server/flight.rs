@@ -64,8 +64,7 @@ pub struct Flight {
     pub peer_len: u32,
     pub trace_flags: u8,
     pub parent: u8,
-    /// Zero; the verifier does not know it.
-    pub zero: u16,
+    pub reserved: u16,
     pub start_ns: u64,
     pub trace_id: [u64; 2],
     pub span_id: u64,
