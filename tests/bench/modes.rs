@@ -138,12 +138,7 @@ impl Bench {
     }
 
     /// Several rounds, and what the agent used for their spans.
-    pub fn rounds(
-        &mut self,
-        count: usize,
-        requests: usize,
-        case: &Case,
-    ) -> Result<(Vec<Round>, AgentUse)> {
+    pub fn rounds(&mut self, count: usize, requests: usize, case: &Case) -> Result<(Vec<Round>, AgentUse)> {
         let texts = case.requests();
         measure::settle(self.agent.pid())?;
         let before = measure::cpu_ns(self.agent.pid())?;
