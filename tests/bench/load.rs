@@ -13,6 +13,7 @@ pub const CONNECTIONS: usize = 8;
 /// The connections to one service.
 #[derive(Debug)]
 pub struct Load {
+    server: SocketAddr,
     connections: Vec<Connection>,
 }
 
@@ -23,30 +24,38 @@ impl Load {
             let stream = TcpStream::connect(server).context("connecting to the service")?;
             stream.set_nodelay(true)?;
             let mut connection = Connection { stream, length: 0 };
-            connection.send(&request(3))?;
+            connection.send(&request(3, true, 0, 0))?;
             connection.answered()?;
             Ok(connection)
         };
-        Ok(Self { connections: (0..CONNECTIONS).map(|_| open()).collect::<Result<_>>()? })
+        Ok(Self { server, connections: (0..CONNECTIONS).map(|_| open()).collect::<Result<_>>()? })
     }
 
-    /// Sends `total` requests with `headers` headers beside Host; every answer must be a 200. One thread goes round the
-    /// connections, and each has its next request before the round comes back to it: the service always has some waiting
-    /// and never sleeps. (Waking it for every request costs it more than the request.)
-    pub fn run(&mut self, total: usize, headers: usize) -> Result<()> {
-        let request = &request(headers);
-        let mut unsent = total;
+    /// Sends `total` requests, going round those given; every answer must be a 200. One thread goes round the connections,
+    /// and each has its next request before the round comes back to it: the service always has some waiting and never
+    /// sleeps. (Waking it for every request costs it more than the request.)
+    pub fn run(&mut self, total: usize, requests: &[Vec<u8>]) -> Result<()> {
+        let mut next = requests.iter().cycle().take(total);
         for connection in self.connections.iter_mut().take(total) {
-            connection.send(request)?;
-            unsent -= 1;
+            connection.send(next.next().context("no request to send")?)?;
         }
         for turn in 0..total {
             let connection = &mut self.connections[turn % CONNECTIONS];
             connection.answered()?;
-            if unsent > 0 {
+            if let Some(request) = next.next() {
                 connection.send(request)?;
-                unsent -= 1;
             }
+        }
+        Ok(())
+    }
+
+    /// Sends `total` requests, each the first and last of its connection.
+    pub fn run_first(&mut self, total: usize, request: &[u8]) -> Result<()> {
+        for _ in 0..total {
+            let stream = TcpStream::connect(self.server).context("connecting to the service")?;
+            let mut connection = Connection { stream, length: 0 };
+            connection.send(request)?;
+            connection.answered()?;
         }
         Ok(())
     }
@@ -95,14 +104,67 @@ const OTHERS: [&str; 12] = [
     "X-Request-Id",
 ];
 
-fn request(headers: usize) -> Vec<u8> {
-    let mut text = String::from(
-        "GET /items/42?verbose=1 HTTP/1.1\r\nHost: bench.example:8080\r\nUser-Agent: strobe-bench/1.0\r\n",
-    );
-    text.push_str("Accept: */*\r\n");
-    for name in OTHERS.iter().take(headers - 3) {
-        text.push_str(&format!("{name}: keep-alive\r\n"));
+/// What is sent: how many headers beside Host, and how they look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Case {
+    pub name: &'static str,
+    pub headers: usize,
+    pub traceparent: bool,
+    /// URLs of many lengths, headers in many orders.
+    pub varied: bool,
+    /// One header is there twice, which the text alone cannot prove: the slow way.
+    pub doubled: bool,
+}
+
+impl Case {
+    const fn new(name: &'static str, headers: usize, traceparent: bool) -> Self {
+        Self { name, headers, traceparent, varied: false, doubled: false }
     }
-    text.push_str("Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n");
-    text.into_bytes()
+
+    /// Those for which there is a target.
+    pub const HOT: [Self; 6] = [
+        Self::new("3 headers, traceparent", 3, true),
+        Self::new("3 headers", 3, false),
+        Self::new("15 headers, traceparent", 15, true),
+        Self::new("15 headers", 15, false),
+        Self { varied: true, ..Self::new("3 headers, varied", 3, true) },
+        Self { varied: true, ..Self::new("15 headers, varied", 15, true) },
+    ];
+
+    /// The slow way.
+    pub const SLOW: [Self; 2] = [
+        Self { doubled: true, ..Self::new("3 headers, the slow way", 3, true) },
+        Self { doubled: true, ..Self::new("15 headers, the slow way", 15, true) },
+    ];
+
+    /// Its requests, to be sent in turn.
+    pub fn requests(&self) -> Vec<Vec<u8>> {
+        let variants = if self.varied { 16 } else { 1 };
+        let make = |variant: usize| {
+            let mut text = request(self.headers, self.traceparent, variant * 11, variant);
+            if self.doubled {
+                // In front of the blank line.
+                text.truncate(text.len() - 2);
+                text.extend(b"Accept: text/html\r\n\r\n");
+            }
+            text
+        };
+        (0..variants).map(make).collect()
+    }
+}
+
+/// `longer` bytes more of URL; the headers begin with the `first`th.
+fn request(headers: usize, traceparent: bool, longer: usize, first: usize) -> Vec<u8> {
+    let mut lines = vec!["User-Agent: strobe-bench/1.0".to_owned(), "Accept: */*".to_owned()];
+    lines.extend(OTHERS.iter().take(headers - 3).map(|name| format!("{name}: keep-alive")));
+    if traceparent {
+        lines.push("Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    } else {
+        lines.push("X-Forwarded-Host: bench.example".to_owned());
+    }
+    let turned = first % lines.len();
+    lines.rotate_left(turned);
+    let padding = "x".repeat(longer);
+    let start = format!("GET /items/42?verbose=1{padding} HTTP/1.1\r\nHost: bench.example:8080\r\n");
+    format!("{start}{}\r\n\r\n", lines.join("\r\n")).into_bytes()
 }

@@ -15,10 +15,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 
+use load::Case;
 use modes::Bench;
-
-/// Headers beside Host, as a browser sends few and a mesh many.
-const HEADERS: [usize; 2] = [3, 15];
 
 fn main() -> ExitCode {
     match run() {
@@ -53,13 +51,19 @@ fn run() -> Result<bool> {
         bench.describe()
     );
     table::print_sites(&bench.sites);
-    for headers in HEADERS {
-        let (results, agent) = bench.rounds(rounds, requests, headers)?;
-        table::print(headers, &results, &agent);
+    for case in Case::HOT {
+        let (results, agent) = bench.rounds(rounds, requests, &case)?;
+        table::print(case.name, &results, &agent);
     }
-    for headers in HEADERS {
-        table::print_hits(headers, &bench.hits(2_000, headers)?);
+    println!("\nNot the hot path: no target.");
+    for case in Case::SLOW {
+        let (results, agent) = bench.rounds(1, requests, &case)?;
+        table::print(case.name, &results, &agent);
     }
+    for case in Case::HOT.iter().chain(&Case::SLOW) {
+        table::print_hits(case.name, &bench.hits(2_000, case)?);
+    }
+    table::print_hits("first requests of connections", &bench.first_hits(1_000)?);
     table::print_kernel(&bench.kernel(2_000)?);
     bench.finish().map(|()| true)
 }

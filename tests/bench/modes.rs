@@ -28,7 +28,7 @@ use strobe_tests::{
 };
 
 use crate::{
-    load::Load,
+    load::{Case, Load},
     measure::{self, Runs},
 };
 
@@ -111,7 +111,7 @@ impl Bench {
         let collector = Collector::start()?;
         let agent = start_agent(&lanes[Mode::Strobe as usize].service, &collector)?;
         let mut bench = Self { lanes, agent, collector, sites, version, floor, floor_exe, _folder: folder };
-        bench.round(5_000, 3)?;
+        bench.round(5_000, &Case::HOT[0].requests())?;
         bench.settle_spans(5_000)?;
         Ok(bench)
     }
@@ -122,14 +122,14 @@ impl Bench {
     }
 
     /// `requests` to each lane, in short turns.
-    pub fn round(&mut self, requests: usize, headers: usize) -> Result<Round> {
+    pub fn round(&mut self, requests: usize, texts: &[Vec<u8>]) -> Result<Round> {
         let mut used = [0; 3];
         for turn in 0..requests.div_ceil(TURN) {
             for step in 0..3 {
                 let index = (turn + step) % 3;
                 let lane = &mut self.lanes[index];
                 let before = measure::cpu_ns(lane.service.pid())?;
-                lane.load.run(TURN, headers)?;
+                lane.load.run(TURN, texts)?;
                 used[index] += measure::cpu_ns(lane.service.pid())? - before;
             }
         }
@@ -138,15 +138,11 @@ impl Bench {
     }
 
     /// Several rounds, and what the agent used for their spans.
-    pub fn rounds(
-        &mut self,
-        count: usize,
-        requests: usize,
-        headers: usize,
-    ) -> Result<(Vec<Round>, AgentUse)> {
+    pub fn rounds(&mut self, count: usize, requests: usize, case: &Case) -> Result<(Vec<Round>, AgentUse)> {
+        let texts = case.requests();
         measure::settle(self.agent.pid())?;
         let before = measure::cpu_ns(self.agent.pid())?;
-        let rounds = (0..count).map(|_| self.round(requests, headers)).collect::<Result<Vec<_>>>()?;
+        let rounds = (0..count).map(|_| self.round(requests, &texts)).collect::<Result<Vec<_>>>()?;
         let due = count * requests;
         let received = self.settle_spans(due)?;
         let used = measure::cpu_ns(self.agent.pid())?.saturating_sub(before);
@@ -163,11 +159,22 @@ impl Bench {
     }
 
     /// Counts the hits of `requests` requests on kept-alive connections.
-    pub fn hits(&mut self, requests: usize, headers: usize) -> Result<Hits> {
+    pub fn hits(&mut self, requests: usize, case: &Case) -> Result<Hits> {
         let _statistics = measure::BpfStatistics::on()?;
         let agent = self.agent.pid();
         let (before, maps_bytes) = measure::bpf(agent)?;
-        self.lanes[Mode::Strobe as usize].load.run(requests, headers)?;
+        self.lanes[Mode::Strobe as usize].load.run(requests, &case.requests())?;
+        Ok(Hits { requests, programs: measure::runs_since(&before, agent)?, maps_bytes })
+    }
+
+    /// Counts the hits of as many connections, each with one request.
+    pub fn first_hits(&mut self, requests: usize) -> Result<Hits> {
+        let _statistics = measure::BpfStatistics::on()?;
+        let agent = self.agent.pid();
+        let (before, maps_bytes) = measure::bpf(agent)?;
+        let text = Case::HOT[0].requests();
+        let text = text.first().context("no request to send")?;
+        self.lanes[Mode::Strobe as usize].load.run_first(requests, text)?;
         Ok(Hits { requests, programs: measure::runs_since(&before, agent)?, maps_bytes })
     }
 
@@ -178,7 +185,7 @@ impl Bench {
         let _statistics = measure::BpfStatistics::on()?;
         let own = std::process::id();
         let (before, _) = measure::bpf(own)?;
-        self.lanes[Mode::Floor as usize].load.run(requests, 3)?;
+        self.lanes[Mode::Floor as usize].load.run(requests, &Case::HOT[0].requests())?;
         let runs = measure::runs_since(&before, own)?;
         runs.try_into().map_err(|runs| anyhow!("the floor's two programs ran, and nothing else: {runs:?}"))
     }

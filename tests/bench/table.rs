@@ -7,10 +7,10 @@ use crate::{
     modes::{AgentUse, Hits, Mode, Round},
 };
 
-/// One table per number of headers: medians, the range of the rounds beside them. What was added is the median of the
+/// One table per case: medians, the range of the rounds beside them. What was added is the median of the
 /// differences within a round, since the machine's speed changes from one to the next.
-pub fn print(headers: usize, rounds: &[Round], agent: &AgentUse) {
-    println!("\n{headers} headers     target CPU per request              added");
+pub fn print(case: &str, rounds: &[Round], agent: &AgentUse) {
+    println!("\n{case}: target CPU per request, and what was added");
     for mode in Mode::ALL {
         let name = format!("{mode:?}").to_lowercase();
         let (low, middle, high) = spread(rounds, |round| round[mode as usize]);
@@ -52,11 +52,11 @@ pub fn print_sites(sites: &[(String, Site)]) {
     }
 }
 
-pub fn print_hits(headers: usize, hits: &Hits) {
+pub fn print_hits(case: &str, hits: &Hits) {
     let total: u64 = hits.programs.iter().map(|runs| runs.count).sum();
     let time_ns: u64 = hits.programs.iter().map(|runs| runs.time_ns).sum();
     println!(
-        "\n{headers} headers: {total} probe hits for {} kept-alive requests, {:.3} per request; in the programs {} ns per request",
+        "\n{case}: {total} probe hits for {} requests, {:.3} per request; in the programs {} ns per request",
         hits.requests,
         total as f64 / hits.requests as f64,
         time_ns / hits.requests as u64

@@ -50,3 +50,30 @@ fn the_verifier_accepts_all_programs_in_bounded_work() {
     assert!(took.as_millis() < 300 || cfg!(debug_assertions), "loading took {took:?}");
     assert!(programs.counters().expect("counters").iter().all(|counted| counted.value == 0));
 }
+
+/// Catalog, the agent's table, the programs' table and the object: whoever adds a library to one has to add it to all.
+#[test]
+fn all_tables_name_the_same_libraries() {
+    let sorted = |mut ids: Vec<String>| {
+        ids.sort();
+        ids
+    };
+    let instrumented =
+        |entry: &&offsets::catalog::Entry| entry.status == offsets::catalog::Status::Instrumented;
+    let catalog =
+        sorted(offsets::catalog::entries().iter().filter(instrumented).map(|e| e.id.clone()).collect());
+    let agent = sorted(libraries::ALL.iter().map(|library| library.id().to_owned()).collect());
+    let programs = sorted(kernel::ALL.iter().map(|library| library.id.to_owned()).collect());
+    assert_eq!(catalog, agent);
+    assert_eq!(agent, programs);
+    let object = loaded();
+    for library in libraries::ALL {
+        let in_kernel = kernel::ALL.iter().find(|entry| entry.id == library.id()).expect("checked above");
+        assert_eq!(in_kernel.code, library.code(), "{}", library.id());
+        let entry = offsets::catalog::entry(library.id()).expect("checked above");
+        let roles = sorted(entry.roles.iter().map(|role| role.name.clone()).collect());
+        let served = sorted(library.programs().iter().map(|(role, _)| (*role).to_owned()).collect());
+        assert_eq!(roles, served, "{}", library.id());
+        assert!(object.ebpf.map(library.file_map()).is_some(), "{}", library.file_map());
+    }
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,9 +25,20 @@ func rawHandlers() http.Handler {
 		"panic502":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502); panic("on purpose") },
 		"hijack":     hijack,
 		"hijack-101": hijackAfterHeader,
-		"sleep":      sleep,
-		"barrier":    b.wait,
-		"wipe":       wipe,
+		"goexit":     func(http.ResponseWriter, *http.Request) { runtime.Goexit() },
+		"hijack-panic": func(w http.ResponseWriter, r *http.Request) {
+			hijack(w, r)
+			panic("on purpose")
+		},
+		"hijack-goexit": func(w http.ResponseWriter, r *http.Request) {
+			hijack(w, r)
+			runtime.Goexit()
+		},
+		"hijack-elsewhere": hijackElsewhere,
+		"gc":               collect,
+		"sleep":            sleep,
+		"barrier":          b.wait,
+		"wipe":             wipe,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		parts := strings.Split(strings.TrimLeft(r.URL.Path, "/"), "/")
@@ -67,6 +79,26 @@ func hijack(w http.ResponseWriter, _ *http.Request) {
 	}
 	defer c.Close()
 	io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n")
+}
+
+// hijackElsewhere lets another goroutine take the connection.
+func hijackElsewhere(w http.ResponseWriter, r *http.Request) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		hijack(w, r)
+	}()
+	<-done
+}
+
+// collect frees what nothing points at, twice, and fills some of it again.
+func collect(w http.ResponseWriter, _ *http.Request) {
+	runtime.GC()
+	runtime.GC()
+	for i := 0; i < 1000; i++ {
+		_ = append([]byte(nil), make([]byte, 256)...)
+	}
+	io.WriteString(w, "collected\n")
 }
 
 // hijackAfterHeader switches protocols through the ResponseWriter, then takes the connection.

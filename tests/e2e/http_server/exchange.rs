@@ -219,6 +219,14 @@ impl Exchange {
         self
     }
 
+    /// The handler leaves without an answer, and without a panic.
+    pub fn leaves(mut self) -> Self {
+        self.answer = Answer::Closed;
+        self.closes = true;
+        self.status = Some(None);
+        self
+    }
+
     /// The handler panics; `wrote` is what it had given to the ResponseWriter.
     pub fn panics(mut self, wrote: Option<u16>) -> Self {
         self.answer = Answer::Closed;

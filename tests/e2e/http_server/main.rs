@@ -4,6 +4,7 @@
 //! What a request has to look like as a span is in `exchange`, the kinds of requests are in `kinds`.
 
 mod drive;
+mod ends;
 mod exchange;
 mod exe;
 mod exec;
