@@ -1,0 +1,139 @@
+//! The kernels: Debian's cloud kernels, fetched once into the cache and unpacked, or a file that the user names.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use strobe_tests::machine;
+
+use crate::apt::Suite;
+use crate::arch::Arch;
+
+/// What the matrix runs, the oldest first: Debian's suite, and the version that a table shows.
+pub const SUITES: [(&str, &str); 4] =
+    [("bullseye", "5.10"), ("bookworm", "6.1"), ("trixie", "6.12"), ("sid", "7.x")];
+
+/// The modules that the cases need, where they are not built in.
+const MODULES: [&str; 1] = ["overlay"];
+
+/// A kernel that QEMU can boot, and its modules, ready to be loaded in this order.
+#[derive(Debug, Clone)]
+pub struct Kernel {
+    pub image: PathBuf,
+    pub modules: Vec<PathBuf>,
+}
+
+/// The cloud kernel of a suite, from the cache or from Debian.
+pub fn of_suite(suite: &str, arch: Arch) -> Result<Kernel> {
+    let folder = machine::cache()?.join("vm").join(format!("{suite}-{}", arch.name()));
+    if !folder.is_dir() {
+        let parent = folder.parent().context("a folder in the cache")?;
+        fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
+        let staging = tempfile::tempdir_in(parent)?;
+        fetch(suite, arch, staging.path())
+            .with_context(|| format!("the {} kernel of Debian {suite}", arch.name()))?;
+        // Another run may have been faster; then its folder serves as well.
+        if let Err(error) = fs::rename(staging.path().join("kernel"), &folder)
+            && !folder.is_dir()
+        {
+            return Err(error).with_context(|| format!("rename to {}", folder.display()));
+        }
+    }
+    let mut modules: Vec<PathBuf> =
+        fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    modules.retain(|path| path.extension().is_some_and(|e| e == "ko"));
+    modules.sort();
+    Ok(Kernel { image: folder.join("vmlinuz"), modules })
+}
+
+/// A kernel that the user gives; the cases that need modules run only if they are built in.
+pub fn of_file(path: &Path) -> Result<Kernel> {
+    if !path.is_file() {
+        bail!("{}: no such file", path.display());
+    }
+    Ok(Kernel { image: path.to_path_buf(), modules: Vec::new() })
+}
+
+/// Leaves `kernel/vmlinuz` and `kernel/NN-NAME.ko` in the folder.
+fn fetch(suite: &str, arch: Arch, folder: &Path) -> Result<()> {
+    let unpacked = folder.join("unpacked");
+    let package = format!("linux-image-cloud-{}", arch.name());
+    Suite::update(suite, arch, &folder.join("apt"))?.unpack(&package, &unpacked)?;
+    let kernel = folder.join("kernel");
+    fs::create_dir(&kernel)?;
+    let image = under(&unpacked, &["boot", "usr/lib/modules"], |name| name.starts_with("vmlinuz"))?;
+    fs::write(kernel.join("vmlinuz"), bootable(fs::read(&image)?)?)?;
+    let dependencies = under(&unpacked, &["lib/modules", "usr/lib/modules"], |name| name == "modules.order")
+        .and_then(|order| order.parent().map(Path::to_path_buf).context("the modules' folder"))?;
+    for (i, module) in modules(&dependencies)?.iter().enumerate() {
+        let name = module.file_name().context("a module's name")?.to_string_lossy();
+        let name = name.split('.').next().unwrap_or_default();
+        fs::write(kernel.join(format!("{i:02}-{name}.ko")), decompressed(module)?)?;
+    }
+    Ok(())
+}
+
+/// The first file with such a name in one of the folders, which one depending on the suite.
+fn under(root: &Path, folders: &[&str], wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
+    let mut open: Vec<PathBuf> =
+        folders.iter().map(|folder| root.join(folder)).filter(|f| f.is_dir()).collect();
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                open.push(entry.path());
+            } else if wanted(&entry.file_name().to_string_lossy()) {
+                return Ok(entry.path());
+            }
+        }
+    }
+    bail!("the package has no such file under {folders:?}")
+}
+
+/// The files of [`MODULES`] that are not built in. None of them has dependencies; one that had would be refused by the
+/// machine's kernel by name, so it could not go unnoticed.
+fn modules(folder: &Path) -> Result<Vec<PathBuf>> {
+    let root = folder.to_path_buf();
+    let builtin = fs::read_to_string(folder.join("modules.builtin")).context("read modules.builtin")?;
+    let file = |name: &&str| builtin.lines().all(|line| !line.ends_with(&format!("/{name}.ko")));
+    let find =
+        |name: &str| under(&root, &[""], |file| file.split('.').next() == Some(name) && file.contains(".ko"));
+    MODULES.iter().filter(|name| file(name)).map(|name| find(name)).collect()
+}
+
+/// A module without its compression: kernels before 5.17 do not unpack them.
+fn decompressed(path: &Path) -> Result<Vec<u8>> {
+    let program = match path.extension().and_then(|e| e.to_str()) {
+        Some("xz") => "xz",
+        Some("zst") => "zstd",
+        _ => return fs::read(path).with_context(|| format!("read {}", path.display())),
+    };
+    Ok(machine::run(Command::new(program).arg("-dc").arg(path))?.stdout)
+}
+
+/// What QEMU can boot. On arm64 newer images are EFI applications that carry the kernel compressed ("zboot",
+/// include/linux/efi.h, `struct linux_efi_zboot_header`), which QEMU unpacks only since 8.0:
+///
+/// ```text
+/// 0 "MZ"   4 "zimg"   8 u32 offset of the payload   12 u32 its size   24 its compression, a NUL-terminated string
+/// ```
+fn bootable(image: Vec<u8>) -> Result<Vec<u8>> {
+    if image.get(4..8) != Some(b"zimg") {
+        return Ok(image);
+    }
+    let word = |at: usize| -> Option<usize> {
+        let bytes = image.get(at..at.checked_add(4)?)?.try_into().ok()?;
+        usize::try_from(u32::from_le_bytes(bytes)).ok()
+    };
+    let payload = || image.get(word(8)?..word(8)?.checked_add(word(12)?)?);
+    let payload = payload().context("the EFI image's payload lies outside it")?;
+    let kind = image.get(24..32).unwrap_or_default();
+    if !kind.starts_with(b"gzip") {
+        bail!("the EFI image is compressed by {}, not gzip", String::from_utf8_lossy(kind));
+    }
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(payload).read_to_end(&mut plain).context("inflate the kernel")?;
+    Ok(plain)
+}
