@@ -19,6 +19,8 @@ pub struct Artifacts {
     pub arch: Arch,
     pub init: PathBuf,
     pub strobe: PathBuf,
+    /// The eBPF programs, as they are committed.
+    pub object: PathBuf,
     /// By Go version.
     pub apps: Vec<(&'static str, PathBuf)>,
 }
@@ -30,7 +32,9 @@ pub fn build(arch: Arch) -> Result<Artifacts> {
     };
     let apps = GO.into_iter().map(app).collect::<Result<Vec<_>>>()?;
     let folder = programs(arch)?;
-    Ok(Artifacts { arch, init: folder.join("strobe-vm-init"), strobe: folder.join("strobe"), apps })
+    let machine = arch.target().split('-').next().unwrap_or_default();
+    let object = machine::workspace().join(format!("runtime-ebpf/objects/strobe-{machine}.o"));
+    Ok(Artifacts { arch, init: folder.join("strobe-vm-init"), strobe: folder.join("strobe"), object, apps })
 }
 
 /// Names a target folder whose programs are taken as they are: those of a release, or while another cargo is at work.

@@ -172,6 +172,7 @@ impl Run {
         archive.folder("img")?;
         archive.program("init", &artifacts.init)?;
         archive.program("bin/strobe", &artifacts.strobe)?;
+        archive.file("strobe.o", &fs::read(&artifacts.object).context("read the eBPF object")?)?;
         for (version, app) in &artifacts.apps {
             archive.program(&format!("apps/httpserver-{version}"), app)?;
         }

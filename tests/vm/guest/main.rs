@@ -34,8 +34,8 @@ use verdict::{Message, Verdict};
 
 /// How long a case may take. On a busy host the emulated processors are a hundred times slower than real ones.
 const LIMIT: Duration = Duration::from_secs(200);
-/// How much of a failed case's output is shown, from its end.
-const SHOWN_BYTES: usize = 12 * 1024;
+/// How much of a failed case's output is shown from its beginning, and twice as much from its end.
+const SHOWN_BYTES: usize = 3 * 1024;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -84,7 +84,7 @@ fn one(name: &str, case: impl FnOnce() -> Result<String>) -> Result<()> {
     let result = case();
     let (passed, detail) = match result {
         Ok(detail) => (true, detail),
-        Err(error) => (false, tail(&format!("{error:#}"))),
+        Err(error) => (false, shortened(&format!("{error:#}"))),
     };
     let seconds = begin.elapsed().as_secs_f64();
     boot::say(&Message::End(Verdict { case: name.to_owned(), passed, seconds, detail }))
@@ -100,11 +100,12 @@ fn run_case(name: &str) -> Result<String> {
     running.stdout.all().pop().context("the case said nothing")
 }
 
-/// The end of a text.
-fn tail(text: &str) -> String {
-    let mut from = text.len().saturating_sub(SHOWN_BYTES);
-    while !text.is_char_boundary(from) {
-        from += 1;
+/// Both ends of a text: what failed is at its beginning, and what happened last at its end.
+fn shortened(text: &str) -> String {
+    let boundary = |at: usize| (at..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(text.len());
+    let (head, tail) = (boundary(SHOWN_BYTES), boundary(text.len().saturating_sub(2 * SHOWN_BYTES)));
+    match (text.get(..head), text.get(tail..)) {
+        (Some(first), Some(last)) if head < tail => format!("{first}\n[…]\n{last}"),
+        _ => text.to_owned(),
     }
-    text.get(from..).unwrap_or(text).to_owned()
 }
