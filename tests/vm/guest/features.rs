@@ -29,15 +29,18 @@ struct Kernel {
 /// A feature, and whether a kernel has it.
 type Gate = (&'static str, fn(&Kernel) -> bool);
 
-const GATES: [Gate; 6] = [
+const GATES: [Gate; 10] = [
     ("kernel", |kernel| kernel.version >= (5, 8, 0)),
     ("uprobes", |_| true),
     ("programs", |_| true),
+    ("attaching", |_| true),
+    ("leases", |_| true),
     ("BTF", |kernel| kernel.btf),
+    ("iter/task", |kernel| kernel.version >= (5, 8, 0)),
+    ("iter/task_vma", |kernel| kernel.version >= (5, 12, 0)),
     ("uprobe_multi", |kernel| kernel.version >= (6, 6, 0)),
-    // Lockdown takes it away by "integrity" since 5.14 (kernel/trace/bpf_trace.c, LOCKDOWN_BPF_WRITE_USER), before that
-    // by "confidentiality" alone.
-    ("writing into the target", |kernel| !(kernel.locked_down && kernel.version >= (5, 10, 0))),
+    // Debian's 5.10 takes it away by "integrity" too (kernel/trace/bpf_trace.c, LOCKDOWN_BPF_WRITE_USER).
+    ("writing into the target", |kernel| !kernel.locked_down),
 ];
 
 /// `strobe features` as root.

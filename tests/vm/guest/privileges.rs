@@ -15,6 +15,7 @@ use crate::boot;
 /// Capabilities by number (include/uapi/linux/capability.h).
 const PTRACE: (u32, &str) = (19, "CAP_SYS_PTRACE");
 const ADMIN: (u32, &str) = (21, "CAP_SYS_ADMIN");
+const RESOURCE: (u32, &str) = (24, "CAP_SYS_RESOURCE");
 const PERFMON: (u32, &str) = (38, "CAP_PERFMON");
 const BPF: (u32, &str) = (39, "CAP_BPF");
 
@@ -31,7 +32,12 @@ fn documented(kernel: (u32, u32, u32)) -> Vec<(u32, &'static str)> {
     let (major, minor, patch) = kernel;
     let since = PERF_WANTS_ADMIN.iter().find(|(a, b, _)| (*a, *b) == (major, minor));
     let wants_admin = since.map_or((major, minor) > (6, 15), |(_, _, first)| patch >= *first);
-    if wants_admin { vec![ADMIN, PTRACE] } else { vec![BPF, PERFMON, PTRACE] }
+    let mut wanted = if wants_admin { vec![ADMIN, PTRACE] } else { vec![BPF, PERFMON, PTRACE] };
+    // Before 5.11 the memory of BPF maps counts against RLIMIT_MEMLOCK, which is small for everybody but root.
+    if (major, minor) < (5, 11) {
+        wanted.push(RESOURCE);
+    }
+    wanted
 }
 
 /// The agent traces another user's process.
