@@ -91,3 +91,40 @@ impl Initramfs {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Name, mode and content of each entry, read by the format's description.
+    fn read(archive: &[u8]) -> Vec<(String, u32, Vec<u8>)> {
+        let mut entries = Vec::new();
+        let mut at = 0;
+        while at < archive.len() {
+            assert_eq!(&archive[at..at + 6], b"070701");
+            let field = |i: usize| {
+                let text = std::str::from_utf8(&archive[at + 6 + 8 * i..at + 14 + 8 * i]).expect("ASCII");
+                usize::from_str_radix(text, 16).expect("hexadecimal")
+            };
+            let (mode, size, name_size) = (field(1), field(6), field(11));
+            let name = &archive[at + 110..at + 110 + name_size - 1];
+            let data = (at + 110 + name_size).next_multiple_of(4);
+            let name = String::from_utf8(name.to_vec()).expect("a name");
+            entries.push((name, u32::try_from(mode).expect("a mode"), archive[data..data + size].to_vec()));
+            at = (data + size).next_multiple_of(4);
+        }
+        entries
+    }
+
+    #[test]
+    fn folders_come_before_what_is_in_them_and_once() {
+        let mut archive = Initramfs::new().expect("a new archive");
+        archive.file("a/b/one", b"12345").expect("a file");
+        archive.file("a/b/two", b"").expect("a file");
+        let entries = read(&archive.finish().expect("an archive"));
+        let names: Vec<&str> = entries.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names, ["dev", "dev/console", "a", "a/b", "a/b/one", "a/b/two", "TRAILER!!!"]);
+        assert_eq!(entries[1].1, MODE_CONSOLE);
+        assert_eq!((entries[4].1, entries[4].2.as_slice()), (MODE_FILE, b"12345".as_slice()));
+    }
+}

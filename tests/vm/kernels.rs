@@ -137,3 +137,35 @@ fn bootable(image: Vec<u8>) -> Result<Vec<u8>> {
     flate2::read::GzDecoder::new(payload).read_to_end(&mut plain).context("inflate the kernel")?;
     Ok(plain)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn zboot(kind: &[u8], payload: &[u8], claimed: u32) -> Vec<u8> {
+        let mut image = b"MZ\0\0zimg".to_vec();
+        image.extend(64_u32.to_le_bytes());
+        image.extend(claimed.to_le_bytes());
+        image.resize(24, 0);
+        image.extend(kind);
+        image.resize(64, 0);
+        image.extend(payload);
+        image
+    }
+
+    #[test]
+    fn an_efi_image_gives_the_kernel_that_it_carries() {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(b"a kernel").expect("compressed");
+        let payload = gzip.finish().expect("compressed");
+        let size = u32::try_from(payload.len()).expect("small");
+        assert_eq!(bootable(zboot(b"gzip\0", &payload, size)).expect("inflated"), b"a kernel");
+        assert_eq!(bootable(b"anything else".to_vec()).expect("as it is"), b"anything else");
+        let beyond = bootable(zboot(b"gzip\0", &payload, 1 << 20)).expect_err("too long").to_string();
+        assert!(beyond.contains("outside"), "{beyond}");
+        let other = bootable(zboot(b"zstd\0", &payload, size)).expect_err("not gzip").to_string();
+        assert!(other.contains("zstd"), "{other}");
+    }
+}

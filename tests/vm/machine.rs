@@ -15,7 +15,7 @@ use crate::arch::Arch;
 use crate::verdict::{MARK, Message, Verdict};
 
 /// Longer than a case may take (the machine's own limit, `guest/main.rs`), and than booting takes on a busy host.
-const SILENCE: Duration = Duration::from_secs(240);
+const SILENCE: Duration = Duration::from_secs(360);
 
 /// What the kernel prints when it gives up, and what of it is fatal to a run. Kernel sources: kernel/panic.c,
 /// kernel/watchdog.c, arch/*/mm/fault.c, lib/bug.c.
@@ -167,4 +167,44 @@ fn read(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
         }
     });
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(message: &Message) -> String {
+        format!("[    1.0] half a line{MARK}{}", serde_json::to_string(message).expect("JSON"))
+    }
+
+    #[test]
+    fn a_verdict_is_read_from_the_middle_of_a_line() {
+        let mut seen = Seen::default();
+        let verdict = Verdict { case: "load".into(), passed: true, seconds: 1.5, detail: "a\nb".into() };
+        assert_eq!(seen.line(&message(&Message::Begin("load".into()))), None);
+        assert_eq!(seen.open.as_deref(), Some("load"));
+        assert_eq!(seen.line(&message(&Message::End(verdict.clone()))), None);
+        assert_eq!(seen.verdicts, [verdict]);
+        assert!(!seen.done());
+        assert_eq!(seen.line(&message(&Message::Done)), None);
+        assert!(seen.done());
+    }
+
+    #[test]
+    fn a_kernel_that_gives_up_is_recognised() {
+        for line in [
+            "[    0.056000] Kernel panic - not syncing: IO-APIC + timer doesn't work!",
+            "[   47.012] watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [strobe:77]",
+            "[    9.1] BUG: unable to handle page fault for address: ffffffffc0000000",
+            "[    9.1] Unable to handle kernel paging request at virtual address ffff800008000000",
+        ] {
+            assert!(Seen::default().line(line).is_some(), "{line}");
+        }
+        assert_eq!(Seen::default().line("[    0.3] rcu: Hierarchical RCU implementation."), None);
+    }
+
+    #[test]
+    fn a_message_that_was_cut_is_no_verdict() {
+        assert!(Seen::default().line(&format!("{MARK}{{\"end\":{{\"case\"")).is_some());
+    }
 }

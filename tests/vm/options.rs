@@ -77,3 +77,31 @@ impl Options {
         Run::given(self.arch.unwrap_or(Arch::Amd64), kernel)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(arguments: &[&str]) -> Result<Vec<String>, String> {
+        let options = Options::parse(arguments.iter().map(|a| (*a).to_owned()))?;
+        let runs = options.runs().map_err(|error| error.to_string())?;
+        Ok(runs.iter().map(|run| format!("{}: {}", run.name, run.cases.len())).collect())
+    }
+
+    #[test]
+    fn the_runs_that_were_asked_for() {
+        assert_eq!(runs(&[]).expect("few").len(), 2);
+        assert_eq!(runs(&["--all"]).expect("all").len(), 12);
+        assert_eq!(runs(&["--only", "5.10 amd64", "--case", "load"]).expect("one"), ["5.10 amd64: 1"]);
+        assert!(runs(&["--only", "4.19"]).is_err());
+    }
+
+    #[test]
+    fn usage_errors() {
+        for arguments in
+            [&["--every"][..], &["--only"], &["--arch", "arm64"], &["--kernel", "x", "--arch", "mips"]]
+        {
+            assert!(Options::parse(arguments.iter().map(|a| (*a).to_owned())).is_err(), "{arguments:?}");
+        }
+    }
+}

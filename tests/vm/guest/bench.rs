@@ -20,7 +20,7 @@ use crate::kinds;
 /// The agent in this machine.
 pub const STROBE: &str = "/bin/strobe";
 /// How long anything may take on an emulated processor whose host is busy.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a case begins with.
 #[derive(Debug)]

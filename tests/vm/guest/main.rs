@@ -33,7 +33,7 @@ use strobe_tests::process::Running;
 use verdict::{Message, Verdict};
 
 /// How long a case may take. On a busy host the emulated processors are a hundred times slower than real ones.
-const LIMIT: Duration = Duration::from_secs(200);
+const LIMIT: Duration = Duration::from_secs(300);
 /// How much of a failed case's output is shown from its beginning, and twice as much from its end.
 const SHOWN_BYTES: usize = 3 * 1024;
 

@@ -60,7 +60,7 @@ pub fn each_missing_in_turn(version: &str) -> Result<String> {
     for missing in &all {
         let rest: Vec<_> = all.iter().filter(|c| *c != missing).copied().collect();
         let mut agent = Running::start(&mut agent(&bench, &service, &rest))?;
-        let status = agent.wait(Duration::from_secs(60))?;
+        let status = agent.wait(Duration::from_secs(120))?;
         let without = format!("without {}: {status}\n{}", missing.1, agent.output());
         ensure!(status.code() == Some(3), "expected exit status 3 {without}");
         let named = agent.stderr.all().last().is_some_and(|line| line.contains(missing.1));
