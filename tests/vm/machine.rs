@@ -3,7 +3,8 @@
 //! What ends it early: a panic, a soft lockup, silence for longer than any case may take, or QEMU's own end. Whatever it
 //! was, the cases that have no verdict by then have failed, and the first of them says why.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -34,6 +35,8 @@ pub struct Machine<'a> {
     pub kernel: &'a Path,
     pub initramfs: &'a Path,
     pub command_line: &'a str,
+    /// Where everything on the console is written while it comes.
+    pub log: &'a Path,
 }
 
 /// What was seen of it.
@@ -47,8 +50,8 @@ pub struct Seen {
     pub open: Option<String>,
     /// Why it ended before its end, if it did.
     pub trouble: Option<String>,
-    /// Everything on the console.
-    pub log: String,
+    /// Whether all cases have ended.
+    done: bool,
 }
 
 impl Machine<'_> {
@@ -73,10 +76,10 @@ impl Machine<'_> {
         })?;
         let lines = read(child.stdout.take().context("QEMU's stdout")?);
         let complaints = read(child.stderr.take().context("QEMU's stderr")?);
-        let mut seen = watch(&mut child, &lines);
+        let mut seen = watch(&mut child, &lines, File::create(self.log).context("create the console's log")?);
         let status = child.wait().context("wait for QEMU")?;
         let complaints: Vec<String> = complaints.iter().collect();
-        if seen.trouble.is_none() && !seen.done() {
+        if seen.trouble.is_none() && !seen.done {
             seen.trouble =
                 Some(format!("QEMU ended ({status}) before the cases did: {}", complaints.join("; ")));
         }
@@ -85,14 +88,8 @@ impl Machine<'_> {
 }
 
 impl Seen {
-    fn done(&self) -> bool {
-        self.open.is_none() && self.log.contains(DONE_SEEN)
-    }
-
     /// Takes a line in; says what is wrong if it is the end.
     fn line(&mut self, line: &str) -> Option<String> {
-        self.log.push_str(line);
-        self.log.push('\n');
         match line.split_once(MARK).map(|(_, json)| serde_json::from_str(json.trim_end())) {
             None => GAVE_UP.iter().any(|words| line.contains(words)).then(|| line.trim().to_owned()),
             Some(Err(error)) => Some(format!("a message that was cut: {error}: {line}")),
@@ -111,25 +108,23 @@ impl Seen {
                 self.open = None;
                 self.verdicts.push(verdict);
             }
-            Message::Done => {
-                self.log.push_str(DONE_SEEN);
-                self.log.push('\n');
-            }
+            Message::Done => self.done = true,
         }
     }
 }
 
-/// Marks in the log that the last message came.
-const DONE_SEEN: &str = "(all cases have ended)";
-
 /// Reads lines until QEMU is done; ends it if the machine is not going to.
-fn watch(child: &mut Child, lines: &mpsc::Receiver<String>) -> Seen {
+fn watch(child: &mut Child, lines: &mpsc::Receiver<String>, mut log: File) -> Seen {
     let mut seen = Seen::default();
     let mut last = Instant::now();
     loop {
         match lines.recv_timeout(Duration::from_secs(1)) {
             Ok(line) => {
                 last = Instant::now();
+                if let Err(error) = writeln!(log, "{line}") {
+                    seen.trouble
+                        .get_or_insert_with(|| format!("the console's log cannot be written: {error}"));
+                }
                 if seen.trouble.is_none() {
                     seen.trouble = seen.line(&line);
                 } else {
@@ -185,9 +180,9 @@ mod tests {
         assert_eq!(seen.open.as_deref(), Some("load"));
         assert_eq!(seen.line(&message(&Message::End(verdict.clone()))), None);
         assert_eq!(seen.verdicts, [verdict]);
-        assert!(!seen.done());
+        assert!(!seen.done);
         assert_eq!(seen.line(&message(&Message::Done)), None);
-        assert!(seen.done());
+        assert!(seen.done);
     }
 
     #[test]

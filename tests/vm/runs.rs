@@ -1,6 +1,8 @@
 //! The matrix: which kernels are booted, with which command line, and which cases each of them runs.
 
 use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use strobe_tests::machine;
@@ -128,7 +130,7 @@ pub struct Outcome {
     /// One verdict per case, in the order of the cases, the kernel's log at the end.
     pub verdicts: Vec<Verdict>,
     /// Where the console's log was kept.
-    pub log: Option<std::path::PathBuf>,
+    pub log: Option<PathBuf>,
     pub seconds: f64,
 }
 
@@ -155,16 +157,23 @@ impl Run {
         let initramfs = folder.path().join("initramfs");
         fs::write(&initramfs, self.initramfs(artifacts, &kernel)?)?;
         let command_line = format!("strobe_cases={} {}", self.cases.join(","), self.command_line);
+        let log = self.log()?;
         let machine = Machine {
             arch: self.arch,
             kernel: &kernel.image,
             initramfs: &initramfs,
             command_line: &command_line,
+            log: &log,
         };
-        let begin = std::time::Instant::now();
+        let begin = Instant::now();
         let seen = machine.run()?;
-        let seconds = begin.elapsed().as_secs_f64();
-        self.outcome(seen, seconds)
+        let mut outcome = self.outcome(&seen, begin.elapsed().as_secs_f64());
+        if outcome.passed() {
+            fs::remove_file(&log).with_context(|| format!("remove {}", log.display()))?;
+        } else {
+            outcome.log = Some(log);
+        }
+        Ok(outcome)
     }
 
     fn initramfs(&self, artifacts: &Artifacts, kernel: &Kernel) -> Result<Vec<u8>> {
@@ -184,7 +193,7 @@ impl Run {
     }
 
     /// A verdict for each case: those that were given, and a failure for those that never came.
-    fn outcome(&self, seen: Seen, seconds: f64) -> Result<Outcome> {
+    fn outcome(&self, seen: &Seen, seconds: f64) -> Outcome {
         let because = seen.trouble.clone().unwrap_or_else(|| "no verdict was given".to_owned());
         let given = |case: &str| seen.verdicts.iter().find(|verdict| verdict.case == case).cloned();
         let missing = |case: &str| Verdict {
@@ -206,21 +215,14 @@ impl Run {
         }
         let kernel =
             seen.kernel.as_ref().map_or("-".to_owned(), |(release, version)| debian(release, version));
-        let mut outcome =
-            Outcome { run: self.name.clone(), arch: self.arch, kernel, verdicts, log: None, seconds };
-        if !outcome.passed() {
-            outcome.log = Some(self.keep(&seen.log)?);
-        }
-        Ok(outcome)
+        Outcome { run: self.name.clone(), arch: self.arch, kernel, verdicts, log: None, seconds }
     }
 
-    /// Keeps a failed run's console.
-    fn keep(&self, log: &str) -> Result<std::path::PathBuf> {
+    /// Where the console is written: it is there to be read while the machine runs, and kept if a case failed.
+    fn log(&self) -> Result<PathBuf> {
         let folder = machine::workspace().join("target/vm");
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
-        let path = folder.join(format!("{}.log", self.name.replace([' ', '='], "-")));
-        fs::write(&path, log).with_context(|| format!("write {}", path.display()))?;
-        Ok(path)
+        Ok(folder.join(format!("{}.log", self.name.replace([' ', '='], "-"))))
     }
 }
 
