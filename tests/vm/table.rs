@@ -86,11 +86,66 @@ fn details(outcomes: &[Outcome]) -> String {
             }
         }
         for verdict in outcome.verdicts.iter().filter(|v| !v.passed) {
-            let _ = writeln!(out, "\n{}: {} FAILED: {}", outcome.run, verdict.case, verdict.detail);
+            let _ =
+                writeln!(out, "\n{}: {} FAILED: {}", outcome.run, verdict.case, shortened(&verdict.detail));
         }
         if let Some(log) = &outcome.log {
             let _ = writeln!(out, "{}: the console's log is {}", outcome.run, log.display());
         }
     }
     out
+}
+
+/// Both ends of a long text (the verifier says what it did on thousands of lines), each line of a width that a person reads.
+/// The whole of it is in the console's log and in `--json`.
+fn shortened(text: &str) -> String {
+    const LINES: usize = 12;
+    const COLUMNS: usize = 240;
+    let lines: Vec<String> = text.lines().map(|line| line.chars().take(COLUMNS).collect()).collect();
+    match (lines.get(..LINES), lines.len().checked_sub(LINES).and_then(|from| lines.get(from..))) {
+        (Some(first), Some(last)) if lines.len() > 2 * LINES => {
+            let between = lines.len() - 2 * LINES;
+            format!("{}\n[… {between} lines]\n{}", first.join("\n"), last.join("\n"))
+        }
+        _ => lines.join("\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::Arch;
+    use crate::verdict::Verdict;
+
+    fn outcome(run: &str, verdicts: &[(&str, bool)]) -> Outcome {
+        let verdict = |(case, passed): &(&str, bool)| Verdict {
+            case: (*case).to_owned(),
+            passed: *passed,
+            seconds: 2.4,
+            detail: (0..40).map(|i| format!("line {i}\n")).collect(),
+        };
+        Outcome {
+            run: run.to_owned(),
+            arch: Arch::Amd64,
+            kernel: "5.10.223-1".to_owned(),
+            verdicts: verdicts.iter().map(verdict).collect(),
+            log: None,
+            seconds: 9.0,
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_row_for_each_run_and_says_why_cases_failed() {
+        let text = render(&[
+            outcome("one", &[("exec", true)]),
+            outcome("two", &[("exec", true), ("overlay", false)]),
+        ]);
+        let rows: Vec<&str> = text.lines().take(3).map(str::trim_end).collect();
+        assert_eq!(
+            rows,
+            ["run  kernel      exec  overlay", "one  5.10.223-1   2 s", "two  5.10.223-1   2 s     FAIL"]
+        );
+        assert!(text.contains("two: overlay FAILED: line 0") && text.contains("line 39"), "{text}");
+        assert!(text.contains("[… 16 lines]") && !text.contains("line 20"), "{text}");
+    }
 }
