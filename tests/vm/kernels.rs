@@ -63,44 +63,33 @@ fn fetch(suite: &str, arch: Arch, folder: &Path) -> Result<()> {
     Suite::update(suite, arch, &folder.join("apt"))?.unpack(&package, &unpacked)?;
     let kernel = folder.join("kernel");
     fs::create_dir(&kernel)?;
-    let image = under(&unpacked, &["boot", "usr/lib/modules"], |name| name.starts_with("vmlinuz"))?;
+    let image = find(&unpacked, &["boot", "usr/lib/modules"], |name| name.starts_with("vmlinuz"))?;
+    let image = image.with_context(|| format!("{package} and what it depends on hold no vmlinuz"))?;
     fs::write(kernel.join("vmlinuz"), bootable(fs::read(&image)?)?)?;
-    let dependencies = under(&unpacked, &["lib/modules", "usr/lib/modules"], |name| name == "modules.order")
-        .and_then(|order| order.parent().map(Path::to_path_buf).context("the modules' folder"))?;
-    for (i, module) in modules(&dependencies)?.iter().enumerate() {
-        let name = module.file_name().context("a module's name")?.to_string_lossy();
-        let name = name.split('.').next().unwrap_or_default();
-        fs::write(kernel.join(format!("{i:02}-{name}.ko")), decompressed(module)?)?;
+    for (i, name) in MODULES.iter().enumerate() {
+        // What is not there is built in; if it were neither, the case that needs it would fail by its name.
+        let file = |file: &str| file.split('.').next() == Some(name) && file.contains(".ko");
+        if let Some(module) = find(&unpacked, &["lib/modules", "usr/lib/modules"], file)? {
+            fs::write(kernel.join(format!("{i:02}-{name}.ko")), decompressed(&module)?)?;
+        }
     }
     Ok(())
 }
 
-/// The first file with such a name in one of the folders, which one depending on the suite.
-fn under(root: &Path, folders: &[&str], wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
-    let mut open: Vec<PathBuf> =
-        folders.iter().map(|folder| root.join(folder)).filter(|f| f.is_dir()).collect();
+/// The first file with such a name in one of the folders; which one it is depends on the suite.
+fn find(root: &Path, folders: &[&str], wanted: impl Fn(&str) -> bool) -> Result<Option<PathBuf>> {
+    let mut open: Vec<PathBuf> = folders.iter().map(|f| root.join(f)).filter(|f| f.is_dir()).collect();
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))? {
             let entry = entry?;
             if entry.file_type()?.is_dir() {
                 open.push(entry.path());
             } else if wanted(&entry.file_name().to_string_lossy()) {
-                return Ok(entry.path());
+                return Ok(Some(entry.path()));
             }
         }
     }
-    bail!("the package has no such file under {folders:?}")
-}
-
-/// The files of [`MODULES`] that are not built in. None of them has dependencies; one that had would be refused by the
-/// machine's kernel by name, so it could not go unnoticed.
-fn modules(folder: &Path) -> Result<Vec<PathBuf>> {
-    let root = folder.to_path_buf();
-    let builtin = fs::read_to_string(folder.join("modules.builtin")).context("read modules.builtin")?;
-    let file = |name: &&str| builtin.lines().all(|line| !line.ends_with(&format!("/{name}.ko")));
-    let find =
-        |name: &str| under(&root, &[""], |file| file.split('.').next() == Some(name) && file.contains(".ko"));
-    MODULES.iter().filter(|name| file(name)).map(|name| find(name)).collect()
+    Ok(None)
 }
 
 /// A module without its compression: kernels before 5.17 do not unpack them.

@@ -71,7 +71,7 @@ fn all(runs: &[Run], artifacts: &[artifacts::Artifacts], options: &Options) -> R
             let Some((index, run)) = taken else { return Ok(done) };
             let artifacts =
                 artifacts.iter().find(|a| a.arch == run.arch).context("an architecture's programs")?;
-            let outcome = run.boot(artifacts).with_context(|| run.name.clone())?;
+            let outcome = run.outcome(artifacts);
             table::progress(&outcome, options.json)?;
             done.push((index, outcome));
         }

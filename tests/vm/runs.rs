@@ -147,8 +147,15 @@ impl Run {
         Run { name, arch, source: Source::Given(kernel), command_line: "", cases: CASES.to_vec() }
     }
 
-    /// Boots the kernel and runs the cases.
-    pub fn boot(&self, artifacts: &Artifacts) -> Result<Outcome> {
+    /// Boots the kernel and runs the cases. What keeps it from booting is the failure of all its cases: other runs go on.
+    pub fn outcome(&self, artifacts: &Artifacts) -> Outcome {
+        self.boot(artifacts).unwrap_or_else(|error| {
+            let seen = Seen { trouble: Some(format!("{error:#}")), ..Seen::default() };
+            self.verdicts(&seen, 0.0)
+        })
+    }
+
+    fn boot(&self, artifacts: &Artifacts) -> Result<Outcome> {
         let kernel = match &self.source {
             Source::Suite(suite) => kernels::of_suite(suite, self.arch)?,
             Source::Given(kernel) => kernel.clone(),
@@ -167,7 +174,7 @@ impl Run {
         };
         let begin = Instant::now();
         let seen = machine.run()?;
-        let mut outcome = self.outcome(&seen, begin.elapsed().as_secs_f64());
+        let mut outcome = self.verdicts(&seen, begin.elapsed().as_secs_f64());
         if outcome.passed() {
             fs::remove_file(&log).with_context(|| format!("remove {}", log.display()))?;
         } else {
@@ -193,7 +200,7 @@ impl Run {
     }
 
     /// A verdict for each case: those that were given, and a failure for those that never came.
-    fn outcome(&self, seen: &Seen, seconds: f64) -> Outcome {
+    fn verdicts(&self, seen: &Seen, seconds: f64) -> Outcome {
         let because = seen.trouble.clone().unwrap_or_else(|| "no verdict was given".to_owned());
         let given = |case: &str| seen.verdicts.iter().find(|verdict| verdict.case == case).cloned();
         let missing = |case: &str| Verdict {
