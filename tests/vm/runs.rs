@@ -150,7 +150,8 @@ impl Run {
     /// Boots the kernel and runs the cases. What keeps it from booting is the failure of all its cases: other runs go on.
     pub fn outcome(&self, artifacts: &Artifacts) -> Outcome {
         self.boot(artifacts).unwrap_or_else(|error| {
-            let seen = Seen { trouble: Some(format!("{error:#}")), ..Seen::default() };
+            let mut seen = Seen::default();
+            seen.trouble = Some(format!("{error:#}"));
             self.verdicts(&seen, 0.0)
         })
     }
