@@ -134,10 +134,9 @@ fn kind(name: &str, section: &ProgramSection) -> Result<(u32, u32, u32)> {
     })
 }
 
-/// The number in "processed 1234 insns (limit 1000000) …".
+/// The number in the line "processed 1234 insns (limit 1000000) …".
 fn processed(log: &str) -> Option<u32> {
-    let (_, rest) = log.split_once("processed ")?;
-    rest.split(' ').next()?.parse().ok()
+    log.lines().find_map(|line| line.strip_prefix("processed ")?.split(' ').next()?.parse().ok())
 }
 
 fn zeroed() -> bpf_attr {
