@@ -12,10 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use strobe_tests::collector::Collector;
+use strobe_tests::http_server::{drive, kinds};
 use strobe_tests::process::Running;
 use strobe_tests::spans::{self, Expected, Received};
-
-use crate::kinds;
 
 /// The agent in this machine.
 pub const STROBE: &str = "/bin/strobe";
@@ -82,7 +81,7 @@ impl Bench {
     pub fn requests(&self, service: &Service) -> Result<Vec<Expected>> {
         static ROUND: AtomicUsize = AtomicUsize::new(0);
         let round = ROUND.fetch_add(1, Ordering::Relaxed);
-        crate::drive::drive(service.http, kinds::all(self.minor, round), 4)
+        drive::drive(service.http, kinds::all(self.minor, round), 4)
     }
 
     /// Waits for the spans, ends the agent so that late or doubled ones come too, compares, and allows no loss.

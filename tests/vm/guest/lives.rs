@@ -2,11 +2,11 @@
 //! overwritten in place.
 
 use anyhow::{Context as _, Result};
+use strobe_tests::http_server::{drive, kinds};
 use strobe_tests::process::Running;
 use strobe_tests::spans::Expected;
 
 use crate::bench::{Bench, Service, tracing};
-use crate::{drive, kinds};
 
 /// Every kind of request, handlers that panic, and ordinary requests after those, on a service that runs already.
 pub fn every_kind_of_request(version: &str) -> Result<String> {

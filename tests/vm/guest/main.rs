@@ -3,14 +3,6 @@
 //!
 //! As process 1 it does nothing that a case could break; each case is this same program again, `/init case NAME`.
 
-#[path = "../../e2e/http_server/drive.rs"]
-#[expect(dead_code, reason = "the tests on the host use more of it")]
-mod drive;
-#[path = "../../e2e/http_server/exchange.rs"]
-#[expect(dead_code, reason = "the tests on the host use more of it")]
-mod exchange;
-#[path = "../../e2e/http_server/kinds.rs"]
-mod kinds;
 #[path = "../verdict.rs"]
 mod verdict;
 
