@@ -18,8 +18,11 @@ use aya_obj::{EbpfSectionKind, Function, Map, Object, Program, ProgramSection};
 
 /// The object for this architecture, as it is committed and as strobe has it in itself.
 const OBJECT: &str = "/strobe.o";
-/// `BPF_LOG_STATS` (include/linux/bpf_verifier.h).
+/// `BPF_LOG_LEVEL1` and `BPF_LOG_STATS` (include/linux/bpf_verifier.h).
+const LOG_STEPS: u32 = 1;
 const LOG_STATS: u32 = 4;
+/// How many lines of a refused program's log are shown.
+const SHOWN_STEPS: usize = 40;
 /// `BPF_PROG_TYPE_…` and `BPF_TRACE_ITER` (include/uapi/linux/bpf.h).
 const KPROBE: u32 = 2;
 const TRACEPOINT: u32 = 5;
@@ -42,12 +45,12 @@ pub fn every_program() -> Result<String> {
     for (name, program) in programs {
         let function =
             object.functions.get(&program.function_key()).context("a program without a function")?;
-        match load(name, program, function) {
+        match load(name, program, function, LOG_STATS, 1 << 20) {
             Ok(log) => {
                 let count = processed(&log).with_context(|| format!("{name}: no count in {log:?}"))?;
                 counts.push(format!("{name} {count}"));
             }
-            Err(error) => refused.push(format!("{error:#}")),
+            Err(error) => refused.push(format!("{error:#}\n{}", last_steps(name, program, function)?)),
         }
     }
     ensure!(refused.is_empty(), "refused: {}\nnot refused: {}", refused.join("\n"), counts.join(", "));
@@ -88,9 +91,22 @@ fn fill(map: &MapData, data: &[u8]) -> Result<()> {
     bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
 }
 
-/// Loads one; the verifier's statistics.
-fn load(name: &str, program: &Program, function: &Function) -> Result<String> {
-    let mut log = vec![0_u8; 1 << 20];
+/// What the verifier did at the end of its way, for a program that it refused: kernels before 6.4 keep the log's beginning,
+/// so all of it has to have room.
+fn last_steps(name: &str, program: &Program, function: &Function) -> Result<String> {
+    match load(name, program, function, LOG_STEPS | LOG_STATS, 1 << 28) {
+        Ok(_) => bail!("{name}: refused, and with another log level not"),
+        Err(error) => {
+            let text = format!("{error:#}");
+            let lines: Vec<&str> = text.lines().collect();
+            Ok(lines.get(lines.len().saturating_sub(SHOWN_STEPS)..).unwrap_or_default().join("\n"))
+        }
+    }
+}
+
+/// Loads one; the verifier's log.
+fn load(name: &str, program: &Program, function: &Function, level: u32, room: usize) -> Result<String> {
+    let mut log = vec![0_u8; room];
     let instructions = &function.instructions;
     let (kind, attach_type, attach_to) = kind(name, &program.section)?;
     let mut attr = zeroed();
@@ -102,7 +118,7 @@ fn load(name: &str, program: &Program, function: &Function) -> Result<String> {
     load.insn_cnt = u32::try_from(instructions.len())?;
     load.insns = instructions.as_ptr().addr() as u64;
     load.license = program.license.as_ptr().addr() as u64;
-    load.log_level = LOG_STATS;
+    load.log_level = level;
     load.log_size = u32::try_from(log.len())?;
     load.log_buf = log.as_mut_ptr().addr() as u64;
     let result = bpf(bpf_cmd::BPF_PROG_LOAD, &mut attr);
