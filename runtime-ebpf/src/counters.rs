@@ -1,44 +1,66 @@
-//! Counters: nothing is lost in silence. One per-CPU array, indexed by [`Counter`].
+//! Counters: nothing is lost in silence. One per-CPU array for the core's and all libraries', [`PER_LIBRARY`] places for each
+//! library code; a counter's table says whether what it counts is a loss.
 
-macro_rules! counters {
-    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
-        /// What the programs count.
-        #[repr(u32)]
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Counter { $($(#[doc = $doc])+ $name,)+ }
+/// Places for each library, the core first.
+pub const PER_LIBRARY: u32 = 32;
 
-        /// Every counter with its exported name, in the order of the array.
-        pub const ALL: &[(Counter, &str)] = &[$((Counter::$name, $text),)+];
-    };
+/// A counter as it is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether data is missing because of what it counts; the others count what is as it should be.
+    pub is_loss: bool,
 }
 
-counters! {
-    /// Spans begun and recorded (sampled).
-    Started = "spans.started",
-    /// Spans not recorded because the sampler, or the parent's flag, said so.
-    Unsampled = "spans.unsampled",
+/// Defines an enum of counters and its table: `Name = "exported.name", loss;` or `info;`.
+#[macro_export]
+macro_rules! counters {
+    ($enum:ident: $($(#[doc = $doc:literal])+ $name:ident = $text:literal, $kind:ident;)+) => {
+        /// What is counted, by its place in the array.
+        #[repr(u32)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $enum { $($(#[doc = $doc])+ $name,)+ }
+
+        /// Every counter, in the order of the enum.
+        pub const ALL: &[$crate::counters::Count] = &[$(
+            $crate::counters::Count { name: $text, is_loss: $crate::counters!(@ $kind) },
+        )+];
+    };
+    (@ loss) => { true };
+    (@ info) => { false };
+}
+
+counters! { Counter:
     /// Records written to the ring.
-    Submitted = "records.submitted",
-    /// Records lost because the ring was full.
-    RingFull = "records.lost.ring_full",
-    /// Spans lost because the in-flight table was full.
-    InFlightFull = "spans.lost.in_flight_full",
-    /// An entry found another one of its goroutine still open: that one never ended.
-    EntryReplaced = "spans.lost.never_ended",
-    /// An exit without an entry: in flight when the agent attached, or refused before the handler.
-    ExitWithoutEntry = "exits.without_entry",
-    /// An exit whose arguments do not belong to the entry: the span was dropped.
-    ExitMismatch = "spans.lost.exit_mismatch",
-    /// Requests whose ResponseWriter is not `*net/http.response`: HTTP/2, not traced yet.
-    OtherWriter = "net_http_server.other_writer",
+    Submitted = "records.submitted", info;
+    /// Records that found no room in the ring. Not every one is a lost span: see the libraries' own counters.
+    RingFull = "records.ring_full", info;
     /// Reads of the target's memory that failed, each an attribute left out.
-    ReadFault = "reads.failed",
+    ReadFault = "reads.failed", loss;
     /// Header maps that could not be walked to their end.
-    HeadersCut = "headers.incomplete",
+    HeadersCut = "headers.incomplete", loss;
     /// `traceparent` headers present and invalid: a new trace began.
-    TraceparentInvalid = "traceparent.invalid",
+    TraceparentInvalid = "traceparent.invalid", info;
     /// Program starts that the agent was not told of, because the ring was full.
-    ExecLost = "processes.exec_lost",
+    ExecLost = "processes.exec_lost", loss;
     /// Stack-check hits ignored because the function starts again (morestack).
-    Restarted = "entries.restarted",
+    Restarted = "entries.restarted", info;
+    /// Hits that a second attachment of the same program at the same site had seen already.
+    Doubled = "doubled", info;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::libraries;
+
+    #[test]
+    fn every_table_fits_its_places_and_names_are_unique() {
+        let mut names = std::collections::BTreeSet::new();
+        for table in core::iter::once(ALL).chain(libraries::ALL.iter().map(|library| library.counters)) {
+            assert!(table.len() <= PER_LIBRARY as usize);
+            assert!(table.iter().all(|count| names.insert(count.name)), "a name is there twice");
+        }
+    }
 }

@@ -6,12 +6,18 @@
 //! Not here: what the values mean as spans (`runtime::spans`).
 #![no_std]
 
+#[cfg(test)]
+extern crate std;
+
+pub mod abi;
 pub mod counters;
 pub mod libraries;
 pub mod net_http_server;
 pub mod process;
 pub mod record;
 pub mod sampler;
+pub mod signals;
+pub mod trace_parent;
 
 /// The compiled programs for this machine's architecture, as `scripts/build-ebpf` left them.
 ///

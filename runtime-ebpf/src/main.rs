@@ -7,11 +7,15 @@
 #![feature(asm_experimental_arch)]
 
 mod count;
+mod enter;
 mod headers;
 mod identity;
+mod ids;
 mod programs;
 mod read;
 mod registers;
+mod ring;
+mod texts;
 mod traceparent;
 
 #[panic_handler]

@@ -1,46 +1,36 @@
-//! `net/http.server`: configuration per process, in-flight state, and the record of a finished request.
+//! `net/http.server`: what its programs need to know of a file, and what they send ([`records`]) and count ([`counters`]).
 
-use crate::sampler::Sampler;
-
+pub mod counters;
 pub mod records;
 
-/// Marks an offset that is not known: what needs it is left out. Valid offsets are below [`MAX_OFFSET`].
-pub const NO_OFFSET: u16 = u16::MAX;
-/// Offsets of single fields must be below this (they are read at `base + offset`).
-pub const MAX_OFFSET: u16 = 4096;
-/// The part of `http.Request` that is read in one go at the end; offsets into it must leave 16 bytes.
+/// The most of `http.Request` that is read in one go at the start; offsets into it must leave 16 bytes.
 pub const REQUEST_WINDOW: usize = 512;
-/// The part of it that is read at the start: the request line and the headers.
-pub const START_WINDOW: usize = USER_AGENT_BYTES;
-/// The part of `http.response` that is read in one go at the end.
-pub const RESPONSE_WINDOW: usize = 256;
 
-/// What the programs need to know of one process. Value of `NET_HTTP_SERVER`, keyed by tgid.
+/// What the programs need to know of one file. Value of `NET_HTTP_SERVER_FILES`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Config {
+pub struct File {
     /// Address in the file of the start site: `ip - start_vaddr` is the load bias.
     pub start_vaddr: u64,
     /// Address in the file of the itab (net/http.ResponseWriter, *net/http.response).
     pub writer_itab_vaddr: u64,
-    /// Who is sampled.
-    pub sampler: Sampler,
-    /// Number of bytes of `http.Request` to read, at most [`REQUEST_WINDOW`], covering all offsets below.
+    /// Number of bytes of `http.Request` to read at the start, at most [`REQUEST_WINDOW`], covering all of its offsets that
+    /// are read there.
     pub request_bytes: u16,
-    /// The same for the fields that are read at the start, at most [`START_WINDOW`].
-    pub start_bytes: u16,
-    /// The same for `http.response`, at most [`RESPONSE_WINDOW`].
-    pub response_bytes: u16,
+    /// Where in `http.Request` the part begins that is read at the end.
+    pub end_from: u16,
+    /// Its length, at most [`END_WINDOW`].
+    pub end_bytes: u16,
     /// `http.Request.Method`.
     pub request_method: u16,
-    /// `http.Request.URL`.
-    pub request_url: u16,
     /// `http.Request.ProtoMajor`.
     pub request_proto_major: u16,
     /// `http.Request.ProtoMinor`.
     pub request_proto_minor: u16,
     /// `http.Request.Header`.
     pub request_header: u16,
+    /// `http.Request.ContentLength`.
+    pub request_content_length: u16,
     /// `http.Request.Host`.
     pub request_host: u16,
     /// `http.Request.RemoteAddr`.
@@ -63,45 +53,54 @@ pub struct Config {
     pub response_req: u16,
     /// `http.conn.remoteAddr`.
     pub conn_remote_addr: u16,
-    /// `url.URL.Path`.
-    pub url_path: u16,
-    /// `url.URL.RawPath`.
-    pub url_raw_path: u16,
-    /// `url.URL.RawQuery`.
-    pub url_raw_query: u16,
-    /// [`HEADERS_NONE`], [`HEADERS_HMAP`], [`HEADERS_SWISS`] or [`HEADERS_SWISS_SPLIT`].
+    /// `http.conn.bufr`.
+    pub conn_bufr: u16,
+    /// `http.connReader.conn`.
+    pub conn_reader_conn: u16,
+    /// `bufio.Reader.buf`, below [`READER_WINDOW`] as the next.
+    pub reader_buf: u16,
+    /// `bufio.Reader.r`.
+    pub reader_r: u16,
+    /// Number of bytes of `bufio.Reader` to read, at most [`READER_WINDOW`].
+    pub reader_bytes: u16,
+    /// [`crate::abi::HEADERS_NONE`] and its like.
     pub headers: u8,
-    /// Which flags of the saved flags register mean that the start site's stack check fails; see [`CHECK_NONE`].
+    /// Which flags of the saved flags register mean that the start site's stack check fails; see [`crate::abi::CHECK_NONE`].
     pub start_check: u8,
     /// The same for the end site.
     pub end_check: u8,
     /// The same for the hijack site.
     pub hijack_check: u8,
+    /// The same for the release site.
+    pub release_check: u8,
     /// The same for the abort site.
     pub abort_check: u8,
-    /// 1: `traceparent` is not looked at (`OTEL_PROPAGATORS` without `tracecontext`).
-    pub ignore_parent: u8,
     /// 1: the start site is behind the call of `readRequest`, with its results (w *response, err error) in registers.
     pub start_after_read: u8,
+    /// 1: the release site is the return of serve's deferred function, where no register names the connection.
+    pub release_at_return: u8,
+    /// 1: all that taking a request as text needs is known; 0: every request takes the slow way.
+    pub text: u8,
     /// Zero.
-    pub reserved: [u8; 5],
+    pub reserved: [u8; 7],
 }
 
-/// Do not read headers.
-pub const HEADERS_NONE: u8 = 0;
-/// `runtime.hmap`: keys at 8+16i, elements at 136+24i, overflow pointer at 328.
-pub const HEADERS_HMAP: u8 = 1;
-/// Swiss groups with interleaved slots: keys at 8+40i, elements at 24+40i.
-pub const HEADERS_SWISS: u8 = 2;
-/// Swiss groups with split slots (`GOEXPERIMENT=mapsplitgroup`): keys at 8+16i, elements at 136+24i.
-pub const HEADERS_SWISS_SPLIT: u8 = 3;
+/// The part of `bufio.Reader` that is read: up to and with `r`.
+pub const READER_WINDOW: usize = 64;
+/// The most of `http.Request` that is read at the end.
+pub const END_WINDOW: usize = 128;
+/// The longest request line, without its version, that is compared with the text; beyond it the slow way is taken.
+pub const LINE_BYTES: usize = 256;
+/// Room for text in a small `KIND_BEGAN_WIRE` record.
+pub const SMALL_TEXT: usize = 1024;
+/// Room in a large one: longer text takes the slow way.
+pub const LARGE_TEXT: usize = 4096;
+/// Requests in flight and connections kept at once, over all processes, unless the agent says otherwise.
+pub const DEFAULT_ENTRIES: u32 = 65_536;
 
-/// The site is after the stack check: every hit counts.
-pub const CHECK_NONE: u8 = 0;
-/// The site is a `jbe` (amd64, CF or ZF) or a `b.ls` (arm64, C clear or Z set).
-pub const CHECK_BELOW_OR_EQUAL: u8 = 1;
-/// The site is a `jb` (amd64, CF) or a `b.lo` (arm64, C clear).
-pub const CHECK_BELOW: u8 = 2;
+/// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended. The
+/// first word is the generation.
+pub const IN_FLIGHT_BYTES: usize = 128;
 
 /// A finished request, as it lies in the ring. Strings follow in fixed slots: [`SMALL`] or [`LARGE`], told by `kind`.
 ///
@@ -203,9 +202,6 @@ pub const METHOD_BYTES: usize = 32;
 /// Bytes of the user agent that are kept.
 pub const USER_AGENT_BYTES: usize = 256;
 
-/// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended.
-pub const IN_FLIGHT_BYTES: usize = 96 + METHOD_BYTES + USER_AGENT_BYTES;
-
 /// Where a slot starts in the record.
 pub const fn slot_offset(slots: &Slots, slot: usize) -> usize {
     let mut offset = size_of::<Record>();
@@ -222,59 +218,14 @@ pub const fn record_bytes(slots: &Slots) -> usize {
     slot_offset(slots, SLOT_COUNT)
 }
 
-/// A valid `traceparent`. Words hold the bytes of the ids in memory order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TraceParent {
-    /// Trace id.
-    pub trace_id: [u64; 2],
-    /// The parent's span id.
-    pub span_id: u64,
-    /// Trace flags.
-    pub flags: u8,
-}
-
-/// Eight lowercase hex digits, first one in the lowest byte, as the four bytes they spell, first one lowest; `None` if any
-/// is not a lowercase hex digit.
-///
-/// All eight at once: nibble = low four bits, plus 9 for letters; the digits are then spelled again and compared, which
-/// catches everything but `g` to `o`, whose nibbles exceed 15.
-#[inline(always)]
-pub fn hex8(digits: u64) -> Option<u32> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let letters = (digits >> 6) & ONES;
-    let nibbles = (digits & (ONES * 0x0f)).wrapping_add(letters * 9);
-    let above_9 = (nibbles.wrapping_add(ONES * 0x76) >> 7) & ONES;
-    let spelled = nibbles.wrapping_add(ONES * 0x30).wrapping_add(above_9 * 0x27);
-    if spelled != digits || nibbles & (ONES * 0xf0) != 0 {
-        return None;
-    }
-    let pairs = ((nibbles << 4) | (nibbles >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let quads = (pairs | (pairs >> 8)) & 0x0000_ffff_0000_ffff;
-    Some((quads | (quads >> 16)) as u32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<Config>(), 88);
+        assert_eq!(size_of::<File>(), 16 + 24 * 2 + 16);
         assert_eq!(size_of::<Record>(), 104);
         assert_eq!(record_bytes(&SMALL) % 8, 0);
-        assert!(slot_offset(&SMALL, SLOT_COUNT) >= size_of::<Record>() + REQUEST_WINDOW + RESPONSE_WINDOW);
-    }
-
-    #[test]
-    fn hex_accepts_exactly_the_lowercase_digits() {
-        for byte in 0..=255u8 {
-            let text = [b'0', b'f', byte, b'9', b'a', b'0', b'1', b'2'];
-            let expected = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-            assert_eq!(hex8(u64::from_le_bytes(text)).is_some(), expected, "{byte:#x}");
-        }
-        assert_eq!(
-            hex8(u64::from_le_bytes(*b"0af76519")),
-            Some(u32::from_le_bytes([0x0a, 0xf7, 0x65, 0x19]))
-        );
     }
 }

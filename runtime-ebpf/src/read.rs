@@ -3,7 +3,7 @@
 use core::{ffi::c_void, mem::MaybeUninit};
 
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
-use runtime_ebpf::counters::Counter;
+use runtime_ebpf::{abi::NO_OFFSET, counters::Counter};
 
 use crate::count::count;
 
@@ -41,6 +41,12 @@ pub fn read<T: Copy>(address: u64) -> Option<T> {
     ok.then(|| unsafe { value.assume_init() })
 }
 
+/// `base + offset`, unless the offset is not known.
+#[inline(always)]
+pub fn known(base: u64, offset: u16) -> Option<u64> {
+    (offset != NO_OFFSET).then_some(base + offset as u64)
+}
+
 /// The same number, of which LLVM no longer knows anything: it would otherwise rewrite a bound into a form that the verifier
 /// does not follow.
 #[inline(always)]
@@ -48,4 +54,41 @@ pub fn opaque(mut number: u64) -> u64 {
     // SAFETY: no instruction at all.
     unsafe { core::arch::asm!("/* {0} */", inout(reg) number, options(nomem, nostack, preserves_flags)) };
     number
+}
+
+/// A load at any alignment, which the kernel allows in a record and a map's value on both architectures; LLVM, which knows
+/// nothing of that, would load byte by byte.
+macro_rules! load {
+    ($name:ident, $type:ty, $asm:literal) => {
+        /// # Safety
+        ///
+        /// The bytes lie in a record or a map's value, and not on the stack; the verifier sees to it.
+        #[inline(always)]
+        pub unsafe fn $name(from: *const u8) -> $type {
+            let value: u64;
+            // SAFETY: one load, of bytes that the caller has.
+            unsafe { core::arch::asm!($asm, out(reg) value, in(reg) from, options(nostack, readonly)) };
+            value as $type
+        }
+    };
+}
+
+load!(load_u64, u64, "{0} = *(u64 *)({1} + 0)");
+load!(load_u32, u32, "{0} = *(u32 *)({1} + 0)");
+load!(load_u16, u16, "{0} = *(u16 *)({1} + 0)");
+load!(load_u8, u8, "{0} = *(u8 *)({1} + 0)");
+
+/// The same number, of which the verifier no longer knows anything, since it went through the memory of a record: states that
+/// differ in it alone are followed once.
+///
+/// # Safety
+///
+/// `word` is eight bytes of a record that nobody needs yet.
+#[inline(always)]
+pub unsafe fn forget(word: *mut u64, number: u64) -> u64 {
+    // SAFETY: the caller's.
+    unsafe {
+        word.write_volatile(number);
+        word.read_volatile()
+    }
 }

@@ -1,7 +1,7 @@
 //! Go's registers at a probe: ABIInternal (go-binary-format.md (g), Go 1.17 on amd64, 1.18 on arm64).
 
 use aya_ebpf::programs::ProbeContext;
-use runtime_ebpf::net_http_server::{CHECK_BELOW, CHECK_BELOW_OR_EQUAL};
+use runtime_ebpf::abi::{CHECK_BELOW, CHECK_BELOW_OR_EQUAL};
 
 /// The integer argument `N` (0 is the receiver), the goroutine, the instruction and the flags.
 pub trait GoRegisters {

@@ -21,6 +21,12 @@ pub const ROOT_OFF: u32 = 1;
 pub const ROOT_RATIO: u32 = 2;
 
 impl Sampler {
+    /// Whether no span can be sampled, whatever a parent says (`parents`: whether one is looked for at all).
+    #[inline(always)]
+    pub fn never(&self, parents: bool) -> bool {
+        self.root == ROOT_OFF && (self.parent_based == 0 || !parents)
+    }
+
     /// Decides. `parent_sampled` is the parent's flag if there is a valid parent, `id_low` bytes 8..16 of the trace id as a
     /// big-endian number.
     #[inline(always)]

@@ -8,9 +8,9 @@
 //! at 5 ^  ^ 8                              ^ 41             ^ 58
 //! ```
 
-use runtime_ebpf::net_http_server::{TraceParent, hex8};
+use runtime_ebpf::trace_parent::{TraceParent, hex8};
 
-use crate::read::{GoString, read_bytes};
+use crate::read::{GoString, load_u8, load_u16, load_u32, load_u64, read_bytes};
 
 /// Bytes of a version 00 header.
 const V00_BYTES: u64 = 55;
@@ -64,4 +64,40 @@ fn version_allows(version: u64, longer: bool, next: u64) -> bool {
     }
     let digits = 0x3030_3030_3030_0000 | (version & 0xff) << 8 | version >> 8;
     version != ff && (!longer || next == b'-' as u64) && hex8(digits).is_some()
+}
+
+/// Parses a version 00 header that stands in a record and ends with its line. `None`: it is something else, valid or not.
+///
+/// # Safety
+///
+/// `text` has 64 bytes, all of which the verifier allows to be read.
+#[inline(always)]
+pub unsafe fn of_text(text: *const u8) -> Option<TraceParent> {
+    macro_rules! at {
+        ($load:ident, $offset:literal) => {
+            // SAFETY: the caller's.
+            unsafe { $load(text.add($offset)) }
+        };
+    }
+    let lead = at!(load_u32, 0);
+    if lead & 0xff_ffff != u32::from_le_bytes(*b"00-\0")
+        || at!(load_u8, 35) != b'-'
+        || at!(load_u8, 52) != b'-'
+    {
+        return None;
+    }
+    let end = at!(load_u16, 55);
+    if end as u8 != b'\n' && end != u16::from_le_bytes(*b"\r\n") {
+        return None;
+    }
+    let (a, b) = (hex8(at!(load_u64, 3))?, hex8(at!(load_u64, 11))?);
+    let (c, d) = (hex8(at!(load_u64, 19))?, hex8(at!(load_u64, 27))?);
+    let (e, f) = (hex8(at!(load_u64, 36))?, hex8(at!(load_u64, 44))?);
+    let flags = hex8((at!(load_u16, 53) as u64) << 48 | 0x0000_3030_3030_3030)? >> 24;
+    let parent = TraceParent {
+        trace_id: [a as u64 | (b as u64) << 32, c as u64 | (d as u64) << 32],
+        span_id: e as u64 | (f as u64) << 32,
+        flags: flags as u8,
+    };
+    (parent.trace_id[0] | parent.trace_id[1] != 0 && parent.span_id != 0).then_some(parent)
 }

@@ -1,39 +1,39 @@
-//! A traced file: its Plan, its probes, and the configuration that each of its processes gets.
+//! What a Plan asks for in the kernel: which programs at which places of the file, and how the libraries are configured.
 //!
-//! Analysis and probes use one open descriptor, so that both speak of the same inode. Planning and attaching fail per
-//! library (house.md, decision 2).
-
-use std::fs::File;
+//! Nothing is attached here (`guard::keeper` does it); planning fails per library (house.md, decision 2).
 
 use analyzer::{
     Plan,
-    plan::{Library, Status, Verdict},
+    plan::{self, Status, Verdict},
 };
-use anyhow::{Context as _, bail};
-use aya::programs::uprobe::UProbeLink;
-use runtime_ebpf::net_http_server::Config;
-use tracing::{info, warn};
+use anyhow::Context as _;
+use runtime_ebpf::abi;
+use tracing::warn;
 
 use crate::{
-    files::{FileIdentity, check_site, descriptor_path},
-    libraries::{Sampling, TRACED, net_http_server, program_name},
-    programs::Programs,
+    guard::keeper::Probe,
+    libraries::{self, Library},
 };
 
-/// Probes of one file. Dropping it removes them.
-pub struct Attached {
-    /// What each process of this file is configured with.
-    pub config: Config,
-    links: Vec<UProbeLink>,
+/// All that is done for a file.
+pub struct Layout {
+    /// What the core has to know of it.
+    pub core: abi::File,
+    /// The libraries and their configurations.
+    pub libraries: Vec<(&'static dyn Library, Vec<u8>)>,
+    /// The programs that the probes name by their places.
+    pub programs: Vec<&'static str>,
+    /// Where they go.
+    pub probes: Vec<Probe>,
 }
 
 /// The libraries of a Plan that this agent can trace; each one that it cannot is logged with the reason.
-fn traceable(plan: &Plan) -> Vec<&Library> {
+fn traceable(plan: &Plan) -> Vec<&plan::Library> {
     let mut found = Vec::new();
     for library in plan.libraries.iter().filter(|library| library.status == Status::Instrumented) {
         let reason = library.reason.as_deref().unwrap_or("no reason given");
         match library.verdict {
-            _ if !TRACED.contains(&library.id.as_str()) => {
+            _ if libraries::by_id(&library.id).is_none() => {
                 warn!(file = plan.file, "{}: not traced by this version of strobe", library.id);
             }
             Verdict::Refused => warn!(file = plan.file, "{}: not traced: {reason}", library.id),
@@ -55,58 +55,56 @@ pub fn refusal(plan: &Plan) -> String {
         .filter_map(|library| library.reason.as_ref().map(|reason| format!("{}: {reason}", library.id)))
         .collect();
     if reasons.is_empty() {
-        format!("nothing in it that strobe traces ({}); `analyze` shows what it has", TRACED.join(", "))
+        format!("nothing in it that strobe traces ({}); `analyze` shows what it has", libraries::ids())
     } else {
         reasons.join("; ")
     }
 }
 
-/// Puts the probes of every traceable library into the file.
-pub fn attach(
-    programs: &mut Programs,
-    file: &File,
-    plan: &Plan,
-    sampling: Sampling,
-) -> anyhow::Result<Attached> {
-    let before = FileIdentity::of(file).context("looking at the file before attaching")?;
-    let mut attached = None;
+/// What is to be done for a file with this Plan; an error says why that would be nothing.
+pub fn layout(plan: &Plan) -> anyhow::Result<Layout> {
+    let mut layout = Layout {
+        core: libraries::core(plan),
+        libraries: Vec::new(),
+        programs: Vec::new(),
+        probes: Vec::new(),
+    };
     for library in traceable(plan) {
-        match attach_library(programs, file, plan, library, sampling) {
-            Ok(done) => attached = Some(done),
-            Err(error) => warn!(file = plan.file, "{}: not traced: {error:#}", library.id),
+        if let Err(error) = layout.add(library, plan) {
+            warn!(file = plan.file, "{}: not traced: {error:#}", library.id);
         }
     }
-    if FileIdentity::of(file).context("looking at the file after attaching")? != before {
-        bail!("{}: the file changed while probes were being attached", plan.file);
+    if layout.probes.is_empty() {
+        anyhow::bail!("{}: {}", plan.file, refusal(plan));
     }
-    attached.with_context(|| format!("{}: {}", plan.file, refusal(plan)))
+    Ok(layout)
 }
 
-fn attach_library(
-    programs: &mut Programs,
-    file: &File,
-    plan: &Plan,
-    library: &Library,
-    sampling: Sampling,
-) -> anyhow::Result<Attached> {
-    let config = net_http_server::config(library, plan.arch, sampling)?;
-    let path = descriptor_path(file);
-    let mut links = Vec::new();
-    for function in &library.functions {
-        let program = program_name(&library.id, &function.role);
-        for site in &function.sites {
-            check_site(file, site).with_context(|| function.name.clone())?;
-            let link = programs.attach(&program, &path, site.file_offset);
-            links.push(link.with_context(|| format!("{} at {:#x}", function.name, site.vaddr))?);
+impl Layout {
+    fn add(&mut self, library: &plan::Library, plan: &Plan) -> anyhow::Result<()> {
+        let traced = libraries::by_id(&library.id).context("not traced by this version of strobe")?;
+        let config = traced.config(library, plan)?;
+        let mut probes = Vec::new();
+        for function in &library.functions {
+            let program = libraries::program(traced, &function.role);
+            let program = program.with_context(|| format!("no program for the role `{}`", function.role))?;
+            let program = self.place(program)?;
+            probes.extend(function.sites.iter().map(|site| Probe {
+                program,
+                file_offset: site.file_offset,
+                bytes: site.bytes.clone(),
+            }));
         }
+        self.libraries.push((traced, config));
+        self.probes.extend(probes);
+        Ok(())
     }
-    info!(file = plan.file, probes = links.len(), "{}: probes attached", library.id);
-    Ok(Attached { config, links })
-}
 
-impl Attached {
-    /// Number of probes.
-    pub fn probes(&self) -> usize {
-        self.links.len()
+    fn place(&mut self, program: &'static str) -> anyhow::Result<u16> {
+        let place = self.programs.iter().position(|known| *known == program).unwrap_or_else(|| {
+            self.programs.push(program);
+            self.programs.len() - 1
+        });
+        u16::try_from(place).context("too many programs for one file")
     }
 }

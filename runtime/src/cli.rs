@@ -30,6 +30,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Holds the probes of this agent, which is at the other end of standard input; strobe runs it itself.
+    #[command(name = "keep-child", hide = true)]
+    KeepChild,
     /// Plans standard input without privileges; strobe runs it itself.
     #[command(name = "plan-child", hide = true)]
     PlanChild {
@@ -45,9 +48,9 @@ pub struct Run {
     /// Trace this process until it ends.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Option<u32>,
-    /// Trace every process of this executable, those that start later too.
+    /// Trace every process of this executable, those that start later too. May be given several times.
     #[arg(long, value_name = "PATH")]
-    pub exe: Option<PathBuf>,
+    pub exe: Vec<PathBuf>,
 }
 
 /// `strobe exec`.
@@ -56,6 +59,9 @@ pub struct Exec {
     /// Do not start the command where it cannot be traced.
     #[arg(long)]
     pub strict: bool,
+    /// Leave the agent's own credentials (OTEL_EXPORTER_OTLP_HEADERS and the like) in the command's environment.
+    #[arg(long)]
+    pub keep_credentials: bool,
     /// Run the command as this user (a name or a number).
     #[arg(long, value_name = "U")]
     pub user: Option<String>,

@@ -4,48 +4,92 @@ use std::{
     fs::{File, Metadata},
     io,
     os::{
-        fd::AsRawFd as _,
+        fd::{AsFd as _, AsRawFd, BorrowedFd},
         unix::fs::{FileExt as _, MetadataExt as _},
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use analyzer::plan::Site;
+use serde::{Deserialize, Serialize};
+
+use crate::discover::KernelInode;
 
 /// A file and its content, as far as the kernel tells: equal means that nothing was written in between.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+///
+/// It decides whether a Plan may be used again, and nothing else: chmod, chown, ln and rename change it too, while the inode,
+/// and so the probes in it, stay ([`FileIdentity::inode`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileIdentity {
-    dev: u64,
-    ino: u64,
+    inode: KernelInode,
     size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
 }
 
 impl FileIdentity {
-    /// Of an open file.
+    /// Of an open file, with the inode that stat(2) shows.
     pub fn of(file: &File) -> io::Result<Self> {
-        Ok(Self::from_metadata(&file.metadata()?))
+        let meta = file.metadata()?;
+        Ok(Self::new(KernelInode { dev: meta.dev(), ino: meta.ino() }, &meta))
     }
 
-    fn from_metadata(meta: &Metadata) -> Self {
+    /// Of an open file, by its descriptor.
+    pub fn of_descriptor(file: BorrowedFd<'_>) -> io::Result<Self> {
+        Self::of(&File::from(file.try_clone_to_owned()?))
+    }
+
+    /// Of an open file, with the inode that the kernel's probes belong to ([`crate::discover::Watch::kernel_inode`]).
+    pub fn with_inode(file: &File, inode: KernelInode) -> io::Result<Self> {
+        Ok(Self::new(inode, &file.metadata()?))
+    }
+
+    /// The inode that its probes belong to.
+    pub fn inode(&self) -> KernelInode {
+        self.inode
+    }
+
+    fn new(inode: KernelInode, meta: &Metadata) -> Self {
         Self {
-            dev: meta.dev(),
-            ino: meta.ino(),
+            inode,
             size: meta.size(),
             modified: (meta.mtime(), meta.mtime_nsec()),
             changed: (meta.ctime(), meta.ctime_nsec()),
         }
     }
 
-    /// Is `path` this inode, whatever its content?
-    pub fn is_inode_of(&self, path: &Path) -> bool {
-        std::fs::metadata(path).is_ok_and(|meta| (meta.dev(), meta.ino()) == (self.dev, self.ino))
+    /// Does nothing but the change time tell the two apart? That is what chmod, chown, ln and rename leave behind, and a write
+    /// whose times were put back.
+    pub fn is_unwritten_since(&self, before: &Self) -> bool {
+        Self { changed: before.changed, ..*self } == *before
+    }
+
+    /// No file's: what could not be read is equal to nothing that was.
+    pub fn unknown() -> Self {
+        Self {
+            inode: KernelInode { dev: u64::MAX, ino: u64::MAX },
+            size: u64::MAX,
+            modified: (-1, -1),
+            changed: (-1, -1),
+        }
+    }
+
+    /// The same with another change time, as chmod leaves it.
+    #[cfg(test)]
+    pub fn touched(self) -> Self {
+        Self { changed: (self.changed.0 + 1, 0), ..self }
+    }
+
+    /// One that is not any file's, for tests of what is decided by identities.
+    #[cfg(test)]
+    pub fn numbered(ino: u64, content: u64) -> Self {
+        let time = (i64::try_from(content).unwrap_or(0), 0);
+        Self { inode: KernelInode { dev: 1, ino }, size: content, modified: time, changed: time }
     }
 }
 
 /// The path by which the kernel finds an open file, whatever happens to its name.
-pub fn descriptor_path(file: &File) -> PathBuf {
+pub fn descriptor_path(file: &impl AsRawFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
@@ -60,13 +104,18 @@ pub struct Changed {
 
 /// Compares a site's bytes with the file, just before the probe goes there.
 pub fn check_site(file: &File, site: &Site) -> anyhow::Result<()> {
-    let mut bytes = vec![0; site.bytes.len() / 2];
-    file.read_exact_at(&mut bytes, site.file_offset)?;
+    check_bytes(file.as_fd(), site.file_offset, &site.bytes)
+}
+
+/// Compares the bytes at an offset with planned ones, in hexadecimal.
+pub fn check_bytes(file: BorrowedFd<'_>, file_offset: u64, planned: &str) -> anyhow::Result<()> {
+    let mut bytes = vec![0; planned.len() / 2];
+    File::from(file.try_clone_to_owned()?).read_exact_at(&mut bytes, file_offset)?;
     let found: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    if found == site.bytes && !bytes.is_empty() {
+    if found == planned && !bytes.is_empty() {
         return Ok(());
     }
-    Err(Changed { file_offset: site.file_offset, planned: site.bytes.clone(), found }.into())
+    Err(Changed { file_offset, planned: planned.to_owned(), found }.into())
 }
 
 #[cfg(test)]
@@ -89,7 +138,7 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(20));
         std::fs::write(file.path(), b"\x90\x90\x90\x90").expect("overwritten");
         assert_ne!(FileIdentity::of(&open).expect("identity"), before);
-        assert!(before.is_inode_of(file.path()));
+        assert_eq!(FileIdentity::of(&open).expect("identity").inode(), before.inode());
         assert!(
             check_site(&open, &site).expect_err("changed").to_string().contains("are 90, the plan says 55")
         );

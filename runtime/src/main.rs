@@ -5,7 +5,7 @@ use std::{io::Write as _, process::ExitCode};
 use clap::Parser as _;
 use runtime::{
     cli::{Cli, Command},
-    features, planning, run,
+    exec, features, guard, planning, run,
 };
 
 /// Usage errors, as sysexits(3) has it.
@@ -21,9 +21,10 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run(args) => run::run(args),
-        Command::Exec(args) => run::exec(&args),
+        Command::Exec(args) => exec::exec(&args),
         Command::Features { json } => report(print_features(json)),
-        Command::PlanChild { name } => report(planning::child(&name).map(|()| 0)),
+        Command::KeepChild => report(guard::keeper::child::run().map(|()| 0)),
+        Command::PlanChild { name } => planning::child(&name),
     }
 }
 
@@ -39,7 +40,7 @@ fn report(result: anyhow::Result<u8>) -> ExitCode {
 
 /// Exit status 3 when something required is missing, like `strobe run`.
 fn print_features(json: bool) -> anyhow::Result<u8> {
-    let features = features::report(&features::Facts::gather()?);
+    let features = features::report(&features::Facts::gather(None)?);
     let mut out = anstream::stdout().lock();
     for feature in &features {
         if json {
@@ -53,6 +54,9 @@ fn print_features(json: bool) -> anyhow::Result<u8> {
         };
         let style = colour.on_default();
         writeln!(out, "{:<24}{style}{word:<9}{style:#}{}", feature.name, feature.detail)?;
+        if !feature.available {
+            writeln!(out, "{:<24}{:<9}without it: {}", "", "", feature.without)?;
+        }
     }
     Ok(if features.iter().any(|feature| feature.required && !feature.available) { 3 } else { 0 })
 }

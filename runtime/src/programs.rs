@@ -1,23 +1,33 @@
-//! The eBPF programs in the kernel: loaded once for all processes, attached per file (field-notes §2; house.md, decision 4).
+//! The eBPF programs in the kernel: one object for all processes, attached per file (field-notes §2; house.md, decision 4).
+//!
+//! Its maps are made when it is loaded; a library's programs are loaded when the first file needs them.
 
-use std::{io, path::Path};
+mod multi;
+mod raw;
+mod sweep;
+
+use std::{
+    io,
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
+    time::Instant,
+};
 
 use aya::{
-    Ebpf, EbpfLoader, Pod,
-    maps::{HashMap, MapData, PerCpuArray, RingBuf},
-    programs::{
-        RawTracePoint, UProbe,
-        uprobe::{UProbeAttachLocation, UProbeLink, UProbeScope},
-    },
+    Ebpf, EbpfLoader,
+    maps::{MapData, MapError, PerCpuArray, RingBuf},
+    programs::UProbe,
 };
-use runtime_ebpf::{counters, net_http_server as abi};
+use runtime_ebpf::{abi, counters, libraries as kernel};
 
-use crate::{features::PidNamespace, libraries::net_http_server};
+use crate::libraries::{self, Flight, Library, bytes_of};
+use multi::Multi;
+use raw::RawMap;
+use sweep::{Generations, Sweep};
 
 /// What went wrong between the agent and the kernel.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramsError {
-    /// The object did not load: the verifier, a missing map type, a missing privilege.
+    /// The object did not load: a missing map type, a missing privilege.
     #[error("loading the eBPF object: {0}")]
     Load(#[from] aya::EbpfError),
     /// One program did not load or attach.
@@ -30,13 +40,23 @@ pub enum ProgramsError {
         /// What the kernel said.
         source: Box<aya::programs::ProgramError>,
     },
-    /// A map could not be read or written.
+    /// A map could not be used.
     #[error("the eBPF map `{map}`: {source}")]
     Map {
         /// Its name in the object.
         map: &'static str,
         /// What the kernel said.
-        source: aya::maps::MapError,
+        source: MapError,
+    },
+    /// An element of a map could not be read or written.
+    #[error("{action} the eBPF map `{map}`: {source}")]
+    Element {
+        /// `reading`, `writing to`, `sweeping`.
+        action: &'static str,
+        /// Its name in the object.
+        map: &'static str,
+        /// What the kernel said.
+        source: io::Error,
     },
     /// The object lacks what the agent expects: they are of different versions.
     #[error("the eBPF object has no {kind} `{name}`: run scripts/build-ebpf")]
@@ -46,82 +66,187 @@ pub enum ProgramsError {
         /// Its name.
         name: String,
     },
+    /// The programs of the object could not be joined with its maps.
+    #[error("relocating the eBPF object: {0:#}")]
+    Relocate(anyhow::Error),
+    /// A program did not load for `uprobe_multi`.
+    #[error("loading the eBPF program `{program}` for uprobe_multi: {source}")]
+    Multi {
+        /// Its name in the object.
+        program: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// There are no random numbers for the ids of spans.
+    #[error("asking the kernel for random numbers (getrandom): {0}")]
+    Random(io::Error),
 }
 
-/// A process's configuration as a map value.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-struct ConfigValue(abi::Config);
-
-// SAFETY: repr(C), integers only, no padding (its size is pinned by a test in runtime-ebpf).
-unsafe impl Pod for ConfigValue {}
-
-/// The key of an in-flight entry.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct FlightKey {
-    goroutine: u64,
-    tgid: u64,
+/// What is decided at load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Requests in flight and connections kept, over all processes, of each library.
+    pub in_flight_entries: u32,
+    /// Bytes of the record ring: a power of two, and a multiple of the page size.
+    pub ring_bytes: u32,
 }
 
-// SAFETY: repr(C), two words.
-unsafe impl Pod for FlightKey {}
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { in_flight_entries: 65_536, ring_bytes: 4 * 1024 * 1024 }
+    }
+}
 
-/// The value of an in-flight entry, of which user space reads nothing.
-#[repr(C, align(8))]
-#[derive(Clone, Copy)]
-struct FlightValue([u8; abi::IN_FLIGHT_BYTES]);
+/// A counter of the programs, summed over the processors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Its exported name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: u64,
+    /// Whether data is missing because of what it counts.
+    pub is_loss: bool,
+}
 
-// SAFETY: bytes.
-unsafe impl Pod for FlightValue {}
+/// Lets the programs wake the agent again. They do so when the ring crosses half of its size, once until this is called.
+pub struct Wake(MapData);
+
+impl Wake {
+    /// Called before each drain.
+    pub fn rearm(&self) -> Result<(), ProgramsError> {
+        let map = RawMap { map: &self.0, key_bytes: 4, value_bytes: 8 };
+        let written = map.update(&0u32.to_ne_bytes(), &0u64.to_ne_bytes());
+        written.map_err(|source| ProgramsError::Element { action: "writing to", map: WAKE, source })
+    }
+}
+
+const PROCESSES: &str = "PROCESSES";
+const FILES: &str = "FILES";
+const WAKE: &str = "WAKE";
+const COUNTERS: &str = "COUNTERS";
+/// Entries of one table that a sweep looks at in one call: three system calls each.
+const SWEPT_AT_ONCE: usize = 256;
 
 /// The loaded programs.
 pub struct Programs {
     ebpf: Ebpf,
+    generations: Generations,
+    sweeps: Vec<(Flight, Sweep)>,
+    ring_bytes: usize,
+    /// Where the kernel has `uprobe_multi`.
+    multi: Option<Multi>,
 }
 
 impl Programs {
-    /// Loads and verifies everything but the bench's `floor` programs. Kernel 5.8.
-    pub fn load(namespace: PidNamespace) -> Result<Self, ProgramsError> {
+    /// Makes the maps. Programs are loaded by whoever needs them: a library's by [`Programs::set_file`]. Kernel 5.8.
+    pub fn load(options: &LoadOptions) -> Result<Self, ProgramsError> {
+        let secrets = [random()?, random()?];
+        let entries = u64::from(options.in_flight_entries);
+        let wake_above = u64::from(options.ring_bytes) / 2;
+        let flights: Vec<Flight> = libraries::ALL.iter().filter_map(|library| library.flight()).collect();
         let mut loader = EbpfLoader::new();
-        loader.override_global("PID_NS_DEV", &namespace.dev, true);
-        loader.override_global("PID_NS_INO", &namespace.ino, true);
-        let mut ebpf = loader.load(runtime_ebpf::object())?;
-        for (name, program) in ebpf.programs_mut() {
-            if name.starts_with("floor") {
-                continue;
-            }
-            let failed = |source| failed("loading", name, source);
-            match program {
-                aya::programs::Program::UProbe(program) => program.load().map_err(failed)?,
-                aya::programs::Program::RawTracePoint(program) => program.load().map_err(failed)?,
-                _ => return Err(ProgramsError::Missing { kind: "uprobe program", name: name.to_owned() }),
-            }
+        loader.override_global("SECRET_A", &secrets[0], true).override_global("SECRET_B", &secrets[1], true);
+        loader.override_global("WAKE_ABOVE_BYTES", &wake_above, true);
+        loader.map_max_entries("RECORDS", options.ring_bytes);
+        for flight in &flights {
+            loader.override_global(flight.entries_global, &entries, true);
+            loader.map_max_entries(flight.map, options.in_flight_entries);
         }
-        Ok(Self { ebpf })
+        let ebpf = loader.load(runtime_ebpf::object())?;
+        let multi = match multi::is_supported() {
+            true => Some(Multi::new(runtime_ebpf::object(), &ebpf).map_err(ProgramsError::Relocate)?),
+            false => None,
+        };
+        let sweeps = flights.into_iter().map(|flight| (flight, Sweep::default())).collect();
+        Ok(Self {
+            ebpf,
+            generations: Generations::default(),
+            sweeps,
+            ring_bytes: options.ring_bytes as usize,
+            multi,
+        })
     }
 
-    /// Starts the events about executed programs and gives their ring.
-    pub fn watch_exec(&mut self) -> Result<RingBuf<MapData>, ProgramsError> {
-        let name = "process_exec";
-        let program: &mut RawTracePoint = self.program(name)?;
-        program.attach("sched_process_exec").map_err(|source| failed("attaching", name, source))?;
-        self.ring("EXEC_EVENTS")
+    /// Loads and verifies every library's programs.
+    pub fn load_all(&mut self) -> Result<(), ProgramsError> {
+        libraries::ALL.iter().try_for_each(|library| self.load_library(*library))
     }
 
-    /// Takes a ring out, once.
-    pub fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProgramsError> {
+    /// The object itself, for what brings programs of its own that serve no library (discovery, signals).
+    pub fn ebpf_mut(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
+    /// Loads and verifies a library's programs, if they are not.
+    pub fn load_library(&mut self, library: &dyn Library) -> Result<(), ProgramsError> {
+        let roles = library.programs().iter().map(|(_, program)| *program);
+        for name in library.tails().iter().copied().chain(roles) {
+            self.load_program(name)?;
+        }
+        let map = library.tail_map();
+        for (index, name) in (0u32..).zip(library.tails()) {
+            let fd = self.descriptor(name)?.as_raw_fd();
+            let set = self.tails(map)?.update(&index.to_ne_bytes(), &fd.to_ne_bytes());
+            set.map_err(|source| ProgramsError::Element { action: "writing to", map, source })?;
+        }
+        Ok(())
+    }
+
+    fn load_program(&mut self, name: &'static str) -> Result<(), ProgramsError> {
+        if let Some(multi) = &mut self.multi {
+            let missing = || ProgramsError::Missing { kind: "program", name: name.to_owned() };
+            let loaded = multi.load(name).ok_or_else(missing)?;
+            return loaded.map_err(|source| ProgramsError::Multi { program: name, source });
+        }
+        let program: &mut UProbe = self.program(name)?;
+        match program.load() {
+            Ok(()) | Err(aya::programs::ProgramError::AlreadyLoaded) => Ok(()),
+            Err(source) => Err(failed("loading", name, source)),
+        }
+    }
+
+    /// A map of programs, which are numbers of descriptors to whoever writes to it.
+    fn tails(&self, map: &'static str) -> Result<RawMap<'_>, ProgramsError> {
+        match self.ebpf.map(map) {
+            Some(aya::maps::Map::ProgramArray(map)) => Ok(RawMap { map, key_bytes: 4, value_bytes: 4 }),
+            _ => Err(missing_map(map)),
+        }
+    }
+
+    /// Takes the record ring out, once, and what lets the programs wake its reader.
+    pub fn records(&mut self) -> Result<(RingBuf<MapData>, Wake), ProgramsError> {
+        let wake = self.ebpf.take_map(WAKE).ok_or_else(|| missing_map(WAKE))?;
+        let aya::maps::Map::Array(wake) = wake else { return Err(missing_map(WAKE)) };
+        Ok((self.ring("RECORDS")?, Wake(wake)))
+    }
+
+    /// How many bytes the record ring can hold.
+    pub fn ring_bytes(&self) -> usize {
+        self.ring_bytes
+    }
+
+    fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProgramsError> {
         let map = self.ebpf.take_map(name).ok_or_else(|| missing_map(name))?;
         RingBuf::try_from(map).map_err(|source| ProgramsError::Map { map: name, source })
     }
 
-    /// Puts a probe at `file_offset` of the file that `path` names, for all its processes. Dropping the link removes it.
-    pub fn attach(&mut self, name: &str, path: &Path, file_offset: u64) -> Result<UProbeLink, ProgramsError> {
-        let failed = |source| failed("attaching", name, source);
-        let program: &mut UProbe = self.program(name)?;
-        let location = UProbeAttachLocation::AbsoluteOffset(file_offset);
-        let id = program.attach(location, path, UProbeScope::AllProcesses).map_err(failed)?;
-        program.take_link(id).map_err(failed)
+    /// The descriptor of a library's loaded program, for whoever attaches it (`guard::keeper`).
+    pub fn descriptor(&self, name: &str) -> Result<BorrowedFd<'_>, ProgramsError> {
+        let missing = || ProgramsError::Missing { kind: "program", name: name.to_owned() };
+        if let Some(multi) = &self.multi {
+            return multi.descriptor(name).ok_or_else(missing);
+        }
+        match self.ebpf.program(name).ok_or_else(missing)? {
+            aya::programs::Program::UProbe(program) => {
+                Ok(program.fd().map_err(|source| failed("using", name, source))?.as_fd())
+            }
+            _ => Err(missing()),
+        }
+    }
+
+    /// Were the libraries' programs loaded for `uprobe_multi`?
+    pub fn is_multi(&self) -> bool {
+        self.multi.is_some()
     }
 
     fn program<'a, P>(&'a mut self, name: &str) -> Result<&'a mut P, ProgramsError>
@@ -133,57 +258,127 @@ impl Programs {
         program.try_into().map_err(|source| failed("using", name, source))
     }
 
-    /// From now on the programs trace this process.
-    pub fn configure(&mut self, tgid: u32, config: abi::Config) -> Result<(), ProgramsError> {
-        let map = net_http_server::PROCESSES;
-        let error = |source| ProgramsError::Map { map, source };
-        self.processes()?.insert(tgid, ConfigValue(config), 0).map_err(error)
+    /// Says what the file of this index is, to the core and to each of its libraries (whose values are
+    /// [`Library::config`]'s), and loads the programs that it needs. Before any of its processes is traced.
+    pub fn set_file(
+        &mut self,
+        index: u32,
+        core: &abi::File,
+        libraries: &[(&'static dyn Library, Vec<u8>)],
+    ) -> Result<(), ProgramsError> {
+        // SAFETY: a File of the core is repr(C), integers without padding (pinned by a test in runtime-ebpf).
+        self.write(FILES, &index.to_ne_bytes(), &unsafe { bytes_of(core) })?;
+        for (library, value) in libraries {
+            self.load_library(*library)?;
+            self.write(library.file_map(), &index.to_ne_bytes(), value)?;
+        }
+        Ok(())
     }
 
-    /// From now on they do not; gives the number of its requests that were in flight.
-    pub fn forget(&mut self, tgid: u32) -> Result<usize, ProgramsError> {
-        let map = net_http_server::PROCESSES;
-        match self.processes()?.remove(&tgid) {
-            Ok(()) | Err(aya::maps::MapError::KeyNotFound) => {}
-            Err(aya::maps::MapError::SyscallError(e)) if e.io_error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(ProgramsError::Map { map, source }),
-        }
-        let map = net_http_server::IN_FLIGHT;
-        let error = |source| ProgramsError::Map { map, source };
-        let data = self.ebpf.map_mut(map).ok_or_else(|| missing_map(map))?;
-        let mut flights: HashMap<_, FlightKey, FlightValue> = HashMap::try_from(data).map_err(error)?;
-        let mut open: Vec<FlightKey> = Vec::new();
-        for key in flights.keys() {
-            let key = key.map_err(error)?;
-            if key.tgid == u64::from(tgid) {
-                open.push(key);
-            }
-        }
+    /// From now on the programs trace this process. Its `generation` must be one that this tgid has not had.
+    pub fn trace(&mut self, tgid: u32, process: abi::Process) -> Result<(), ProgramsError> {
+        // SAFETY: a Process is repr(C), integers without padding (pinned by a test in runtime-ebpf).
+        self.write(PROCESSES, &tgid.to_ne_bytes(), &unsafe { bytes_of(&process) })?;
+        self.generations.begin(tgid, process.generation, Instant::now());
+        Ok(())
+    }
+
+    /// From now on they do not. What it has in flight is as good as none, and swept later.
+    pub fn forget(&mut self, tgid: u32) -> Result<(), ProgramsError> {
+        let key = tgid.to_ne_bytes();
+        let deleted = self.raw(PROCESSES, key.len(), size_of::<abi::Process>())?.delete(&key);
+        deleted.map_err(|source| ProgramsError::Element { action: "writing to", map: PROCESSES, source })?;
+        self.generations.end(tgid, Instant::now());
+        Ok(())
+    }
+
+    /// Removes some of what processes that have ended left in the in-flight tables; gives how many entries. To be called now
+    /// and then, each call takes less than a millisecond.
+    pub fn sweep(&mut self) -> Result<u64, ProgramsError> {
         let mut removed = 0;
-        for key in open {
-            removed += usize::from(flights.remove(&key).is_ok());
+        for (flight, sweep) in &mut self.sweeps {
+            let failed = |source| ProgramsError::Element { action: "sweeping", map: flight.map, source };
+            let table = raw(&self.ebpf, flight.map, 16, flight.value_bytes)?;
+            let here =
+                sweep.slice(&table, &mut self.generations, SWEPT_AT_ONCE, Instant::now()).map_err(failed)?;
+            if here > 0 {
+                let counts = raw(&self.ebpf, flight.use_map, 4, 8)?;
+                counts.update(&1u32.to_ne_bytes(), &sweep.removed.to_ne_bytes()).map_err(failed)?;
+            }
+            removed += here;
         }
         Ok(removed)
     }
 
-    fn processes(&mut self) -> Result<HashMap<&mut MapData, u32, ConfigValue>, ProgramsError> {
-        let map = net_http_server::PROCESSES;
-        let data = self.ebpf.map_mut(map).ok_or_else(|| missing_map(map))?;
-        HashMap::try_from(data).map_err(|source| ProgramsError::Map { map, source })
+    fn raw(
+        &self,
+        map: &'static str,
+        key_bytes: usize,
+        value_bytes: usize,
+    ) -> Result<RawMap<'_>, ProgramsError> {
+        raw(&self.ebpf, map, key_bytes, value_bytes)
     }
 
-    /// All counters, summed over the processors.
-    pub fn counters(&self) -> Result<Vec<(&'static str, u64)>, ProgramsError> {
-        let map = "COUNTERS";
-        let error = |source| ProgramsError::Map { map, source };
-        let data = self.ebpf.map(map).ok_or_else(|| missing_map(map))?;
-        let array: PerCpuArray<_, u64> = PerCpuArray::try_from(data).map_err(error)?;
-        let read = |&(counter, name): &(counters::Counter, &'static str)| {
-            let values = array.get(&(counter as u32), 0).map_err(error)?;
-            Ok((name, values.iter().sum()))
-        };
-        counters::ALL.iter().map(read).collect()
+    fn write(&self, map: &'static str, key: &[u8], value: &[u8]) -> Result<(), ProgramsError> {
+        let written = self.raw(map, key.len(), value.len())?.update(key, value);
+        written.map_err(|source| ProgramsError::Element { action: "writing to", map, source })
     }
+
+    /// All counters, the core's and every library's.
+    pub fn counters(&self) -> Result<Vec<Counted>, ProgramsError> {
+        let error = |source| ProgramsError::Map { map: COUNTERS, source };
+        let data = self.ebpf.map(COUNTERS).ok_or_else(|| missing_map(COUNTERS))?;
+        let array: PerCpuArray<_, u64> = PerCpuArray::try_from(data).map_err(error)?;
+        let core = (0, counters::ALL);
+        let all = kernel::ALL.iter().map(|library| (u32::from(library.code), library.counters));
+        let mut counted = Vec::new();
+        for (code, table) in std::iter::once(core).chain(all) {
+            for (index, count) in (code * counters::PER_LIBRARY..).zip(table) {
+                let value = array.get(&index, 0).map_err(error)?.iter().sum();
+                counted.push(Counted { name: count.name, value, is_loss: count.is_loss });
+            }
+        }
+        Ok(counted)
+    }
+}
+
+/// A map by its bytes, if the object's has these sizes.
+fn raw<'a>(
+    ebpf: &'a Ebpf,
+    name: &'static str,
+    key_bytes: usize,
+    value_bytes: usize,
+) -> Result<RawMap<'a>, ProgramsError> {
+    use aya::maps::Map;
+    let map = match ebpf.map(name) {
+        Some(Map::Array(map) | Map::HashMap(map)) => map,
+        _ => return Err(missing_map(name)),
+    };
+    let wrong = |source| ProgramsError::Map { map: name, source };
+    let info = map.info().map_err(wrong)?;
+    if (info.key_size() as usize, info.value_size() as usize) != (key_bytes, value_bytes) {
+        return Err(ProgramsError::Element {
+            action: "using",
+            map: name,
+            source: io::Error::other(format!(
+                "its keys and values have {} and {} bytes, not {key_bytes} and {value_bytes}: run scripts/build-ebpf",
+                info.key_size(),
+                info.value_size()
+            )),
+        });
+    }
+    Ok(RawMap { map, key_bytes, value_bytes })
+}
+
+/// Eight random bytes.
+fn random() -> Result<u64, ProgramsError> {
+    let mut bytes = [0u8; 8];
+    // SAFETY: the buffer is ours and its size is stated. Up to 256 bytes come whole, or the call fails.
+    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    if got != 8 {
+        return Err(ProgramsError::Random(io::Error::last_os_error()));
+    }
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 fn failed(action: &'static str, program: &str, source: aya::programs::ProgramError) -> ProgramsError {
@@ -195,24 +390,4 @@ fn missing_map(name: &str) -> ProgramsError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Needs root and a kernel with BPF: a verifier is the only judge of these programs.
-    #[test]
-    fn the_verifier_accepts_all_programs() {
-        let namespace = PidNamespace::current().expect("a PID namespace");
-        let mut programs = Programs::load(namespace).unwrap_or_else(|error| {
-            let mut source: Option<&dyn std::error::Error> = Some(&error);
-            let mut text = String::from("this test needs root and BPF: ");
-            while let Some(error) = source {
-                text.push_str(&error.to_string());
-                text.push('\n');
-                source = error.source();
-            }
-            panic!("{text}")
-        });
-        assert!(programs.counters().expect("counters").iter().all(|(_, value)| *value == 0));
-        assert_eq!(programs.forget(1).expect("no process"), 0);
-    }
-}
+mod tests;

@@ -4,12 +4,10 @@
 //! decides nothing before it has been compared with the slot and with the bytes that are there. Strings stay borrowed from
 //! the record. Pure: no I/O, no counters; the caller counts the errors by [`DecodeError::reason`].
 //!
-//! Not here: what the fields mean as a span ([`crate::spans`]).
+//! Here is what all libraries' records have in common: the head, fixed parts read out of bytes, strings in slots. What one
+//! library's records hold is in its own module under [`crate::spans`].
 
-use runtime_ebpf::net_http_server::{
-    ABSENT, AS_PEER, KIND_LARGE, KIND_SMALL, LARGE, Record, SLOT_CLIENT, SLOT_COUNT, SLOT_PEER, SMALL, Slots,
-    record_bytes, slot_offset,
-};
+use runtime_ebpf::record::{ABSENT, Head};
 
 /// A record that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,12 +20,18 @@ pub enum DecodeError {
         /// Bytes that were there.
         got: usize,
     },
-    /// Neither `KIND_SMALL` nor `KIND_LARGE`.
+    /// A library that this agent does not know.
+    #[error("record of unknown library {0}: are the eBPF object and the agent of the same version?")]
+    UnknownLibrary(u16),
+    /// A kind that the library does not have.
     #[error("record of unknown kind {0}: are the eBPF object and the agent of the same version?")]
-    UnknownKind(u32),
+    UnknownKind(u16),
     /// A trace or span id of zeros, which OTLP forbids.
     #[error("record with an all-zero {0}")]
     ZeroId(&'static str),
+    /// Parts of the record contradict each other: the kernel's side promises that they agree.
+    #[error("the record's {0} disagree")]
+    Contradiction(&'static str),
 }
 
 impl DecodeError {
@@ -35,206 +39,179 @@ impl DecodeError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Truncated { .. } => "truncated",
+            Self::UnknownLibrary(_) => "unknown_library",
             Self::UnknownKind(_) => "unknown_kind",
             Self::ZeroId(_) => "zero_id",
+            Self::Contradiction(_) => "contradiction",
         }
     }
 }
 
-/// A string as it lies in its slot.
+/// A string as it lies in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Text<'a> {
-    /// What the slot holds of it.
+    /// What the record holds of it.
     pub bytes: &'a [u8],
-    /// Its length in the target: larger than `bytes` if the slot cut it.
+    /// Its length in the target: larger than `bytes` if the record holds only its beginning.
     pub full_len: usize,
 }
 
-impl Text<'_> {
-    /// Whether the slot holds less than the target's string.
+impl<'a> Text<'a> {
+    /// A string that is held whole.
+    pub fn whole(bytes: &'a [u8]) -> Self {
+        Self { bytes, full_len: bytes.len() }
+    }
+
+    /// A string of which `room` has the first bytes; `None` if the kernel's side could not read it.
+    pub fn held_in(room: &'a [u8], len: u32) -> Option<Self> {
+        if len == ABSENT {
+            return None;
+        }
+        let full_len = usize::try_from(len).ok()?;
+        Some(Self { bytes: room.get(..full_len).unwrap_or(room), full_len })
+    }
+
+    /// Whether less is held than the target's string.
     pub fn is_cut(&self) -> bool {
         self.full_len > self.bytes.len()
     }
-}
 
-/// A record whose frame has been checked.
-#[derive(Debug, Clone, Copy)]
-pub struct Decoded<'a> {
-    /// The fixed part.
-    pub record: Record,
-    texts: [Option<Text<'a>>; SLOT_COUNT],
-}
-
-impl<'a> Decoded<'a> {
-    /// The string of a `SLOT_` constant; `None` if it could not be read.
-    pub fn text(&self, slot: usize) -> Option<Text<'a>> {
-        self.texts.get(slot).copied().flatten()
-    }
-
-    /// The string of a slot, unless it is absent or empty.
-    pub fn non_empty(&self, slot: usize) -> Option<Text<'a>> {
-        self.text(slot).filter(|text| text.full_len > 0)
+    /// The same string, held up to `limit` bytes.
+    pub fn up_to(self, limit: usize) -> Self {
+        Self { bytes: self.bytes.get(..limit).unwrap_or(self.bytes), ..self }
     }
 }
 
-/// Decodes one record. Bytes after it (the ring rounds sizes up) are ignored.
-pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, DecodeError> {
-    let record = read_record(bytes)?;
-    let slots = match record.kind {
-        KIND_SMALL => &SMALL,
-        KIND_LARGE => &LARGE,
-        kind => return Err(DecodeError::UnknownKind(kind)),
-    };
-    let needed = record_bytes(slots);
-    if bytes.len() < needed {
-        return Err(DecodeError::Truncated { needed, got: bytes.len() });
-    }
-    if record.trace_id == [0; 16] {
-        return Err(DecodeError::ZeroId("trace id"));
-    }
-    if record.span_id == [0; 8] {
-        return Err(DecodeError::ZeroId("span id"));
-    }
-    Ok(Decoded { record, texts: std::array::from_fn(|slot| read_text(bytes, &record, slots, slot)) })
+/// A fixed part of a record.
+///
+/// # Safety
+///
+/// The type is `repr(C)`, made of integers and arrays of integers only, and has no padding: every bit pattern is a value.
+pub unsafe trait Plain: Copy {}
+
+// SAFETY: repr(C), integers and byte arrays; runtime-ebpf's tests pin that it has no padding.
+unsafe impl Plain for Head {}
+
+/// The fixed part that lies at `at`.
+pub fn read<T: Plain>(bytes: &[u8], at: usize) -> Result<T, DecodeError> {
+    let needed = at.saturating_add(size_of::<T>());
+    let part = bytes.get(at..needed).ok_or(DecodeError::Truncated { needed, got: bytes.len() })?;
+    // SAFETY: `part` has as many bytes as T, every bit pattern is a T (Plain), and read_unaligned asks for no alignment.
+    Ok(unsafe { part.as_ptr().cast::<T>().read_unaligned() })
 }
 
-fn read_record(bytes: &[u8]) -> Result<Record, DecodeError> {
-    let needed = size_of::<Record>();
-    if bytes.len() < needed {
-        return Err(DecodeError::Truncated { needed, got: bytes.len() });
-    }
-    // SAFETY: the bytes cover a whole Record (checked above), which is repr(C) and made of integers and byte arrays only, so
-    // every bit pattern is a value; read_unaligned asks for no alignment.
-    Ok(unsafe { bytes.as_ptr().cast::<Record>().read_unaligned() })
+/// The head, and the part of `bytes` that means something: the ring rounds sizes up.
+pub fn head(bytes: &[u8]) -> Result<(Head, &[u8]), DecodeError> {
+    let head: Head = read(bytes, 0)?;
+    let needed = usize::try_from(head.len).unwrap_or(usize::MAX).max(size_of::<Head>());
+    let meant = bytes.get(..needed).ok_or(DecodeError::Truncated { needed, got: bytes.len() })?;
+    Ok((head, meant))
 }
 
-fn read_text<'a>(bytes: &'a [u8], record: &Record, slots: &Slots, slot: usize) -> Option<Text<'a>> {
-    let len = *record.lens.get(slot)?;
-    match len {
-        ABSENT => return None,
-        AS_PEER if slot == SLOT_CLIENT => return read_text(bytes, record, slots, SLOT_PEER),
-        _ => {}
+/// The strings in slots of these sizes that begin at `at`.
+pub fn slots<'a, const N: usize>(
+    bytes: &'a [u8],
+    at: usize,
+    sizes: &[usize; N],
+    lens: &[u32; N],
+) -> Result<[Option<Text<'a>>; N], DecodeError> {
+    let needed = at + sizes.iter().sum::<usize>();
+    let mut rest = bytes.get(at..needed).ok_or(DecodeError::Truncated { needed, got: bytes.len() })?;
+    let mut texts = [None; N];
+    for ((text, size), len) in texts.iter_mut().zip(sizes).zip(lens) {
+        let (slot, behind) = rest.split_at_checked(*size).unwrap_or((rest, &[]));
+        *text = Text::held_in(slot, *len);
+        rest = behind;
     }
-    let full_len = usize::try_from(len).ok()?;
-    let held = full_len.min(*slots.get(slot)?);
-    let start = slot_offset(slots, slot);
-    let bytes = bytes.get(start..start.checked_add(held)?)?;
-    Some(Text { bytes, full_len })
+    Ok(texts)
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use runtime_ebpf::net_http_server::{SLOT_HOST, SLOT_METHOD, SLOT_QUERY, SLOT_URI};
+    use runtime_ebpf::record::PARENT_NONE;
 
-    /// An empty record of this kind, with ids, all strings absent.
-    pub(crate) fn record(kind: u32) -> Record {
-        Record {
+    /// A head with ids, of process 42 in generation 1.
+    pub(crate) fn some_head(library: u16, kind: u16) -> Head {
+        Head {
+            library,
             kind,
+            len: 0,
             tgid: 42,
+            generation: 1,
             start_ns: 1_000,
-            end_ns: 2_000,
+            end_ns: 0,
             trace_id: [7; 16],
             span_id: [9; 8],
             parent_span_id: [0; 8],
             trace_flags: 1,
-            panicked: 0,
-            hijacked: 0,
-            tls: 0,
-            uri_kind: 0,
-            has_query: 0,
-            reserved: 0,
-            status: 200,
-            proto_major: 1,
-            proto_minor: 1,
-            lens: [ABSENT; SLOT_COUNT],
+            parent: PARENT_NONE,
+            reserved: [0; 6],
         }
     }
 
-    /// The bytes of a record with these strings, cut as the kernel side cuts them.
-    pub(crate) fn encode(mut record: Record, texts: &[(usize, &[u8])]) -> Vec<u8> {
-        let slots = if record.kind == KIND_LARGE { &LARGE } else { &SMALL };
-        let mut bytes = vec![0u8; record_bytes(slots)];
-        for (slot, text) in texts {
-            record.lens[*slot] = u32::try_from(text.len()).expect("test string fits u32");
-            let held = text.len().min(slots[*slot]);
-            let start = slot_offset(slots, *slot);
-            bytes[start..start + held].copy_from_slice(&text[..held]);
-        }
-        // SAFETY: a Record is plain integers without padding (pinned below), so it can be viewed as bytes.
-        let head = unsafe {
-            std::slice::from_raw_parts(std::ptr::from_ref(&record).cast::<u8>(), size_of::<Record>())
-        };
-        bytes[..head.len()].copy_from_slice(head);
-        bytes
+    /// The bytes of a fixed part.
+    pub(crate) fn bytes_of<T: Plain>(part: &T) -> Vec<u8> {
+        // SAFETY: a Plain type is integers without padding, so each of its bytes is initialised.
+        unsafe { std::slice::from_raw_parts(std::ptr::from_ref(part).cast::<u8>(), size_of::<T>()) }.to_vec()
     }
 
-    #[test]
-    fn the_record_has_no_padding() {
-        assert_eq!(size_of::<Record>(), 4 + 4 + 8 + 8 + 16 + 8 + 8 + 6 + 2 + 4 + 2 + 2 + 4 * SLOT_COUNT);
+    /// Slots with these strings, cut as the kernel's side cuts them, and their lengths.
+    pub(crate) fn fill<const N: usize>(
+        sizes: &[usize; N],
+        texts: &[Option<&[u8]>; N],
+    ) -> (Vec<u8>, [u32; N]) {
+        let (mut bytes, mut lens) = (Vec::new(), [ABSENT; N]);
+        for ((size, text), len) in sizes.iter().zip(texts).zip(&mut lens) {
+            let mut slot = vec![0; *size];
+            if let Some(text) = text {
+                *len = u32::try_from(text.len()).expect("a test's string fits u32");
+                let held = text.len().min(*size);
+                slot[..held].copy_from_slice(&text[..held]);
+            }
+            bytes.extend(slot);
+        }
+        (bytes, lens)
     }
 
     #[test]
     fn strings_are_held_cut_empty_or_absent() {
-        let long = vec![b'x'; 300];
-        let bytes = encode(record(KIND_SMALL), &[(SLOT_METHOD, b"GET"), (SLOT_URI, &long), (SLOT_HOST, b"")]);
-        let decoded = decode(&bytes).expect("decodes");
-        assert_eq!(decoded.text(SLOT_METHOD), Some(Text { bytes: b"GET", full_len: 3 }));
-        let uri = decoded.text(SLOT_URI).expect("uri");
-        assert_eq!((uri.bytes.len(), uri.full_len, uri.is_cut()), (256, 300, true));
-        assert_eq!(decoded.text(SLOT_HOST), Some(Text { bytes: b"", full_len: 0 }));
-        assert_eq!(decoded.non_empty(SLOT_HOST), None);
-        assert_eq!(decoded.text(SLOT_QUERY), None);
-        assert_eq!(decoded.text(SLOT_COUNT), None);
-    }
-
-    #[test]
-    fn every_prefix_of_a_record_is_truncated() {
-        for kind in [KIND_SMALL, KIND_LARGE] {
-            let bytes = encode(record(kind), &[(SLOT_METHOD, b"GET")]);
-            for len in 0..bytes.len() {
-                let error = decode(&bytes[..len]).expect_err("truncated");
-                assert_eq!(error.reason(), "truncated", "{kind} cut at {len}");
-            }
-            decode(&bytes).expect("whole");
-            let padded = [bytes.as_slice(), &[0xff; 7]].concat();
-            decode(&padded).expect("padded by the ring");
-            decode(&[&[0], bytes.as_slice()].concat()[1..]).expect("unaligned");
+        let long = [b'x'; 30];
+        let texts: [Option<&[u8]>; 4] = [Some(b"GET"), Some(&long), Some(b""), None];
+        let (bytes, lens) = fill(&[8, 16, 4, 4], &texts);
+        let got = slots(&bytes, 0, &[8, 16, 4, 4], &lens).expect("decodes");
+        assert_eq!(got[0], Some(Text::whole(b"GET")));
+        assert_eq!(got[1].map(|t| (t.bytes.len(), t.full_len, t.is_cut())), Some((16, 30, true)));
+        assert_eq!((got[2], got[3]), (Some(Text::whole(b"")), None));
+        for len in 0..bytes.len() {
+            let error = slots(&bytes[..len], 0, &[8, 16, 4, 4], &lens).expect_err("truncated");
+            assert_eq!(error.reason(), "truncated");
         }
     }
 
     #[test]
     fn absurd_lengths_are_cut_to_the_slot() {
-        let mut absurd = record(KIND_SMALL);
-        absurd.lens = [AS_PEER - 1; SLOT_COUNT];
-        let bytes = encode(absurd, &[]);
-        let decoded = decode(&bytes).expect("decodes");
-        for (slot, size) in SMALL.iter().enumerate() {
-            assert_eq!(decoded.text(slot).expect("there").bytes.len(), *size);
-        }
+        let got = slots(&[0; 12], 0, &[8, 4], &[ABSENT - 1; 2]).expect("decodes");
+        assert_eq!(got.map(|text| text.map(|t| t.bytes.len())), [Some(8), Some(4)]);
     }
 
     #[test]
-    fn a_client_that_is_the_peer_has_the_peers_text() {
-        let mut same = record(KIND_SMALL);
-        (same.lens[SLOT_PEER], same.lens[SLOT_CLIENT]) = (4, AS_PEER);
-        let bytes = encode(same, &[(SLOT_PEER, b"[::]")]);
-        let decoded = decode(&bytes).expect("decodes");
-        assert_eq!(decoded.text(SLOT_CLIENT), decoded.text(SLOT_PEER));
-        assert_eq!(decoded.text(SLOT_CLIENT).map(|text| text.bytes), Some(b"[::]".as_slice()));
+    fn a_head_is_read_whole_or_not_at_all() {
+        let mut head_of_80 = some_head(1, 1);
+        head_of_80.len = 80;
+        let bytes = [bytes_of(&head_of_80), vec![0; 8]].concat();
+        for len in 0..bytes.len() {
+            assert_eq!(head(&bytes[..len]).expect_err("truncated").reason(), "truncated", "cut at {len}");
+        }
+        let (read, meant) = head(&bytes).expect("whole");
+        assert_eq!((read, meant.len()), (head_of_80, 80));
+        let padded = [&[0], bytes.as_slice(), &[0xff; 7]].concat();
+        assert_eq!(head(&padded[1..]).map(|(_, meant)| meant.len()), Ok(80), "unaligned, padded by the ring");
     }
 
     #[test]
-    fn kinds_and_ids_are_checked() {
-        for (change, reason) in [
-            ((|r: &mut Record| r.kind = 0) as fn(&mut Record), "unknown_kind"),
-            (|r| r.kind = 3, "unknown_kind"),
-            (|r| r.trace_id = [0; 16], "zero_id"),
-            (|r| r.span_id = [0; 8], "zero_id"),
-        ] {
-            let mut bad = record(KIND_SMALL);
-            change(&mut bad);
-            assert_eq!(decode(&encode(bad, &[])).expect_err("bad").reason(), reason);
-        }
+    fn a_head_that_claims_less_than_itself_is_still_whole() {
+        let bytes = bytes_of(&some_head(1, 1));
+        assert_eq!(head(&bytes).map(|(_, meant)| meant.len()), Ok(size_of::<Head>()));
     }
 }

@@ -1,10 +1,15 @@
 //! The resource of one traced process: which service it is, in which process, on which host.
 //!
 //! The entity is the target, never the agent. [`Resource::new`] is pure and takes everything as [`Facts`]; [`process`] holds
-//! the thin readers of `/proc`. Who wins for one key: what is certain (`telemetry.*`, the process's id), then the target's
-//! own environment, then the agent's, then what was found out. `service.name` is the first of: the target's
-//! `OTEL_SERVICE_NAME`, `service.name` in the target's `OTEL_RESOURCE_ATTRIBUTES`, the same two of the agent where it has a
-//! single target, and `unknown_service:` with the executable's name. Command lines are left out: they hold secrets.
+//! the thin readers of `/proc`. A process says what it is called and where it belongs; it does not say who it is: what the
+//! agent found out itself about process, container, host and agent stands, whatever its environment claims. Only the agent's
+//! own configuration beats that, since in a container the agent may see another host name than the operator wants. For other
+//! keys the target's environment beats the agent's, and both what was found out (`service.version`).
+//!
+//! `service.name` is the first of: the target's `OTEL_SERVICE_NAME`, `service.name` in the target's
+//! `OTEL_RESOURCE_ATTRIBUTES`, the same two of the agent where it has a single target, and `unknown_service:` with the
+//! executable's name. Command lines are left out: they hold secrets. A resource is sent with every batch, so its size is
+//! limited ([`limits`]).
 
 use std::path::Path;
 
@@ -16,8 +21,10 @@ use uuid::Uuid;
 use crate::config;
 use crate::spans::semconv as key;
 
+pub mod limits;
 pub mod process;
 
+pub use limits::{LeftOut, Totals};
 pub use process::{HostFacts, ProcessFacts};
 
 /// The name that the agent gives itself.
@@ -78,23 +85,31 @@ pub struct Resource {
     pub attributes: Vec<(String, Value)>,
     /// The OTLP message `Resource`, encoded.
     pub encoded: Vec<u8>,
+    /// What the process claimed and does not stand here.
+    pub left_out: LeftOut,
 }
 
 impl Resource {
     /// Builds the resource; the second half are warnings for the log.
     pub fn new(facts: Facts<'_>) -> (Self, Vec<String>) {
         let mut warnings = Vec::new();
-        let target = target_attributes(facts.process, &mut warnings);
-        let service_name = service_name(facts, &target);
+        let claims = target_attributes(facts.process, &mut warnings);
         let mut set = Set::default();
-        set.str(key::SERVICE_NAME, Some(&service_name));
+        set.str(key::SERVICE_NAME, Some(&service_name(facts, &claims)));
+        let (identity, other): (Vec<_>, Vec<_>) =
+            facts.agent.attributes.iter().partition(|(key, _)| is_identity(key));
         certain(&mut set, facts.process);
-        for (key, value) in target.iter().chain(&facts.agent.attributes) {
-            set.str(key, Some(value));
-        }
+        set.pairs(identity);
         found_out(&mut set, facts);
-        let encoded = encode(&set.0);
-        (Self { service_name, attributes: set.0, encoded }, warnings)
+        set.claims(&claims, other.len() + found_out_of_service(facts).len());
+        set.pairs(other);
+        for (key, value) in found_out_of_service(facts) {
+            set.str(key, value.as_deref());
+        }
+        warnings.extend(set.left_out.warning(facts.process.pid));
+        let encoded = encode(&set.attributes);
+        let service_name = set.text(key::SERVICE_NAME).unwrap_or_default().to_owned();
+        (Self { service_name, attributes: set.attributes, encoded, left_out: set.left_out }, warnings)
     }
 
     /// The value of a string attribute.
@@ -106,22 +121,70 @@ impl Resource {
     }
 }
 
-/// Attributes in order; the first value of a key stays.
+/// Attributes in order; the first value of a key stays. Limited in number and size, whoever they come from.
 #[derive(Default)]
-struct Set(Vec<(String, Value)>);
+struct Set {
+    attributes: Vec<(String, Value)>,
+    left_out: LeftOut,
+}
 
 impl Set {
     fn put(&mut self, key: &str, value: Value) {
-        if !self.0.iter().any(|(known, _)| known == key) {
-            self.0.push((key.to_owned(), value));
+        if self.get(key).is_some() {
+            return;
         }
+        if self.attributes.len() >= limits::MAX_ATTRIBUTES || key.len() > limits::MAX_KEY_BYTES {
+            self.left_out.dropped += 1;
+            return;
+        }
+        self.attributes.push((key.to_owned(), value));
     }
 
     fn str(&mut self, key: &str, value: Option<&str>) {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            self.put(key, Value::Str(value.to_owned()));
+        let Some(value) = value.filter(|value| !value.is_empty()) else { return };
+        let kept = limits::value(value);
+        if kept.len() < value.len() && self.get(key).is_none() {
+            self.left_out.cut += 1;
+        }
+        self.put(key, Value::Str(kept.to_owned()));
+    }
+
+    fn pairs(&mut self, pairs: Vec<&(String, String)>) {
+        for (key, value) in pairs {
+            self.str(key, Some(value));
         }
     }
+
+    /// What a process says about itself: not against what is known, and with room left for `others` that are to come.
+    fn claims(&mut self, claims: &[(String, String)], others: usize) {
+        let room = limits::MAX_ATTRIBUTES.saturating_sub(others);
+        for (key, value) in claims.iter().filter(|(key, _)| key != key::SERVICE_NAME) {
+            match self.get(key) {
+                Some(Value::Str(known)) if known == limits::value(value) => {}
+                Some(Value::Int(known)) if known.to_string() == *value => {}
+                Some(_) => self.left_out.overruled += 1,
+                None if self.attributes.len() >= room => self.left_out.dropped += 1,
+                None => self.str(key, Some(value)),
+            }
+        }
+    }
+
+    fn get(&self, key: &str) -> Option<&Value> {
+        self.attributes.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        match self.get(key) {
+            Some(Value::Str(text)) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a key says which process, container or host this is, or which agent saw it.
+fn is_identity(key: &str) -> bool {
+    key == key::CONTAINER_ID
+        || ["host.", "os.", "process.", "telemetry."].iter().any(|namespace| key.starts_with(namespace))
 }
 
 fn target_attributes(process: &ProcessFacts, warnings: &mut Vec<String>) -> Vec<(String, String)> {
@@ -160,10 +223,8 @@ fn certain(set: &mut Set, process: &ProcessFacts) {
     set.str(key::TELEMETRY_DISTRO_VERSION, Some(AGENT_VERSION));
 }
 
+/// What was found out about identity: it stands, whatever the process claims.
 fn found_out(set: &mut Set, Facts { process, binary, host, .. }: Facts<'_>) {
-    let version = binary.main_version.as_deref().filter(|version| *version != "(devel)");
-    set.str(key::SERVICE_VERSION, version);
-    set.str(key::SERVICE_INSTANCE_ID, instance_id(process, host).as_deref());
     set.str(key::PROCESS_CREATION_TIME, process.creation_time(host).as_deref());
     set.str(key::PROCESS_EXECUTABLE_NAME, executable_name(process).as_deref());
     set.str(key::PROCESS_EXECUTABLE_PATH, process.exe.as_deref().map(Path::to_string_lossy).as_deref());
@@ -174,6 +235,12 @@ fn found_out(set: &mut Set, Facts { process, binary, host, .. }: Facts<'_>) {
     set.str(key::HOST_ARCH, Some(host.arch));
     set.str(key::HOST_ID, host.id.as_deref());
     set.str(key::OS_TYPE, Some("linux"));
+}
+
+/// What was found out about the service: a process may know better.
+fn found_out_of_service(facts: Facts<'_>) -> [(&'static str, Option<String>); 2] {
+    let version = facts.binary.main_version.clone().filter(|version| version != "(devel)");
+    [(key::SERVICE_VERSION, version), (key::SERVICE_INSTANCE_ID, instance_id(facts.process, facts.host))]
 }
 
 /// Stable for the life of a process, different for the next: the host's boot, the process's id and its start.

@@ -1,114 +1,61 @@
-//! `strobe run` and `strobe exec`: from what was typed to an exit status.
+//! `strobe run`: from what was typed to an exit status.
 
-use std::{io::IsTerminal as _, path::Path, process::ExitCode};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
-use nix::{
-    sys::{
-        signalfd::SignalFd,
-        wait::{WaitPidFlag, waitpid},
-    },
-    unistd::Pid,
-};
-use tokio::{
-    io::unix::AsyncFd,
-    signal::unix::{SignalKind, signal},
-};
-use tracing::{error, info, warn};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
 
 use crate::{
-    agent::{Agent, Ended},
+    agent::Ended,
     cli,
     config::Config,
-    discover::{self, Target},
-    exec,
+    discover::Target,
     export::Stream,
-    features::{Facts, PidNamespace},
-    programs::Programs,
-    sink::Sink,
+    log,
+    start::{self, Refusal, STATUS_FAILED},
 };
 
 /// Done.
 const STATUS_DONE: u8 = 0;
-/// Nothing could be traced.
-const STATUS_FAILED: u8 = 1;
-/// A privilege or kernel feature is missing.
-const STATUS_MISSING: u8 = 3;
-
-/// Why tracing cannot begin, with the exit status of `strobe run`.
-struct Refusal {
-    status: u8,
-    reason: String,
-}
-
-impl From<anyhow::Error> for Refusal {
-    fn from(error: anyhow::Error) -> Self {
-        Self { status: STATUS_FAILED, reason: format!("{error:#}") }
-    }
-}
-
-fn set_up_logging(config: &Config, warnings: &[String]) {
-    let filter = tracing_subscriber::EnvFilter::new(format!("warn,runtime={}", config.log_level.directive()));
-    let colours =
-        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
-        .with_target(false)
-        .init();
-    for warning in warnings {
-        warn!("{warning}");
-    }
-}
-
-/// The only place where tracing begins: features, programs, exporters. Needs a tokio runtime.
-fn agent(target: Target, config: &Config, stream: Stream) -> Result<Agent, Refusal> {
-    if let Some(missing) = Facts::gather()?.missing() {
-        return Err(Refusal { status: STATUS_MISSING, reason: missing.to_string() });
-    }
-    let namespace = PidNamespace::current().context("reading /proc/self/ns/pid")?;
-    let sink = Sink::start(config, stream, true)?;
-    let programs = Programs::load(namespace).map_err(|error| Refusal {
-        status: STATUS_MISSING,
-        reason: format!("this kernel refuses strobe's programs: {error:#}"),
-    })?;
-    Ok(Agent::new(target, programs, sink)?)
-}
-
-fn tokio_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the event loop")
-}
+/// How long the last spans may take to leave when the agent ends.
+const GOOD_BYE: Duration = Duration::from_secs(10);
 
 /// `strobe run`.
 pub fn run(args: cli::Run) -> ExitCode {
     let (config, warnings) = Config::from_process_env();
-    set_up_logging(&config, &warnings);
-    let target = match (args.pid, args.exe) {
-        (Some(pid), _) => Target::Pid(pid),
-        (None, Some(path)) => Target::Exe(path),
+    let _log = match start::logging(&config, &warnings) {
+        Ok(guard) => guard,
+        Err(error) => {
+            eprintln!("strobe: {error:#}");
+            return ExitCode::from(STATUS_FAILED);
+        }
+    };
+    let (target, witness) = match args.pid {
+        Some(pid) => (Target::Pid(pid), Some(pid)),
         // clap requires one of them.
-        (None, None) => return ExitCode::from(64),
+        None => (Target::Exe(args.exe), None),
     };
     if config.disabled {
         warn!("OTEL_SDK_DISABLED is true: nothing is traced");
         return ExitCode::from(STATUS_DONE);
     }
-    match run_target(target, &config) {
+    match run_target(target, witness, &config) {
         Ok(()) => ExitCode::from(STATUS_DONE),
         Err(refusal) => {
-            eprintln!("strobe: {}", refusal.reason);
+            log::say(&format!("strobe: {}", refusal.reason));
             ExitCode::from(refusal.status)
         }
     }
 }
 
-fn run_target(target: Target, config: &Config) -> Result<(), Refusal> {
-    tokio_runtime()?.block_on(async {
-        let mut agent = agent(target, config, Stream::Stdout)?;
+fn run_target(target: Target, witness: Option<u32>, config: &Config) -> Result<(), Refusal> {
+    start::tokio_runtime()?.block_on(async {
+        let mut agent = start::agent(target, start::programs(witness, config)?, config, Stream::Stdout)?;
         agent.find_running()?;
         let ended = agent.run(interrupted()?).await?;
-        agent.finish().await?;
+        // A second signal ends the good-bye.
+        agent.finish(GOOD_BYE, interrupted()?).await?;
         match ended {
             Ended::TargetGone => info!("the target has ended"),
             Ended::Stopped => info!("stopped"),
@@ -128,129 +75,4 @@ fn interrupted() -> anyhow::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
         }
     })
-}
-
-/// `strobe exec`.
-pub fn exec(args: &cli::Exec) -> ExitCode {
-    match exec_command(args) {
-        Ok(status) => ExitCode::from(status),
-        Err(error) => {
-            eprintln!("strobe exec: {error:#}");
-            ExitCode::from(exec::STATUS_FAILED)
-        }
-    }
-}
-
-fn exec_command(args: &cli::Exec) -> anyhow::Result<u8> {
-    let program = args.command.first().context("no command")?;
-    // First of all, while there is one thread and nothing open.
-    let gated = exec::fork_gated(&args.command, args.user.as_deref())?;
-    let signals = exec::signals()?;
-    let (config, warnings) = Config::from_process_env();
-    set_up_logging(&config, &warnings);
-    tokio_runtime()?.block_on(async {
-        let pid = gated.pid;
-        let mut child = Child { pid, signals: discover::pollable(signals).context("polling signals")? };
-        // A command that is not there is the child's to report, with the status that `env` gives it.
-        let (agent, problem) = match exec::resolve(program) {
-            Err(_) => (None, None),
-            Ok(_) if config.disabled => (None, Some("OTEL_SDK_DISABLED is true".to_owned())),
-            Ok(path) => exec_agent(&path, pid, &config),
-        };
-        match problem {
-            Some(reason) if args.strict => anyhow::bail!("not started, since it cannot be traced: {reason}"),
-            Some(reason) => eprintln!("strobe exec: warning: starting it untraced: {reason}"),
-            None => {}
-        }
-        gated.open()?;
-        supervise(&mut child, agent).await
-    })
-}
-
-/// An agent with the command's probes in place, and what is wrong, if anything. Where the command itself is no Go program
-/// (a script, a wrapper) there is an agent nevertheless, which waits for what the command executes next.
-fn exec_agent(path: &Path, pid: Pid, config: &Config) -> (Option<Agent>, Option<String>) {
-    let tgid = pid.as_raw().unsigned_abs();
-    let mut agent = match agent(Target::Pid(tgid), config, Stream::Stderr) {
-        Ok(agent) => agent,
-        Err(refusal) => return (None, Some(refusal.reason)),
-    };
-    let prepared = exec::open(path).and_then(|file| agent.prepare(tgid, file, &path.to_string_lossy()));
-    (Some(agent), prepared.err().map(|error| format!("{error:#}")))
-}
-
-/// The command, as its parent sees it.
-struct Child {
-    pid: Pid,
-    signals: AsyncFd<SignalFd>,
-}
-
-impl Child {
-    /// Passes signals on until the command ends; gives its status.
-    async fn ended(&mut self) -> anyhow::Result<u8> {
-        let mut exits = signal(SignalKind::child()).context("watching SIGCHLD")?;
-        loop {
-            if let Some(status) = self.reap()? {
-                return Ok(status);
-            }
-            tokio::select! {
-                _ = exits.recv() => {}
-                ready = self.signals.readable_mut() => {
-                    let mut ready = ready.context("polling signals")?;
-                    while let Some(info) = ready.get_inner_mut().read_signal().context("reading signals")? {
-                        let signal = i32::try_from(info.ssi_signo).context("a signal's number")?;
-                        // SI_KERNEL: the terminal's driver, which has sent it to the command too.
-                        exec::forward(self.pid, signal, info.ssi_code == libc::SI_KERNEL);
-                    }
-                    ready.clear_ready();
-                }
-            }
-        }
-    }
-
-    fn reap(&self) -> anyhow::Result<Option<u8>> {
-        let status = waitpid(self.pid, Some(WaitPidFlag::WNOHANG)).context("waiting for the command")?;
-        Ok(exec::status(status))
-    }
-}
-
-/// Runs the agent beside the command; what is in flight when it ends is drained and exported before its status is passed on.
-async fn supervise(child: &mut Child, agent: Option<Agent>) -> anyhow::Result<u8> {
-    let Some(mut agent) = agent else { return child.ended().await };
-    let (done, mut ended) = tokio::sync::oneshot::channel();
-    let status = {
-        let mut wait = std::pin::pin!(async {
-            let status = child.ended().await;
-            // The agent may have gone first; then nobody listens, and that is fine.
-            let _ = done.send(());
-            status
-        });
-        let mut trace = std::pin::pin!(trace(&mut agent, &mut ended));
-        tokio::select! {
-            status = &mut wait => status,
-            result = &mut trace => {
-                if let Err(error) = result {
-                    error!("tracing has ended: {error:#}");
-                }
-                wait.await
-            }
-        }
-    };
-    if let Err(error) = agent.finish().await {
-        error!("finishing: {error:#}");
-    }
-    status
-}
-
-async fn trace(agent: &mut Agent, ended: &mut tokio::sync::oneshot::Receiver<()>) -> anyhow::Result<()> {
-    loop {
-        let stop = async {
-            // The sender going away means the same as a message.
-            let _ = (&mut *ended).await;
-        };
-        match agent.run(stop).await? {
-            Ended::Untraceable(reason) => warn!("not traced: {reason}"),
-            Ended::TargetGone | Ended::Stopped => return Ok(()),
-        }
-    }
 }

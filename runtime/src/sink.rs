@@ -1,141 +1,195 @@
-//! Where records go: decoded, made into spans, handed to the exporters with their process's resource.
+//! The inside of drain: records in, spans out, each with its process's resource. No thread, no ring, no waiting.
+//!
+//! A record's process is its tgid and generation. Whoever configures a process in the kernel makes it known here before, and
+//! has it forgotten when its records have been taken. A record of a process that is not known makes no span: nobody can say
+//! whose it is.
 
-use std::{io::IsTerminal as _, sync::Arc, time::Duration};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use analyzer::Plan;
 use anyhow::Context as _;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use crate::{
-    config::Config,
-    export::{Outputs, Pipeline, Stream},
-    libraries::Sampling,
-    records,
-    resource::{AgentFacts, BinaryFacts, Facts, HostFacts, ProcessFacts, Resource},
-    spans::{Counts, Settings, clock::Clock, net_http_server},
-};
+use crate::config::Config;
+use crate::export::Pipeline;
+use crate::libraries::join::{Count, Joiner, SpanContext};
+use crate::records::{self, DecodeError};
+use crate::resource::Resource;
+use crate::sources::Source;
+use crate::spans::{Counts, Settings, Span, clock::Clock};
 
-/// How long the last spans may take to leave when the agent ends.
-const GOOD_BYE: Duration = Duration::from_secs(10);
+/// What all joiners may keep together, unless the configuration says otherwise.
+pub const BEGUN_BYTES: usize = 64 << 20;
 
-/// A traced process, as its spans name it.
-pub struct Source {
-    resource: Arc<Resource>,
+/// Where finished spans go.
+pub trait Output: Send {
+    /// Takes a span; never waits.
+    fn push(&mut self, span: &Span<'_>, resource: &Arc<Resource>);
 }
 
-impl Source {
-    /// Its `service.name`.
-    pub fn service(&self) -> &str {
-        &self.resource.service_name
+impl Output for Pipeline {
+    fn push(&mut self, span: &Span<'_>, resource: &Arc<Resource>) {
+        Pipeline::push(self, span, resource);
     }
 }
 
 /// Records in, spans out.
-pub struct Sink {
-    sampling: Sampling,
+pub struct Sink<O> {
+    joiners: HashMap<u16, Box<dyn Joiner>>,
+    sources: HashMap<(u32, u32), Arc<Source>>,
     settings: Settings,
     clock: Clock,
+    output: O,
     counts: Counts,
-    host: HostFacts,
-    agent: AgentFacts,
-    pipeline: Pipeline,
-    lost: Lost,
-    reported: Lost,
-}
-
-/// Records that became no span.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Lost {
-    /// Of a process that is not known (any more).
+    /// Records of a process that is not known (any more).
     unknown_process: u64,
-    /// Not of the form that this agent knows.
-    undecodable: u64,
+    /// Records that are not of a form that this agent knows, by reason.
+    undecodable: HashMap<&'static str, u64>,
+    held_bytes: usize,
+    begun_bytes: usize,
+    reported: HashMap<&'static str, u64>,
 }
 
-impl Sink {
-    /// Starts the exporters that the configuration asks for; a terminal on `stream` gets the waterfall if it names none.
-    /// `single_target`: the agent's own `OTEL_SERVICE_NAME` names the target.
-    pub fn start(config: &Config, stream: Stream, single_target: bool) -> anyhow::Result<Self> {
-        let is_terminal = match stream {
-            Stream::Stdout => std::io::stdout().is_terminal(),
-            Stream::Stderr => std::io::stderr().is_terminal(),
-        };
-        let outputs = Outputs::choose(config, stream, is_terminal);
+impl<O: Output> Sink<O> {
+    /// A sink for these libraries' records; all of them together keep no more than `begun_bytes` of begun operations.
+    pub fn new(
+        joiners: Vec<(u16, Box<dyn Joiner>)>,
+        config: &Config,
+        begun_bytes: usize,
+        output: O,
+    ) -> anyhow::Result<Self> {
+        let clock = Clock::measure().context("reading the clocks")?;
         Ok(Self {
-            sampling: Sampling { sampler: config.sampler, extract: config.extract },
+            joiners: joiners.into_iter().collect(),
+            sources: HashMap::new(),
             settings: config.spans.clone(),
-            clock: Clock::measure().context("reading the clocks")?,
+            clock,
+            output,
             counts: Counts::default(),
-            host: HostFacts::read(),
-            agent: AgentFacts {
-                single_target,
-                service_name: config.service_name.clone(),
-                attributes: config.resource_attributes.clone(),
-            },
-            pipeline: Pipeline::start(config, outputs)?,
-            lost: Lost::default(),
-            reported: Lost::default(),
+            unknown_process: 0,
+            undecodable: HashMap::new(),
+            held_bytes: 0,
+            begun_bytes,
+            reported: HashMap::new(),
         })
     }
 
-    /// What the programs decide sampling by.
-    pub fn sampling(&self) -> Sampling {
-        self.sampling
+    /// From now on records of this process have this source; again: it is looked at anew.
+    pub fn know(&mut self, tgid: u32, generation: u32, source: Arc<Source>) {
+        self.sources.insert((tgid, generation), source);
     }
 
-    /// Looks at a process and makes its resource.
-    pub fn source(&self, pid: u32, plan: Option<&Plan>) -> Source {
-        let main = plan.and_then(|plan| plan.modules.first());
-        let binary = BinaryFacts {
-            go_version: plan.and_then(|plan| plan.go_version.clone()),
-            main_version: main.map(|module| module.version.clone()),
-        };
-        let process = ProcessFacts::read(pid);
-        let (resource, warnings) =
-            Resource::new(Facts { process: &process, binary: &binary, host: &self.host, agent: &self.agent });
-        for warning in warnings {
-            warn!(pid, "{warning}");
+    /// Whether records of this process have a source.
+    pub fn knows(&self, tgid: u32, generation: u32) -> bool {
+        self.sources.contains_key(&(tgid, generation))
+    }
+
+    /// All records of this process have been taken: its open operations are counted, and it is not known any more.
+    pub fn forget(&mut self, tgid: u32, generation: u32) {
+        for joiner in self.joiners.values_mut() {
+            joiner.forget(tgid, generation);
         }
-        Source { resource: Arc::new(resource) }
+        self.held_bytes = self.joiners.values().map(|joiner| joiner.held_bytes()).sum();
+        self.sources.remove(&(tgid, generation));
     }
 
     /// One record from the ring.
-    pub fn record<'a>(&mut self, bytes: &[u8], source_of: impl Fn(u32) -> Option<&'a Arc<Source>>) {
-        let decoded = match records::decode(bytes) {
-            Ok(decoded) => decoded,
-            Err(error) => {
-                if self.lost.undecodable == 0 {
-                    warn!("a record that cannot be used: {error}");
-                }
-                self.lost.undecodable += 1;
-                return;
+    pub fn record(&mut self, bytes: &[u8]) {
+        if let Err(error) = self.take(bytes) {
+            let count = self.undecodable.entry(error.reason()).or_default();
+            *count += 1;
+            if *count == 1 {
+                warn!("a record that cannot be used: {error}");
             }
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        let (head, bytes) = records::head(bytes)?;
+        let joiner = self.joiners.get_mut(&head.library).ok_or(DecodeError::UnknownLibrary(head.library))?;
+        let Some(source) = self.sources.get(&(head.tgid, head.generation)) else {
+            self.unknown_process += 1;
+            return Ok(());
         };
-        let Some(source) = source_of(decoded.record.tgid) else {
-            self.lost.unknown_process += 1;
-            return;
+        let output = &mut self.output;
+        let mut cx = SpanContext {
+            clock: &self.clock,
+            settings: &self.settings,
+            counts: &mut self.counts,
+            emit: &mut |span| output.push(span, &source.resource),
         };
-        let span = net_http_server::span(&decoded, &self.clock, &self.settings, &mut self.counts);
-        self.pipeline.push(&span, &source.resource);
+        let before = joiner.held_bytes();
+        let taken = joiner.record(&head, bytes, &mut cx);
+        self.held_bytes = (self.held_bytes + joiner.held_bytes()).saturating_sub(before);
+        if self.held_bytes > self.begun_bytes {
+            self.shed();
+        }
+        taken
+    }
+
+    /// The library that keeps most gives up its oldest part.
+    fn shed(&mut self) {
+        if let Some(largest) = self.joiners.values_mut().max_by_key(|joiner| joiner.held_bytes()) {
+            largest.shed();
+        }
+        self.held_bytes = self.joiners.values().map(|joiner| joiner.held_bytes()).sum();
+    }
+
+    /// Everything that was counted.
+    pub fn counters(&self) -> Vec<Count> {
+        let loss = |name, value| Count { name, value, is_loss: true };
+        let other = |name, value| Count { name, value, is_loss: false };
+        let mut all = vec![
+            loss("records.lost.unknown_process", self.unknown_process),
+            loss("records.lost.undecodable", self.undecodable.values().sum()),
+            other("spans.built", self.counts.built),
+            other("spans.routes_cut", self.counts.routes_cut),
+            other("spans.texts_cut", self.counts.texts_cut),
+            other("spans.texts_repaired", self.counts.texts_repaired),
+            other("joiners.held_bytes", self.held_bytes as u64),
+        ];
+        all.extend(self.joiners.values().flat_map(|joiner| joiner.counters()));
+        all
     }
 
     /// Says what was lost since the last time; keeps the clock.
     pub fn report(&mut self) {
         self.clock.refresh();
-        if self.lost != self.reported {
-            warn!("records that became no span so far: {:?}", self.lost);
-            self.reported = self.lost;
+        let now = self.counters();
+        let more = |count: &&Count| count.value > self.reported.get(count.name).copied().unwrap_or(0);
+        let lost = now.iter().filter(|count| count.is_loss).filter(more);
+        let news: Vec<String> = lost
+            .map(|count| {
+                let before = self.reported.get(count.name).copied().unwrap_or(0);
+                format!("{} +{}", count.name, count.value - before)
+            })
+            .collect();
+        if !news.is_empty() {
+            warn!("{}", news.join(", "));
         }
+        debug!("records and spans: {now:?}");
+        self.reported = now.into_iter().map(|count| (count.name, count.value)).collect();
     }
 
-    /// Sends what is left, then says what became of everything.
-    pub async fn finish(mut self) {
-        self.report();
-        let Self { pipeline, counts, .. } = self;
-        let stats = pipeline.shutdown(GOOD_BYE).await;
-        info!("{} spans: {stats}", counts.built);
-        if counts.routes_cut + counts.texts_cut + counts.texts_repaired > 0 {
-            info!("cut or repaired: {counts:?}");
+    /// Says what was lost and what was changed; gives the way out back, which may still have something to send.
+    pub fn finish(mut self) -> O {
+        let tgids: Vec<(u32, u32)> = self.sources.keys().copied().collect();
+        for (tgid, generation) in tgids {
+            self.forget(tgid, generation);
         }
+        self.report();
+        let counts = self.counts;
+        info!("{} spans were built", counts.built);
+        if counts.routes_cut + counts.texts_cut + counts.texts_repaired > 0 {
+            info!(
+                "{} routes left out, {} strings cut, {} repaired",
+                counts.routes_cut, counts.texts_cut, counts.texts_repaired
+            );
+        }
+        self.output
     }
 }
+
+#[cfg(test)]
+#[path = "sink_tests.rs"]
+pub(crate) mod tests;

@@ -8,6 +8,7 @@ mod analyze;
 mod load;
 mod measure;
 mod modes;
+mod scale;
 mod table;
 
 use std::process::ExitCode;
@@ -21,7 +22,8 @@ const HEADERS: [usize; 2] = [3, 15];
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("bench: {error:#}");
             ExitCode::FAILURE
@@ -29,13 +31,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<()> {
+/// False: a target was missed.
+fn run() -> Result<bool> {
     let quick = match std::env::args().nth(1).as_deref() {
         Some("--quick") => true,
         None => false,
-        Some("analyze") => return analyze::run(),
+        Some("analyze") => return analyze::run().map(|()| true),
+        Some("scale") => return scale::run(&std::env::args().nth(2).unwrap_or_default()),
         Some(other) => {
-            eprintln!("usage: scripts/bench [--quick | analyze], not {other}");
+            eprintln!("usage: scripts/bench [--quick | analyze | scale [CASE]], not {other}");
             std::process::exit(64);
         }
     };
@@ -57,5 +61,5 @@ fn run() -> Result<()> {
         table::print_hits(headers, &bench.hits(2_000, headers)?);
     }
     table::print_kernel(&bench.kernel(2_000)?);
-    bench.finish()
+    bench.finish().map(|()| true)
 }

@@ -35,6 +35,8 @@ struct State {
     answers: VecDeque<u16>,
     /// What was wrong with what was sent.
     errors: Vec<String>,
+    /// How long every answer takes.
+    delay: Duration,
     closed: bool,
 }
 
@@ -74,6 +76,11 @@ impl Collector {
     /// Answers the next requests with these statuses; their spans are not kept unless the status is 200.
     pub fn answer_with(&self, statuses: impl IntoIterator<Item = u16>) {
         self.lock().answers.extend(statuses);
+    }
+
+    /// From now on every answer takes this long, each connection for itself.
+    pub fn answer_after(&self, delay: Duration) {
+        self.lock().delay = delay;
     }
 
     /// Waits until `count` spans have come, or the time is over; says how many there are.
@@ -141,6 +148,8 @@ fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
     while let Ok(Some(head)) = wire::read_head(&mut reader) {
         let body = wire::read_body(&mut reader, &head, false)?;
         let status = receive(shared, &head, &body)?;
+        let delay = shared.state.lock().unwrap_or_else(PoisonError::into_inner).delay;
+        std::thread::sleep(delay);
         let answer = format!(
             "HTTP/1.1 {status} X\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
         );

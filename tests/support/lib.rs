@@ -3,6 +3,7 @@
 //!
 //! Not here: what a given request should look like as a span (that is each test's own knowledge).
 
+pub mod agent;
 pub mod built;
 pub mod client;
 pub mod collector;

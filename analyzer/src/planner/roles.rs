@@ -26,6 +26,9 @@ impl Case<'_> {
     }
 
     fn role(&self, role: &Role, findings: &mut Findings) -> Vec<Function> {
+        if role.if_present && role.sites.iter().all(|site| self.is_absent(&site.function)) {
+            return Vec::new();
+        }
         let mut reasons = Vec::new();
         for alternative in &role.sites {
             if !self.applies(alternative) {
@@ -61,6 +64,12 @@ impl Case<'_> {
             return Err(remedies::NO_FUNCTION.to_owned());
         }
         real.into_iter().map(|f| self.copy(role, wanted, f)).collect()
+    }
+
+    /// Whether the program has neither the function nor an inlined copy of it.
+    fn is_absent(&self, name: &str) -> bool {
+        !self.facts.inlined_into.contains_key(name)
+            && self.facts.copies.get(name).is_none_or(|copies| copies.is_empty())
     }
 
     /// All functions of that name.

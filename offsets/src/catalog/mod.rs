@@ -107,6 +107,8 @@ pub struct Role {
     pub required: bool,
     /// Whether it is hit by every request, so that a stepped site is worth a word.
     pub hot: bool,
+    /// Whether nothing is missing where none of its functions is in the program: what is not there is never called.
+    pub if_present: bool,
     /// What will be missing without it.
     pub gives: Option<String>,
     /// Alternatives in order of preference.

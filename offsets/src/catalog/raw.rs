@@ -64,6 +64,8 @@ struct RawRole {
     required: bool,
     #[serde(default)]
     hot: bool,
+    #[serde(default)]
+    if_present: bool,
     gives: Option<Text>,
     #[serde(default)]
     site: Vec<Spanned<RawSite>>,
@@ -263,6 +265,7 @@ impl Reader<'_> {
             name: self.text("role.name", raw.name)?,
             required: raw.required,
             hot: raw.hot,
+            if_present: raw.if_present,
             gives: self.optional("role.gives", raw.gives)?,
             sites: raw.site.into_iter().map(|site| self.site(module, site)).collect::<Result<_, _>>()?,
             line: line_of(self.text, offset),

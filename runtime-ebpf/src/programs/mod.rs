@@ -3,3 +3,4 @@
 mod floor;
 mod net_http_server;
 mod process;
+mod signals;

@@ -8,6 +8,7 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Env, parse_pairs};
+use crate::export::secrets::{text_without_secrets, without_secrets};
 
 /// `OTEL_EXPORTER_OTLP_ENDPOINT`, to which `/v1/traces` is appended; without a scheme it is taken for `http://`.
 pub const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -25,6 +26,8 @@ const TRACES_PATH: &str = "v1/traces";
 pub struct Otlp {
     /// Where requests go, path included.
     pub endpoint: Url,
+    /// The variable that says so, or would: for messages.
+    pub endpoint_variable: &'static str,
     /// Added to each request; they may hold credentials and are never printed.
     pub headers: HeaderMap,
     /// Limit of one attempt; zero: none.
@@ -43,7 +46,7 @@ impl fmt::Debug for Otlp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<&str> = self.headers.keys().map(HeaderName::as_str).collect();
         f.debug_struct("Otlp")
-            .field("endpoint", &self.endpoint.as_str())
+            .field("endpoint", &without_secrets(&self.endpoint))
             .field("headers", &headers)
             .field("timeout", &self.timeout)
             .field("gzip", &self.gzip)
@@ -68,7 +71,7 @@ pub enum OtlpError {
     Endpoint {
         /// The variable that holds it.
         variable: &'static str,
-        /// Its value.
+        /// Its value, without credentials and query.
         value: String,
         /// What is wrong.
         why: String,
@@ -93,8 +96,10 @@ impl Otlp {
         let certificate = path(names!("CERTIFICATE"));
         let client_key = path(names!("CLIENT_KEY"));
         let client_certificate = path(names!("CLIENT_CERTIFICATE"));
+        let (endpoint_variable, endpoint) = endpoint(env)?;
         Ok(Self {
-            endpoint: endpoint(env)?,
+            endpoint,
+            endpoint_variable,
             headers: headers(env),
             timeout: timeout(env),
             gzip: gzip(env),
@@ -129,20 +134,20 @@ fn protocol(env: &mut Env<'_>) -> Result<(), OtlpError> {
     Ok(())
 }
 
-fn endpoint(env: &mut Env<'_>) -> Result<Url, OtlpError> {
+fn endpoint(env: &mut Env<'_>) -> Result<(&'static str, Url), OtlpError> {
     if let Some(value) = env.text(TRACES_ENDPOINT) {
-        return parse_endpoint(TRACES_ENDPOINT, &value);
+        return Ok((TRACES_ENDPOINT, parse_endpoint(TRACES_ENDPOINT, &value)?));
     }
     let value = env.text(ENDPOINT).unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
     let mut url = parse_endpoint(ENDPOINT, &value)?;
     let slash = if url.path().ends_with('/') { "" } else { "/" };
     let path = format!("{}{slash}{TRACES_PATH}", url.path());
     url.set_path(&path);
-    Ok(url)
+    Ok((ENDPOINT, url))
 }
 
 fn parse_endpoint(variable: &'static str, value: &str) -> Result<Url, OtlpError> {
-    let error = |why: String| OtlpError::Endpoint { variable, value: value.to_owned(), why };
+    let error = |why: String| OtlpError::Endpoint { variable, value: text_without_secrets(value), why };
     let with_scheme = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
     let url = Url::parse(&with_scheme).map_err(|why| error(why.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -154,23 +159,26 @@ fn parse_endpoint(variable: &'static str, value: &str) -> Result<Url, OtlpError>
 fn headers(env: &mut Env<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let Some((variable, text)) = first(env, names!("HEADERS")) else { return headers };
-    // One by one, so that a broken header does not take an `authorization` with it. Values are never shown.
-    for pair in text.split(',') {
-        let Ok(pairs) = parse_pairs(pair) else {
-            env.warn(variable, "has an entry that is not `name=value`: that one");
-            continue;
-        };
-        for (name, value) in pairs {
-            match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
-                (Ok(name), Ok(mut value)) => {
-                    value.set_sensitive(true);
-                    headers.insert(name, value);
-                }
-                _ => env.warn(variable, &format!("has {name:?} with what cannot be a header: that one")),
-            }
+    // One by one, so that a broken header does not take an `authorization` with it. Neither values are shown nor what should
+    // have been a name: in `authorization: Basic c2VjcmV0==` it holds the secret.
+    for (index, pair) in text.split(',').enumerate().filter(|(_, pair)| !pair.trim().is_empty()) {
+        match header(pair) {
+            Some((name, value)) => drop(headers.insert(name, value)),
+            None => env.warn(
+                variable,
+                &format!("has a broken entry, number {}, which is not `name=value` as in authorization=Bearer%20TOKEN: that one", index + 1),
+            ),
         }
     }
     headers
+}
+
+fn header(pair: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = parse_pairs(pair).ok()?.pop()?;
+    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    let mut value = HeaderValue::from_str(&value).ok()?;
+    value.set_sensitive(true);
+    Some((name, value))
 }
 
 fn timeout(env: &mut Env<'_>) -> Duration {

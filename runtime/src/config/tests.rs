@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use super::otlp::ENDPOINT;
 use super::*;
 
 fn config(variables: &[(&str, &str)]) -> (Config, Vec<String>) {
@@ -20,8 +21,12 @@ fn defaults() {
     assert_eq!(config.exporters, [Exporter::Otlp]);
     assert_eq!(config.sampler, Sampler { root: ROOT_ON, parent_based: 1, bound: 0 });
     assert_eq!(config.log_level, LogLevel::Info);
-    assert_eq!((config.batch.queue_spans, config.batch.batch_spans), (2048, 512));
+    assert_eq!(
+        (config.batch.queue_spans, config.batch.batch_spans, config.batch.concurrent),
+        (32_768, 512, 16)
+    );
     assert_eq!(config.batch.delay, Duration::from_secs(5));
+    assert_eq!(config.capacity, Capacity::default());
     let otlp = config.otlp.expect("usable");
     assert_eq!(otlp.endpoint.as_str(), "http://localhost:4318/v1/traces");
     assert_eq!((otlp.timeout, otlp.gzip), (Duration::from_secs(10), false));
@@ -97,6 +102,11 @@ fn numbers_and_flags() {
         (LOG_LEVEL, "loud"),
         (SPAN_ATTRIBUTE_COUNT_LIMIT, "x"),
         (CONFIG_FILE, "otel.yaml"),
+        (BSP_MAX_CONCURRENT_EXPORTS, "0"),
+        (BSP_MAX_CONCURRENT_EXPORTS, "65"),
+        (MAX_IN_FLIGHT, "1"),
+        (RING_BYTES, "5000000"),
+        (BEGUN_BYTES, "64MB"),
     ] {
         let (got, warnings) = config(&[(name, value)]);
         assert_eq!(got, config(&[]).0, "{name}={value}");
@@ -140,6 +150,47 @@ fn endpoints() {
         let error = config(&[(base, bad)]).0.otlp.expect_err(bad);
         assert!(error.to_string().contains(bad), "{error}");
     }
+}
+
+#[test]
+fn sizes_and_sensitive_query_keys() {
+    let (got, warnings) = config(&[
+        (MAX_IN_FLIGHT, "8192"),
+        (RING_BYTES, "1048576"),
+        (BEGUN_BYTES, "8388608"),
+        (BSP_MAX_CONCURRENT_EXPORTS, "2"),
+        (SENSITIVE_QUERY_PARAMETERS, "ticket, session"),
+    ]);
+    assert_eq!(warnings, Vec::<String>::new());
+    let capacity = Capacity { in_flight_entries: 8192, ring_bytes: 1 << 20, joiner_bytes: 8 << 20 };
+    assert_eq!((got.capacity, got.batch.concurrent), (capacity, 2));
+    assert_eq!(got.spans.sensitive_query_keys, ["ticket", "session"]);
+    assert!(config(&[(SENSITIVE_QUERY_PARAMETERS, "none")]).0.spans.sensitive_query_keys.is_empty());
+    assert!(config(&[]).0.spans.sensitive_query_keys.iter().any(|key| key == "sig"));
+}
+
+#[test]
+fn no_secret_of_the_endpoint_or_the_headers_is_printed() {
+    let secret = "s3cret";
+    for bad in ["http://user:s3cret@h:99999?key=s3cret", "ftp://user:s3cret@h", "http://h:x?key=s3cret"] {
+        let error = config(&[(ENDPOINT, bad)]).0.otlp.expect_err(bad);
+        assert!(!format!("{error} {error:?}").contains(secret), "{error}");
+    }
+    let good = otlp(&[(ENDPOINT, "http://user:s3cret@h/?key=s3cret")]);
+    assert!(!format!("{good:?}").contains(secret), "{good:?}");
+    for headers in ["authorization: Basic s3cret==", "s3cret", "a=b,Bearer s3cret=="] {
+        let (_, warnings) = config(&[("OTEL_EXPORTER_OTLP_HEADERS", headers)]);
+        assert!(matches!(warnings.as_slice(), [one] if !one.contains(secret)), "{warnings:?}");
+    }
+}
+
+/// The text of a process's environment: a quadratic parser would take minutes.
+#[test]
+fn megabytes_of_pairs_are_read_at_once() {
+    let text: String = (0..500_000).map(|n| format!("k{n}=,")).collect();
+    let begin = std::time::Instant::now();
+    assert_eq!(parse_pairs(&text).map(|pairs| pairs.len()), Ok(500_000));
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
 
 #[test]

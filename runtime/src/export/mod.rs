@@ -1,35 +1,41 @@
 //! Finished spans leave the agent here: OTLP over HTTP, or a waterfall on a terminal, or both.
 //!
 //! ```text
-//!  push ──► encode ──► queue (bounded) ──► batches ──► one request at a time, retried ──► collector
-//!     └───► row ─────► channel (bounded) ──► a thread of its own ──► terminal
+//!  push ──► encode ──► queue (bounded) ──► batches ──► a few requests at a time, retried ──► collector
+//!     └───► row ─────► channel (bounded) ──► terminal
 //! ```
+//! Both exporters have a thread of their own: neither a slow collector nor a terminal that stands still (Ctrl-S) holds up
+//! anybody else, and nobody who works holds up a request.
 //! [`Pipeline::push`] never waits: a span that finds its queue full is dropped and counted. A span is encoded as it is pushed,
-//! so that what waits is one block of bytes and the record it borrowed from can go. A terminal may stand still (Ctrl-S),
-//! hence the thread. Whatever becomes of a span is in [`Stats`].
+//! so that what waits is one block of bytes and the record it borrowed from can go. Whatever becomes of a span is in
+//! [`Stats`].
 //!
 //! Not here: what a span says, and when the agent ends.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-
 use crate::config::{Config, Exporter, OtlpError};
 use crate::resource::Resource;
 use crate::spans::Span;
 
 pub mod batch;
+pub mod cause;
+mod client;
 mod limit;
-pub mod otlp;
+mod otlp;
+mod probe;
 pub mod retry;
+pub mod secrets;
 mod stats;
+mod thread;
+mod trouble;
 pub mod waterfall;
 pub mod wire;
 
 pub use stats::Stats;
 
-use batch::{Item, Queue};
+use batch::Item;
 use limit::Limiter;
 use stats::Counters;
 
@@ -52,8 +58,8 @@ pub enum StartError {
     /// The HTTP client could not be set up.
     #[error("cannot set up the OTLP client: {0}")]
     Client(String),
-    /// The waterfall's thread could not be started.
-    #[error("cannot start a thread for the waterfall: {0}")]
+    /// The thread of an exporter could not be started.
+    #[error("cannot start the exporter's thread: {0}")]
     Thread(#[source] std::io::Error),
 }
 
@@ -91,22 +97,21 @@ impl Outputs {
 /// The running exporters.
 pub struct Pipeline {
     counters: Arc<Counters>,
-    otlp: Option<(Arc<Queue>, JoinHandle<()>)>,
+    otlp: Option<thread::Handle>,
     waterfall: Option<waterfall::Handle>,
     full: Limiter,
 }
 
 impl Pipeline {
-    /// Starts what is asked for, on the current tokio runtime.
+    /// Starts what is asked for.
     pub fn start(config: &Config, outputs: Outputs) -> Result<Self, StartError> {
         let counters = Arc::new(Counters::default());
         let otlp = match outputs.otlp {
             true => {
                 let settings = config.otlp.as_ref().map_err(Clone::clone)?;
-                let sender = otlp::Sender::new(settings, &config.batch, Arc::clone(&counters))?;
-                let queue = Arc::new(Queue::new(&config.batch));
-                tracing::info!(endpoint = %otlp::without_secrets(&settings.endpoint), "exporting by OTLP");
-                Some((Arc::clone(&queue), tokio::spawn(otlp::run(queue, sender))))
+                let handle = thread::Handle::start(settings, &config.batch, &counters)?;
+                tracing::info!(endpoint = secrets::without_secrets(&settings.endpoint), "exporting by OTLP");
+                Some(handle)
             }
             false => None,
         };
@@ -121,15 +126,16 @@ impl Pipeline {
             let shown = waterfall.push(waterfall::Row::new(span, &resource.service_name));
             self.counters.count_shown(shown);
         }
-        let Some((queue, _)) = &self.otlp else { return };
+        let Some(otlp) = &self.otlp else { return };
         let item =
             Item { resource: Arc::clone(resource), scope: span.scope, bytes: wire::encode_span(span).into() };
-        if queue.push(item) {
-            self.counters.queued.add(1);
-        } else {
+        // Before the queue has it: it may be exported, and counted so, at any moment after.
+        self.counters.queued.add(1);
+        if !otlp.queue.push(item) {
+            self.counters.queued.take_back();
             self.counters.queue_full.add(1);
             if let Some(suppressed) = self.full.allow() {
-                let (capacity, dropped) = (queue.capacity(), self.counters.queue_full.get());
+                let (capacity, dropped) = (otlp.queue.capacity(), self.counters.queue_full.get());
                 tracing::warn!(capacity, dropped, suppressed, "the export queue is full: spans are dropped");
             }
         }
@@ -140,23 +146,11 @@ impl Pipeline {
         self.counters.snapshot()
     }
 
-    /// Sends what waits, for at most `deadline`, then drops and counts the rest.
-    pub async fn shutdown(mut self, deadline: Duration) -> Stats {
-        if let Some((queue, mut worker)) = self.otlp.take() {
-            queue.close();
-            let ended = match tokio::time::timeout(deadline, &mut worker).await {
-                Ok(ended) => ended,
-                Err(_) => {
-                    worker.abort();
-                    // An aborted task has ended once it has been awaited: nothing is counted twice.
-                    worker.await
-                }
-            };
-            if let Err(error) = ended
-                && error.is_panic()
-            {
-                tracing::error!("the export task has panicked: {error}");
-            }
+    /// Sends what waits, for at most `deadline` or until `cancel` completes, then drops and counts the rest. Where the
+    /// collector has been away already, it is waited for no longer than [`thread::SHORT_GOOD_BYE`].
+    pub async fn shutdown(mut self, deadline: Duration, cancel: impl Future<Output = ()>) -> Stats {
+        if let Some(otlp) = self.otlp.take() {
+            otlp.finish(deadline, cancel, &self.counters).await;
             self.counters.abandon();
         }
         if let Some(waterfall) = self.waterfall.take() {

@@ -1,27 +1,33 @@
-//! OTLP over HTTP/protobuf: one request at a time, each retried by [`super::retry`] until it is accepted, refused or too old.
+//! OTLP over HTTP/protobuf: several requests at a time, each retried by [`super::retry`] until it is accepted, refused or too
+//! old.
 //!
 //! What the protocol asks of a client: keep-alive, gzip on demand, a partial success is final, answers are read to a limit.
 //! `OTEL_EXPORTER_OTLP_TIMEOUT` and `OTEL_BSP_EXPORT_TIMEOUT` limit one attempt each, not all of them together: an agent has
-//! to outlive a collector that restarts. Redirects are not followed, headers with credentials would go along.
+//! to outlive a collector that restarts. A collector that finds a request too large (413) gets its halves.
 
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 use prost::bytes::Bytes;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Response, Url, redirect};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, Response, Url};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinSet};
 
 use super::batch::{Item, Queue};
+use super::cause::Cause;
+use super::client::{client, is_direct};
 use super::limit::Limiter;
-use super::retry::{Backoff, Verdict, judge};
+use super::retry::{Backoff, GIVE_UP_AFTER, Verdict, judge};
+use super::secrets::{Secrets, without_secrets};
 use super::stats::Counters;
-use super::{StartError, waterfall, wire};
+use super::trouble::Trouble;
+use super::{StartError, probe, wire};
 use crate::config::{Batch, Otlp};
-use crate::resource::{AGENT_NAME, AGENT_VERSION};
+use crate::log;
 
 /// The most that is read of an answer.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
@@ -29,78 +35,167 @@ const MAX_ANSWER_BYTES: usize = 4 << 20;
 const MAX_LOGGED_CHARS: usize = 300;
 
 /// Sends batches.
-pub struct Sender {
+pub(super) struct Sender {
     client: Client,
     endpoint: Url,
+    /// The variable that named the endpoint.
+    variable: &'static str,
+    secrets: Secrets,
+    /// Whether no proxy is configured that requests might go through.
+    direct: bool,
     gzip: bool,
     timeout: Option<Duration>,
+    concurrent: usize,
+    queue: Arc<Queue>,
     counters: Arc<Counters>,
-    trouble: Limiter,
+    trouble: Arc<Trouble>,
+    remarks: Limiter,
 }
 
 /// What one attempt came to.
 enum Attempt {
     Accepted(Vec<u8>),
-    Retry { least: Duration, why: String },
-    Refused { why: String },
+    Retry { least: Duration, failure: Failure },
+    TooLarge,
+    Refused(Failure),
 }
 
-/// Sends batches until the queue is closed and empty.
-pub async fn run(queue: Arc<Queue>, sender: Sender) {
-    while let Some(batch) = queue.next_batch().await {
-        sender.deliver(&batch).await;
+/// Why an attempt failed, and what the client or the collector said of it.
+struct Failure {
+    cause: Cause,
+    said: String,
+}
+
+/// Sends batches until the queue is closed and empty, at most `concurrent` at a time. A batch that waits for its next attempt
+/// holds up none of the others, and what all of them hold together is bounded by their number.
+pub(super) async fn run(sender: Arc<Sender>) {
+    let room = Arc::new(Semaphore::new(sender.concurrent));
+    let mut requests = JoinSet::new();
+    // The semaphore is never closed.
+    while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
+        let Some(batch) = sender.queue.next_batch().await else { break };
+        let sender = Arc::clone(&sender);
+        requests.spawn(async move {
+            sender.deliver(batch).await;
+            drop(permit);
+        });
+        while let Some(ended) = requests.try_join_next() {
+            report_panic(ended);
+        }
     }
+    while let Some(ended) = requests.join_next().await {
+        report_panic(ended);
+    }
+}
+
+/// The spans of a request that panicked are counted with those that were not sent.
+fn report_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!("a request of the exporter has panicked: {error}");
+    }
+}
+
+/// A single span was too large. If that is its resource's fault, the other spans of that process have no better chance: they
+/// are taken out, and their number is given.
+fn without_hope(parts: &mut Vec<Vec<Item>>, span: &Item) -> u64 {
+    if span.resource.encoded.len() < span.bytes.len() {
+        return 0;
+    }
+    let before: usize = parts.iter().map(Vec::len).sum();
+    for part in parts.iter_mut() {
+        part.retain(|item| !Arc::ptr_eq(&item.resource, &span.resource));
+    }
+    parts.retain(|part| !part.is_empty());
+    (before - parts.iter().map(Vec::len).sum::<usize>()) as u64
 }
 
 impl Sender {
-    pub(super) fn new(otlp: &Otlp, batch: &Batch, counters: Arc<Counters>) -> Result<Self, StartError> {
+    pub(super) fn new(
+        otlp: &Otlp,
+        batch: &Batch,
+        (queue, counters, trouble): (Arc<Queue>, Arc<Counters>, Arc<Trouble>),
+    ) -> Result<Self, StartError> {
         let limits = [otlp.timeout, batch.export_timeout];
         Ok(Self {
-            client: client(otlp)?,
+            client: client(otlp, batch.concurrent)?,
             endpoint: otlp.endpoint.clone(),
+            variable: otlp.endpoint_variable,
+            secrets: Secrets::new(&otlp.endpoint, &otlp.headers),
+            direct: is_direct(&otlp.endpoint),
             gzip: otlp.gzip,
             timeout: limits.into_iter().filter(|limit| !limit.is_zero()).min(),
+            concurrent: batch.concurrent.max(1),
+            queue,
             counters,
-            trouble: Limiter::default(),
+            trouble,
+            remarks: Limiter::default(),
         })
     }
 
-    /// Sends a batch, and accounts for each of its spans.
-    async fn deliver(&self, batch: &[Item]) {
-        let spans = batch.len() as u64;
-        let body = self.body(batch);
+    /// Sends a batch, in parts if need be, and accounts for each of its spans.
+    async fn deliver(&self, batch: Vec<Item>) {
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            let Some(bytes) = self.send(&part).await else { continue };
+            if let [span] = part.as_slice() {
+                let dropped = 1 + without_hope(&mut parts, span);
+                self.counters.too_large.add(dropped);
+                let failure = Failure { cause: Cause::Status(413), said: "413".to_owned() };
+                self.fail(dropped, failure, "dropped").await;
+                continue;
+            }
+            self.queue.cut_below(bytes);
+            self.counters.halved.add(1);
+            let rest = part.split_off(part.len() / 2);
+            parts.extend([rest, part]);
+        }
+    }
+
+    /// Sends these spans until their fate is known; the request's size if the collector finds it too large.
+    async fn send(&self, spans: &[Item]) -> Option<usize> {
+        let count = spans.len() as u64;
+        let plain = wire::encode_request(spans);
+        let bytes = plain.len();
+        let body = self.body(plain);
         let begin = Instant::now();
         let mut backoff = Backoff::default();
         loop {
             self.counters.requests.add(1);
             match self.attempt(body.clone()).await {
-                Attempt::Accepted(answer) => return self.accepted(spans, &answer),
-                Attempt::Refused { why } => {
-                    self.counters.refused.add(spans);
-                    return self.warn(spans, &why, "the collector refused spans");
+                Attempt::Accepted(answer) => {
+                    self.accepted(count, &answer);
+                    return None;
                 }
-                Attempt::Retry { least, why } => match backoff.wait(begin.elapsed(), least, random()) {
-                    Some(wait) => {
-                        self.warn(spans, &why, "the collector does not take spans: trying again");
-                        tokio::time::sleep(wait).await;
-                        self.counters.retries.add(1);
-                    }
-                    None => {
-                        self.counters.gave_up.add(spans);
-                        return self.warn(
-                            spans,
-                            &why,
-                            "the collector was out of reach for too long: spans are dropped",
-                        );
-                    }
-                },
+                Attempt::TooLarge => return Some(bytes),
+                Attempt::Refused(failure) => {
+                    self.counters.refused.add(count);
+                    self.fail(count, failure, "the collector refused spans, they are dropped").await;
+                    return None;
+                }
+                Attempt::Retry { least, failure } => {
+                    let wait = backoff.wait(begin.elapsed(), least, random());
+                    let what = match wait {
+                        Some(_) => format!("spans are kept and sent again for {} s", GIVE_UP_AFTER.as_secs()),
+                        None => "spans were sent again for long enough, they are dropped".to_owned(),
+                    };
+                    let told = self.fail(count, failure, &what);
+                    let Some(wait) = wait else {
+                        self.counters.gave_up.add(count);
+                        told.await;
+                        return None;
+                    };
+                    // Finding out what to say takes its time, and the next attempt does not wait for that.
+                    tokio::join!(told, tokio::time::sleep(wait));
+                    self.counters.retries.add(1);
+                }
             }
         }
     }
 
-    fn body(&self, batch: &[Item]) -> Bytes {
-        let plain = wire::encode_request(batch);
-        if self.gzip { gzip(&plain).unwrap_or_else(|_| plain.clone()).into() } else { plain.into() }
+    fn body(&self, plain: Vec<u8>) -> Bytes {
+        if self.gzip { gzip(&plain).unwrap_or(plain).into() } else { plain.into() }
     }
 
     async fn attempt(&self, body: Bytes) -> Attempt {
@@ -115,15 +210,23 @@ impl Sender {
         }
         match request.send().await {
             Ok(response) => self.judge(response).await,
-            Err(error) => Attempt::Retry { least: Duration::ZERO, why: chain(&error.without_url()) },
+            Err(error) => {
+                let failure = Failure { cause: Cause::of(&error), said: chain(&error.without_url()) };
+                Attempt::Retry { least: Duration::ZERO, failure }
+            }
         }
     }
 
     async fn judge(&self, response: Response) -> Attempt {
         let status = response.status();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let verdict = judge(status.as_u16(), retry_after, SystemTime::now());
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let verdict = judge(status.as_u16(), header(RETRY_AFTER), SystemTime::now());
+        // A gRPC server answers 200 to whatever it does not know; its verdict is in another header.
+        if header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/grpc")) {
+            return Attempt::Refused(Failure { cause: Cause::Grpc, said: format!("{status}, in gRPC") });
+        }
         let answer = read(response).await;
+        let failure = Failure { cause: Cause::Status(status.as_u16()), said: status.to_string() };
         match (verdict, answer) {
             (Verdict::Accepted, Ok(answer)) => Attempt::Accepted(answer),
             // The collector has taken the spans, whatever became of its answer: sending again would double them.
@@ -131,17 +234,22 @@ impl Sender {
                 tracing::debug!("the collector's answer could not be read: {why}");
                 Attempt::Accepted(Vec::new())
             }
-            (Verdict::Retry(least), _) => Attempt::Retry { least, why: status.to_string() },
+            (Verdict::Retry(least), _) => Attempt::Retry { least, failure },
+            (Verdict::TooLarge, _) => Attempt::TooLarge,
             (Verdict::Refused, answer) => {
                 let text = String::from_utf8_lossy(answer.as_deref().unwrap_or_default()).into_owned();
-                tracing::debug!("the collector's answer: {}", shown(&text));
-                Attempt::Refused { why: status.to_string() }
+                tracing::debug!("the collector's answer: {}", self.shown(&text));
+                Attempt::Refused(failure)
             }
         }
     }
 
     /// A partial success is final: what was rejected is lost.
     fn accepted(&self, spans: u64, answer: &[u8]) {
+        if let Some(away) = self.trouble.accepted(Instant::now()) {
+            let endpoint = without_secrets(&self.endpoint);
+            tracing::info!(%endpoint, "the collector takes spans again, after {} s", away.as_secs());
+        }
         let partial = match ExportTraceServiceResponse::decode(answer) {
             Ok(answer) => answer.partial_success.unwrap_or_default(),
             Err(error) => {
@@ -153,85 +261,46 @@ impl Sender {
         self.counters.rejected.add(rejected);
         self.counters.exported.add(spans - rejected);
         if rejected > 0 {
-            self.warn(rejected, &partial.error_message, "the collector rejected some spans");
+            self.remark(rejected, &partial.error_message, "the collector rejected some spans");
         } else if !partial.error_message.is_empty() {
-            self.warn(0, &partial.error_message, "the collector took all spans, with a warning");
+            self.remark(0, &partial.error_message, "the collector took all spans, with a warning");
         }
     }
 
-    fn warn(&self, spans: u64, why: &str, what: &str) {
-        if let Some(suppressed) = self.trouble.allow() {
-            tracing::warn!(spans, suppressed, endpoint = %without_secrets(&self.endpoint), "{what}: {}", shown(why));
+    fn remark(&self, spans: u64, why: &str, what: &str) {
+        if let Some(suppressed) = self.remarks.allow() {
+            let endpoint = without_secrets(&self.endpoint);
+            tracing::warn!(spans, suppressed, %endpoint, "{what}: {}", self.shown(why));
         }
     }
-}
 
-/// The endpoint for a log: without credentials and query.
-pub(super) fn without_secrets(endpoint: &Url) -> String {
-    format!("{}{}", endpoint.origin().ascii_serialization(), endpoint.path())
-}
-
-fn shown(text: &str) -> String {
-    waterfall::printable(text).chars().take(MAX_LOGGED_CHARS).collect()
-}
-
-fn client(otlp: &Otlp) -> Result<Client, StartError> {
-    let mut headers: HeaderMap = otlp.headers.clone();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-    let mut builder = Client::builder()
-        .default_headers(headers)
-        .user_agent(format!("{AGENT_NAME}/{AGENT_VERSION}"))
-        .redirect(redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(5))
-        .pool_max_idle_per_host(1);
-    if is_local(&otlp.endpoint) {
-        // HTTP_PROXY is about the network; a collector on this machine is not there.
-        builder = builder.no_proxy();
-    }
-    tls(builder, otlp)?.build().map_err(|error| StartError::Client(chain(&error)))
-}
-
-fn is_local(endpoint: &Url) -> bool {
-    let host = endpoint.host_str().unwrap_or_default();
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-fn tls(mut builder: ClientBuilder, otlp: &Otlp) -> Result<ClientBuilder, StartError> {
-    // Ours is the only one; an Err means that it is there already.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    if let Some(path) = &otlp.certificate {
-        const VARIABLE: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
-        let pem = read_pem(VARIABLE, path)?;
-        let certificates =
-            Certificate::from_pem_bundle(&pem).map_err(|error| unusable(VARIABLE, path, &error))?;
-        builder = builder.tls_certs_only(certificates);
-    } else if otlp.endpoint.scheme() == "http" {
-        // The system's certificates take 2 MB of memory, and nobody is going to ask for them.
-        builder = builder.tls_certs_only([]);
-    }
-    match (&otlp.client_certificate, &otlp.client_key) {
-        (Some(certificate), Some(key)) => {
-            const VARIABLE: &str = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE";
-            let mut pem = read_pem(VARIABLE, certificate)?;
-            pem.push(b'\n');
-            pem.extend(read_pem("OTEL_EXPORTER_OTLP_CLIENT_KEY", key)?);
-            let identity = Identity::from_pem(&pem).map_err(|error| unusable(VARIABLE, certificate, &error))?;
-            Ok(builder.identity(identity))
+    /// Says why spans were not taken, what becomes of them and what to do: at once, then ever more rarely.
+    async fn fail(&self, spans: u64, failure: Failure, what: &str) {
+        let Failure { mut cause, said } = failure;
+        let Some(mut suppressed) = self.trouble.failed(cause, Instant::now()) else { return };
+        if matches!(cause, Cause::Closed | Cause::Other | Cause::Status(400))
+            && self.direct
+            && let Some(known) = probe::ask(&self.endpoint).await
+        {
+            let Some(more) = self.trouble.failed(known, Instant::now()) else { return };
+            (cause, suppressed) = (known, suppressed + more);
         }
-        (None, None) => Ok(builder),
-        _ => Err(StartError::Client(
-            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY need each other: set both".to_owned(),
-        )),
+        let endpoint = without_secrets(&self.endpoint);
+        let advice = cause.advice(self.variable);
+        let said = self.shown(&said);
+        let proxy = if self.direct {
+            ""
+        } else {
+            "; a proxy is configured (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY)"
+        };
+        let colon = if advice.is_empty() { "" } else { ": " };
+        tracing::warn!(spans, suppressed, "{endpoint}{colon}{advice} ({said}{proxy}); {what}");
     }
-}
 
-fn read_pem(variable: &'static str, path: &Path) -> Result<Vec<u8>, StartError> {
-    std::fs::read(path).map_err(|error| unusable(variable, path, &error))
-}
-
-fn unusable(variable: &'static str, path: &Path, error: &dyn std::error::Error) -> StartError {
-    StartError::Pem { variable, path: path.to_owned(), why: chain(error) }
+    /// What others said, fit for the log.
+    fn shown(&self, text: &str) -> String {
+        log::printable(&self.secrets.redact(text)).chars().take(MAX_LOGGED_CHARS).collect()
+    }
 }
 
 async fn read(mut response: Response) -> Result<Vec<u8>, String> {
@@ -253,7 +322,7 @@ fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// An error with its sources: reqwest's own text says little.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

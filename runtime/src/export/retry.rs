@@ -1,7 +1,7 @@
 //! When to send again: the policy alone, without transport and without time of its own.
 //!
 //! The protocol's rules: 429, 502, 503, 504 and no answer at all are worth another attempt, everything else is not; waits grow
-//! exponentially, with jitter; `Retry-After` is the least that a wait may be. A collector that restarts is away for some
+//! exponentially, with jitter; `Retry-After` is the least that a wait may be. 413 is about this request's size alone. A collector that restarts is away for some
 //! seconds, an upgrade for a minute: hence [`GIVE_UP_AFTER`].
 
 use std::time::{Duration, SystemTime};
@@ -20,6 +20,8 @@ pub enum Verdict {
     Accepted,
     /// Try again, after this at least.
     Retry(Duration),
+    /// Send less at a time.
+    TooLarge,
     /// Never send this again.
     Refused,
 }
@@ -31,6 +33,7 @@ pub fn judge(status: u16, retry_after: Option<&str>, now: SystemTime) -> Verdict
         429 | 502..=504 => {
             Verdict::Retry(retry_after.and_then(|text| parse_retry_after(text, now)).unwrap_or_default())
         }
+        413 => Verdict::TooLarge,
         _ => Verdict::Refused,
     }
 }
@@ -117,7 +120,7 @@ mod tests {
             (501, None, Verdict::Refused),
             (400, None, Verdict::Refused),
             (404, None, Verdict::Refused),
-            (413, None, Verdict::Refused),
+            (413, None, Verdict::TooLarge),
             (301, None, Verdict::Refused),
         ] {
             assert_eq!(judge(status, retry_after, now), want, "{status} {retry_after:?}");

@@ -12,6 +12,11 @@ impl Counter {
         self.0.fetch_add(n, Relaxed);
     }
 
+    /// One less, of what was counted too early.
+    pub(crate) fn take_back(&self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -24,7 +29,7 @@ pub struct Stats {
     pub queued: u64,
     /// Spans that the collector accepted.
     pub exported: u64,
-    /// Spans in the queue, or in the request under way.
+    /// Spans in the queue, or in a request under way.
     pub waiting: u64,
     /// Dropped: the queue was full.
     pub queue_full: u64,
@@ -32,6 +37,8 @@ pub struct Stats {
     pub refused: u64,
     /// Dropped: the collector accepted the request in part.
     pub rejected: u64,
+    /// Dropped: the collector finds the span too large, alone.
+    pub too_large: u64,
     /// Dropped: retried for long enough.
     pub gave_up: u64,
     /// Dropped: not sent when the agent ended.
@@ -40,6 +47,8 @@ pub struct Stats {
     pub requests: u64,
     /// Requests sent again.
     pub retries: u64,
+    /// Requests that were too large for the collector, and were sent in halves.
+    pub halved: u64,
     /// Spans shown in the waterfall.
     pub shown: u64,
     /// Spans that the terminal was too slow for.
@@ -53,7 +62,7 @@ impl Stats {
     }
 
     fn after_queueing(&self) -> u64 {
-        self.refused + self.rejected + self.gave_up + self.unsent
+        self.refused + self.rejected + self.too_large + self.gave_up + self.unsent
     }
 }
 
@@ -64,9 +73,11 @@ impl fmt::Display for Stats {
             ("dropped: queue full", self.queue_full),
             ("dropped: refused by the collector", self.refused),
             ("dropped: rejected in part", self.rejected),
+            ("dropped: too large for the collector", self.too_large),
             ("dropped: collector out of reach", self.gave_up),
             ("dropped: not sent at the end", self.unsent),
             ("requests sent again", self.retries),
+            ("requests too large and halved", self.halved),
             ("shown", self.shown),
             ("not shown: terminal too slow", self.not_shown),
         ] {
@@ -86,10 +97,12 @@ pub(crate) struct Counters {
     pub(crate) queue_full: Counter,
     pub(crate) refused: Counter,
     pub(crate) rejected: Counter,
+    pub(crate) too_large: Counter,
     pub(crate) gave_up: Counter,
     pub(crate) unsent: Counter,
     pub(crate) requests: Counter,
     pub(crate) retries: Counter,
+    pub(crate) halved: Counter,
     pub(crate) shown: Counter,
     pub(crate) not_shown: Counter,
 }
@@ -112,10 +125,12 @@ impl Counters {
             queue_full: self.queue_full.get(),
             refused: self.refused.get(),
             rejected: self.rejected.get(),
+            too_large: self.too_large.get(),
             gave_up: self.gave_up.get(),
             unsent: self.unsent.get(),
             requests: self.requests.get(),
             retries: self.retries.get(),
+            halved: self.halved.get(),
             shown: self.shown.get(),
             not_shown: self.not_shown.get(),
         };

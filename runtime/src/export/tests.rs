@@ -3,8 +3,9 @@
 use super::*;
 
 mod collector;
+mod throughput;
 
-use collector::{Collector, Reply};
+use collector::{Collector, Nature, Reply};
 use std::ffi::OsString;
 use std::time::Instant;
 
@@ -60,19 +61,26 @@ fn push(pipeline: &Pipeline, spans: usize) {
     }
 }
 
+async fn end(pipeline: Pipeline, deadline: Duration) -> Stats {
+    pipeline.shutdown(deadline, std::future::pending()).await
+}
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn spans_arrive_with_headers_and_one_connection() {
+async fn spans_arrive_with_headers_and_connections_are_kept() {
     let collector = Collector::start(vec![]).await;
-    let pipeline = start(collector.port, &[("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20b")]);
+    let one = ("OTEL_BSP_MAX_CONCURRENT_EXPORTS", "1");
+    let pipeline = start(collector.port, &[("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20b"), one]);
     push(&pipeline, 600);
     tokio::time::sleep(Duration::from_millis(200)).await;
     push(&pipeline, 1);
-    let stats = pipeline.shutdown(PATIENCE).await;
+    let stats = end(pipeline, PATIENCE).await;
     assert_eq!((stats.queued, stats.exported, stats.waiting, stats.dropped()), (601, 601, 0, 0));
     let requests = collector.requests();
-    assert_eq!(requests.iter().map(|request| request.spans).collect::<Vec<_>>(), [512, 88, 1]);
+    let mut sizes: Vec<usize> = requests.iter().map(|request| request.spans).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 88, 512]);
     let first = &requests[0];
     assert_eq!(first.line, "POST /v1/traces HTTP/1.1");
     for header in ["content-type: application/x-protobuf", "x-tenant: a b", "user-agent: strobe/"] {
@@ -88,11 +96,11 @@ async fn a_collector_that_is_away_costs_nothing() {
     drop(reserved);
     let pipeline = start(port, &[]);
     push(&pipeline, 100);
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(pipeline.stats().waiting, 100);
     let collector = Collector::start_on(port, vec![]).await;
     push(&pipeline, 5);
-    let stats = pipeline.shutdown(PATIENCE).await;
+    let stats = end(pipeline, PATIENCE).await;
     assert_eq!((stats.exported, stats.dropped()), (105, 0));
     assert!(stats.retries >= 2, "{stats}");
     assert_eq!(collector.spans(), 105);
@@ -105,7 +113,7 @@ async fn retry_after_is_respected() {
     let begin = Instant::now();
     let pipeline = start(collector.port, &[]);
     push(&pipeline, 3);
-    let stats = pipeline.shutdown(PATIENCE).await;
+    let stats = end(pipeline, PATIENCE).await;
     assert_eq!((stats.exported, stats.retries, stats.dropped()), (3, 3, 0));
     assert!(begin.elapsed() >= Duration::from_secs(2));
     assert_eq!(collector.requests().len(), 4);
@@ -118,7 +126,7 @@ async fn refused_and_rejected_spans_are_counted_and_not_sent_again() {
         Collector::start(vec![Reply::status(400), partial, Reply::status(500), Reply::garbage()]).await;
     let pipeline = start(collector.port, &[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5")]);
     push(&pipeline, 20);
-    let stats = pipeline.shutdown(PATIENCE).await;
+    let stats = end(pipeline, PATIENCE).await;
     assert_eq!((stats.refused, stats.rejected, stats.exported, stats.requests), (10, 2, 8, 4));
     assert_eq!((stats.queued, stats.waiting), (20, 0));
 }
@@ -128,7 +136,7 @@ async fn gzip_when_asked() {
     let collector = Collector::start(vec![]).await;
     let pipeline = start(collector.port, &[("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")]);
     push(&pipeline, 50);
-    assert_eq!(pipeline.shutdown(PATIENCE).await.exported, 50);
+    assert_eq!(end(pipeline, PATIENCE).await.exported, 50);
     let requests = collector.requests();
     assert!(requests[0].head.contains("content-encoding: gzip"), "{}", requests[0].head);
     assert_eq!(collector.spans(), 50);
@@ -137,13 +145,104 @@ async fn gzip_when_asked() {
 #[tokio::test]
 async fn a_full_queue_and_a_deadline_are_counted() {
     let collector = Collector::start(vec![Reply::Hang, Reply::Hang]).await;
-    let queue = [("OTEL_BSP_MAX_QUEUE_SIZE", "10"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")];
-    let pipeline = start(collector.port, &queue);
-    push(&pipeline, 15);
+    let pipeline = start(
+        collector.port,
+        &[
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "10"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4"),
+            ("OTEL_BSP_MAX_CONCURRENT_EXPORTS", "1"),
+        ],
+    );
+    push(&pipeline, 25);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!((pipeline.stats().queued, pipeline.stats().queue_full), (10, 5));
-    let stats = pipeline.shutdown(Duration::from_millis(300)).await;
-    assert_eq!((stats.unsent, stats.waiting, stats.dropped()), (10, 0, 15));
+    // The exporter may have taken its one batch while spans were pushed.
+    let (queued, full) = (pipeline.stats().queued, pipeline.stats().queue_full);
+    assert!(queued + full == 25 && (10..=14).contains(&queued), "{queued} + {full}");
+    let stats = end(pipeline, Duration::from_millis(300)).await;
+    assert_eq!((stats.unsent, stats.waiting, stats.dropped()), (queued, 0, 25));
+}
+
+#[tokio::test]
+async fn a_batch_that_waits_for_its_next_attempt_holds_up_no_other() {
+    let busy = Reply::status(503).with_header("Retry-After: 60");
+    let collector = Collector::start(vec![busy]).await;
+    let pipeline = start(collector.port, &[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10")]);
+    push(&pipeline, 100);
+    let begin = Instant::now();
+    while pipeline.stats().exported < 90 && begin.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!((pipeline.stats().exported, pipeline.stats().waiting), (90, 10));
+    let stats = end(pipeline, Duration::ZERO).await;
+    assert_eq!((stats.exported, stats.unsent), (90, 10));
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_large_is_halved_down_to_one_span() {
+    let collector = Collector::start_as(Nature { limit_bytes: Some(20_000), ..Nature::default() }).await;
+    let pipeline = start(collector.port, &[]);
+    push(&pipeline, 400);
+    let mut large = span("GET /large");
+    large.attributes.push(("url.query", crate::spans::Value::Str("x".repeat(30_000).into())));
+    pipeline.push(&large, &resource("shop"));
+    push(&pipeline, 111);
+    let stats = end(pipeline, PATIENCE).await;
+    assert_eq!((stats.queued, stats.exported, stats.too_large), (512, 511, 1), "{stats}");
+    assert!(stats.halved >= 3 && stats.refused == 0, "{stats}");
+    assert_eq!(collector.spans(), 511);
+}
+
+#[tokio::test]
+async fn a_resource_that_is_too_large_takes_no_other_spans_along() {
+    let nature = Nature { limit_bytes: Some(100_000), blind: true, ..Nature::default() };
+    let collector = Collector::start_as(nature).await;
+    let pipeline = start(collector.port, &[]);
+    let mut large = Resource::clone(&resource("large"));
+    large.encoded.resize(200_000, 0);
+    let large = Arc::new(large);
+    for _ in 0..50 {
+        pipeline.push(&span("GET /large"), &large);
+        push(&pipeline, 1);
+    }
+    let stats = end(pipeline, PATIENCE).await;
+    assert_eq!((stats.exported, stats.too_large), (50, 50), "{stats}");
+    // One process's spans are not tried one by one.
+    assert!(stats.requests < 20, "{stats}");
+}
+
+#[tokio::test]
+async fn an_absent_collector_is_not_waited_for_and_a_second_signal_ends_the_waiting() {
+    let reserved = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let port = reserved.local_addr().expect("address").port();
+    drop(reserved);
+    let pipeline = start(port, &[]);
+    push(&pipeline, 10);
+    let begin = Instant::now();
+    let stats = end(pipeline, PATIENCE).await;
+    assert_eq!((stats.unsent, stats.waiting), (10, 0));
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+
+    let silent = Collector::start(vec![Reply::Hang]).await;
+    let pipeline = start(silent.port, &[]);
+    push(&pipeline, 10);
+    let begin = Instant::now();
+    let stats = pipeline.shutdown(PATIENCE, tokio::time::sleep(Duration::from_millis(300))).await;
+    assert_eq!(stats.unsent, 10);
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+}
+
+/// A gRPC server says 200 to a request that it does not know: nothing was taken.
+#[tokio::test]
+async fn an_answer_in_grpc_is_a_refusal() {
+    let answer = Reply::Send(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\ngrpc-status: 12\r\nContent-Length: 0\r\n\r\n"
+            .to_vec(),
+    );
+    let collector = Collector::start(vec![answer]).await;
+    let pipeline = start(collector.port, &[]);
+    push(&pipeline, 5);
+    let stats = end(pipeline, PATIENCE).await;
+    assert_eq!((stats.refused, stats.exported), (5, 0), "{stats}");
 }
 
 #[tokio::test]
@@ -151,7 +250,7 @@ async fn a_silent_collector_times_out_and_is_tried_again() {
     let collector = Collector::start(vec![Reply::Hang]).await;
     let pipeline = start(collector.port, &[("OTEL_EXPORTER_OTLP_TIMEOUT", "300")]);
     push(&pipeline, 1);
-    let stats = pipeline.shutdown(PATIENCE).await;
+    let stats = end(pipeline, PATIENCE).await;
     assert_eq!((stats.exported, stats.retries), (1, 1));
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Spans that end close together make a block. The drawing is pure ([`draw`]); here are the thread that writes, so that a
 //! terminal that stands still holds up nobody else, and what a terminal knows: its width, its colours (`anstream` honours
-//! `NO_COLOR` and strips styles where there is no terminal). Strings come from strangers: [`printable`] disarms them.
+//! `NO_COLOR` and strips styles where there is no terminal). Strings come from strangers: [`Row::new`]
+//! disarms them.
 
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
@@ -16,7 +17,7 @@ use super::Stream;
 pub mod draw;
 mod row;
 
-pub use row::{Row, printable};
+pub use row::Row;
 
 /// Rows that may wait for the terminal.
 const CHANNEL_ROWS: usize = 2048;

@@ -1,17 +1,86 @@
-//! What the agent knows of each library it traces: its programs, its maps, and how a Plan becomes its configuration.
+//! The libraries that this agent traces: what each one's programs are, and how a Plan becomes their configuration.
 //!
-//! One module per library. A program's name is the library's id and the role, `net_http_server_start`.
+//! One module per library, one line in [`ALL`]. Nothing outside a library's own modules names it.
 
-pub mod net_http_server;
+pub mod join;
+mod net_http_server;
 
-use analyzer::plan::{Arch, Function, Library};
+use analyzer::{
+    Plan,
+    plan::{self, Arch, Function, MapImplementation, MapLayout},
+};
 use runtime_ebpf::{
-    net_http_server::{CHECK_BELOW, CHECK_BELOW_OR_EQUAL, CHECK_NONE, NO_OFFSET},
+    abi::{
+        self, CHECK_BELOW, CHECK_BELOW_OR_EQUAL, CHECK_NONE, HEADERS_HMAP, HEADERS_NONE, HEADERS_SWISS,
+        HEADERS_SWISS_SPLIT, NO_OFFSET,
+    },
     sampler::Sampler,
 };
 
-/// Ids of the catalog entries that this agent traces.
-pub const TRACED: &[&str] = &[net_http_server::ID];
+/// All libraries that this agent traces.
+pub const ALL: &[&dyn Library] = &[&net_http_server::NetHttpServer];
+
+/// What the agent has to know of a library.
+pub trait Library: Sync {
+    /// Catalog id.
+    fn id(&self) -> &'static str;
+    /// Its code in a record's head (`runtime_ebpf::libraries`).
+    fn code(&self) -> u16;
+    /// The program for each role of the catalog entry.
+    fn programs(&self) -> &'static [(&'static str, &'static str)];
+    /// Programs that the others go on in, in the order of their places in [`Library::tail_map`].
+    fn tails(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// The map that holds them.
+    fn tail_map(&self) -> &'static str {
+        ""
+    }
+    /// The map of its configurations, an array by file index.
+    fn file_map(&self) -> &'static str;
+    /// The map of what is open between two hits, if it has one.
+    fn flight(&self) -> Option<Flight> {
+        None
+    }
+    /// The value of [`Library::file_map`] for the files of a Plan.
+    fn config(&self, library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError>;
+    /// What makes spans of its records.
+    fn joiner(&self) -> Box<dyn join::Joiner>;
+}
+
+/// A library's in-flight table, as far as the agent has to know it. Keys are two words, goroutine and tgid; a value's first four
+/// bytes are its generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flight {
+    /// The table.
+    pub map: &'static str,
+    /// Bytes of a value.
+    pub value_bytes: usize,
+    /// The map whose word 1 takes the number of entries that the agent has removed.
+    pub use_map: &'static str,
+    /// The global that is told the table's size.
+    pub entries_global: &'static str,
+}
+
+/// The library of this catalog id, if this agent traces it.
+pub fn by_id(id: &str) -> Option<&'static dyn Library> {
+    ALL.iter().copied().find(|library| library.id() == id)
+}
+
+/// The program that serves a role of a library.
+pub fn program(library: &dyn Library, role: &str) -> Option<&'static str> {
+    library.programs().iter().find(|(name, _)| *name == role).map(|(_, program)| *program)
+}
+
+/// Ids of the catalog entries that this agent traces, for messages.
+pub fn ids() -> String {
+    ALL.iter().map(|library| library.id()).collect::<Vec<_>>().join(", ")
+}
+
+/// What joins the records of each library, by the library's code.
+pub fn joiners() -> Vec<(u16, Box<dyn join::Joiner>)> {
+    ALL.iter().map(|library| (library.code(), library.joiner())).collect()
+}
 
 /// Whose trace a request belongs to and whether it is recorded: the same for every library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,26 +130,56 @@ pub enum ConfigError {
     },
 }
 
-/// The name of the program that serves `role` of the library `id`.
-pub fn program_name(id: &str, role: &str) -> String {
-    let mut name: String = id.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    name.push('_');
-    name.push_str(role);
-    name
-}
-
-/// The offset of a field, or [`NO_OFFSET`] where nobody knows it or the programs cannot use it.
-fn offset(library: &Library, type_name: &str, field: &str, limit: u64) -> u16 {
-    let found = library.fields.iter().find(|f| f.type_name == type_name && f.field == field);
-    match found.and_then(|f| f.offset) {
-        Some(offset) if offset <= limit && offset % 8 == 0 => u16::try_from(offset).unwrap_or(NO_OFFSET),
-        _ => NO_OFFSET,
+/// What the core needs to know of a file, from whichever of its libraries' fields name it.
+pub fn core(plan: &Plan) -> abi::File {
+    let field = |type_name: &str, field: &str, multiple: u64| {
+        let found = plan.libraries.iter().map(|library| offset_of(library, type_name, field, multiple));
+        found.flatten().next().unwrap_or(NO_OFFSET)
+    };
+    abi::File {
+        g_goid: field("runtime.g", "goid", 8),
+        g_panic: field("runtime.g", "_panic", 8),
+        panic_arg: field("runtime._panic", "arg", 8),
+        panic_goexit: field("runtime._panic", "goexit", 1),
     }
 }
 
+/// The bytes of a map's value.
+///
+/// # Safety
+///
+/// `V` is repr(C), of integers and byte arrays, without padding.
+pub unsafe fn bytes_of<V: Copy>(value: &V) -> Vec<u8> {
+    // SAFETY: the value is borrowed for as long as the slice, and all its bytes are initialised, having no padding.
+    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast::<u8>(), size_of::<V>()) }.to_vec()
+}
+
+/// The offset of a field, or [`NO_OFFSET`] where nobody knows it or the programs cannot use it.
+fn offset(library: &plan::Library, type_name: &str, field: &str, limit: u64) -> u16 {
+    offset_of(library, type_name, field, 8).filter(|offset| u64::from(*offset) <= limit).unwrap_or(NO_OFFSET)
+}
+
+/// The offset of a field, if it is a multiple of that and the programs can use it.
+fn offset_of(library: &plan::Library, type_name: &str, field: &str, multiple: u64) -> Option<u16> {
+    let found = library.fields.iter().find(|f| f.type_name == type_name && f.field == field)?;
+    let offset = u16::try_from(found.offset?).ok()?;
+    (offset <= abi::MAX_OFFSET && u64::from(offset).is_multiple_of(multiple)).then_some(offset)
+}
+
 /// The function that the Plan chose for a role.
-fn role<'a>(library: &'a Library, role: &str) -> Option<&'a Function> {
+fn role<'a>(library: &'a plan::Library, role: &str) -> Option<&'a Function> {
     library.functions.iter().find(|f| f.role == role && !f.sites.is_empty())
+}
+
+/// Which walk of a `map[string][]string` fits its layout; none for one that the programs do not know.
+fn headers(map: &MapLayout) -> u8 {
+    let shape = (map.keys_offset, map.key_stride, map.elems_offset, map.elem_stride, map.group_size);
+    match (map.implementation, shape) {
+        (Some(MapImplementation::Swiss), (8, 40, 24, 40, 328)) => HEADERS_SWISS,
+        (Some(MapImplementation::Swiss), (8, 16, 136, 24, 328)) => HEADERS_SWISS_SPLIT,
+        (Some(MapImplementation::Hmap), (8, 16, 136, 24, 336)) => HEADERS_HMAP,
+        _ => HEADERS_NONE,
+    }
 }
 
 /// Which flags mean, at the site with these bytes, that the stack check fails and the function starts again.
@@ -117,10 +216,5 @@ mod tests {
         ] {
             assert_eq!(stack_check(arch, bytes), expected, "{arch:?} {bytes}");
         }
-    }
-
-    #[test]
-    fn programs_are_named_after_library_and_role() {
-        assert_eq!(program_name("net/http.server", "start"), "net_http_server_start");
     }
 }

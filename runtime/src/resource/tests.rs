@@ -80,23 +80,77 @@ fn service_names() {
     }
 }
 
+fn claiming(attributes: &str) -> ProcessFacts {
+    ProcessFacts { resource_attributes: Some(attributes.to_owned()), ..process() }
+}
+
 #[test]
 fn who_wins() {
     let agent = AgentFacts { attributes: vec![("a".into(), "agent".into())], ..AgentFacts::default() };
-    let attributes =
-        Some("a=target,host.name=mine,telemetry.sdk.name=opentelemetry,process.pid=9".to_owned());
-    let process = ProcessFacts { resource_attributes: attributes, ..process() };
-    let (resource, _) = build(&process, &BinaryFacts::default(), &agent);
-    assert_eq!(resource.str("a"), Some("target"));
-    assert_eq!(resource.str("host.name"), Some("mine"));
-    assert_eq!(resource.str("telemetry.sdk.name"), Some("strobe"));
-    assert!(resource.attributes.contains(&("process.pid".to_owned(), Value::Int(17))));
-    let (bad, warnings) = build(
-        &ProcessFacts { resource_attributes: Some("a=%zz".into()), ..process },
-        &BinaryFacts::default(),
-        &AgentFacts::default(),
-    );
+    let claims = "a=target,service.version=mine,service.instance.id=i,k8s.pod.name=p";
+    let binary = BinaryFacts { go_version: None, main_version: Some("v1".into()) };
+    let (resource, warnings) = build(&claiming(claims), &binary, &agent);
+    for (key, want) in
+        [("a", "target"), ("service.version", "mine"), ("service.instance.id", "i"), ("k8s.pod.name", "p")]
+    {
+        assert_eq!(resource.str(key), Some(want), "{key}");
+    }
+    assert!(warnings.is_empty() && resource.left_out == LeftOut::default(), "{warnings:?}");
+    let (bad, warnings) = build(&claiming("a=%zz"), &BinaryFacts::default(), &AgentFacts::default());
     assert_eq!((bad.str("a"), warnings.len()), (None, 1));
+}
+
+#[test]
+fn a_process_cannot_claim_another_identity() {
+    let id = "0123456789abcdef".repeat(4);
+    let claims = "container.id=mine,host.name=mine,host.id=mine,os.type=mine,process.executable.path=/mine,\
+                  telemetry.sdk.name=mine,process.pid=9,process.runtime.name=go,host.type=mine";
+    let process = ProcessFacts { container_id: Some(id.clone()), ..claiming(claims) };
+    let (resource, warnings) = build(&process, &BinaryFacts::default(), &AgentFacts::default());
+    for (key, want) in [
+        ("container.id", id.as_str()),
+        ("host.name", "box"),
+        ("host.id", "m1"),
+        ("os.type", "linux"),
+        ("process.executable.path", "/srv/shop"),
+        ("telemetry.sdk.name", "strobe"),
+        // What strobe does not find out may be claimed.
+        ("host.type", "mine"),
+    ] {
+        assert_eq!(resource.str(key), Some(want), "{key}");
+    }
+    assert!(resource.attributes.contains(&("process.pid".to_owned(), Value::Int(17))));
+    // The runtime's name is claimed as it is.
+    assert_eq!(resource.left_out, LeftOut { overruled: 7, ..LeftOut::default() });
+    assert!(matches!(warnings.as_slice(), [one] if one.contains("process 4242: 7 claims")), "{warnings:?}");
+}
+
+#[test]
+fn the_operator_may_say_which_host_this_is() {
+    let attributes = vec![("host.name".into(), "node-1".into()), ("process.pid".into(), "1".into())];
+    let agent = AgentFacts { attributes, ..AgentFacts::default() };
+    let (resource, _) = build(&claiming("host.name=mine"), &BinaryFacts::default(), &agent);
+    assert_eq!(resource.str("host.name"), Some("node-1"));
+    assert!(resource.attributes.contains(&("process.pid".to_owned(), Value::Int(17))));
+}
+
+#[test]
+fn a_resource_is_limited_in_number_and_size() {
+    let mut claims: Vec<String> = (0..100_000).map(|n| format!("k{n}={n}")).collect();
+    claims.insert(0, format!("long={}", "\u{e9}".repeat(10_000)));
+    claims.insert(0, format!("{}=key", "k".repeat(300)));
+    let process = ProcessFacts { service_name: Some("s".repeat(1 << 20)), ..claiming(&claims.join(",")) };
+    let agent = AgentFacts { attributes: vec![("of.agent".into(), "1".into())], ..AgentFacts::default() };
+    let (resource, warnings) = build(&process, &BinaryFacts::default(), &agent);
+    assert_eq!(resource.attributes.len(), limits::MAX_ATTRIBUTES - 1, "service.version is not known here");
+    assert_eq!(resource.service_name.len(), limits::MAX_VALUE_BYTES);
+    assert_eq!(resource.str("long").map(str::len), Some(limits::MAX_VALUE_BYTES));
+    for key in ["of.agent", "service.instance.id", "host.name", "process.executable.path", "k0"] {
+        assert!(resource.str(key).is_some(), "{key}");
+    }
+    assert!(resource.encoded.len() < limits::MAX_ATTRIBUTES * 4500, "{}", resource.encoded.len());
+    assert_eq!((resource.left_out.cut, resource.left_out.overruled), (2, 0));
+    assert!(resource.left_out.dropped > 99_900 && warnings.len() == 1, "{warnings:?}");
 }
 
 #[test]

@@ -10,10 +10,11 @@ use std::borrow::Cow;
 
 pub mod clock;
 pub mod net_http_server;
+pub mod redaction;
 pub mod semconv;
 pub mod text;
 
-/// What went wrong, for `error.type` and the status.
+/// A span's attributes: key and value.
 pub type Attributes<'a> = Vec<(&'static str, Value<'a>)>;
 
 /// An attribute's value.
@@ -94,6 +95,8 @@ pub struct Settings {
     pub value_length_limit: Option<usize>,
     /// At most this many attributes per span.
     pub attribute_count_limit: usize,
+    /// Keys of a query whose values are credentials ([`redaction`]).
+    pub sensitive_query_keys: Vec<String>,
 }
 
 impl Default for Settings {
@@ -102,6 +105,7 @@ impl Default for Settings {
             known_methods: semconv::KNOWN_METHODS.iter().map(|method| (*method).to_owned()).collect(),
             value_length_limit: None,
             attribute_count_limit: 128,
+            sensitive_query_keys: semconv::SENSITIVE_QUERY_KEYS.iter().map(|key| (*key).to_owned()).collect(),
         }
     }
 }

@@ -17,15 +17,62 @@ pub const METHOD_OTHER: &str = "_OTHER";
 /// `error.type` of a handler that panicked before it wrote an error status.
 pub const ERROR_PANIC: &str = "panic";
 
-/// Query keys whose values are credentials: the value is replaced by [`REDACTED`].
+/// Query keys whose values are taken for credentials unless the configuration names others: the value is replaced by
+/// [`REDACTED`]. The conventions name those of cloud storage's signed URLs; the others are what applications, OAuth and OpenID
+/// Connect put into URLs. Compared without regard to case.
 pub const SENSITIVE_QUERY_KEYS: &[&str] = &[
+    // Signed URLs.
     "AWSAccessKeyId",
+    "GoogleAccessId",
+    "Key-Pair-Id",
     "Signature",
     "sig",
     "X-Amz-Credential",
     "X-Amz-Security-Token",
     "X-Amz-Signature",
+    "X-Goog-Credential",
     "X-Goog-Signature",
+    // OAuth 2 and OpenID Connect.
+    "access_token",
+    "assertion",
+    "client_assertion",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "device_code",
+    "id_token",
+    "id_token_hint",
+    "refresh_token",
+    "SAMLRequest",
+    "SAMLResponse",
+    "ticket",
+    // Applications.
+    "api-key",
+    "api_key",
+    "apikey",
+    "auth",
+    "auth_token",
+    "authorization",
+    "bearer",
+    "credential",
+    "credentials",
+    "csrf_token",
+    "hmac",
+    "jwt",
+    "key",
+    "otp",
+    "passphrase",
+    "passwd",
+    "password",
+    "pin",
+    "private_key",
+    "pwd",
+    "secret",
+    "session",
+    "session_id",
+    "sessionid",
+    "sid",
+    "token",
 ];
 /// Replaces a sensitive value.
 pub const REDACTED: &str = "REDACTED";

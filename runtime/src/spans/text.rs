@@ -83,29 +83,6 @@ pub fn split_at(text: Cow<'_, str>, at: usize) -> (Cow<'_, str>, Cow<'_, str>) {
     }
 }
 
-/// Escapes a path as Go's `(*url.URL).EscapedPath` does (`shouldEscape` in mode `encodePath`, net/url/url.go).
-pub fn escape_path(path: &[u8]) -> String {
-    let mut escaped = String::with_capacity(path.len() + 8);
-    if path == b"*" {
-        return "*".to_owned();
-    }
-    for byte in path {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => escaped.push(char::from(*byte)),
-            b'-' | b'_' | b'.' | b'~' | b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'@' => {
-                escaped.push(char::from(*byte));
-            }
-            _ => {
-                escaped.push('%');
-                for digit in [byte >> 4, byte & 15] {
-                    escaped.push(char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase());
-                }
-            }
-        }
-    }
-    escaped
-}
-
 /// Decodes `%XX`; `None` if an escape is broken.
 pub fn percent_decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
@@ -177,17 +154,6 @@ mod tests {
             truncate_chars(&mut value, limit);
             assert_eq!(value, want);
         }
-    }
-
-    /// Held against Go 1.26.8: `for b in 0..256 { (&url.URL{Path: "/" + string([]byte{b})}).EscapedPath() }`; these are the
-    /// bytes that it leaves alone.
-    #[test]
-    fn escapes_as_go_does() {
-        let kept: Vec<u8> = (0..=255u8).filter(|byte| escape_path(&[b'/', *byte]).len() == 2).collect();
-        let want = b"$&+,-./0123456789:;=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~";
-        assert_eq!(String::from_utf8_lossy(&kept), String::from_utf8_lossy(want));
-        assert_eq!(escape_path(b"/a b?\xff*!'()[]"), "/a%20b%3F%FF%2A%21%27%28%29%5B%5D");
-        assert_eq!(escape_path(b"*"), "*");
     }
 
     #[test]

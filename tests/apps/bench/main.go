@@ -2,10 +2,13 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"hash/fnv"
 	"net"
 	"net/http"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 )
 
@@ -13,6 +16,15 @@ import (
 const rounds = 40
 
 func main() {
+	threads := flag.Int("threads", 0, "keep so many threads besides")
+	flag.Parse()
+	debug.SetMaxThreads(*threads + 10000)
+	for i := 0; i < *threads; i++ {
+		go func() {
+			runtime.LockOSThread()
+			select {}
+		}()
+	}
 	payload := make([]byte, 128)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /items/{id}", func(w http.ResponseWriter, r *http.Request) {

@@ -2,12 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use strobe_tests::client::Connection;
 use strobe_tests::spans::Expected;
 
 use super::exchange::{Answer, Exchange};
+
+/// Long enough for a server to have read the first segment, mostly; where it has not, the request came whole, and its span
+/// is the same.
+const BETWEEN_SEGMENTS: Duration = Duration::from_millis(2);
 
 /// Sends all, spread over so many concurrent connections.
 pub fn drive(server: SocketAddr, exchanges: Vec<Exchange>, connections: usize) -> Result<Vec<Expected>> {
@@ -74,13 +79,36 @@ impl Client {
             Some(open) => open,
             None => Connection::open(self.server)?,
         };
-        connection.send(&exchange.bytes())?;
+        send(&mut connection, exchange)?;
         let due = receive(&mut connection, exchange)?;
         if !exchange.closes {
             self.connection = Some(connection);
         }
         Ok(due)
     }
+}
+
+/// Sends all in one write, so that they stand behind one another in the server's buffer; then reads the answers.
+pub fn pipelined(server: SocketAddr, exchanges: Vec<Exchange>) -> Result<Vec<Expected>> {
+    let exchanges = name(server, exchanges);
+    let mut connection = Connection::open(server)?;
+    connection.send(&exchanges.iter().flat_map(Exchange::bytes).collect::<Vec<u8>>())?;
+    let mut due = Vec::new();
+    for exchange in &exchanges {
+        due.extend(receive(&mut connection, exchange)?);
+    }
+    Ok(due)
+}
+
+/// Sends the request, in two segments where it says so: the server reads what is there and then waits for more.
+fn send(connection: &mut Connection, exchange: &Exchange) -> Result<()> {
+    let bytes = exchange.bytes();
+    let (first, rest) = bytes.split_at(exchange.cut.unwrap_or(0).min(bytes.len() - 1));
+    if !first.is_empty() {
+        connection.send(first)?;
+        std::thread::sleep(BETWEEN_SEGMENTS);
+    }
+    connection.send(rest)
 }
 
 /// Reads the answer and checks it; the span that is due.

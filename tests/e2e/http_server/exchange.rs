@@ -43,6 +43,14 @@ pub struct Exchange {
     tls: bool,
     parent: Parent,
     flags: u32,
+    /// How its lines end.
+    eol: &'static str,
+    /// What the client sends behind the request that belongs to none.
+    behind: &'static str,
+    /// Whether the user agent stands on a line that continues the header's.
+    folded: bool,
+    /// The request leaves in two segments: so many bytes first.
+    pub cut: Option<usize>,
 }
 
 impl Exchange {
@@ -77,6 +85,10 @@ impl Exchange {
             tls: false,
             parent: Parent::None,
             flags: 0x101,
+            eol: "\r\n",
+            behind: "",
+            folded: false,
+            cut: None,
         }
     }
 
@@ -156,6 +168,30 @@ impl Exchange {
         self
     }
 
+    /// Its lines end in a bare LF.
+    pub fn bare_lf(mut self) -> Self {
+        self.eol = "\n";
+        self
+    }
+
+    /// Old clients send an empty line behind a POST's body.
+    pub fn empty_line_behind(mut self) -> Self {
+        self.behind = "\r\n";
+        self
+    }
+
+    /// Its user agent stands on a continuation line.
+    pub fn folded(mut self) -> Self {
+        self.folded = true;
+        self
+    }
+
+    /// It leaves in two segments, the first of so many bytes.
+    pub fn cut_at(mut self, bytes: usize) -> Self {
+        self.cut = Some(bytes);
+        self
+    }
+
     /// It makes no span.
     pub fn untraced(mut self) -> Self {
         self.traced = false;
@@ -192,6 +228,13 @@ impl Exchange {
         self
     }
 
+    /// The handler gives up by `http.ErrAbortHandler`, which is no error; `wrote` is what it had given to the ResponseWriter.
+    pub fn aborts(self, wrote: Option<u16>) -> Self {
+        let mut aborted = self.panics(wrote);
+        aborted.panicked = false;
+        aborted
+    }
+
     /// A `traceparent` of version 00 that must become the parent.
     pub fn parent(self, trace: &str, span: &str, flags: u8) -> Self {
         let header = format!("00-{trace}-{span}-{flags:02x}");
@@ -207,14 +250,17 @@ impl Exchange {
 
     /// The bytes for the wire.
     pub fn bytes(&self) -> Vec<u8> {
+        let eol = self.eol;
         let mut out =
-            [self.method.as_bytes(), b" ", &self.target, b" HTTP/", self.version.as_bytes(), b"\r\n"]
-                .concat();
-        let mut put = |name: &str, value: &str| out.extend(format!("{name}: {value}\r\n").into_bytes());
-        for (name, value) in [("Host", &self.host), ("User-Agent", &self.agent)] {
-            if let Some(value) = value.as_deref().filter(|v| !v.is_empty()) {
-                put(name, value);
-            }
+            [self.method.as_bytes(), b" ", &self.target, b" HTTP/", self.version.as_bytes()].concat();
+        out.extend_from_slice(eol.as_bytes());
+        let mut put = |name: &str, value: &str| out.extend(format!("{name}: {value}{eol}").into_bytes());
+        if let Some(host) = self.host.as_deref().filter(|host| !host.is_empty()) {
+            put("Host", host);
+        }
+        if let Some(agent) = self.agent.as_deref().filter(|agent| !agent.is_empty()) {
+            let fold = if self.folded { format!("{eol}\t") } else { String::new() };
+            put("User-Agent", &format!("{fold}{agent}"));
         }
         for (name, value) in &self.headers {
             put(name, value);
@@ -223,8 +269,9 @@ impl Exchange {
         if !self.body.is_empty() && !announced {
             put("Content-Length", &self.body.len().to_string());
         }
-        out.extend(b"\r\n");
+        out.extend_from_slice(eol.as_bytes());
         out.extend(&self.body);
+        out.extend_from_slice(self.behind.as_bytes());
         out
     }
 

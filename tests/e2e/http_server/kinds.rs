@@ -56,7 +56,10 @@ fn routed(minor: u32) -> Vec<Exchange> {
 
 /// Without a mux, and with middleware that changes the request in place.
 fn unrouted(n: usize) -> Vec<Exchange> {
-    let status = |code: u16| Exchange::get(&format!("/raw/status?code={code}")).status(code);
+    // `code` is what OAuth hands out, and redacted.
+    let redacted = || Want::Is("code=REDACTED".into());
+    let status =
+        |code: u16| Exchange::get(&format!("/raw/status?code={code}")).query(redacted()).status(code);
     let mut all: Vec<_> = [200, 204, 304, 404, 418, 500, 503].into_iter().map(status).collect();
     all.extend([
         Exchange::get("/raw/nothing"),
@@ -98,11 +101,23 @@ fn targets() -> Vec<Exchange> {
         Exchange::get(&cut),
         Exchange::get(&long_path).path(head(&long_path)),
         Exchange::get(&format!("/raw/ok?{long_query}")).query(head(&long_query)),
-        Exchange::get(&format!("{long_path}?{long_query}")).path(head(&long_path)).query(head(&long_query)),
-        Exchange::get("/raw/q?sig=abc&x=1&X-Amz-Signature=zz")
-            .query(Want::Is("sig=REDACTED&x=1&X-Amz-Signature=REDACTED".into())),
+        // Of a target no more than 4,096 bytes are kept: this one's query is beyond them.
+        beyond(&long_path, &long_query),
+        Exchange::get("/raw/q?sig=abc&x=1&X-Amz-Signature=zz&Access_Token=t&user[password]=p").query(
+            Want::Is(
+                "sig=REDACTED&x=1&X-Amz-Signature=REDACTED&Access_Token=REDACTED&user[password]=REDACTED"
+                    .into(),
+            ),
+        ),
         absolute(),
     ]
+}
+
+/// A path so long that nothing is kept of the query.
+fn beyond(path: &str, query: &str) -> Exchange {
+    let mut e = Exchange::get(path).path(Want::HeadOf(path.to_owned(), 1024));
+    e.target.extend_from_slice(format!("?{query}").as_bytes());
+    e
 }
 
 /// As a proxy is asked; the target's host beats the header's.
@@ -175,11 +190,62 @@ pub fn panics(minor: u32) -> Vec<Exchange> {
     let boom = Exchange::get("/boom/5").route(Some("/boom/{id}").filter(|_| minor >= 22)).panics(None);
     let kinds = [
         Exchange::get("/raw/panic").panics(None),
-        Exchange::get("/raw/abort").panics(None),
+        Exchange::get("/raw/abort").aborts(None),
         Exchange::get("/raw/panic").parent(TRACE, PARENT, 1).panics(None),
         Exchange::get("/raw/panic200").panics(Some(200)),
         Exchange::get("/raw/panic502").panics(Some(502)),
         boom,
     ];
     kinds.into_iter().cycle().take(20).collect()
+}
+
+/// Requests as they may come over the wire, in this order over one connection: however they come, by their text or string by
+/// string, their spans are as ever.
+pub fn on_the_wire() -> Vec<Exchange> {
+    let long = "v".repeat(5_000);
+    vec![
+        Exchange::get("/raw/ok").bare_lf().parent(TRACE, PARENT, 1),
+        Exchange::get("/raw/ok").folded().parent(TRACE, PARENT, 1),
+        Exchange::get("/raw/ok").bare_lf().folded().header("X-Empty", ""),
+        Exchange::new("POST", "/raw/echo").body("body").empty_line_behind().status(201),
+        Exchange::get("/raw/ok?behind=an-empty-line").parent(TRACE, PARENT, 1),
+        Exchange::get("/raw/ok").header("X-Long", &long).parent(TRACE, PARENT, 1),
+        Exchange::get("/raw/ok?behind=a-long-one"),
+        Exchange::get("/raw/ok").header("Pragma", "no-cache").header("Accept", "a").header("accept", "b"),
+        Exchange::new("POST", "/raw/echo")
+            .header("Transfer-Encoding", "chunked")
+            .header("Trailer", "X-Sum")
+            .body("5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n")
+            .status(201),
+        Exchange::get("/raw/ok").header("Cookie", "session=secret").header("Authorization", "Bearer secret"),
+        // Whoever asks for another protocol and has the connection taken over without a word was told 101.
+        Exchange::get("/raw/hijack")
+            .header("Connection", "keep-alive, Upgrade")
+            .header("Upgrade", "strobe-test")
+            .hijacked(Some(101)),
+    ]
+}
+
+/// One request in two segments, cut behind its first byte, its second, and so on to its last. What lies in the server's
+/// buffer then is its tail alone, which may well look like a request.
+pub fn cut_everywhere() -> Vec<Exchange> {
+    const BYTES: usize = 230;
+    let whole = || {
+        let forged = format!(
+            "GET /raw/forged HTTP/1.1\r\n User-Agent: forged\r\n Traceparent: 00-{TRACE}-{PARENT}-01"
+        );
+        Exchange::get("/raw/cut?x=1").folded().header("X-Forged", &forged)
+    };
+    (1..BYTES).map(|bytes| whole().cut_at(bytes)).collect()
+}
+
+/// Requests that stand behind one another in the server's buffer.
+pub fn behind_one_another() -> Vec<Exchange> {
+    vec![
+        Exchange::get("/raw/ok?first").parent(TRACE, PARENT, 1),
+        Exchange::new("POST", "/raw/echo").body("GET /raw/body HTTP/1.1\r\n\r\n").status(201),
+        Exchange::get("/raw/ok?third").no_agent(),
+        Exchange::get("/raw/ok?fourth").bare_lf(),
+        Exchange::new("DELETE", "/raw/ok?fifth").parent(TRACE, PARENT, 1),
+    ]
 }

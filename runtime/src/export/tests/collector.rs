@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -59,8 +60,20 @@ pub(super) struct Request {
     accepted: bool,
 }
 
+/// What a collector is like beyond its answers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Nature {
+    /// Each answer takes so long.
+    pub(super) latency: Duration,
+    /// Longer requests are answered with 413.
+    pub(super) limit_bytes: Option<usize>,
+    /// Spans are not looked at.
+    pub(super) blind: bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
+    nature: Nature,
     replies: Vec<Reply>,
     requests: Vec<Request>,
     connections: usize,
@@ -77,11 +90,19 @@ impl Collector {
         Self::start_on(0, replies).await
     }
 
-    pub(super) async fn start_on(port: u16, mut replies: Vec<Reply>) -> Self {
+    pub(super) async fn start_on(port: u16, replies: Vec<Reply>) -> Self {
+        Self::listen(port, replies, Nature::default()).await
+    }
+
+    pub(super) async fn start_as(nature: Nature) -> Self {
+        Self::listen(0, vec![], nature).await
+    }
+
+    async fn listen(port: u16, mut replies: Vec<Reply>, nature: Nature) -> Self {
         replies.reverse();
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("binds");
         let port = listener.local_addr().expect("address").port();
-        let state = Arc::new(Mutex::new(State { replies, ..State::default() }));
+        let state = Arc::new(Mutex::new(State { replies, nature, ..State::default() }));
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -115,8 +136,14 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     while let Some((head, body)) = read_request(&mut stream, &mut buffer).await {
         let (line, head) = head.split_once("\r\n").expect("request line");
         let head = head.to_lowercase();
-        let spans = count_spans(&body, head.contains("content-encoding: gzip"));
-        let reply = with(&state, |state| state.replies.pop());
+        let nature = with(&state, |state| state.nature);
+        let is_gzip = head.contains("content-encoding: gzip");
+        let spans = if nature.blind { 0 } else { count_spans(&body, is_gzip) };
+        tokio::time::sleep(nature.latency).await;
+        let reply = match nature.limit_bytes {
+            Some(limit) if body.len() > limit => Some(Reply::status(413)),
+            _ => with(&state, |state| state.replies.pop()),
+        };
         let accepted = reply.is_none();
         let request = Request { line: line.to_owned(), head, spans, accepted };
         with(&state, |state| state.requests.push(request));
@@ -135,7 +162,8 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(S
             let length = head.to_lowercase();
             let length =
                 length.lines().find_map(|line| line.strip_prefix("content-length: ").map(str::to_owned));
-            let length: usize = length.expect("length").parse().expect("number");
+            // What asks the port what it speaks is no request.
+            let length: usize = length?.parse().expect("number");
             if buffer.len() >= end + 4 + length {
                 let body = buffer[end + 4..end + 4 + length].to_vec();
                 buffer.drain(..end + 4 + length);

@@ -1,7 +1,5 @@
 //! What a line of the waterfall shows, copied out of a span: the span's record is gone when the line is drawn.
 
-use std::fmt::Write;
-
 use crate::spans::Span;
 use crate::spans::semconv as key;
 
@@ -59,43 +57,8 @@ impl Row {
     }
 }
 
-/// The text without power over a terminal: control characters, and those that reorder or hide text, are escaped.
-pub fn printable(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars().take(MAX_CHARS) {
-        if is_harmless(character) {
-            safe.push(character);
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(safe, "{}", character.escape_unicode());
-        }
-    }
-    safe
-}
-
-fn is_harmless(character: char) -> bool {
-    !character.is_control()
-        && !matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn strings_lose_their_power_over_the_terminal() {
-        for (text, want) in [
-            ("/caf\u{e9} \u{4e16}", "/caf\u{e9} \u{4e16}"),
-            ("a\x1b[31mb", "a\\u{1b}[31mb"),
-            ("a\nb\r\t\x7f", "a\\u{a}b\\u{d}\\u{9}\\u{7f}"),
-            ("\u{9b}31m", "\\u{9b}31m"),
-            ("a\u{202e}b", "a\\u{202e}b"),
-            ("a\u{200b}b", "a\\u{200b}b"),
-        ] {
-            assert_eq!(printable(text), want);
-        }
-        assert_eq!(printable(&"x".repeat(1_000)).len(), MAX_CHARS);
-    }
+/// What fits a line of the text, without power over the terminal.
+fn printable(text: &str) -> String {
+    let end = text.char_indices().nth(MAX_CHARS).map_or(text.len(), |(end, _)| end);
+    crate::log::printable(text.get(..end).unwrap_or(text))
 }

@@ -1,0 +1,85 @@
+//! What the agent writes into the core's maps: one value for each traced process, one for each file, and what the loader sets.
+//!
+//! ```text
+//! PROCESSES   tgid (u32, initial PID namespace) -> Process     written by the agent, `entries` by the programs
+//! FILES       file index (u32)                  -> File
+//! <ID>_FILES  file index                        -> what the library's module says
+//! WAKE        0 -> u64: 1 after the programs have woken the agent, set back to 0 by the agent at each drain
+//! FLIGHT_USE  0 -> entries that programs have made, less those that they removed; 1 -> those that the agent has swept
+//! ```
+
+use crate::sampler::Sampler;
+
+/// Marks an offset that is not known: what needs it is left out. Valid offsets are below [`MAX_OFFSET`].
+pub const NO_OFFSET: u16 = u16::MAX;
+/// Offsets of single fields must be below this (they are read at `base + offset`).
+pub const MAX_OFFSET: u16 = 4096;
+
+/// Processes at once.
+pub const MAX_PROCESSES: u32 = 8192;
+/// Files at once, hence the indexes that the agent may give.
+pub const MAX_FILES: u32 = 4096;
+
+/// A traced process. Value of `PROCESSES`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    /// Another one each time the agent configures the process, so that what an earlier program left behind counts for nothing.
+    pub generation: u32,
+    /// Index of its file in `FILES` and in each library's own array.
+    pub file: u32,
+    /// Who is sampled.
+    pub sampler: Sampler,
+    /// `SWITCH_` bits.
+    pub switches: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// In-flight entries of this process and generation, counted by the programs; the agent writes 0.
+    pub entries: u64,
+}
+
+/// `traceparent` is not looked at (`OTEL_PROPAGATORS` without `tracecontext`).
+pub const SWITCH_IGNORE_PARENT: u32 = 1;
+/// A request's text is not read in one piece: cookies and the like then never leave the target's memory.
+pub const SWITCH_NO_TEXT: u32 = 2;
+
+/// What the core needs to know of a file's Go runtime. Value of `FILES`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct File {
+    /// `runtime.g.goid`: the programs compare it before they follow anything that was kept between two hits.
+    pub g_goid: u16,
+    /// `runtime.g._panic`, the innermost panic or Goexit under way.
+    pub g_panic: u16,
+    /// `runtime._panic.arg`, an interface value.
+    pub panic_arg: u16,
+    /// `runtime._panic.goexit`, a bool at any offset.
+    pub panic_goexit: u16,
+}
+
+/// The site is after the stack check: every hit counts.
+pub const CHECK_NONE: u8 = 0;
+/// The site is a `jbe` (amd64, CF or ZF) or a `b.ls` (arm64, C clear or Z set).
+pub const CHECK_BELOW_OR_EQUAL: u8 = 1;
+/// The site is a `jb` (amd64, CF) or a `b.lo` (arm64, C clear).
+pub const CHECK_BELOW: u8 = 2;
+
+/// How `map[string][]string` (`net/http.Header`) is laid out: it is not walked.
+pub const HEADERS_NONE: u8 = 0;
+/// `runtime.hmap`: keys at 8+16i, elements at 136+24i, overflow pointer at 328.
+pub const HEADERS_HMAP: u8 = 1;
+/// Swiss groups with interleaved slots: keys at 8+40i, elements at 24+40i.
+pub const HEADERS_SWISS: u8 = 2;
+/// Swiss groups with split slots (`GOEXPERIMENT=mapsplitgroup`): keys at 8+16i, elements at 136+24i.
+pub const HEADERS_SWISS_SPLIT: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_no_padding() {
+        assert_eq!((size_of::<Process>(), align_of::<Process>()), (40, 8));
+        assert_eq!(size_of::<File>(), 8);
+    }
+}

@@ -1,0 +1,89 @@
+//! How every program of a library begins: whose hit is it, and what does the agent say of that process and its file?
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, HashMap},
+    programs::ProbeContext,
+};
+use runtime_ebpf::abi::{File, MAX_FILES, MAX_PROCESSES, Process, SWITCH_IGNORE_PARENT};
+
+use crate::{identity::tgid, read::known, registers::GoRegisters};
+
+/// Preallocated, as all hash maps of tracing programs must be.
+#[map]
+static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(MAX_PROCESSES, 0);
+#[map]
+static FILES: Array<File> = Array::with_max_entries(MAX_FILES, 0);
+
+/// One hit of a probe in a traced process.
+#[derive(Clone, Copy)]
+pub struct Hit {
+    /// Process id in the initial PID namespace.
+    pub tgid: u32,
+    /// Address of the running goroutine's `g`.
+    pub goroutine: u64,
+    process: *mut Process,
+}
+
+/// The hit, if its process is traced.
+#[inline(always)]
+pub fn enter(ctx: &ProbeContext) -> Option<Hit> {
+    let tgid = tgid();
+    let process = PROCESSES.get_ptr_mut(tgid)?;
+    Some(Hit { tgid, goroutine: ctx.goroutine(), process })
+}
+
+impl Hit {
+    #[inline(always)]
+    pub fn process(&self) -> &Process {
+        // SAFETY: `enter` has checked the pointer; the agent replaces a value only when the process behind it has changed,
+        // and a replaced value stays readable.
+        unsafe { &*self.process }
+    }
+
+    /// Adds to the number of this process's in-flight entries; several processors may do so at once.
+    #[inline(always)]
+    pub fn add_entries(&self, more: i64) {
+        // SAFETY: `entries` lies within the map's value.
+        atomic_add(unsafe { &raw mut (*self.process).entries }, more);
+    }
+
+    /// Index of the process's file.
+    #[inline(always)]
+    pub fn file(&self) -> u32 {
+        self.process().file
+    }
+
+    /// What is known of the file's Go runtime.
+    #[inline(always)]
+    pub fn runtime(&self) -> Option<&'static File> {
+        FILES.get(self.file())
+    }
+
+    /// Whether a remote parent is looked for.
+    #[inline(always)]
+    pub fn extracts(&self) -> bool {
+        self.process().switches & SWITCH_IGNORE_PARENT == 0
+    }
+
+    /// Whether no request of this process can be sampled.
+    #[inline(always)]
+    pub fn never_samples(&self) -> bool {
+        self.process().sampler.never(self.extracts())
+    }
+
+    /// `g.goid` of the running goroutine: goroutines' ids are not used again, their `g`s are.
+    #[inline(always)]
+    pub fn goid(&self) -> Option<u64> {
+        crate::read::read(known(self.goroutine, self.runtime()?.g_goid)?)
+    }
+}
+
+/// Adds to a word of a map's value. `AtomicI64::fetch_add` does not exist for BPF.
+#[inline(always)]
+pub fn atomic_add(word: *mut u64, more: i64) {
+    // SAFETY: the verifier checks that the word lies within a map's value; one instruction, atomic.
+    unsafe {
+        core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) word, in(reg) more, options(nostack));
+    }
+}

@@ -1,0 +1,219 @@
+//! The in-flight table: one entry for each connection, open while a request is served, idle between two.
+//!
+//! Whoever follows a pointer that an entry keeps has compared its generation, its goroutine's id and one live word before.
+//! An entry belongs to its goroutine: nobody else writes to it while its process lives, so it needs no lock.
+
+use core::{mem::MaybeUninit, ptr::NonNull};
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, HashMap},
+};
+use runtime_ebpf::net_http_server::{DEFAULT_ENTRIES, IN_FLIGHT_BYTES, counters::Counter};
+
+use super::count;
+use crate::{
+    enter::{Hit, atomic_add},
+    ids::Identity,
+};
+
+/// The agent sets the real size at load. Preallocated.
+#[map]
+static NET_HTTP_SERVER_FLIGHT: HashMap<Key, Flight> = HashMap::with_max_entries(DEFAULT_ENTRIES, 0);
+/// 0: entries that programs have made, less those that they removed; 1: those that the agent has swept.
+#[map]
+static NET_HTTP_SERVER_USE: Array<u64> = Array::with_max_entries(2, 0);
+
+/// Size of the table; set at load.
+#[unsafe(no_mangle)]
+static NET_HTTP_SERVER_ENTRIES: u64 = DEFAULT_ENTRIES as u64;
+
+/// Whose entry.
+#[repr(C)]
+pub struct Key {
+    goroutine: u64,
+    tgid: u64,
+}
+
+impl Key {
+    #[inline(always)]
+    pub fn of(hit: &Hit) -> Self {
+        Self { goroutine: hit.goroutine, tgid: hit.tgid as u64 }
+    }
+}
+
+/// Bytes of the peer's address that an entry keeps: any IPv4 address with its port.
+pub const KEPT_PEER: usize = 24;
+
+/// A connection, and its request while one is open.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Flight {
+    /// The process's, when the entry was written.
+    pub generation: u32,
+    /// `OPEN` and the other bits below; how it ended in the highest byte, for `whole`.
+    pub state: u32,
+    pub goid: u64,
+    /// The open request's `*response`, or the last one's.
+    pub response: u64,
+    pub request: u64,
+    pub conn: u64,
+    pub bufr: u64,
+    /// `conn.remoteAddr`.
+    pub peer_address: u64,
+    pub peer_len: u32,
+    pub trace_flags: u8,
+    pub parent: u8,
+    /// Zero; the verifier does not know it.
+    pub zero: u16,
+    pub start_ns: u64,
+    pub trace_id: [u64; 2],
+    pub span_id: u64,
+    pub parent_span_id: u64,
+    /// The text of `conn.remoteAddr`, if it fits.
+    pub peer: [u64; KEPT_PEER / 8],
+}
+
+const WORDS: usize = 16;
+const _: () = assert!(size_of::<Flight>() == IN_FLIGHT_BYTES && size_of::<Flight>() == 8 * WORDS);
+
+/// A request is open.
+pub const OPEN: u32 = 1;
+/// It is recorded.
+pub const SAMPLED: u32 = 2;
+/// The agent has its beginning.
+pub const ANNOUNCED: u32 = 4;
+/// `start` has left the rest of the beginning to `fields`.
+pub const PENDING: u32 = 8;
+/// It was found to be unsampled before its goroutine was asked for its id: `goid` and what hangs on it are of an earlier one.
+pub const UNASKED: u32 = 16;
+/// Where `how` stands in `state`.
+pub const HOW_SHIFT: u32 = 24;
+
+impl Flight {
+    #[inline(always)]
+    pub fn has(&self, bits: u32) -> bool {
+        self.state & bits != 0
+    }
+
+    /// Becomes another goroutine's, or another generation's: nothing of what it kept is known any more.
+    #[inline(always)]
+    pub fn hand_over(&mut self, generation: u32, goid: u64) {
+        self.generation = generation;
+        self.goid = goid;
+        self.conn = 0;
+        self.bufr = 0;
+        self.peer_address = 0;
+        self.peer_len = 0;
+    }
+
+    #[inline(always)]
+    pub fn set_identity(&mut self, identity: &Identity, parent: u8) {
+        self.trace_id = identity.trace_id;
+        self.span_id = identity.span_id;
+        self.parent_span_id = identity.parent_span_id;
+        self.trace_flags = identity.trace_flags;
+        self.parent = parent;
+    }
+}
+
+/// An entry of the table, which is the running goroutine's alone.
+#[derive(Clone, Copy)]
+pub struct Entry(NonNull<Flight>);
+
+impl Entry {
+    #[inline(always)]
+    pub fn get(&self) -> &'static Flight {
+        // SAFETY: `find` had the pointer from the map; an entry of the running goroutine is removed by that goroutine alone.
+        unsafe { self.0.as_ref() }
+    }
+
+    #[inline(always)]
+    pub fn get_mut(&mut self) -> &'static mut Flight {
+        // SAFETY: as above; the goroutine has one hit at a time.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+/// The goroutine's entry, of whatever generation.
+#[inline(always)]
+pub fn find(key: &Key) -> Option<Entry> {
+    NonNull::new(NET_HTTP_SERVER_FLIGHT.get_ptr_mut(key)?).map(Entry)
+}
+
+/// The goroutine's entry, if it is of this process's generation.
+#[inline(always)]
+pub fn live(hit: &Hit, key: &Key) -> Option<Entry> {
+    find(key).filter(|entry| entry.get().generation == hit.process().generation)
+}
+
+/// Makes the goroutine's entry. `None`: there is no room, which is counted.
+#[inline(always)]
+pub fn make(hit: &Hit, key: &Key) -> Option<Entry> {
+    const BLANK: u64 = 0;
+    let mut blank = MaybeUninit::<Flight>::uninit();
+    let word = blank.as_mut_ptr().cast::<u64>();
+    macro_rules! words {
+        ($($i:literal)+) => { $(
+            // SAFETY: a Flight is WORDS words long (asserted above). One by one: LLVM makes a loop over bytes of an array.
+            unsafe { word.add($i).write_volatile(BLANK) };
+        )+ };
+    }
+    words!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    // SAFETY: plain integers, all of them written.
+    let blank = unsafe { blank.assume_init_ref() };
+    if hit.process().entries >= share() || NET_HTTP_SERVER_FLIGHT.insert(key, blank, 0).is_err() {
+        count(Counter::FlightFull);
+        return None;
+    }
+    hit.add_entries(1);
+    add_use(1);
+    find(key)
+}
+
+/// The request has ended: the entry stays, idle, unless many do.
+#[inline(always)]
+pub fn rest(hit: &Hit, key: &Key, mut entry: Entry) {
+    entry.get_mut().state = 0;
+    if is_crowded(hit) {
+        count(Counter::GaveWay);
+        remove(hit, key);
+    }
+}
+
+/// The connection is gone.
+#[inline(always)]
+pub fn remove(hit: &Hit, key: &Key) {
+    if NET_HTTP_SERVER_FLIGHT.remove(key).is_ok() {
+        hit.add_entries(-1);
+        add_use(-1);
+    }
+}
+
+#[inline(always)]
+fn entries() -> u64 {
+    // SAFETY: a static of this object that the loader sets before the program runs.
+    unsafe { core::ptr::read_volatile(&NET_HTTP_SERVER_ENTRIES) }
+}
+
+/// What one process may have of the table: half.
+#[inline(always)]
+fn share() -> u64 {
+    entries() / 2
+}
+
+/// Above three quarters of the table, or of the process's share, idle entries give way.
+#[inline(always)]
+fn is_crowded(hit: &Hit) -> bool {
+    let made = NET_HTTP_SERVER_USE.get(0).copied().unwrap_or(0);
+    let swept = NET_HTTP_SERVER_USE.get(1).copied().unwrap_or(0);
+    let limit = entries() / 4 * 3;
+    made.wrapping_sub(swept) > limit || hit.process().entries > limit / 2
+}
+
+#[inline(always)]
+fn add_use(more: i64) {
+    if let Some(word) = NET_HTTP_SERVER_USE.get_ptr_mut(0) {
+        atomic_add(word, more);
+    }
+}

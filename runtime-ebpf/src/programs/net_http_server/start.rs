@@ -1,0 +1,355 @@
+//! A request begins: the fast way, and the decision to take it.
+//!
+//! On a connection's second and later requests, with its text whole in the `bufio.Reader`: four reads of structs, the text,
+//! and the request line to compare it with.
+
+use aya_ebpf::{helpers::bpf_ktime_get_ns, maps::ring_buf::RingBufBytes};
+use runtime_ebpf::{
+    abi::SWITCH_NO_TEXT,
+    counters::Counter as Core,
+    net_http_server::{
+        File, LARGE_TEXT, LINE_BYTES, READER_WINDOW, REQUEST_WINDOW, SMALL_TEXT,
+        counters::Counter,
+        records::{BEGAN_SLOT_COUNT, Began, KIND_BEGAN_WIRE, PEER_BYTES},
+    },
+    record::{ABSENT, PARENT_NONE, PARENT_REMOTE},
+    trace_parent::TraceParent,
+};
+
+use super::{
+    count,
+    end::write_head,
+    flight::{self, ANNOUNCED, Entry, Flight, KEPT_PEER, Key, OPEN, PENDING, SAMPLED, UNASKED},
+    wire,
+};
+use crate::{
+    count::count as count_core,
+    enter::Hit,
+    ids,
+    read::{GoString, known, read},
+    ring,
+    texts::{Window, cut_len, fill, string_in},
+};
+
+/// What lies behind the text in the reservation: the request line, and what a load of eight bytes reaches beyond it.
+const BEHIND: usize = LINE_BYTES + 16;
+const SMALL_BYTES: usize = size_of::<Began>() + SMALL_TEXT + BEHIND;
+const LARGE_BYTES: usize = size_of::<Began>() + LARGE_TEXT + BEHIND;
+const _: () = assert!(SMALL_TEXT + BEHIND >= REQUEST_WINDOW);
+
+/// What is picked out of the Request.
+#[derive(Clone, Copy)]
+pub struct Picked {
+    pub method: GoString,
+    pub uri: GoString,
+    pub remote: GoString,
+    pub header: u64,
+    pub content_length: i64,
+    pub tls: u8,
+    pub proto_major: u8,
+    pub proto_minor: u8,
+}
+
+/// Begins the request.
+#[inline(always)]
+pub fn begin(hit: &Hit, file: &File, response: u64, request: u64) -> Next {
+    // SAFETY: plain helper call.
+    let start_ns = unsafe { bpf_ktime_get_ns() };
+    if !hit.extracts() && !ids::identify(hit, start_ns, None).is_sampled() {
+        unsampled_unasked(hit, response);
+        return Next::Done;
+    }
+    let Some(mut entry) = enter_request(hit, response) else { return Next::Done };
+    let flight = entry.get_mut();
+    flight.response = response;
+    flight.request = request;
+    flight.start_ns = start_ns;
+    flight.state = OPEN | PENDING;
+    if hit.process().switches & SWITCH_NO_TEXT != 0 || file.text == 0 {
+        return Next::Fields;
+    }
+    let Some(record) = ring::reserve(SMALL_BYTES) else { return Next::Fields };
+    fast::<SMALL_TEXT>(hit, file, flight, record)
+}
+
+/// The entry of the goroutine for a request that begins. `None`: another attachment of this program has begun it already, or
+/// it cannot be, which is counted.
+#[inline(always)]
+fn enter_request(hit: &Hit, response: u64) -> Option<Entry> {
+    let key = Key::of(hit);
+    let generation = hit.process().generation;
+    let found = flight::find(&key);
+    let Some(goid) = hit.goid() else {
+        count(Counter::Unidentified);
+        return None;
+    };
+    let Some(mut entry) = found else {
+        let mut made = flight::make(hit, &key)?;
+        made.get_mut().hand_over(generation, goid);
+        return Some(made);
+    };
+    let old = entry.get_mut();
+    if old.generation != generation {
+        hit.add_entries(1);
+        old.hand_over(generation, goid);
+        return Some(entry);
+    }
+    let same = old.goid == goid;
+    if old.has(OPEN) {
+        if old.response == response && (same || old.has(UNASKED)) {
+            count_core(Core::Doubled);
+            return None;
+        }
+        note_replaced(old);
+    }
+    if !same {
+        old.hand_over(generation, goid);
+    }
+    Some(entry)
+}
+
+/// No parent can change that this request is not sampled: it is not even asked which goroutine it is on.
+#[inline(always)]
+fn unsampled_unasked(hit: &Hit, response: u64) {
+    let key = Key::of(hit);
+    let generation = hit.process().generation;
+    let found = flight::find(&key);
+    let Some(mut entry) = found.or_else(|| flight::make(hit, &key)) else { return };
+    let flight = entry.get_mut();
+    if flight.generation != generation {
+        if found.is_some() {
+            hit.add_entries(1);
+        }
+        flight.hand_over(generation, 0);
+    } else if flight.has(OPEN) {
+        if flight.response == response {
+            count_core(Core::Doubled);
+            return;
+        }
+        note_replaced(flight);
+    }
+    flight.state = OPEN | UNASKED;
+    flight.response = response;
+    count(Counter::Unsampled);
+}
+
+/// The request that was open on this goroutine passed none of the probes at its end.
+#[inline(always)]
+fn note_replaced(old: &Flight) {
+    count(if old.has(SAMPLED) && !old.has(ANNOUNCED) {
+        Counter::ReplacedUnannounced
+    } else {
+        Counter::Replaced
+    });
+}
+
+/// Where a beginning goes on.
+pub enum Next {
+    /// Nowhere: it is done.
+    Done,
+    /// In the program for long texts.
+    Large,
+    /// In the slow way's.
+    Fields,
+}
+
+/// Takes the fast way with a record that has room for `ROOM` bytes of text.
+#[inline(always)]
+fn fast<const ROOM: usize>(
+    hit: &Hit,
+    file: &File,
+    flight: &mut Flight,
+    mut record: RingBufBytes<'static>,
+) -> Next {
+    let base = record.as_mut_ptr();
+    let picked = pick(file, base, flight.request).filter(|picked| connect(file, base, flight, picked.remote));
+    let Some((picked, (buffer, len))) = picked.zip(reader(file, base, flight.bufr)) else {
+        ring::discard(record);
+        return Next::Fields;
+    };
+    if len > ROOM as u64 {
+        ring::discard(record);
+        return if len > LARGE_TEXT as u64 { Next::Fields } else { Next::Large };
+    }
+    if text::<ROOM>(hit, flight, &picked, record, buffer, len) { Next::Done } else { Next::Fields }
+}
+
+/// Goes on where `begin` has found the text too long for its record.
+#[inline(always)]
+pub fn large(hit: &Hit, file: &File) -> Next {
+    let key = Key::of(hit);
+    let Some(mut entry) = flight::live(hit, &key).filter(|entry| entry.get().has(PENDING)) else {
+        return Next::Done;
+    };
+    let Some(record) = ring::reserve(LARGE_BYTES) else { return Next::Fields };
+    fast::<LARGE_TEXT>(hit, file, entry.get_mut(), record)
+}
+
+/// Where the text stands while the rest of the record is not written yet.
+#[inline(always)]
+fn text_of(base: *mut u8) -> *mut u8 {
+    // SAFETY: every reservation here is longer than a Began.
+    unsafe { base.add(size_of::<Began>()) }
+}
+
+/// Reads the Request in one piece, into where the text will stand, and picks it apart.
+#[inline(always)]
+fn pick(file: &File, base: *mut u8, request: u64) -> Option<Picked> {
+    let window = Window::<REQUEST_WINDOW>::read(text_of(base), request, 0, file.request_bytes);
+    if !window.ok() {
+        return None;
+    }
+    let tls = window.known_word(file.request_tls);
+    Some(Picked {
+        method: window.known_string(file.request_method),
+        uri: window.known_string(file.request_request_uri),
+        remote: window.known_string(file.request_remote_addr),
+        header: window.known_word(file.request_header),
+        content_length: window.known_word(file.request_content_length) as i64,
+        // 1 unless it is null, without a branch.
+        tls: ((tls | tls.wrapping_neg()) >> 63) as u8,
+        proto_major: window.known_word(file.request_proto_major) as u8,
+        proto_minor: window.known_word(file.request_proto_minor) as u8,
+    })
+}
+
+/// The connection: the kept one, if its remote address is the very string that this Request has (that its goroutine is the
+/// same is known already); else its fields are read.
+#[inline(always)]
+fn connect(file: &File, base: *mut u8, flight: &mut Flight, remote: GoString) -> bool {
+    if flight.bufr != 0 && flight.peer_address == remote.address && flight.peer_len as u64 == remote.len {
+        return true;
+    }
+    let Some(conn) = known(flight.response, file.response_conn).and_then(read::<u64>) else { return false };
+    let Some(bufr) = known(conn, file.conn_bufr).and_then(read::<u64>) else { return false };
+    let address = string_in(conn, file.conn_remote_addr);
+    // Where the text will stand: the entry keeps it, if it fits.
+    let scratch = text_of(base);
+    let len = fill(scratch, PEER_BYTES, address);
+    if len == ABSENT {
+        return false;
+    }
+    flight.conn = conn;
+    flight.bufr = bufr;
+    flight.peer_address = address.address;
+    flight.peer_len = len;
+    macro_rules! words {
+        ($($i:literal)+) => { $(
+            // SAFETY: the scratch is longer. What lies behind the text is of no meaning, and nobody reads it.
+            flight.peer[$i] = unsafe { scratch.cast::<u64>().add($i).read_volatile() };
+        )+ };
+    }
+    words!(0 1 2);
+    true
+}
+
+/// Writes the peer's text: the kept one if it fits there, else it is read.
+#[inline(always)]
+fn write_peer(base: *mut u8, flight: &Flight) -> u32 {
+    // SAFETY: the reservation is at least a Began long; the field lies at a multiple of 8 (pinned by a test).
+    let peer = unsafe { (&raw mut (*base.cast::<Began>()).peer).cast::<u8>() };
+    if flight.peer_len > KEPT_PEER as u32 {
+        let address = GoString { address: flight.peer_address, len: flight.peer_len as u64 };
+        return fill(peer, PEER_BYTES, address);
+    }
+    macro_rules! words {
+        ($($i:literal)+) => { $(
+            // SAFETY: the record's field is longer than what an entry keeps.
+            unsafe { peer.cast::<u64>().add($i).write_volatile(flight.peer[$i]) };
+        )+ };
+    }
+    words!(0 1 2);
+    flight.peer_len
+}
+
+/// `bufio.Reader`: the address of its buffer, and how much of that has been consumed: the text that was read last.
+#[inline(always)]
+fn reader(file: &File, base: *mut u8, bufr: u64) -> Option<(u64, u64)> {
+    let window = Window::<READER_WINDOW>::read(text_of(base), bufr, 0, file.reader_bytes);
+    window.ok().then(|| (window.known_word(file.reader_buf), window.known_word(file.reader_r)))
+}
+
+/// Takes the text, if it proves to be this request's, and sends the beginning.
+#[inline(always)]
+fn text<const ROOM: usize>(
+    hit: &Hit,
+    flight: &mut Flight,
+    picked: &Picked,
+    mut record: RingBufBytes<'static>,
+    buffer: u64,
+    len: u64,
+) -> bool {
+    let base = record.as_mut_ptr();
+    let Some(wire) = wire::take::<ROOM>(base, text_of(base), buffer, len, picked) else {
+        ring::discard(record);
+        return false;
+    };
+    if picked.proto_major == 2 {
+        // The preface of HTTP/2: its handler serves the whole connection.
+        count(Counter::Http2);
+        flight.state = 0;
+        ring::discard(record);
+        return true;
+    }
+    let parent = match wire.parent {
+        _ if !hit.extracts() => None,
+        wire::Parent::None => None,
+        wire::Parent::Invalid => {
+            count_core(Core::TraceparentInvalid);
+            None
+        }
+        wire::Parent::Valid(parent) => Some(parent),
+    };
+    if !admit(hit, flight, parent, ANNOUNCED) {
+        ring::discard(record);
+        return true;
+    }
+    write(hit, base, flight, picked, KIND_BEGAN_WIRE, (size_of::<Began>() + len as usize) as u32);
+    // SAFETY: the reservation is at least a Began long.
+    let began = unsafe { &mut *base.cast::<Began>() };
+    began.header_count = wire.header_count;
+    began.text_len = len as u32;
+    clear_lens(began);
+    count(Counter::Text);
+    ring::submit(record);
+    true
+}
+
+/// Gives the request its identity. Whether it is to be recorded.
+#[inline(always)]
+pub fn admit(hit: &Hit, flight: &mut Flight, parent: Option<TraceParent>, announced: u32) -> bool {
+    let remote = if parent.is_some() { PARENT_REMOTE } else { PARENT_NONE };
+    let identity = ids::identify(hit, flight.start_ns, parent);
+    flight.set_identity(&identity, remote);
+    let sampled = identity.is_sampled();
+    flight.state = if sampled { OPEN | SAMPLED | announced } else { OPEN };
+    count(if sampled { Counter::Started } else { Counter::Unsampled });
+    sampled
+}
+
+/// Writes the fixed part of a beginning, but for what depends on the way.
+#[inline(always)]
+pub fn write(hit: &Hit, base: *mut u8, flight: &Flight, picked: &Picked, kind: u16, len: u32) {
+    write_head(hit, base, flight, kind, len, 0);
+    // SAFETY: the reservation is at least a Began long.
+    let began = unsafe { &mut *base.cast::<Began>() };
+    began.response = flight.response;
+    began.goid = flight.goid;
+    began.content_length = picked.content_length;
+    began.method_len = cut_len(picked.method.len);
+    began.uri_len = cut_len(picked.uri.len);
+    began.peer_len = write_peer(base, flight);
+    began.tls = picked.tls;
+    began.proto_major = picked.proto_major;
+    began.proto_minor = picked.proto_minor;
+    began.reserved = 0;
+}
+
+#[inline(always)]
+fn clear_lens(began: &mut Began) {
+    macro_rules! lens {
+        ($($i:literal)+) => { $( began.lens[$i] = 0; )+ };
+    }
+    const _: () = assert!(BEGAN_SLOT_COUNT == 4);
+    lens!(0 1 2 3);
+}

@@ -1,0 +1,28 @@
+//! Which processes to trace: what the user asked for, who runs, what starts.
+//!
+//! ```text
+//!  Targets ── names, inodes ──► Watch ══► kernel: exec, fork and exit programs ══► ExecRing ──► ExecEvent
+//!     ▲                           │ running(), id_of()                                            │
+//!     └──────── wants? ──────── open(ProcessId) ──► Process ◄─────────────────────────────────────┘
+//! ```
+//!
+//! The kernel's programs name processes as the initial PID namespace does (`tgid`), /proc as the agent's does (`pid`): a
+//! [`ProcessId`] has both. Not here: what becomes of a process (guard), what is in its file (planning).
+
+mod btf;
+mod inode;
+mod iterator;
+mod layout;
+mod limits;
+mod process;
+mod target;
+mod watch;
+
+pub use btf::BtfError;
+pub use inode::KernelInode;
+pub use limits::raise_descriptor_limit;
+pub use process::{
+    OpenError, Process, ProcessId, has_ended, is_passing, open, open_for_reading, pidfd_open, pollable,
+};
+pub use target::{Target, Targets};
+pub use watch::{ExecRing, Watch, WatchError};

@@ -1,0 +1,392 @@
+//! The kernel's side of discovery: which programs start, who a command's descendants are, how processes are numbered.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::{
+        fd::{AsRawFd, RawFd},
+        unix::fs::MetadataExt as _,
+    },
+};
+
+use aya::{
+    Ebpf, Pod,
+    maps::{Array, HashMap, MapData, MapError, RingBuf},
+    programs::{ProgramError, RawTracePoint},
+};
+use runtime_ebpf::process::{ExecEvent, FOLLOW, Layout, Name, TREE, TaskEntry};
+use tracing::warn;
+
+use super::{
+    btf::{Btf, BtfError},
+    inode::{KernelInode, Mapping, is_on_overlay},
+    iterator::{Iterator, Tasks, lines},
+    layout::layout,
+    process::ProcessId,
+    target::{Target, Targets},
+};
+use crate::programs::Programs;
+
+/// Inode of the first PID namespace (include/uapi/linux/nsfs.h, `PID_NS_INIT_INO`; include/linux/proc_ns.h before 6.16).
+const INITIAL_NAMESPACE_INO: u64 = 0xEFFF_FFFC;
+
+/// Why processes cannot be watched.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The agent's process ids and the kernel's cannot be brought together.
+    #[error(
+        "strobe runs in a PID namespace of its own, and this kernel does not tell how its processes are numbered there ({0}): \
+         run strobe in the host's PID namespace (docker run --pid=host; Kubernetes: hostPID: true)"
+    )]
+    Namespace(Box<WatchError>),
+    /// `/proc` is not of the namespace that this process is in.
+    #[error(
+        "/proc shows another PID namespace than strobe's own: mount a /proc of this namespace (unshare --mount-proc), or run \
+         strobe in the namespace that /proc shows"
+    )]
+    ForeignProc,
+    /// The kernel does not say where its fields are.
+    #[error(transparent)]
+    Btf(#[from] BtfError),
+    /// A program did not load or attach.
+    #[error("{action} the eBPF program `{program}`: {error}")]
+    Program {
+        /// `loading`, `attaching`.
+        action: &'static str,
+        /// Its name in the object.
+        program: &'static str,
+        /// What the kernel said.
+        error: Box<ProgramError>,
+    },
+    /// An iterator did not run.
+    #[error("the eBPF iterator `{program}`: {error}")]
+    Iterator {
+        /// Its name in the object.
+        program: &'static str,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// A map could not be written.
+    #[error("the eBPF map `{map}`: {error}")]
+    Map {
+        /// Its name in the object.
+        map: &'static str,
+        /// What the kernel said.
+        error: MapError,
+    },
+    /// The object lacks what the agent expects: they are of different versions.
+    #[error("the eBPF object has no {kind} `{name}`: run scripts/build-ebpf")]
+    Missing {
+        /// `program` or `map`.
+        kind: &'static str,
+        /// Its name.
+        name: &'static str,
+    },
+    /// `/proc` cannot be read.
+    #[error("{what}: {error}")]
+    Proc {
+        /// What strobe was doing.
+        what: &'static str,
+        /// What the kernel said.
+        error: io::Error,
+    },
+}
+
+/// [`Layout`] as a map's value.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct LayoutValue(Layout);
+
+// SAFETY: repr(C), integers only, no padding (its size is pinned by a test in runtime-ebpf).
+unsafe impl Pod for LayoutValue {}
+
+/// The events about programs that start. Readable when there are some.
+pub struct ExecRing(RingBuf<MapData>);
+
+impl AsRawFd for ExecRing {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl ExecRing {
+    /// The next event, if there is one.
+    pub fn next_event(&mut self) -> Option<ExecEvent> {
+        let item = self.0.next()?;
+        let [tgid, pid, followed, reserved] = lines::<4>(&item).next()?;
+        Some(ExecEvent { tgid, pid, followed, reserved })
+    }
+}
+
+/// What the kernel is asked to tell.
+pub struct Watch {
+    layout: Layout,
+    layouts: Array<MapData, LayoutValue>,
+    wanted: HashMap<MapData, Name, u32>,
+    inodes: HashMap<MapData, u64, u32>,
+    followed: HashMap<MapData, u32, u32>,
+    tasks: Option<Iterator>,
+    vmas: Vmas,
+}
+
+/// The iterator over mappings, loaded for the first file on an overlay.
+enum Vmas {
+    NotLoaded,
+    Loaded(Iterator),
+    /// It was tried, and said why not.
+    Unavailable,
+}
+
+impl Watch {
+    /// Starts the events. Raw tracepoints: kernel 4.17; the filter needs BTF (`CONFIG_DEBUG_INFO_BTF`), and so does an agent
+    /// in a PID namespace of its own, which also needs `iter/task` (5.8): there its lack is an error, elsewhere it costs the
+    /// agent a look at every program that starts.
+    pub fn start(programs: &mut Programs, targets: &Targets) -> Result<(Self, ExecRing), WatchError> {
+        let ebpf = programs.ebpf_mut();
+        let nested = is_nested()?;
+        let mut layout = match Btf::of_kernel().and_then(|btf| layout(&btf)) {
+            Ok(layout) => layout,
+            Err(error) if nested => return Err(WatchError::Namespace(Box::new(error.into()))),
+            Err(error) => {
+                warn!("{error}: strobe looks at every program that starts, which costs more");
+                Layout::default()
+            }
+        };
+        // Something to look for is what the filter needs: a process id is followed, a tree too.
+        let mut watch = Self {
+            layout,
+            layouts: array(ebpf)?,
+            wanted: hash(ebpf, "WANTED")?,
+            inodes: hash(ebpf, "INODES")?,
+            followed: hash(ebpf, "FOLLOWED")?,
+            tasks: None,
+            vmas: Vmas::NotLoaded,
+        };
+        watch.write_layout()?;
+        if nested {
+            let own = watch.own_namespace(ebpf).map_err(|error| WatchError::Namespace(Box::new(error)))?;
+            (layout.namespace, layout.level) = (own.namespace, own.level);
+            watch.layout = layout;
+            watch.write_layout()?;
+        }
+        watch.want(targets)?;
+        let map = ebpf.take_map("EXECUTED").ok_or(WatchError::Missing { kind: "map", name: "EXECUTED" })?;
+        let ring = RingBuf::try_from(map).map_err(|error| WatchError::Map { map: "EXECUTED", error })?;
+        attach(ebpf, "process_exec", "sched_process_exec")?;
+        if layout.filter != 0 {
+            attach(ebpf, "process_exit", "sched_process_exit")?;
+        }
+        if layout.filter != 0 && matches!(targets.target(), Target::Tree(_)) {
+            attach(ebpf, "process_fork", "sched_process_fork")?;
+        }
+        Ok((watch, ExecRing(ring)))
+    }
+
+    /// Does the kernel sort out programs that are not looked for?
+    pub fn is_filtered(&self) -> bool {
+        self.layout.filter != 0
+    }
+
+    /// Is the agent in a PID namespace of its own?
+    pub fn is_nested(&self) -> bool {
+        self.layout.namespace != 0
+    }
+
+    fn write_layout(&mut self) -> Result<(), WatchError> {
+        let error = |error| WatchError::Map { map: "LAYOUT", error };
+        self.layouts.set(0, LayoutValue(self.layout), 0).map_err(error)
+    }
+
+    fn own_namespace(&mut self, ebpf: &mut Ebpf) -> Result<TaskEntry, WatchError> {
+        self.tasks = Some(Iterator::load(ebpf, "process_task", "task")?);
+        let own = self.tasks()?.into_iter().find(|entry| entry.pid == std::process::id());
+        own.ok_or(WatchError::Iterator {
+            program: "process_task",
+            error: io::Error::other("it does not list strobe itself"),
+        })
+    }
+
+    fn tasks(&self) -> Result<Vec<TaskEntry>, WatchError> {
+        let Some(iterator) = &self.tasks else { return Ok(Vec::new()) };
+        let bytes = iterator.read(Tasks::All)?;
+        let entries = lines::<6>(&bytes).map(|[tgid, pid, low, high, level, reserved]| TaskEntry {
+            tgid,
+            pid,
+            namespace: join(low, high),
+            level,
+            reserved,
+        });
+        Ok(entries.collect())
+    }
+
+    /// All processes that the agent can see, with both of their numbers.
+    pub fn running(&self) -> Result<Vec<ProcessId>, WatchError> {
+        if self.is_nested() {
+            let ids = self.tasks()?.into_iter().map(|TaskEntry { tgid, pid, .. }| ProcessId { pid, tgid });
+            return Ok(ids.collect());
+        }
+        let failed = |error| WatchError::Proc { what: "listing /proc", error };
+        let mut ids = Vec::new();
+        for entry in fs::read_dir("/proc").map_err(failed)? {
+            if let Some(pid) = entry.map_err(failed)?.file_name().to_str().and_then(|name| name.parse().ok())
+            {
+                ids.push(ProcessId { pid, tgid: pid });
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Both numbers of a process; `None` if there is none. Open its pidfd before and ask it afterwards, since a number may be
+    /// another process's by now.
+    pub fn id_of(&self, pid: u32) -> Result<Option<ProcessId>, WatchError> {
+        if self.is_nested() {
+            return Ok(self.running()?.into_iter().find(|id| id.pid == pid));
+        }
+        Ok(Some(ProcessId { pid, tgid: pid }))
+    }
+
+    /// From now on tells of programs that [`Targets::names`] and [`Targets::inodes`] name, in place of those before.
+    pub fn want(&mut self, targets: &Targets) -> Result<(), WatchError> {
+        // The new ones first, so that none is missing for a moment.
+        replace(&mut self.wanted, "WANTED", &targets.names())?;
+        replace(&mut self.inodes, "INODES", &targets.inodes())
+    }
+
+    /// From now on tells of everything that this process executes. To be called before [`super::Process::still_the_same`] is
+    /// asked, so that no exec goes unseen in between. The kernel's side forgets it when the process ends.
+    pub fn follow(&mut self, tgid: u32) -> Result<(), WatchError> {
+        self.follow_as(tgid, FOLLOW)
+    }
+
+    /// The same, and of everything that its descendants execute, those that are made from now on.
+    pub fn follow_tree(&mut self, tgid: u32) -> Result<(), WatchError> {
+        self.follow_as(tgid, FOLLOW | TREE)
+    }
+
+    fn follow_as(&mut self, tgid: u32, flags: u32) -> Result<(), WatchError> {
+        if !self.is_filtered() {
+            // Everything is told, and nothing would ever be removed from the map.
+            return Ok(());
+        }
+        let error = |error| WatchError::Map { map: "FOLLOWED", error };
+        let before = match self.followed.get(&tgid, 0) {
+            Ok(flags) => flags,
+            Err(MapError::KeyNotFound) => 0,
+            Err(source) => return Err(error(source)),
+        };
+        self.followed.insert(tgid, before | flags, 0).map_err(error)
+    }
+
+    /// Stops telling of a process that is not traced. One that has ended is forgotten by the kernel's side.
+    pub fn unfollow(&mut self, tgid: u32) -> Result<(), WatchError> {
+        match self.followed.remove(&tgid) {
+            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+            Err(error) => Err(WatchError::Map { map: "FOLLOWED", error }),
+        }
+    }
+
+    /// The inode that a probe in this file belongs to.
+    pub fn kernel_inode(&mut self, programs: &mut Programs, file: &File) -> io::Result<KernelInode> {
+        let by_stat = KernelInode::by_stat(file)?;
+        if !is_on_overlay(file)? {
+            return Ok(by_stat);
+        }
+        let mapping = Mapping::of(file)?;
+        let by_maps = mapping.by_maps()?;
+        if by_maps != by_stat {
+            // A kernel before 6.8, which shows the real one there.
+            return Ok(by_maps);
+        }
+        match self.by_vma(programs.ebpf_mut(), &mapping) {
+            Ok(Some(inode)) => Ok(inode),
+            Ok(None) => Ok(by_stat),
+            Err(error) => {
+                warn!(
+                    "the inode behind an overlay cannot be told, so its probes may be doubled (and ignored): {error}"
+                );
+                self.vmas = Vmas::Unavailable;
+                Ok(by_stat)
+            }
+        }
+    }
+
+    /// `None` where it was said before that it cannot be told.
+    fn by_vma(&mut self, ebpf: &mut Ebpf, mapping: &Mapping) -> Result<Option<KernelInode>, WatchError> {
+        if !self.is_filtered() {
+            // Said at the start; without the offsets the program would read anything.
+            return Ok(None);
+        }
+        if matches!(self.vmas, Vmas::NotLoaded) {
+            self.vmas = Vmas::Loaded(Iterator::load(ebpf, "process_vma", "task_vma")?);
+        }
+        self.layout.mapping = mapping.address();
+        self.write_layout()?;
+        let Vmas::Loaded(iterator) = &self.vmas else { return Ok(None) };
+        let bytes = iterator.read(Tasks::ThisThread)?;
+        let nothing = || io::Error::other("it does not list the mapping of the file");
+        let [low, high, dev, _] = lines::<4>(&bytes)
+            .next()
+            .ok_or_else(|| WatchError::Iterator { program: "process_vma", error: nothing() })?;
+        Ok(Some(KernelInode::from_kernel(dev, join(low, high))))
+    }
+}
+
+fn join(low: u32, high: u32) -> u64 {
+    let [a, b, c, d] = low.to_ne_bytes();
+    let [e, f, g, h] = high.to_ne_bytes();
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// Is the agent in another PID namespace than the initial one? Its /proc must be of the same.
+fn is_nested() -> Result<bool, WatchError> {
+    let failed = |what, error| WatchError::Proc { what, error };
+    let own = fs::read_link("/proc/self")
+        .map_err(|error| failed("reading /proc/self (is /proc mounted?)", error))?;
+    if own.to_str() != Some(std::process::id().to_string().as_str()) {
+        return Err(WatchError::ForeignProc);
+    }
+    let namespace =
+        fs::metadata("/proc/self/ns/pid").map_err(|error| failed("reading /proc/self/ns/pid", error))?;
+    Ok(namespace.ino() != INITIAL_NAMESPACE_INO)
+}
+
+fn attach(ebpf: &mut Ebpf, program: &'static str, tracepoint: &str) -> Result<(), WatchError> {
+    let failed = |action, error| WatchError::Program { action, program, error: Box::new(error) };
+    let found = ebpf.program_mut(program).ok_or(WatchError::Missing { kind: "program", name: program })?;
+    let found: &mut RawTracePoint = found.try_into().map_err(|source| failed("using", source))?;
+    found.load().map_err(|source| failed("loading", source))?;
+    found.attach(tracepoint).map_err(|source| failed("attaching", source))?;
+    Ok(())
+}
+
+fn array(ebpf: &mut Ebpf) -> Result<Array<MapData, LayoutValue>, WatchError> {
+    let map = "LAYOUT";
+    let data = ebpf.take_map(map).ok_or(WatchError::Missing { kind: "map", name: map })?;
+    Array::try_from(data).map_err(|error| WatchError::Map { map, error })
+}
+
+fn hash<K: Pod>(ebpf: &mut Ebpf, map: &'static str) -> Result<HashMap<MapData, K, u32>, WatchError> {
+    let data = ebpf.take_map(map).ok_or(WatchError::Missing { kind: "map", name: map })?;
+    HashMap::try_from(data).map_err(|error| WatchError::Map { map, error })
+}
+
+/// Makes `keys` what the map holds.
+fn replace<K: Pod + PartialEq>(
+    map: &mut HashMap<MapData, K, u32>,
+    name: &'static str,
+    keys: &[K],
+) -> Result<(), WatchError> {
+    let error = |error| WatchError::Map { map: name, error };
+    for key in keys {
+        map.insert(key, 1, 0).map_err(error)?;
+    }
+    let stale: Vec<K> = map
+        .keys()
+        .filter(|key| !matches!(key, Ok(key) if keys.contains(key)))
+        .collect::<Result<_, _>>()
+        .map_err(error)?;
+    for key in stale {
+        map.remove(&key).map_err(error)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,288 @@
+//! The thread that empties the record ring: it waits for the ring alone, and never for export.
+//!
+//! ```text
+//!  record ring ──► slices of 256 ──► [Sink] ──► export's queue
+//!  guard ────────► know, forget ───────┘
+//! ```
+//! Two promises hold together what guard says and what the ring holds. A process that guard makes known before it configures
+//! it is known to the sink when its first record is taken: what guard has said is asked for before each slice, and once more
+//! when a record's process is not known. A process that guard has forgotten in the kernel before it says so here loses no
+//! record: it is forgotten when the ring has been empty for a while since, or as many bytes were taken from it as it can hold.
+//! (For a while: a ring looks empty, too, while the program that has reserved its oldest record is still filling it.)
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use aya::maps::{MapData, RingBuf};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::EventFd;
+use tracing::{error, warn};
+
+use crate::programs::Wake;
+use crate::records;
+use crate::sink::{Output, Sink};
+use crate::sources::Source;
+
+/// How many records are taken before anybody else is listened to.
+const SLICE: usize = 256;
+/// How often the ring is emptied when nothing fills it (field-notes §10).
+const POLL: Duration = Duration::from_millis(100);
+/// A program that has reserved a record has filled it long before that.
+const SETTLED: Duration = POLL;
+/// How long drain stays away from a ring that is readable and gives nothing: its oldest record is being filled.
+const BREATH: Duration = Duration::from_millis(1);
+/// How often lost data is looked for and reported.
+const REPORT: Duration = Duration::from_secs(10);
+
+/// A ring of records, as drain needs it.
+pub trait RecordRing: Send {
+    /// Readable when the programs have woken whoever waits.
+    fn fd(&self) -> BorrowedFd<'_>;
+
+    /// The programs may wake again: they do so once, when enough has come together since.
+    fn rearm(&mut self);
+
+    /// Hands the next record over; false if there is none.
+    fn next(&mut self, take: &mut dyn FnMut(&[u8])) -> bool;
+
+    /// How many bytes it can hold.
+    fn capacity(&self) -> usize;
+}
+
+/// The programs' ring.
+pub struct KernelRing {
+    ring: RingBuf<MapData>,
+    wake: Wake,
+    bytes: usize,
+    is_deaf: bool,
+}
+
+impl KernelRing {
+    /// The ring of so many bytes, and what lets its programs wake again.
+    pub fn new(ring: RingBuf<MapData>, wake: Wake, bytes: u32) -> Self {
+        Self { ring, wake, bytes: usize::try_from(bytes).unwrap_or(usize::MAX), is_deaf: false }
+    }
+}
+
+impl RecordRing for KernelRing {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
+    }
+
+    fn rearm(&mut self) {
+        if let Err(error) = self.wake.rearm()
+            && !self.is_deaf
+        {
+            self.is_deaf = true;
+            warn!("the programs cannot wake the agent any more, which looks every {POLL:?}: {error}");
+        }
+    }
+
+    fn next(&mut self, take: &mut dyn FnMut(&[u8])) -> bool {
+        let item = self.ring.next();
+        let is_there = item.is_some();
+        if let Some(item) = item {
+            take(&item);
+        }
+        is_there
+    }
+
+    fn capacity(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// What guard tells drain.
+enum Message {
+    Know { tgid: u32, generation: u32, source: Arc<Source> },
+    Forget { tgid: u32, generation: u32 },
+    Stop,
+}
+
+/// The running thread.
+pub struct Drain<O> {
+    messages: Sender<Message>,
+    bell: Arc<EventFd>,
+    thread: JoinHandle<Sink<O>>,
+}
+
+impl<O: Output + 'static> Drain<O> {
+    /// Starts the thread.
+    pub fn start(ring: Box<dyn RecordRing>, sink: Sink<O>) -> io::Result<Self> {
+        let (messages, inbox) = channel();
+        let bell = Arc::new(EventFd::new()?);
+        let ears = Arc::clone(&bell);
+        let worker = Worker { ring, sink, inbox, leaving: Vec::new(), taken_bytes: 0, is_stopping: false };
+        let thread = std::thread::Builder::new().name("drain".to_owned()).spawn(move || worker.run(&ears))?;
+        Ok(Self { messages, bell, thread })
+    }
+
+    /// Makes a process known, or its source another one. To be said before the process is configured in the kernel.
+    pub fn know(&self, tgid: u32, generation: u32, source: Arc<Source>) {
+        self.tell(Message::Know { tgid, generation, source });
+    }
+
+    /// Has a process forgotten once its records are taken. To be said when the kernel has forgotten it.
+    pub fn forget(&self, tgid: u32, generation: u32) {
+        self.tell(Message::Forget { tgid, generation });
+    }
+
+    fn tell(&self, message: Message) {
+        if self.messages.send(message).is_err() {
+            // It ends only by a defect, which its join will show.
+            error!("the drain thread has ended early: no more spans");
+        }
+    }
+
+    /// Takes what is left in the ring and ends the thread.
+    pub fn stop(self) -> Result<Sink<O>, StopError> {
+        self.tell(Message::Stop);
+        if let Err(error) = self.bell.write(1) {
+            warn!("drain could not be woken, it will end at its next look: {error}");
+        }
+        self.thread.join().map_err(|_| StopError)
+    }
+}
+
+/// The thread has panicked.
+#[derive(Debug, thiserror::Error)]
+#[error("the drain thread has panicked: what it had not exported is lost; please report the message above")]
+pub struct StopError;
+
+/// A process that is to be forgotten.
+struct Leaving {
+    tgid: u32,
+    generation: u32,
+    /// When drain heard of it.
+    heard: Instant,
+    /// When so many bytes have been taken, what was in the ring when guard spoke has been taken.
+    by_taken_bytes: u64,
+}
+
+/// What the thread works with.
+struct Worker<O> {
+    ring: Box<dyn RecordRing>,
+    sink: Sink<O>,
+    inbox: Receiver<Message>,
+    leaving: Vec<Leaving>,
+    taken_bytes: u64,
+    is_stopping: bool,
+}
+
+impl<O: Output> Worker<O> {
+    fn run(mut self, bell: &EventFd) -> Sink<O> {
+        let mut reported = Instant::now();
+        while !self.is_stopping {
+            let is_asked = self.wait(bell);
+            if !self.empty() && is_asked && !self.is_stopping {
+                std::thread::sleep(BREATH);
+            }
+            if reported.elapsed() >= REPORT {
+                reported = Instant::now();
+                self.sink.report();
+            }
+        }
+        self.sink
+    }
+
+    /// Until the ring asks for it, guard stops drain, or the time is up; false: the time is up.
+    fn wait(&self, bell: &EventFd) -> bool {
+        let mut fds =
+            [PollFd::new(self.ring.fd(), PollFlags::POLLIN), PollFd::new(bell.as_fd(), PollFlags::POLLIN)];
+        let timeout = PollTimeout::try_from(POLL).unwrap_or(PollTimeout::NONE);
+        match poll(&mut fds, timeout) {
+            Ok(ready) => ready > 0,
+            Err(nix::Error::EINTR) => false,
+            Err(error) => {
+                // Nothing but a lack of kernel memory: the ring is emptied on the clock meanwhile.
+                warn!("waiting for the record ring: {error}; looking again in {POLL:?}");
+                std::thread::sleep(POLL);
+                false
+            }
+        }
+    }
+
+    /// Slices until the ring is empty; whether anything was in it.
+    fn empty(&mut self) -> bool {
+        self.ring.rearm();
+        let before = self.taken_bytes;
+        loop {
+            self.listen();
+            let is_empty = self.slice() < SLICE;
+            self.forget_those_leaving(is_empty);
+            if is_empty {
+                return self.taken_bytes > before;
+            }
+        }
+    }
+
+    /// Takes up to a slice of records; fewer: the ring was empty.
+    fn slice(&mut self) -> usize {
+        let Self { ring, sink, inbox, leaving, taken_bytes, is_stopping } = self;
+        let capacity = ring.capacity() as u64;
+        for taken in 0..SLICE {
+            let mut take = |bytes: &[u8]| {
+                *taken_bytes += bytes.len() as u64;
+                let is_unknown =
+                    records::head(bytes).is_ok_and(|(head, _)| !sink.knows(head.tgid, head.generation));
+                if is_unknown {
+                    listen(inbox, sink, leaving, *taken_bytes + capacity, is_stopping);
+                }
+                sink.record(bytes);
+            };
+            if !ring.next(&mut take) {
+                return taken;
+            }
+        }
+        SLICE
+    }
+
+    fn listen(&mut self) {
+        let end = self.taken_bytes + self.ring.capacity() as u64;
+        listen(&self.inbox, &mut self.sink, &mut self.leaving, end, &mut self.is_stopping);
+    }
+
+    fn forget_those_leaving(&mut self, is_empty: bool) {
+        let Self { leaving, sink, taken_bytes, .. } = self;
+        leaving.retain(|process| {
+            let is_settled = is_empty && process.heard.elapsed() >= SETTLED;
+            let stays = !is_settled && *taken_bytes < process.by_taken_bytes;
+            if !stays {
+                sink.forget(process.tgid, process.generation);
+            }
+            stays
+        });
+    }
+}
+
+/// Heeds what guard has said.
+fn listen<O: Output>(
+    inbox: &Receiver<Message>,
+    sink: &mut Sink<O>,
+    leaving: &mut Vec<Leaving>,
+    by_taken_bytes: u64,
+    is_stopping: &mut bool,
+) {
+    loop {
+        match inbox.try_recv() {
+            Ok(Message::Know { tgid, generation, source }) => sink.know(tgid, generation, source),
+            Ok(Message::Forget { tgid, generation }) => {
+                leaving.push(Leaving { tgid, generation, heard: Instant::now(), by_taken_bytes });
+            }
+            // Whoever held the other end is gone without a word: the thread must not outlive it.
+            Ok(Message::Stop) | Err(TryRecvError::Disconnected) => {
+                *is_stopping = true;
+                return;
+            }
+            Err(TryRecvError::Empty) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "drain_tests.rs"]
+mod tests;

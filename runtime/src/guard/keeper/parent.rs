@@ -1,0 +1,204 @@
+//! The agent's end: starts the child, asks it, and knows what it holds, so that nothing is forgotten when it ends.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+use super::wire::{self, Received};
+use super::{Probe, Reply, Request, SUBCOMMAND, Why};
+use crate::files::FileIdentity;
+
+/// How long the child may take to start.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the keeper has to say of an attachment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// All probes are there.
+    Attached {
+        /// Why there is no lease, if there is none.
+        no_lease: Option<String>,
+    },
+    /// None is there.
+    Refused {
+        /// What the kernel said.
+        reason: String,
+        /// It may be otherwise in a moment.
+        passing: bool,
+    },
+    /// None is there: the file has this content now.
+    NotAsPlanned(FileIdentity),
+    /// They are gone.
+    Detached(Why),
+}
+
+/// The child and what it was asked for.
+pub struct Keeper {
+    child: Child,
+    socket: OwnedFd,
+    /// Attachments that were asked for and have not come to their end; true: its probes are there.
+    attempts: BTreeMap<u64, bool>,
+    starts: u32,
+}
+
+impl Keeper {
+    /// Starts the child.
+    pub fn start() -> anyhow::Result<Self> {
+        let (child, socket) = start()?;
+        Ok(Self { child, socket, attempts: BTreeMap::new(), starts: 1 })
+    }
+
+    /// Readable when there is news.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Says that guard is there.
+    pub fn alive(&mut self) {
+        // A child that is gone or does not read is seen by `news`.
+        let _ = wire::send(self.socket.as_fd(), &Request::Alive, &[]);
+    }
+
+    /// Asks for the probes of a file; they name `programs` by their places, which are loaded for `uprobe_multi` or not.
+    pub fn attach(
+        &mut self,
+        attempt: u64,
+        file: BorrowedFd<'_>,
+        content: FileIdentity,
+        probes: Vec<Probe>,
+        programs: &[BorrowedFd<'_>],
+        multi: bool,
+    ) -> io::Result<()> {
+        let descriptors: Vec<BorrowedFd<'_>> =
+            std::iter::once(file).chain(programs.iter().copied()).collect();
+        wire::send(self.socket.as_fd(), &Request::Attach { attempt, content, probes, multi }, &descriptors)?;
+        self.attempts.insert(attempt, false);
+        Ok(())
+    }
+
+    /// Asks to take them out again.
+    pub fn detach(&mut self, attempt: u64) -> io::Result<()> {
+        wire::send(self.socket.as_fd(), &Request::Detach { attempt }, &[])
+    }
+
+    /// All that the keeper has said. Where it has ended, its probes are gone with it: that is said of each of them, and another
+    /// keeper is started.
+    pub fn news(&mut self) -> anyhow::Result<Vec<(u64, News)>> {
+        let mut news = Vec::new();
+        loop {
+            match wire::receive(self.socket.as_fd()).context("reading what the keeper says")? {
+                Received::Message(reply, _) => news.extend(self.take(reply)),
+                Received::Nothing => return Ok(news),
+                Received::Ended => {
+                    news.extend(self.lost());
+                    self.restart()?;
+                    return Ok(news);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, reply: Reply) -> Option<(u64, News)> {
+        Some(match reply {
+            Reply::Ready => return None,
+            Reply::Attached { attempt, no_lease } => {
+                self.attempts.insert(attempt, true);
+                (attempt, News::Attached { no_lease })
+            }
+            Reply::Refused { attempt, reason, passing } => {
+                self.attempts.remove(&attempt);
+                (attempt, News::Refused { reason, passing })
+            }
+            Reply::NotAsPlanned { attempt, content } => {
+                self.attempts.remove(&attempt);
+                (attempt, News::NotAsPlanned(content))
+            }
+            Reply::Detached { attempt, why } => {
+                self.attempts.remove(&attempt);
+                (attempt, News::Detached(why))
+            }
+        })
+    }
+
+    fn lost(&mut self) -> Vec<(u64, News)> {
+        let gone = |(attempt, attached)| {
+            let reason = "the keeper of the probes has ended; another is started".to_owned();
+            let news = if attached {
+                News::Detached(Why::KeeperGone)
+            } else {
+                News::Refused { reason, passing: true }
+            };
+            (attempt, news)
+        };
+        std::mem::take(&mut self.attempts).into_iter().map(gone).collect()
+    }
+
+    fn restart(&mut self) -> anyhow::Result<()> {
+        let status = self.child.wait().context("waiting for the keeper")?;
+        tracing::warn!(
+            "the keeper of the probes has ended ({status}): starting another, and attaching again"
+        );
+        (self.child, self.socket) = start()?;
+        self.starts += 1;
+        Ok(())
+    }
+
+    /// How many children there have been: each has a socket of its own.
+    pub fn starts(&self) -> u32 {
+        self.starts
+    }
+
+    /// Are there probes, or may there be soon?
+    pub fn is_idle(&self) -> bool {
+        self.attempts.is_empty()
+    }
+
+    /// Waits for news, for at most so long.
+    pub fn wait(&self, limit: Duration) -> io::Result<()> {
+        wait(self.socket.as_fd(), limit)
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // The end of the socket is what ends the child; so this end goes first.
+        match socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC) {
+            Ok((unused, _)) => drop(std::mem::replace(&mut self.socket, unused)),
+            Err(_) => return,
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn wait(socket: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
+    let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+    match poll(&mut [PollFd::new(socket, PollFlags::POLLIN)], limit) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn start() -> anyhow::Result<(Child, OwnedFd)> {
+    let (socket, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+        .context("a socket to the keeper of the probes")?;
+    let child = Command::new("/proc/self/exe")
+        .arg(SUBCOMMAND)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .spawn()
+        .context("starting the keeper of the probes")?;
+    wait(socket.as_fd(), PATIENCE).context("waiting for the keeper")?;
+    match wire::receive(socket.as_fd()).context("reading what the keeper says")? {
+        Received::Message(Reply::Ready, _) => Ok((child, socket)),
+        Received::Ended => bail!("the keeper of the probes ended at once; what it printed says why"),
+        other => bail!("the keeper of the probes did not begin in {} s: {other:?}", PATIENCE.as_secs()),
+    }
+}

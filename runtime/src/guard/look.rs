@@ -1,0 +1,124 @@
+//! Looking at processes: everything that reads /proc or walks a path, on a thread of its own, since any of it can wait: for a
+//! process's memory lock, for a file server that is away.
+
+use std::{
+    fs::File,
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use analyzer::Plan;
+use anyhow::Context as _;
+
+use super::{Door, Message};
+use crate::{
+    discover::{self, OpenError, Process, ProcessId, Targets},
+    files::FileIdentity,
+    guard::state::{Failure, ProcessKey},
+    sources::{Source, Sources},
+};
+
+/// How often paths are resolved again when nobody asks for anything: a link may lead elsewhere now.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// A wanted process, with what its file is known by.
+pub struct Found {
+    pub process: Process,
+    pub file: File,
+    pub content: FileIdentity,
+    /// Tells one execution from the next.
+    pub image: u64,
+}
+
+/// What came of a look.
+pub struct Looked {
+    pub pid: u32,
+    pub ticket: u64,
+    /// None: it is not wanted.
+    pub found: Result<Option<Found>, OpenError>,
+}
+
+/// What its spans are to say of a process.
+pub struct Facts {
+    pub process: ProcessKey,
+    pub generation: u32,
+    pub source: Result<Source, Failure>,
+}
+
+/// What the thread is asked for.
+pub enum Job {
+    Look { id: ProcessId, followed: u32, ticket: u64 },
+    Facts { id: ProcessId, process: ProcessKey, generation: u32, plan: Arc<Plan> },
+}
+
+/// Starts the thread; it ends when the sender is dropped.
+pub fn start(mut targets: Targets, sources: Sources, door: Door) -> anyhow::Result<mpsc::Sender<Job>> {
+    let (jobs, inbox) = mpsc::channel();
+    let work = move || {
+        loop {
+            match inbox.recv_timeout(REFRESH) {
+                Ok(Job::Look { id, followed, ticket }) => {
+                    let found = look(id, followed, &targets);
+                    door.send(Message::Looked(Box::new(Looked { pid: id.pid, ticket, found })));
+                }
+                Ok(Job::Facts { id, process, generation, plan }) => {
+                    let source = facts(id, process, &plan, &sources);
+                    door.send(Message::Facts(Box::new(Facts { process, generation, source })));
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if targets.refresh() {
+                        door.send(Message::Targets(targets.clone()));
+                    }
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("strobe-look".to_owned());
+    thread.spawn(work).context("starting the thread that looks at processes")?;
+    Ok(jobs)
+}
+
+fn look(id: ProcessId, followed: u32, targets: &Targets) -> Result<Option<Found>, OpenError> {
+    let process = discover::open(id)?;
+    if !targets.wants(&process, followed) {
+        return Ok(None);
+    }
+    let file = process.executable()?;
+    let failed = |what, error| OpenError::Failed { pid: id.pid, what, error };
+    let content = FileIdentity::of(&file).map_err(|error| failed("looking at its executable", error))?;
+    Ok(Some(Found { process, file, content, image: image(id.pid) }))
+}
+
+/// Where its program and its stack begin: with addresses laid out at random, every execution has others. 0 where that cannot be
+/// read; equal numbers prove nothing.
+fn image(pid: u32) -> u64 {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&stat);
+    let (_, after_name) = text.rsplit_once(')').unwrap_or_default();
+    // proc(5): field 26 is startcode, 28 startstack; the first after the name is number 3.
+    let field = |number: usize| after_name.split_whitespace().nth(number - 3)?.parse::<u64>().ok();
+    field(26).unwrap_or(0).rotate_left(17) ^ field(28).unwrap_or(0)
+}
+
+/// Reads what its spans are to say, of the very process that was seen.
+fn facts(id: ProcessId, seen: ProcessKey, plan: &Plan, sources: &Sources) -> Result<Source, Failure> {
+    let failure = |error: OpenError| Failure::Passing(error.to_string());
+    let process = discover::open(id).map_err(failure)?;
+    if process.start_ticks != seen.started {
+        return Err(Failure::Passing(format!("process {} is another one now", id.pid)));
+    }
+    let source = sources.look(id.pid, Some(plan));
+    process.still_the_same().map_err(failure)?;
+    Ok(source)
+}
+
+/// A process that will execute `file`, as `strobe exec` announces it.
+pub fn announced(id: ProcessId, file: File, name: PathBuf) -> Result<Found, OpenError> {
+    let mut process = discover::open(id)?;
+    process.exe = name;
+    let failed = |what, error| OpenError::Failed { pid: id.pid, what, error };
+    let content = FileIdentity::of(&file).map_err(|error| failed("looking at its executable", error))?;
+    Ok(Found { process, file, content, image: 0 })
+}

@@ -1,0 +1,77 @@
+//! What the worker holds for the state machine: descriptors, Plans, indexes, numbers of processes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    os::fd::OwnedFd,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use analyzer::Plan;
+use runtime_ebpf::abi::MAX_FILES;
+
+use super::state::{Inode, ProcessKey};
+use crate::{attach::Layout, discover::ProcessId, files::FileIdentity, planning::PlanError};
+
+/// A Plan, or why there is none, with the content that the file had before and after.
+pub struct Planned {
+    pub file: Inode,
+    pub content: Option<FileIdentity>,
+    pub result: Result<Plan, PlanError>,
+}
+
+/// A Plan that something can be done with.
+pub struct Ready {
+    pub plan: Arc<Plan>,
+    pub layout: Layout,
+}
+
+/// An attachment in the keeper's hands.
+pub struct Attempt {
+    pub file: Inode,
+    /// In the programs' arrays; given out again when its probes are gone.
+    pub index: u32,
+}
+
+/// A process that the state machine knows.
+pub struct Known {
+    pub key: ProcessKey,
+    pub id: ProcessId,
+    pub pidfd: OwnedFd,
+    /// Its generation, while the programs are not told of it yet.
+    pub pending: Option<(u32, Inode)>,
+    /// The file for which it was said that it is traced.
+    pub said: Option<Inode>,
+}
+
+#[derive(Default)]
+pub struct Tables {
+    pub kept: BTreeMap<Inode, Arc<File>>,
+    pub names: BTreeMap<Inode, PathBuf>,
+    pub plans: BTreeMap<Inode, Ready>,
+    pub attempts: BTreeMap<u64, Attempt>,
+    pub processes: BTreeMap<u32, Known>,
+    indexes: BTreeSet<u32>,
+}
+
+impl Tables {
+    /// An index that no file has.
+    pub fn take_index(&mut self) -> Option<u32> {
+        let index = (0..MAX_FILES).find(|index| !self.indexes.contains(index))?;
+        self.indexes.insert(index);
+        Some(index)
+    }
+
+    /// The attachment is over.
+    pub fn end_attempt(&mut self, attempt: u64) -> Option<Inode> {
+        let attempt = self.attempts.remove(&attempt)?;
+        self.indexes.remove(&attempt.index);
+        Some(attempt.file)
+    }
+
+    /// The index of a file's attachment.
+    pub fn index_of(&self, file: Inode) -> Option<u32> {
+        self.attempts.values().find(|attempt| attempt.file == file).map(|attempt| attempt.index)
+    }
+}

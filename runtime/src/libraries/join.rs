@@ -1,0 +1,52 @@
+//! From a library's records to spans: what each library does on drain's thread.
+//!
+//! A library sends several records for one operation, so somebody keeps the first until the last has come: the library's
+//! joiner. Drain finds the process first ([`crate::sink`]); a joiner sees only records of processes that are known, and never
+//! more memory is used for what it keeps than drain allows.
+
+use runtime_ebpf::record::Head;
+
+use crate::records::DecodeError;
+use crate::spans::clock::Clock;
+use crate::spans::{Counts, Settings, Span};
+
+/// What a joiner gets beside the record.
+pub struct SpanContext<'a> {
+    /// From the kernel's time to time since 1970.
+    pub clock: &'a Clock,
+    /// What the configuration says about spans.
+    pub settings: &'a Settings,
+    /// What building spans left out.
+    pub counts: &'a mut Counts,
+    /// Takes a finished span of the record's process.
+    pub emit: &'a mut dyn FnMut(&Span<'_>),
+}
+
+/// A number that a joiner counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// Its name in logs and metrics.
+    pub name: &'static str,
+    /// How many so far.
+    pub value: u64,
+    /// Whether it tells of data that is missing.
+    pub is_loss: bool,
+}
+
+/// Joins one library's records.
+pub trait Joiner: Send {
+    /// Takes a record: `bytes` is all of it that means something, the head included.
+    fn record(&mut self, head: &Head, bytes: &[u8], cx: &mut SpanContext<'_>) -> Result<(), DecodeError>;
+
+    /// A process, or a generation of it, is gone and all its records have been taken: nothing of it is kept any more.
+    fn forget(&mut self, tgid: u32, generation: u32);
+
+    /// About how much memory is taken by what is kept.
+    fn held_bytes(&self) -> usize;
+
+    /// Gives up the oldest part of what is kept, and counts it.
+    fn shed(&mut self);
+
+    /// What it has counted.
+    fn counters(&self) -> Vec<Count>;
+}

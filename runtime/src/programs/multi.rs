@@ -1,0 +1,147 @@
+//! The libraries' programs, loaded for `uprobe_multi` (Linux 6.6): one link holds all of a program's probes in a file, is made in
+//! one call, goes in one grace period, and needs no CAP_SYS_ADMIN. aya 0.14 knows the maps and the instructions, and cannot ask
+//! for this attach type, so the load itself is a raw system call here.
+//!
+//! A program that was loaded so cannot be attached as a perf link, and the other way round: it is decided once, by trying.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::CString,
+    io,
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+};
+
+use aya::{
+    Ebpf,
+    maps::{Map, MapData},
+};
+use aya_obj::{Object, generated::bpf_insn};
+
+use crate::guard::keeper::probe::{BPF_TRACE_UPROBE_MULTI, multi};
+
+/// `BPF_PROG_LOAD` of `enum bpf_cmd`, `BPF_PROG_TYPE_KPROBE` of `enum bpf_prog_type` (include/uapi/linux/bpf.h).
+const BPF_PROG_LOAD: libc::c_long = 5;
+const BPF_PROG_TYPE_KPROBE: u32 = 2;
+
+/// The part of `union bpf_attr` by which a program is loaded, up to `expected_attach_type`.
+#[repr(C)]
+#[derive(Default)]
+struct LoadAttr {
+    prog_type: u32,
+    insn_cnt: u32,
+    insns: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buf: u64,
+    kern_version: u32,
+    prog_flags: u32,
+    prog_name: [u8; 16],
+    prog_ifindex: u32,
+    expected_attach_type: u32,
+}
+
+/// Programs that are ready to be loaded, and those that are.
+pub struct Multi {
+    object: Object,
+    loaded: HashMap<String, OwnedFd>,
+}
+
+impl Multi {
+    /// The object's programs, with the maps that aya has made; before any of those is taken out.
+    pub fn new(bytes: &[u8], ebpf: &Ebpf) -> anyhow::Result<Self> {
+        let mut object = Object::parse(bytes)?;
+        let maps = std::mem::take(&mut object.maps);
+        let made: HashMap<&str, &MapData> =
+            ebpf.maps().filter_map(|(name, map)| Some((name, data(map)?))).collect();
+        let descriptors = maps.iter().filter_map(|(name, map)| {
+            let made = made.get(name.as_str())?;
+            Some((name.as_str(), made.fd().as_fd().as_raw_fd(), map))
+        });
+        let text: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
+        object.relocate_maps(descriptors.collect::<Vec<_>>().into_iter(), &text)?;
+        object.relocate_calls(&text)?;
+        Ok(Self { object, loaded: HashMap::new() })
+    }
+
+    /// Loads a program if it is not; `None`: the object has none of that name.
+    pub fn load(&mut self, name: &str) -> Option<io::Result<()>> {
+        if self.loaded.contains_key(name) {
+            return Some(Ok(()));
+        }
+        let program = self.object.programs.get(name)?;
+        let function = self.object.functions.get(&program.function_key())?;
+        let loaded = load(name, &program.license, &function.instructions);
+        Some(loaded.map(|descriptor| drop(self.loaded.insert(name.to_owned(), descriptor))))
+    }
+
+    /// A program that is loaded.
+    pub fn descriptor(&self, name: &str) -> Option<BorrowedFd<'_>> {
+        self.loaded.get(name).map(|descriptor| descriptor.as_fd())
+    }
+}
+
+/// Does this kernel have it? A program that does nothing is attached to a folder: a kernel that knows the link type refuses the
+/// folder (EBADF, `bpf_uprobe_multi_link_attach` in kernel/trace/bpf_trace.c), one that does not refuses the type.
+pub fn is_supported() -> bool {
+    // `r0 = 0; exit` (include/uapi/linux/bpf.h, BPF_ALU64 | BPF_MOV | BPF_K and BPF_JMP | BPF_EXIT).
+    let nothing = [instruction(0xb7), instruction(0x95)];
+    let attached = load("strobe_tries", c"GPL", &nothing).and_then(|program| {
+        let folder = std::fs::File::open("/")?;
+        multi(program.as_fd(), folder.as_fd(), &[0])
+    });
+    attached.is_err_and(|error| error.raw_os_error() == Some(libc::EBADF))
+}
+
+fn instruction(code: u8) -> bpf_insn {
+    bpf_insn { code, _bitfield_align_1: [], _bitfield_1: bpf_insn::new_bitfield_1(0, 0), off: 0, imm: 0 }
+}
+
+fn load(name: &str, license: &std::ffi::CStr, instructions: &[bpf_insn]) -> io::Result<OwnedFd> {
+    let mut attr = LoadAttr {
+        prog_type: BPF_PROG_TYPE_KPROBE,
+        insn_cnt: u32::try_from(instructions.len()).map_err(io::Error::other)?,
+        insns: instructions.as_ptr() as u64,
+        license: license.as_ptr() as u64,
+        expected_attach_type: BPF_TRACE_UPROBE_MULTI,
+        ..Default::default()
+    };
+    // The kernel takes 15 bytes; only a person reads it.
+    let short = CString::new(name).map_err(io::Error::other)?;
+    for (to, from) in attr.prog_name.iter_mut().take(15).zip(short.as_bytes()) {
+        *to = *from;
+    }
+    // SAFETY: the attributes, the instructions and the license live until the call returns; their sizes are stated.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const attr, size_of::<LoadAttr>()) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the descriptor was made just now and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A map of a kind that this object has.
+fn data(map: &Map) -> Option<&MapData> {
+    match map {
+        Map::Array(data)
+        | Map::HashMap(data)
+        | Map::LruHashMap(data)
+        | Map::PerCpuArray(data)
+        | Map::PerCpuHashMap(data)
+        | Map::ProgramArray(data)
+        | Map::RingBuf(data) => Some(data),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_struct_is_as_the_kernel_has_it() {
+        assert_eq!(std::mem::offset_of!(LoadAttr, prog_name), 48);
+        assert_eq!(std::mem::offset_of!(LoadAttr, expected_attach_type), 68);
+    }
+}

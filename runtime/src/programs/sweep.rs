@@ -1,0 +1,117 @@
+//! Removes what processes that have ended, or are another program now, have left in the in-flight tables.
+//!
+//! Nobody waits for it: an entry of a generation that is not the process's is as good as none. So it goes through a table a
+//! bounded slice at a time. The kernel gives a removed entry's memory to the next one at once; that a program still writes to
+//! it is ruled out by leaving a generation alone for a while after it has ended.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    time::{Duration, Instant},
+};
+
+use super::raw::RawMap;
+
+/// How long a generation's entries are left alone after its end: programs run for microseconds.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Which generations are alive, or ended only just now.
+#[derive(Debug, Default)]
+pub struct Generations {
+    live: HashMap<u32, u32>,
+    ended: VecDeque<(Instant, u32, u32)>,
+}
+
+impl Generations {
+    /// The process has this generation from now on.
+    pub fn begin(&mut self, tgid: u32, generation: u32, now: Instant) {
+        if let Some(before) = self.live.insert(tgid, generation) {
+            self.ended.push_back((now, tgid, before));
+        }
+    }
+
+    /// The process is not traced any more.
+    pub fn end(&mut self, tgid: u32, now: Instant) {
+        if let Some(before) = self.live.remove(&tgid) {
+            self.ended.push_back((now, tgid, before));
+        }
+    }
+
+    /// Whether nobody can use an entry of this generation any more.
+    fn is_over(&self, tgid: u32, generation: u32) -> bool {
+        self.live.get(&tgid) != Some(&generation)
+            && !self.ended.iter().any(|(_, t, g)| (*t, *g) == (tgid, generation))
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        while self.ended.front().is_some_and(|(at, ..)| now.duration_since(*at) > GRACE) {
+            self.ended.pop_front();
+        }
+    }
+}
+
+/// Where a table's sweep has come to.
+#[derive(Debug, Default)]
+pub struct Sweep {
+    last: Option<Vec<u8>>,
+    /// All that were ever removed.
+    pub removed: u64,
+}
+
+impl Sweep {
+    /// Looks at up to `limit` entries from where the last slice ended; gives how many were removed.
+    pub fn slice(
+        &mut self,
+        table: &RawMap<'_>,
+        generations: &mut Generations,
+        limit: usize,
+        now: Instant,
+    ) -> io::Result<u64> {
+        generations.forget_old(now);
+        let before = self.removed;
+        for _ in 0..limit {
+            let Some(key) = table.next_key(self.last.as_deref())? else {
+                self.last = None;
+                break;
+            };
+            // The next key is asked for before this one can go: from a key that is gone the kernel begins anew.
+            if is_over(table, &key, generations)? && table.delete(&key)? {
+                self.removed += 1;
+            } else {
+                self.last = Some(key);
+            }
+        }
+        Ok(self.removed - before)
+    }
+}
+
+/// Keys are goroutine and tgid, two words; values begin with the generation (`libraries::Flight`).
+fn is_over(table: &RawMap<'_>, key: &[u8], generations: &Generations) -> io::Result<bool> {
+    let Some(tgid) = key.get(8..12).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes) else {
+        return Ok(false);
+    };
+    let Some(value) = table.lookup(key)? else { return Ok(false) };
+    let Some(generation) = value.first_chunk::<4>().map(|bytes| u32::from_ne_bytes(*bytes)) else {
+        return Ok(false);
+    };
+    Ok(generations.is_over(tgid, generation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_is_over_a_while_after_another_or_none_has_followed() {
+        let (mut generations, start) = (Generations::default(), Instant::now());
+        generations.begin(7, 1, start);
+        assert!(!generations.is_over(7, 1) && generations.is_over(8, 1) && generations.is_over(7, 2));
+        generations.begin(7, 2, start);
+        assert!(!generations.is_over(7, 1) && !generations.is_over(7, 2));
+        generations.end(7, start + GRACE / 2);
+        generations.forget_old(start + GRACE * 5 / 4);
+        assert!(generations.is_over(7, 1) && !generations.is_over(7, 2));
+        generations.forget_old(start + GRACE * 2);
+        assert!(generations.is_over(7, 2));
+    }
+}

@@ -1,0 +1,62 @@
+//! Who a traced process is, as its spans name it: looked at once, when it begins to be traced.
+//!
+//! Looking reads `/proc` and belongs to guard or planning; drain only keeps the result ([`crate::sink`]).
+
+use std::sync::Arc;
+
+use analyzer::Plan;
+use tracing::warn;
+
+use crate::config::Config;
+use crate::resource::{AgentFacts, BinaryFacts, Facts, HostFacts, ProcessFacts, Resource};
+
+/// A traced process, as its spans name it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The resource of all its spans.
+    pub resource: Arc<Resource>,
+}
+
+impl Source {
+    /// Its `service.name`.
+    pub fn service(&self) -> &str {
+        &self.resource.service_name
+    }
+}
+
+/// What every process's resource has in common.
+#[derive(Debug)]
+pub struct Sources {
+    host: HostFacts,
+    agent: AgentFacts,
+}
+
+impl Sources {
+    /// Reads what there is to know of the host. `single_target`: the agent's own `OTEL_SERVICE_NAME` names the target.
+    pub fn new(config: &Config, single_target: bool) -> Self {
+        Self {
+            host: HostFacts::read(),
+            agent: AgentFacts {
+                single_target,
+                service_name: config.service_name.clone(),
+                attributes: config.resource_attributes.clone(),
+            },
+        }
+    }
+
+    /// Looks at a process and makes its resource.
+    pub fn look(&self, pid: u32, plan: Option<&Plan>) -> Source {
+        let main = plan.and_then(|plan| plan.modules.first());
+        let binary = BinaryFacts {
+            go_version: plan.and_then(|plan| plan.go_version.clone()),
+            main_version: main.map(|module| module.version.clone()),
+        };
+        let process = ProcessFacts::read(pid);
+        let (resource, warnings) =
+            Resource::new(Facts { process: &process, binary: &binary, host: &self.host, agent: &self.agent });
+        for warning in warnings {
+            warn!(pid, "{warning}");
+        }
+        Source { resource: Arc::new(resource) }
+    }
+}

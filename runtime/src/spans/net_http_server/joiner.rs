@@ -1,0 +1,215 @@
+//! The requests that have begun and not ended, and how an end finds its beginning.
+//!
+//! Within a process and a generation of it a request is named by the address of its `*response`, which both of its records
+//! have; the span id must agree. Only an end from another goroutine than the handler's (a hijack there) has no span id, and
+//! the address alone decides: the response is alive at that moment, so nothing else can lie there.
+//!
+//! | what comes | what becomes of it |
+//! |---|---|
+//! | a beginning | kept; an older request of the same goroutine or at the same address never ended |
+//! | an end with its span id | its request's span; the request is forgotten |
+//! | an end without a span id | its request's span; the span id is kept, since the connection's goroutine will say the end once more |
+//! | the end once more | nothing |
+//! | an end whose beginning is not there | no span (nobody knows what was asked for), and counted |
+//! | a whole record | a span |
+
+use std::collections::HashMap;
+
+use runtime_ebpf::record::Head;
+
+use super::begun::Begun;
+use super::records::{self, EndedView, Record};
+use super::span;
+use crate::libraries::join::{self, Count, SpanContext};
+use crate::records::DecodeError;
+
+/// Which part of what is kept goes when it has become too much.
+const SHED_PART: usize = 16;
+
+/// What is kept of a process: the open requests, and which of them is each goroutine's.
+#[derive(Debug, Default)]
+struct Process {
+    by_response: HashMap<u64, Kept>,
+    by_goid: HashMap<u64, u64>,
+}
+
+/// A request that the programs may still send an end of.
+#[derive(Debug)]
+struct Kept {
+    goid: u64,
+    span_id: [u8; 8],
+    start_ns: u64,
+    /// `None` once its span is made.
+    open: Option<Box<Begun>>,
+}
+
+impl Kept {
+    fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.open.as_ref().map_or(0, |begun| begun.held_bytes())
+    }
+}
+
+/// Joins the records of `net/http.server`.
+#[derive(Debug, Default)]
+pub struct Joiner {
+    processes: HashMap<(u32, u32), Process>,
+    held_bytes: usize,
+    names: Vec<u64>,
+    counts: Counted,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Counted {
+    never_ended: u64,
+    beginning_missing: u64,
+    open_at_exit: u64,
+    too_many_open: u64,
+    text_unsure: u64,
+    ended_again: u64,
+    ended_unknown: u64,
+}
+
+impl Joiner {
+    fn began(&mut self, head: &Head, response: u64, begun: Begun) {
+        self.displace(head, response, begun.goid);
+        let process = self.processes.entry(key(head)).or_default();
+        process.by_goid.insert(begun.goid, response);
+        let kept = Kept {
+            goid: begun.goid,
+            span_id: begun.span_id,
+            start_ns: begun.start_ns,
+            open: Some(Box::new(begun)),
+        };
+        self.held_bytes += kept.held_bytes();
+        process.by_response.insert(response, kept);
+    }
+
+    /// A request begins on this goroutine and at this address: what was there before is over.
+    fn displace(&mut self, head: &Head, response: u64, goid: u64) {
+        let Some(process) = self.processes.get_mut(&key(head)) else { return };
+        for address in [process.by_goid.get(&goid).copied(), Some(response)].into_iter().flatten() {
+            if let Some(before) = process.remove(address) {
+                self.held_bytes = self.held_bytes.saturating_sub(before.held_bytes());
+                self.counts.never_ended += u64::from(before.open.is_some());
+            }
+        }
+    }
+
+    fn ended(&mut self, head: &Head, ended: &EndedView<'_>, cx: &mut SpanContext<'_>) {
+        let response = ended.fixed.response;
+        let process = self.processes.get_mut(&key(head));
+        let kept =
+            process.and_then(|process| Some((process.by_response.get_mut(&response)?.span_id, process)));
+        let Some((span_id, process)) = kept.filter(|(id, _)| !ended.names_its_span() || *id == head.span_id)
+        else {
+            // Without a span id it may be the end of a request that is not sampled, or that began before the agent.
+            let count = if ended.names_its_span() {
+                &mut self.counts.beginning_missing
+            } else {
+                &mut self.counts.ended_unknown
+            };
+            *count += 1;
+            return;
+        };
+        let Some(mut kept) = process.remove(response) else { return };
+        self.held_bytes = self.held_bytes.saturating_sub(kept.held_bytes());
+        match kept.open.take() {
+            Some(begun) => (cx.emit)(&span(&begun, ended, cx.clock, cx.settings, cx.counts)),
+            None => self.counts.ended_again += 1,
+        }
+        if !ended.names_its_span() {
+            self.held_bytes += kept.held_bytes();
+            process.by_goid.insert(kept.goid, response);
+            process.by_response.insert(response, Kept { span_id, ..kept });
+        }
+    }
+}
+
+impl Process {
+    fn remove(&mut self, response: u64) -> Option<Kept> {
+        let kept = self.by_response.remove(&response)?;
+        if self.by_goid.get(&kept.goid) == Some(&response) {
+            self.by_goid.remove(&kept.goid);
+        }
+        Some(kept)
+    }
+}
+
+fn key(head: &Head) -> (u32, u32) {
+    (head.tgid, head.generation)
+}
+
+impl join::Joiner for Joiner {
+    fn record(&mut self, head: &Head, bytes: &[u8], cx: &mut SpanContext<'_>) -> Result<(), DecodeError> {
+        match records::decode(head, bytes)? {
+            Record::BeganWire(began, text) => {
+                let (begun, unsure) = Begun::from_wire(&began, text, &mut self.names)?;
+                self.counts.text_unsure += u64::from(unsure);
+                self.began(head, began.response, begun);
+            }
+            Record::BeganFields(began, texts) => {
+                self.began(head, began.response, Begun::from_fields(&began, &texts));
+            }
+            Record::Ended(ended) => self.ended(head, &ended, cx),
+            Record::Whole(ended, began, texts) => {
+                self.displace(head, began.response, began.goid);
+                let begun = Begun::from_fields(&began, &texts);
+                (cx.emit)(&span(&begun, &ended, cx.clock, cx.settings, cx.counts));
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, tgid: u32, generation: u32) {
+        let Some(process) = self.processes.remove(&(tgid, generation)) else { return };
+        for kept in process.by_response.values() {
+            self.held_bytes = self.held_bytes.saturating_sub(kept.held_bytes());
+            self.counts.open_at_exit += u64::from(kept.open.is_some());
+        }
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    fn shed(&mut self) {
+        let kept = self.processes.values().flat_map(|process| process.by_response.values());
+        let mut starts: Vec<u64> = kept.map(|kept| kept.start_ns).collect();
+        if starts.is_empty() {
+            self.held_bytes = 0;
+            return;
+        }
+        let last = starts.len() / SHED_PART;
+        let oldest = *starts.select_nth_unstable(last).1;
+        for process in self.processes.values_mut() {
+            process.by_response.retain(|_, kept| {
+                let stays = kept.start_ns > oldest;
+                if !stays {
+                    self.held_bytes = self.held_bytes.saturating_sub(kept.held_bytes());
+                    self.counts.too_many_open += u64::from(kept.open.is_some());
+                }
+                stays
+            });
+            process.by_goid.retain(|_, response| process.by_response.contains_key(response));
+        }
+    }
+
+    fn counters(&self) -> Vec<Count> {
+        let loss = |name, value| Count { name, value, is_loss: true };
+        let other = |name, value| Count { name, value, is_loss: false };
+        let counts = &self.counts;
+        vec![
+            loss("spans.lost.never_ended", counts.never_ended),
+            loss("spans.lost.beginning_missing", counts.beginning_missing),
+            loss("spans.lost.open_at_exit", counts.open_at_exit),
+            loss("spans.lost.too_many_open", counts.too_many_open),
+            loss("net_http_server.text_unsure", counts.text_unsure),
+            other("net_http_server.ended_again", counts.ended_again),
+            other("net_http_server.ended_unknown", counts.ended_unknown),
+        ]
+    }
+}
+
+#[cfg(test)]
+#[path = "joiner_tests.rs"]
+mod tests;

@@ -1,0 +1,92 @@
+//! What `strobe run` and `strobe exec` begin with: the log, what this machine allows, the programs, the exporters.
+
+use std::io::IsTerminal as _;
+
+use anyhow::Context as _;
+use tracing::warn;
+
+use crate::{
+    agent::{Agent, WayOut},
+    config::Config,
+    discover::{self, Target, WatchError},
+    export::{Outputs, Pipeline, Stream},
+    features::Facts,
+    libraries::{self, Sampling},
+    log,
+    programs::{LoadOptions, Programs},
+    sink::Sink,
+    sources::Sources,
+};
+
+/// Nothing could be traced.
+pub const STATUS_FAILED: u8 = 1;
+/// A privilege or kernel feature is missing.
+pub const STATUS_MISSING: u8 = 3;
+
+/// Why tracing cannot begin, with the exit status of `strobe run`.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The exit status.
+    pub status: u8,
+    /// One line.
+    pub reason: String,
+}
+
+impl From<anyhow::Error> for Refusal {
+    fn from(error: anyhow::Error) -> Self {
+        Self { status: STATUS_FAILED, reason: format!("{error:#}") }
+    }
+}
+
+/// Logs go to stderr from here on. Whoever gets the guard keeps it until the end: the last lines are written when it goes.
+pub fn logging(config: &Config, warnings: &[String]) -> anyhow::Result<log::Guard> {
+    let guard = log::start(config.log_level).context("starting the log's thread")?;
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    Ok(guard)
+}
+
+/// Loads the programs, or says what this machine lacks. `witness` is the process that strobe has to look at; none
+/// stands for all of them.
+pub fn programs(witness: Option<u32>, config: &Config) -> Result<Programs, Refusal> {
+    let missing = |what: String| Refusal { status: STATUS_MISSING, reason: what };
+    let facts = Facts::gather(witness)?;
+    if let Some(what) = facts.missing() {
+        return Err(missing(what.to_string()));
+    }
+    discover::raise_descriptor_limit()?;
+    let options = LoadOptions {
+        in_flight_entries: config.capacity.in_flight_entries,
+        ring_bytes: config.capacity.ring_bytes,
+    };
+    Programs::load(&options)
+        .map_err(|error| missing(facts.missing_for_programs(&error).to_string()))
+}
+
+/// The agent with its exporters; nothing is traced yet. Needs a tokio runtime.
+pub fn agent(target: Target, programs: Programs, config: &Config, stream: Stream) -> Result<Agent, Refusal> {
+    Agent::new(target, programs, way_out(config, stream)?).map_err(|error| Refusal {
+        status: if error.is::<WatchError>() { STATUS_MISSING } else { STATUS_FAILED },
+        reason: format!("{error:#}"),
+    })
+}
+
+/// Starts the exporters that the configuration asks for; a terminal on `stream` gets the waterfall if it names none.
+fn way_out(config: &Config, stream: Stream) -> anyhow::Result<WayOut> {
+    let is_terminal = match stream {
+        Stream::Stdout => std::io::stdout().is_terminal(),
+        Stream::Stderr => std::io::stderr().is_terminal(),
+    };
+    let pipeline = Pipeline::start(config, Outputs::choose(config, stream, is_terminal))?;
+    Ok(WayOut {
+        sampling: Sampling { sampler: config.sampler, extract: config.extract },
+        sources: Sources::new(config, true),
+        sink: Sink::new(libraries::joiners(), config, config.capacity.joiner_bytes, pipeline)?,
+    })
+}
+
+/// The event loop's runtime.
+pub fn tokio_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the event loop")
+}

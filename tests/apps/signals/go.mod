@@ -1,0 +1,3 @@
+module strobe.test/signals
+
+go 1.22

@@ -1,0 +1,70 @@
+//! An agent that is behind: it is stopped for a moment again and again while requests come in, so that the ring fills beyond
+//! half. A wake-up is due at the crossing, not with every record that follows.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use super::{Outcome, agent::Agent, service};
+use crate::load::Load;
+
+/// Shorter than what makes the watchdog detach.
+const STOPPED: Duration = Duration::from_millis(400);
+const TIMES: usize = 8;
+const TURN: usize = 200;
+
+pub fn run() -> Result<Outcome> {
+    let copies = service::Copies::of("bench")?;
+    let file = copies.copy("target")?;
+    let (service, address) = service::start(&file, &[])?;
+    let mut agent = Agent::of_files(&[&file])?;
+    agent.traces(1, Duration::from_secs(30))?;
+    let mut load = Load::open(address)?;
+    agent.begin()?;
+    let woken = switches(agent.running.pid())?;
+    let mut sent = 0;
+    for _ in 0..TIMES {
+        agent.running.signal(libc::SIGSTOP)?;
+        let sent_before = sent;
+        let begin = Instant::now();
+        while begin.elapsed() < STOPPED {
+            load.run(TURN, 3)?;
+            sent += TURN;
+        }
+        agent.running.signal(libc::SIGCONT)?;
+        // The same again while it catches up.
+        while sent < 2 * sent_before.max(TURN) && begin.elapsed() < 2 * STOPPED {
+            load.run(TURN, 3)?;
+            sent += TURN;
+        }
+    }
+    let woken = switches(agent.running.pid())? - woken;
+    let due = sent + crate::load::CONNECTIONS;
+    let mut spans = agent.spans(due, Duration::from_secs(20))?;
+    let used = agent.used()?;
+    drop(service);
+    let (used, late) = agent.finish(used)?;
+    spans.extend(late);
+    let per_thousand = woken as f64 * 1e3 / due as f64;
+    Ok(Outcome {
+        target: format!(
+            "stopped {TIMES} times for {} ms: nothing lost, under 20 wake-ups in 1,000 spans",
+            STOPPED.as_millis()
+        ),
+        figure: format!("{} spans of {due}, {per_thousand:.1} wake-ups in 1,000", spans.len()),
+        met: spans.len() == due && per_thousand < 20.0 && used.losses.is_empty(),
+        used,
+    })
+}
+
+/// How often the process's threads went to sleep and were woken again.
+fn switches(pid: u32) -> Result<u64> {
+    let mut sum = 0;
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).context("the agent's threads")? {
+        // A thread may end between the listing and the reading.
+        let Ok(text) = std::fs::read_to_string(task?.path().join("status")) else { continue };
+        let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        sum += line.context("no voluntary_ctxt_switches")?.trim().parse::<u64>()?;
+    }
+    Ok(sum)
+}

@@ -1,0 +1,47 @@
+//! Stopping `strobe run`.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use strobe_tests::client::Connection;
+use strobe_tests::process::{PATIENCE, Running};
+
+use super::harness::{app, strobe};
+
+/// The first signal waits for a collector that says nothing, the second does not.
+#[test]
+fn a_second_signal_ends_at_once() -> Result<()> {
+    let (_folder, app) = app("signals")?;
+    let service = Running::start(&mut Command::new(&app))?;
+    let line = service.expect_stdout("listening on http://", 0)?;
+    let address = line.rsplit('/').next().unwrap_or_default().parse().context("address")?;
+    // Accepts, by its queue, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let mut command = strobe(&["run", "--pid", &service.pid().to_string()])?;
+    command.env("OTEL_TRACES_EXPORTER", "otlp");
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", silent.local_addr()?));
+    let mut agent = Running::start(&mut command)?;
+    agent.expect_stderr(&format!("tracing pid {} ", service.pid()), 0)?;
+    let mut connection = Connection::open(address)?;
+    connection.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+    connection.receive(false)?.context("no answer")?;
+    let first = Instant::now();
+    agent.signal(libc::SIGINT)?;
+    // The probes go first, and then the waiting begins: a signal before that would be the first one again.
+    agent.expect_stderr("is not traced any more", 0)?;
+    std::thread::sleep(Duration::from_millis(500));
+    let second = Instant::now();
+    agent.signal(libc::SIGINT)?;
+    let status = agent.wait(PATIENCE)?;
+    ensure!(status.success(), "{status}: {}", agent.output());
+    let waited = (first.elapsed(), second.elapsed());
+    ensure!(
+        waited.1 < Duration::from_secs(5),
+        "since the first and the second: {waited:?}: {}",
+        agent.output()
+    );
+    ensure!(agent.stderr.text().contains("stopped a second time"), "{}", agent.output());
+    Ok(())
+}

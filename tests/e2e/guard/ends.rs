@@ -1,0 +1,67 @@
+//! Ends: of services, of the agent, of the keeper.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::stage::{Service, Stage};
+
+#[test]
+fn six_files_that_end_together_do_not_hold_up_the_spans_of_a_seventh() -> Result<()> {
+    let stage = Stage::new()?;
+    let names: Vec<_> = (0..6).map(|n| stage.another(&format!("ending{n}"))).collect::<Result<_>>()?;
+    let mut files: Vec<_> = names.iter().map(std::path::PathBuf::as_path).collect();
+    files.push(&stage.app);
+    let agent = stage.agent(&files)?;
+    agent.expect_stderr("waiting for a process", 0)?;
+    let mut services: Vec<Service> = names.iter().map(|name| Service::start(name)).collect::<Result<_>>()?;
+    let mut seventh = Service::start(&stage.app)?;
+    for service in services.iter().chain([&seventh]) {
+        service.traced_by(&agent)?;
+    }
+    for service in &services {
+        service.running.signal(libc::SIGKILL)?;
+    }
+    let began = Instant::now();
+    for _ in 0..100 {
+        seventh.get("/")?;
+    }
+    let came = stage.collector.wait_for(100, Duration::from_millis(1500));
+    ensure!(came == 100, "{came} of 100 spans {:?} later:\n{}", began.elapsed(), agent.output());
+    for service in &mut services {
+        service.kill()?;
+    }
+    seventh.kill()?;
+    names.iter().try_for_each(|name| stage.overwrite_and_serve(name))
+}
+
+#[test]
+fn the_agent_killed_leaves_no_probes_behind() -> Result<()> {
+    let stage = Stage::new()?;
+    let agent = stage.waiting_agent()?;
+    let mut service = Service::start(&stage.app)?;
+    service.traced_by(&agent)?;
+    agent.signal(libc::SIGKILL)?;
+    service.get("/")?;
+    service.kill()?;
+    stage.overwrite_and_serve(&stage.app)
+}
+
+#[test]
+fn a_killed_keeper_is_replaced_and_tracing_goes_on() -> Result<()> {
+    let stage = Stage::new()?;
+    let agent = stage.waiting_agent()?;
+    let mut service = Service::start(&stage.app)?;
+    service.traced_by(&agent)?;
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", agent.pid()))?;
+    let keeper = children.split_whitespace().next().context("the agent has no child")?.to_owned();
+    let status = std::process::Command::new("kill").args(["-9", &keeper]).status()?;
+    ensure!(status.success(), "kill -9 {keeper}");
+    agent.expect_stderr("the keeper of the probes has ended", 0)?;
+    agent.expect_stderr("probes attached", 1)?;
+    std::thread::sleep(Duration::from_millis(500));
+    service.get("/")?;
+    ensure!(stage.spans(1)? == 1, "{}", agent.output());
+    service.kill()?;
+    stage.overwrite_and_serve(&stage.app)
+}

@@ -1,0 +1,100 @@
+//! `--exe`: relative, linked, several, in containers; hard links; files mounted under another name.
+
+use std::os::unix::fs::symlink;
+
+use anyhow::{Result, ensure};
+use strobe_tests::machine;
+use strobe_tests::process::Running;
+
+use super::harness::{Stage, service_in, text};
+
+#[test]
+fn a_relative_and_a_linked_exe_and_several_of_them() -> Result<()> {
+    let stage = Stage::new()?;
+    let (other, linked) = (stage.path("other"), stage.path("linked"));
+    machine::copy_program(&stage.app, &other)?;
+    machine::copy_program(&stage.app, &linked)?;
+    symlink(&linked, stage.path("link"))?;
+    let mut command =
+        stage.strobe(&["run", "--exe", "./httpserver", "--exe", text(&other)?, "--exe", "link"])?;
+    let mut agent = Running::start(command.current_dir(stage.folder.path()))?;
+    agent.expect_stderr("waiting for a process", 0)?;
+    // The link's own name, and that of the file which it leads to.
+    let services = [
+        stage.service(&stage.app)?,
+        stage.service(&other)?,
+        stage.service(&linked)?,
+        stage.service(&stage.path("link"))?,
+    ];
+    agent.expect_stderr("tracing pid ", 3)?;
+    for service in &services {
+        service.requests(10)?;
+    }
+    let got = stage.settle(&mut agent, 40)?;
+    ensure!(got.len() == 4, "{got:?}");
+    Ok(())
+}
+
+/// A deployment that changes `current` to the next release, and starts the program by its release's own name.
+#[test]
+fn a_link_that_changes_while_the_agent_runs() -> Result<()> {
+    let stage = Stage::new()?;
+    let (old, new, link) = (stage.path("release-1"), stage.path("release-2"), stage.path("current"));
+    machine::copy_program(&stage.app, &old)?;
+    machine::copy_program(&stage.app, &new)?;
+    symlink(&old, &link)?;
+    let mut agent = Running::start(&mut stage.strobe(&["run", "--exe", text(&link)?])?)?;
+    agent.expect_stderr("waiting for a process", 0)?;
+    let first = stage.service(&old)?;
+    agent.expect_stderr("tracing pid ", 0)?;
+    symlink(&new, stage.path("staged"))?;
+    std::fs::rename(stage.path("staged"), &link)?;
+    let second = stage.service(&new)?;
+    agent.expect_stderr("tracing pid ", 1)?;
+    first.requests(10)?;
+    second.requests(10)?;
+    stage.settle(&mut agent, 20)?;
+    Ok(())
+}
+
+/// Another name of the same inode is the same program.
+#[test]
+fn a_hard_link_is_its_file() -> Result<()> {
+    let stage = Stage::new()?;
+    std::fs::hard_link(&stage.app, stage.path("alias"))?;
+    let mut agent = stage.trace_app()?;
+    let service = stage.service(&stage.path("alias"))?;
+    agent.expect_stderr("tracing pid ", 0)?;
+    service.requests(10)?;
+    stage.settle(&mut agent, 10)?;
+    Ok(())
+}
+
+/// In a container the path leads through a link to a file of another name, or is a file mounted there from elsewhere.
+#[test]
+fn a_path_that_is_a_link_or_a_mounted_file_in_a_container() -> Result<()> {
+    let stage = Stage::new()?;
+    let inside = stage.path("inside");
+    std::fs::create_dir(&inside)?;
+    let exe = inside.join("service");
+    let mut agent = Running::start(&mut stage.strobe(&["run", "--exe", text(&exe)?])?)?;
+    agent.expect_stderr("not on this file system", 0)?;
+    agent.expect_stderr("waiting for a process", 0)?;
+    let (folder, app) = (text(&inside)?, text(&stage.app)?);
+    let linked = format!(
+        "mount -t tmpfs tmpfs {folder} && cp {app} {folder}/v1 && ln -s /../{folder}/v1 {folder}/service && exec \"$@\""
+    );
+    let mounted = format!(
+        "mount -t tmpfs tmpfs {folder} && touch {folder}/service && mount --bind {app} {folder}/service && exec \"$@\""
+    );
+    let services = [
+        service_in(&["unshare", "--mount", "sh", "-c", &linked, "sh"], &exe)?,
+        service_in(&["unshare", "--mount", "sh", "-c", &mounted, "sh"], &exe)?,
+    ];
+    for service in &services {
+        agent.expect_stderr(&format!("tracing pid {} ", service.running.pid()), 0)?;
+        service.requests(10)?;
+    }
+    stage.settle(&mut agent, 20)?;
+    Ok(())
+}

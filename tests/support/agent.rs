@@ -1,0 +1,71 @@
+//! The agent and the service of a test: how they are started, and what the agent says.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::process::Running;
+use crate::programs;
+
+/// The name that the services run under.
+pub const SERVICE: &str = "httpserver under test";
+
+/// What the agent prints when it traces a process: the start of it, since another id may begin with the same digits.
+pub fn tracing(pid: u32) -> String {
+    format!("tracing pid {pid} ")
+}
+
+/// `strobe` without any configuration of the surroundings.
+pub fn strobe(args: &[&str]) -> Result<Command> {
+    let mut command = Command::new(programs::path("strobe")?);
+    for (name, _) in std::env::vars_os().filter(|(n, _)| n.to_string_lossy().starts_with("OTEL_")) {
+        command.env_remove(name);
+    }
+    command.args(args);
+    Ok(command)
+}
+
+/// What the agent says that it lost, by counter: its lines have `NAME +N` since the line before.
+pub fn losses(agent: &Running) -> BTreeMap<String, u64> {
+    let mut losses = BTreeMap::new();
+    for line in agent.stderr.all() {
+        let words: Vec<&str> = line.split([' ', ',']).filter(|w| !w.is_empty()).collect();
+        for (name, more) in words.iter().zip(words.iter().skip(1)) {
+            if let Some(more) = more.strip_prefix('+').and_then(|n| n.parse::<u64>().ok()) {
+                *losses.entry((*name).to_owned()).or_insert(0) += more;
+            }
+        }
+    }
+    losses
+}
+
+/// A running service and where it listens.
+#[derive(Debug)]
+pub struct Service {
+    /// The process.
+    pub running: Running,
+    /// Its listener for HTTP.
+    pub http: SocketAddr,
+    /// Its listener for HTTPS, as a URL.
+    pub https: String,
+}
+
+impl Service {
+    /// Waits until it listens; `nth`: for the how manieth time in its output.
+    pub fn started(running: Running, nth: usize) -> Result<Self> {
+        let http = running.expect_stdout("listening on http://", nth)?;
+        let https = running.expect_stdout("listening on https://", nth)?;
+        let http = http.rsplit('/').next().unwrap_or_default().parse().context("the service's address")?;
+        let https = https.rsplit(' ').next().unwrap_or_default().to_owned();
+        Ok(Service { running, http, https })
+    }
+
+    /// Ends it.
+    pub fn stop(&mut self) -> Result<()> {
+        let status = self.running.terminate()?;
+        ensure!(status.success(), "the service ended with {status}:\n{}", self.running.output());
+        Ok(())
+    }
+}
