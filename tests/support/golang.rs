@@ -76,30 +76,45 @@ pub fn installed_or_newest() -> Result<(String, PathBuf)> {
 
 /// Builds `tests/apps/APP`, or takes the build of the same sources made before. The file is shared: run a copy of it.
 pub fn build(app: &str, version: &str, build: Build) -> Result<PathBuf> {
-    cached(app, version, build, || toolchain(version))
+    cached(app, version, build, HOST, || toolchain(version))
+}
+
+/// The same for another architecture, as `GOARCH` has it.
+pub fn build_for(app: &str, version: &str, build: Build, goarch: &str) -> Result<PathBuf> {
+    cached(app, version, build, goarch, || toolchain(version))
 }
 
 /// The same with a toolchain that is already there.
 pub fn build_with(app: &str, version: &str, root: &Path, build: Build) -> Result<PathBuf> {
-    cached(app, version, build, || Ok(root.to_path_buf()))
+    cached(app, version, build, HOST, || Ok(root.to_path_buf()))
 }
 
-fn cached(app: &str, version: &str, build: Build, root: impl FnOnce() -> Result<PathBuf>) -> Result<PathBuf> {
+/// The architecture that programs are built for unless said otherwise: this machine's.
+const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+
+fn cached(
+    app: &str,
+    version: &str,
+    build: Build,
+    goarch: &str,
+    root: impl FnOnce() -> Result<PathBuf>,
+) -> Result<PathBuf> {
     let source = machine::workspace().join("tests/apps").join(app);
     let digest = digest(&source, version, build)?;
-    let built = machine::cache_dir("apps")?.join(format!("{app}-{version}-{build:?}-{digest}"));
+    let built = machine::cache_dir("apps")?.join(format!("{app}-{version}-{goarch}-{build:?}-{digest}"));
     if built.is_file() {
         return Ok(built);
     }
     // A name of its own until it is whole: two tests may build the same program.
     let folder = tempfile::tempdir_in(machine::cache_dir("apps")?)?;
     let partial = folder.path().join(app);
-    compile(&source, &root()?, build, &partial).with_context(|| format!("build {app} with Go {version}"))?;
+    compile(&source, &root()?, build, goarch, &partial)
+        .with_context(|| format!("build {app} with Go {version}"))?;
     fs::rename(&partial, &built).with_context(|| format!("rename to {}", built.display()))?;
     Ok(built)
 }
 
-fn compile(source: &Path, root: &Path, build: Build, to: &Path) -> Result<()> {
+fn compile(source: &Path, root: &Path, build: Build, goarch: &str, to: &Path) -> Result<()> {
     let mut go = Command::new(root.join("bin/go"));
     go.args(["build", "-buildvcs=false", "-ldflags", build.ldflags(), "-o"]).arg(to);
     if build == Build::Profiled {
@@ -115,6 +130,7 @@ fn compile(source: &Path, root: &Path, build: Build, to: &Path) -> Result<()> {
         .env("GOWORK", "off")
         .env("GOPROXY", "off")
         .env("CGO_ENABLED", "0")
+        .env("GOARCH", goarch)
         .env("GOCACHE", machine::cache_dir("go-build")?);
     let out = go.output().context("run go")?;
     if !out.status.success() {

@@ -11,9 +11,14 @@ pub mod corpus;
 pub mod dwarf;
 pub mod golang;
 pub mod h2;
+#[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]
+pub mod http_server;
 pub mod machine;
 pub mod process;
 pub mod profile;
 pub mod programs;
 pub mod spans;
 pub mod wire;
+
+// The modules of `http_server` name this crate as the test does that they come from.
+extern crate self as strobe_tests;

@@ -1,0 +1,8 @@
+//! The kinds of requests of `tests/e2e/http_server`, each with its span, for the virtual machines of `tests/vm` too.
+
+#[path = "../e2e/http_server/drive.rs"]
+pub mod drive;
+#[path = "../e2e/http_server/exchange.rs"]
+pub mod exchange;
+#[path = "../e2e/http_server/kinds.rs"]
+pub mod kinds;

@@ -1,0 +1,30 @@
+//! The cases by name. The host has the same names in its table of runs (`tests/vm/runs.rs`).
+
+use anyhow::{Result, bail};
+
+use crate::{features, lives, loading, machines, namespaces, privileges};
+
+/// Runs one; what it says goes into the table.
+pub fn run(name: &str) -> Result<String> {
+    match name {
+        "load" => loading::every_program(),
+        "features" => features::gates(),
+        "go1.22" => lives::every_kind_of_request("1.22"),
+        "go1.24" => lives::every_kind_of_request("1.24"),
+        "go1.27" => lives::every_kind_of_request("1.27"),
+        "exec" => lives::exec("1.24"),
+        "restart" => lives::restart("1.24"),
+        "overwrite" => lives::overwritten_in_place("1.22", "1.27"),
+        "pid-below" => namespaces::target_below("1.24"),
+        "pid-inside" => namespaces::agent_inside("1.24"),
+        "pid-deep" => namespaces::agent_inside_target_below("1.24"),
+        "pid-inside:inner" => namespaces::inner_same("1.24"),
+        "pid-deep:inner" => namespaces::target_below("1.24"),
+        "overlay" => namespaces::overlay_mounts("1.24"),
+        "user" => privileges::exactly_the_documented("1.24"),
+        "missing" => privileges::each_missing_in_turn("1.24"),
+        "lockdown" => machines::is_locked_down(),
+        "preempt" => machines::is_fully_preemptible(),
+        _ => bail!("no case is named {name}"),
+    }
+}

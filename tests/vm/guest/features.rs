@@ -1,0 +1,72 @@
+//! Feature gates, on both sides: what `strobe features` says is there where the kernel has it, and not where it has not. The
+//! truth comes from the kernel's version and files, never from strobe.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+
+use crate::bench::STROBE;
+use crate::boot;
+
+/// One line of `strobe features --json`.
+#[derive(Debug, Deserialize)]
+struct Feature {
+    name: String,
+    available: bool,
+    required: bool,
+    detail: String,
+}
+
+/// What the answer depends on.
+struct Kernel {
+    version: (u32, u32, u32),
+    locked_down: bool,
+    btf: bool,
+}
+
+/// A feature, and whether a kernel has it.
+type Gate = (&'static str, fn(&Kernel) -> bool);
+
+const GATES: [Gate; 10] = [
+    ("kernel", |kernel| kernel.version >= (5, 8, 0)),
+    ("uprobes", |_| true),
+    ("programs", |_| true),
+    ("attaching", |_| true),
+    ("leases", |_| true),
+    ("BTF", |kernel| kernel.btf),
+    ("iter/task", |kernel| kernel.version >= (5, 8, 0)),
+    ("iter/task_vma", |kernel| kernel.version >= (5, 12, 0)),
+    ("uprobe_multi", |kernel| kernel.version >= (6, 6, 0)),
+    // Debian's 5.10 takes it away by "integrity" too (kernel/trace/bpf_trace.c, LOCKDOWN_BPF_WRITE_USER).
+    ("writing into the target", |kernel| !kernel.locked_down),
+];
+
+/// `strobe features` as root.
+pub fn gates() -> Result<String> {
+    let lockdown = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    let kernel = Kernel {
+        version: boot::kernel_version()?,
+        locked_down: lockdown.contains("[integrity]") || lockdown.contains("[confidentiality]"),
+        btf: fs::exists("/sys/kernel/btf/vmlinux")?,
+    };
+    let out = Command::new(STROBE).args(["features", "--json"]).output().context("run strobe features")?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let features: Vec<Feature> =
+        text.lines().map(serde_json::from_str).collect::<Result<_, _>>().context("features --json")?;
+    ensure!(out.status.success(), "strobe features: {}\n{text}", out.status);
+    ensure!(
+        features.iter().all(|f| f.available || !f.required),
+        "status 0, and something is missing: {text}"
+    );
+    let mut checked = Vec::new();
+    for (name, has) in GATES {
+        let Some(feature) = features.iter().find(|f| f.name == name) else { continue };
+        let expected = has(&kernel);
+        ensure!(feature.available == expected, "{name} should be {expected}: {}", feature.detail);
+        checked.push(format!("{name}={expected}"));
+    }
+    ensure!(checked.len() >= 4, "only {checked:?} of the gates are in {text}");
+    Ok(checked.join(" "))
+}

@@ -1,0 +1,66 @@
+//! A service's life under the agent: traced while it runs, from its first request, through restarts, and when its file is
+//! overwritten in place.
+
+use anyhow::{Context as _, Result};
+use strobe_tests::http_server::{drive, kinds};
+use strobe_tests::process::Running;
+use strobe_tests::spans::Expected;
+
+use crate::bench::{Bench, Service, tracing};
+
+/// Every kind of request, handlers that panic, and ordinary requests after those, on a service that runs already.
+pub fn every_kind_of_request(version: &str) -> Result<String> {
+    let bench = Bench::new(version)?;
+    let mut service = bench.service()?;
+    let mut agent = bench.trace_pid(&service)?;
+    let mut due = bench.requests(&service)?;
+    due.extend(drive::drive(service.http, kinds::panics(bench.minor), 4)?);
+    due.extend(bench.requests(&service)?);
+    bench.settle(&mut agent, &due)?;
+    service.stop(0)?;
+    Ok(format!("{} spans", due.len()))
+}
+
+/// The first request already has its span, and the service's status comes back.
+pub fn exec(version: &str) -> Result<String> {
+    let bench = Bench::new(version)?;
+    let app = bench.app.to_str().context("path")?;
+    let running = Running::start(&mut bench.strobe(&["exec", "--strict", "--", app, "-exit", "7"]))?;
+    let mut service = Service::started(running)?;
+    let due = bench.requests(&service)?;
+    service.stop(7)?;
+    bench.compare(&service.running, &due)?;
+    Ok(format!("{} spans from the first request on", due.len()))
+}
+
+/// The agent is there first; the service lives twice.
+pub fn restart(version: &str) -> Result<String> {
+    let bench = Bench::new(version)?;
+    let mut agent = bench.trace_exe()?;
+    let mut due = one_life(&bench, &agent, 0)?;
+    due.extend(one_life(&bench, &agent, 1).context("the second life")?);
+    bench.settle(&mut agent, &due)?;
+    Ok(format!("{} spans of two lives", due.len()))
+}
+
+/// The new program runs, is planned anew and is traced.
+pub fn overwritten_in_place(before: &str, after: &str) -> Result<String> {
+    let bench = Bench::new(before)?;
+    let mut agent = bench.trace_exe()?;
+    let due = one_life(&bench, &agent, 0)?;
+    bench.collector.wait_for(due.len(), std::time::Duration::from_secs(60));
+    bench.compare(&agent, &due).context("before")?;
+    let now = bench.overwrite(after)?;
+    let mut due = one_life(&now, &agent, 1).context("after the overwrite")?;
+    due.extend(one_life(&now, &agent, 2).context("and once more")?);
+    now.settle(&mut agent, &due).context("after the overwrite")?;
+    Ok(format!("{} spans of the new program", due.len()))
+}
+
+fn one_life(bench: &Bench, agent: &Running, nth: usize) -> Result<Vec<Expected>> {
+    let mut service = bench.service()?;
+    tracing(agent, nth)?;
+    let due = bench.requests(&service)?;
+    service.stop(0)?;
+    Ok(due)
+}

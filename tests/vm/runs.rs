@@ -1,0 +1,241 @@
+//! The matrix: which kernels are booted, with which command line, and which cases each of them runs.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use strobe_tests::machine;
+
+use crate::arch::Arch;
+use crate::artifacts::Artifacts;
+use crate::initramfs::Initramfs;
+use crate::kernels::{self, Kernel};
+use crate::machine::{Machine, Seen};
+use crate::verdict::Verdict;
+
+/// What every kernel of the matrix runs (`guest/cases.rs`).
+const CASES: [&str; 14] = [
+    "load",
+    "features",
+    "go1.22",
+    "go1.24",
+    "go1.27",
+    "exec",
+    "restart",
+    "overwrite",
+    "pid-below",
+    "pid-inside",
+    "pid-deep",
+    "overlay",
+    "user",
+    "missing",
+];
+
+/// What is always looked at last.
+const ALWAYS: &str = "kernel log";
+
+/// One boot.
+#[derive(Debug)]
+pub struct Run {
+    pub name: String,
+    pub arch: Arch,
+    source: Source,
+    command_line: &'static str,
+    pub cases: Vec<&'static str>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Suite(&'static str),
+    Given(Kernel),
+}
+
+/// A kernel for which the same cases are told apart by an option, or a release that differs in one respect.
+struct Special {
+    name: &'static str,
+    suite: &'static str,
+    arch: Arch,
+    command_line: &'static str,
+    cases: &'static [&'static str],
+}
+
+const SPECIAL: [Special; 4] = [
+    Special {
+        name: "6.12 lockdown amd64",
+        suite: "trixie",
+        arch: Arch::Amd64,
+        command_line: "lockdown=integrity",
+        cases: &["lockdown", "load", "features", "go1.24", "exec", "user"],
+    },
+    Special {
+        name: "7.x lockdown arm64",
+        suite: "sid",
+        arch: Arch::Arm64,
+        command_line: "lockdown=integrity",
+        cases: &["lockdown", "load", "features", "go1.24", "exec", "user"],
+    },
+    Special {
+        name: "6.12 preempt=full amd64",
+        suite: "trixie",
+        arch: Arch::Amd64,
+        command_line: "preempt=full",
+        cases: &["preempt", "go1.22", "go1.24", "go1.27"],
+    },
+    // The same series with the fixes of its long-term support: perf uprobes want CAP_SYS_ADMIN there.
+    Special {
+        name: "5.10-lts amd64",
+        suite: "bullseye-security",
+        arch: Arch::Amd64,
+        command_line: "",
+        cases: &["load", "features", "go1.24", "user", "missing"],
+    },
+];
+
+/// Every kernel on both architectures, and the special runs.
+pub fn all() -> Vec<Run> {
+    let matrix = kernels::SUITES.iter().flat_map(|(suite, version)| {
+        Arch::ALL.map(|arch| Run {
+            name: format!("{version} {}", arch.name()),
+            arch,
+            source: Source::Suite(suite),
+            command_line: "",
+            cases: CASES.to_vec(),
+        })
+    });
+    let special = SPECIAL.iter().map(|special| Run {
+        name: special.name.to_owned(),
+        arch: special.arch,
+        source: Source::Suite(special.suite),
+        command_line: special.command_line,
+        cases: special.cases.to_vec(),
+    });
+    matrix.chain(special).collect()
+}
+
+/// The oldest kernel on amd64 and the newest on arm64.
+pub fn few() -> Vec<Run> {
+    let ends = [(kernels::SUITES.first(), Arch::Amd64), (kernels::SUITES.last(), Arch::Arm64)];
+    let names = ends.map(|(suite, arch)| suite.map(|(_, version)| format!("{version} {}", arch.name())));
+    all().into_iter().filter(|run| names.iter().flatten().any(|name| *name == run.name)).collect()
+}
+
+/// What came of a run.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    pub run: String,
+    pub arch: Arch,
+    /// The kernel's own version, or `-` if it never said.
+    pub kernel: String,
+    /// One verdict per case, in the order of the cases, the kernel's log at the end.
+    pub verdicts: Vec<Verdict>,
+    /// Where the console's log was kept.
+    pub log: Option<PathBuf>,
+    pub seconds: f64,
+}
+
+impl Outcome {
+    pub fn passed(&self) -> bool {
+        self.verdicts.iter().all(|verdict| verdict.passed)
+    }
+}
+
+impl Run {
+    /// All cases on a kernel that the user gave.
+    pub fn given(arch: Arch, kernel: Kernel) -> Self {
+        let name = format!("given {}", arch.name());
+        Run { name, arch, source: Source::Given(kernel), command_line: "", cases: CASES.to_vec() }
+    }
+
+    /// Boots the kernel and runs the cases. What keeps it from booting is the failure of all its cases: other runs go on.
+    pub fn outcome(&self, artifacts: &Artifacts) -> Outcome {
+        self.boot(artifacts).unwrap_or_else(|error| {
+            let mut seen = Seen::default();
+            seen.trouble = Some(format!("{error:#}"));
+            self.verdicts(&seen, 0.0)
+        })
+    }
+
+    fn boot(&self, artifacts: &Artifacts) -> Result<Outcome> {
+        let kernel = match &self.source {
+            Source::Suite(suite) => kernels::of_suite(suite, self.arch)?,
+            Source::Given(kernel) => kernel.clone(),
+        };
+        let folder = tempfile::tempdir().context("a folder for the initramfs")?;
+        let initramfs = folder.path().join("initramfs");
+        fs::write(&initramfs, self.initramfs(artifacts, &kernel)?)?;
+        let command_line = format!("strobe_cases={} {}", self.cases.join(","), self.command_line);
+        let log = self.log()?;
+        let machine = Machine {
+            arch: self.arch,
+            kernel: &kernel.image,
+            initramfs: &initramfs,
+            command_line: &command_line,
+            log: &log,
+        };
+        let begin = Instant::now();
+        let seen = machine.run()?;
+        let mut outcome = self.verdicts(&seen, begin.elapsed().as_secs_f64());
+        if outcome.passed() {
+            fs::remove_file(&log).with_context(|| format!("remove {}", log.display()))?;
+        } else {
+            outcome.log = Some(log);
+        }
+        Ok(outcome)
+    }
+
+    fn initramfs(&self, artifacts: &Artifacts, kernel: &Kernel) -> Result<Vec<u8>> {
+        let mut archive = Initramfs::new()?;
+        archive.folder("img")?;
+        archive.program("init", &artifacts.init)?;
+        archive.program("bin/strobe", &artifacts.strobe)?;
+        archive.file("strobe.o", &fs::read(&artifacts.object).context("read the eBPF object")?)?;
+        for (version, app) in &artifacts.apps {
+            archive.program(&format!("apps/httpserver-{version}"), app)?;
+        }
+        for module in &kernel.modules {
+            let name = module.file_name().context("a module's name")?.to_string_lossy();
+            archive.file(&format!("modules/{name}"), &fs::read(module)?)?;
+        }
+        archive.finish()
+    }
+
+    /// A verdict for each case: those that were given, and a failure for those that never came.
+    fn verdicts(&self, seen: &Seen, seconds: f64) -> Outcome {
+        let because = seen.trouble.clone().unwrap_or_else(|| "no verdict was given".to_owned());
+        let given = |case: &str| seen.verdicts.iter().find(|verdict| verdict.case == case).cloned();
+        let missing = |case: &str| Verdict {
+            case: case.to_owned(),
+            passed: false,
+            seconds: 0.0,
+            detail: if seen.open.as_deref() == Some(case) {
+                format!("in this case: {because}")
+            } else {
+                format!("not run: {because}")
+            },
+        };
+        let mut verdicts: Vec<Verdict> = seen.verdicts.iter().filter(|v| v.case == "boot").cloned().collect();
+        let cases = self.cases.iter().copied().chain([ALWAYS]);
+        verdicts.extend(cases.map(|case| given(case).unwrap_or_else(|| missing(case))));
+        if let (Some(trouble), true) = (&seen.trouble, verdicts.iter().all(|verdict| verdict.passed)) {
+            let detail = trouble.clone();
+            verdicts.push(Verdict { case: "power off".to_owned(), passed: false, seconds: 0.0, detail });
+        }
+        let kernel =
+            seen.kernel.as_ref().map_or("-".to_owned(), |(release, version)| debian(release, version));
+        Outcome { run: self.name.clone(), arch: self.arch, kernel, verdicts, log: None, seconds }
+    }
+
+    /// Where the console is written: it is there to be read while the machine runs, and kept if a case failed.
+    fn log(&self) -> Result<PathBuf> {
+        let folder = machine::workspace().join("target/vm");
+        fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        Ok(folder.join(format!("{}.log", self.name.replace([' ', '='], "-"))))
+    }
+}
+
+/// Debian's release has the ABI's number; the package's true version stands in what `uname -v` says.
+fn debian(release: &str, version: &str) -> String {
+    let package = version.split("Debian ").nth(1).and_then(|rest| rest.split(' ').next());
+    package.unwrap_or(release).to_owned()
+}
