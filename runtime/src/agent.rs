@@ -21,6 +21,7 @@ use crate::{
     guard::{Audience, Guard, News, Parts},
     libraries::Sampling,
     programs::{Programs, Wake},
+    resource::Totals,
     sink::Sink,
     sources::{Source, Sources},
 };
@@ -53,12 +54,14 @@ pub struct Agent {
     drain: Arc<Drain<Pipeline>>,
     news: UnboundedReceiver<News>,
     traced: u64,
+    left_out: Arc<Totals>,
 }
 
 impl Agent {
     /// Starts the threads; nothing is traced yet.
     pub fn new(target: Target, mut programs: Programs, way_out: WayOut) -> anyhow::Result<Self> {
         let WayOut { sampling, sources, sink } = way_out;
+        let left_out = sources.left_out();
         let (ring, wake) = programs.records()?;
         let capacity = programs.ring_bytes();
         let drain = Drain::start(Box::new(WakingRing { ring, wake, capacity }), sink);
@@ -70,7 +73,7 @@ impl Agent {
             // The agent may be ending: then nobody listens any more.
             let _ = tell.send(news);
         })?;
-        Ok(Self { target, guard, drain, news, traced: 0 })
+        Ok(Self { target, guard, drain, news, traced: 0, left_out })
     }
 
     /// Looks at the processes that run already.
@@ -111,7 +114,7 @@ impl Agent {
 
     /// Takes all probes out, takes what is left in the ring, and exports it: for at most `patience`, and until `cancel` completes.
     pub async fn finish(self, patience: Duration, cancel: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { guard, drain, .. } = self;
+        let Self { guard, drain, left_out, .. } = self;
         let stopped = tokio::task::spawn_blocking(move || {
             let ended = guard.stop();
             let drain = Arc::into_inner(drain).context("somebody still listens to drain")?;
@@ -122,6 +125,9 @@ impl Agent {
         let pipeline = sink.finish();
         let stats = pipeline.shutdown(patience, cancel).await;
         tracing::info!("spans: {stats}");
+        if !left_out.is_empty() {
+            tracing::info!("{left_out}");
+        }
         Ok(())
     }
 }

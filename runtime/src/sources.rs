@@ -8,7 +8,7 @@ use analyzer::Plan;
 use tracing::warn;
 
 use crate::config::Config;
-use crate::resource::{AgentFacts, BinaryFacts, Facts, HostFacts, ProcessFacts, Resource};
+use crate::resource::{AgentFacts, BinaryFacts, Facts, HostFacts, ProcessFacts, Resource, Totals};
 
 /// A traced process, as its spans name it.
 #[derive(Debug, Clone)]
@@ -29,6 +29,7 @@ impl Source {
 pub struct Sources {
     host: HostFacts,
     agent: AgentFacts,
+    left_out: Arc<Totals>,
 }
 
 impl Sources {
@@ -41,7 +42,13 @@ impl Sources {
                 service_name: config.service_name.clone(),
                 attributes: config.resource_attributes.clone(),
             },
+            left_out: Arc::default(),
         }
+    }
+
+    /// What all resources had to leave out so far.
+    pub fn left_out(&self) -> Arc<Totals> {
+        Arc::clone(&self.left_out)
     }
 
     /// Looks at a process and makes its resource.
@@ -57,6 +64,7 @@ impl Sources {
         for warning in warnings {
             warn!(pid, "{warning}");
         }
+        self.left_out.add(resource.left_out);
         Source { resource: Arc::new(resource) }
     }
 }
