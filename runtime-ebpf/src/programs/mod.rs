@@ -1,5 +1,6 @@
 //! One module per library, and the process events.
 
 mod floor;
-mod net_http_server;
 mod process;
+
+runtime_ebpf::library_programs!();
