@@ -12,12 +12,13 @@ extern crate std;
 pub mod abi;
 pub mod counters;
 pub mod libraries;
-pub mod net_http_server;
 pub mod process;
 pub mod record;
 pub mod sampler;
 pub mod signals;
 pub mod trace_parent;
+
+pub use libraries::*;
 
 /// The compiled programs for this machine's architecture, as `scripts/build-ebpf` left them.
 ///

@@ -1,7 +1,17 @@
-//! The codes by which records, counters and maps name a library. One line per library; a test of the agent holds this table,
+//! The codes by which records, counters and maps name a library. A line in each of the three lists here per library; a test of the agent holds this table,
 //! the agent's own, the catalog and the object's programs together.
 
-use crate::{counters::Count, net_http_server};
+pub mod net_http_server;
+
+use crate::counters::Count;
+
+/// The modules of the programs, one per library: `programs/mod.rs` of the object expands it.
+#[macro_export]
+macro_rules! library_programs {
+    () => {
+        mod net_http_server;
+    };
+}
 
 /// A library of the table.
 #[derive(Debug, Clone, Copy)]

@@ -38,7 +38,7 @@ pub fn fill(to: *mut u8, capacity: usize, text: GoString) -> u32 {
     if text.len == 0 {
         return 0;
     }
-    // Else LLVM joins both comparisons into one of `len - capacity`, from which verifiers before Linux 6.18 learn nothing.
+    // LLVM would join the tests for zero and for the capacity into one that verifiers before 6.18 learn nothing from.
     let mut len = opaque(text.len);
     if len > capacity as u64 {
         len = capacity as u64;

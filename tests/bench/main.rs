@@ -42,7 +42,7 @@ fn run() -> Result<bool> {
         }
     };
     strobe_tests::machine::require_probes()?;
-    let (rounds, requests) = if quick { (5, 20_000) } else { (15, 50_000) };
+    let (rounds, requests) = if quick { (5, 5_000) } else { (15, 20_000) };
     measure::pin(0, 1).context("pinning the bench to processor 1")?;
     let mut bench = Bench::start()?;
     println!(

@@ -36,9 +36,9 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const LOW: u64 = 0x7f * ONES;
 const TOPS: u64 = 0x80 * ONES;
 
-/// Turns of the scan: all bytes in 32s, and 64 lines.
+/// Turns of the scan: all bytes in 32s, and 56 lines.
 const fn turns(room: usize) -> u64 {
-    (room / 32 + 64) as u64
+    (room / 32 + 56) as u64
 }
 /// `traceparent:` and the one space that nearly everybody writes.
 const NAME_BYTES: u64 = 12;
