@@ -16,6 +16,8 @@ use aya_obj::btf::{Btf, BtfKind};
 use aya_obj::generated::{bpf_attr, bpf_cmd};
 use aya_obj::{EbpfSectionKind, Function, Map, Object, Program, ProgramSection};
 
+use crate::boot;
+
 /// The object for this architecture, as it is committed and as strobe has it in itself.
 const OBJECT: &str = "/strobe.o";
 /// `BPF_LOG_LEVEL1` and `BPF_LOG_STATS` (include/linux/bpf_verifier.h).
@@ -29,6 +31,8 @@ const TRACEPOINT: u32 = 5;
 const RAW_TRACEPOINT: u32 = 17;
 const TRACING: u32 = 26;
 const TRACE_ITER: u32 = 28;
+/// The iterator over the memory areas of tasks, kernel/bpf/task_iter.c.
+const MEMORY_AREAS: &str = "bpf_iter_task_vma";
 
 /// Loads all of them; "NAME COUNT" for each.
 pub fn every_program() -> Result<String> {
@@ -45,6 +49,10 @@ pub fn every_program() -> Result<String> {
     for (name, program) in programs {
         let function =
             object.functions.get(&program.function_key()).context("a program without a function")?;
+        if too_old_for(name, program)? {
+            counts.push(format!("{name} (Linux 5.12)"));
+            continue;
+        }
         match load(name, program, function, LOG_STATS, 1 << 20) {
             Ok(log) => {
                 let count = processed(&log).with_context(|| format!("{name}: no count in {log:?}"))?;
@@ -135,6 +143,17 @@ fn load(name: &str, program: &Program, function: &Function, level: u32, room: us
     }
 }
 
+/// Whether the program is an iterator over memory areas and the kernel older than those (5.12): strobe does without it there.
+fn too_old_for(name: &str, program: &Program) -> Result<bool> {
+    let areas = matches!(program.section, ProgramSection::Iter { .. }) && walked(name) == MEMORY_AREAS;
+    Ok(areas && boot::kernel_version()? < (5, 12, 0))
+}
+
+/// What an iterator of that name walks, as the kernel's BTF calls it.
+fn walked(name: &str) -> &'static str {
+    if name.contains("vma") { MEMORY_AREAS } else { "bpf_iter_task" }
+}
+
 /// Program type, attach type, and the BTF id of what an iterator walks.
 fn kind(name: &str, section: &ProgramSection) -> Result<(u32, u32, u32)> {
     Ok(match section {
@@ -143,8 +162,7 @@ fn kind(name: &str, section: &ProgramSection) -> Result<(u32, u32, u32)> {
         ProgramSection::RawTracePoint => (RAW_TRACEPOINT, 0, 0),
         ProgramSection::Iter { .. } => {
             let btf = Btf::from_sys_fs().context("the kernel's BTF")?;
-            let walked = if name.contains("vma") { "bpf_iter_task_vma" } else { "bpf_iter_task" };
-            (TRACING, TRACE_ITER, btf.id_by_type_name_kind(walked, BtfKind::Func)?)
+            (TRACING, TRACE_ITER, btf.id_by_type_name_kind(walked(name), BtfKind::Func)?)
         }
         other => bail!("{name}: this case knows no programs of kind {other:?}"),
     })
