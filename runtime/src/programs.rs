@@ -192,7 +192,8 @@ impl Programs {
         Ok(())
     }
 
-    fn load_program(&mut self, name: &'static str) -> Result<(), ProgramsError> {
+    /// Loads and verifies one program, by the way that all are attached, if it is not loaded.
+    pub fn load_program(&mut self, name: &'static str) -> Result<(), ProgramsError> {
         if let Some(multi) = &mut self.multi {
             let missing = || ProgramsError::Missing { kind: "program", name: name.to_owned() };
             let loaded = multi.load(name).ok_or_else(missing)?;

@@ -98,7 +98,7 @@ fn attach(facts: &Facts, programs: &mut Programs) -> Feature {
         Ok(trial) => (trial.works(), trial.to_string()),
         Err(error) => match facts.missing() {
             Some(missing) => (false, missing.to_string()),
-            None => (false, super::chain(&error)),
+            None => (false, facts.missing_for_programs(&error).to_string()),
         },
     };
     Feature::required("attaching", works, format!("a probe in strobe's own file: {detail}"))

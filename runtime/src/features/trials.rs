@@ -4,26 +4,27 @@ use std::{
     ffi::CString,
     fs::{self, File},
     io,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
 
 use anyhow::Context as _;
-use aya::programs::{
-    Program, ProgramError,
-    uprobe::{UProbeAttachLocation, UProbeScope},
-};
 use nix::{
     errno::Errno,
     sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit},
 };
 
 use super::Trial;
-use crate::programs::Programs;
+use crate::{
+    guard::keeper::probe,
+    programs::{Programs, ProgramsError},
+};
 
 /// The kernel's own type data.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// The kernel's switchboard for uprobes as perf events; absent without `CONFIG_UPROBE_EVENTS`.
 const UPROBE_PMU: &str = "/sys/bus/event_source/devices/uprobe/type";
+/// The program that does nothing; it calls no other, so it loads whichever way the others were loaded.
+const FLOOR: &str = "floor";
 /// A name that procfs never has.
 const NO_SUCH_FILE: &str = "/proc/self/no-such-file";
 /// `PERF_ATTR_SIZE_VER1`: `struct perf_event_attr` up to `config2` (include/uapi/linux/perf_event.h).
@@ -106,8 +107,8 @@ extern "C" fn nobody_calls_this(value: u64) -> u64 {
     std::hint::black_box(value).rotate_left(7)
 }
 
-/// Attaches a program to a function of strobe's own file and detaches it.
-pub fn attach(programs: &mut Programs) -> Result<Trial, ProgramError> {
+/// Attaches a program that does nothing to a function of strobe's own file, by the way that the keeper attaches, and detaches it.
+pub fn attach(programs: &mut Programs) -> Result<Trial, ProgramsError> {
     let address = (nobody_calls_this as extern "C" fn(u64) -> u64 as *const ()).addr() as u64;
     let offset = match fs::read_to_string("/proc/self/maps") {
         Ok(maps) => file_offset(&maps, address),
@@ -116,20 +117,19 @@ pub fn attach(programs: &mut Programs) -> Result<Trial, ProgramError> {
     let Some(offset) = offset else {
         return Ok(Trial::Impossible(format!("no mapping of {address:#x} in /proc/self/maps")));
     };
-    let any = programs.ebpf_mut().programs_mut().find_map(|(_, program)| match program {
-        Program::UProbe(program) => Some(program),
-        _ => None,
-    });
-    let Some(program) = any else {
-        return Ok(Trial::Impossible("no uprobe program in the object".to_owned()));
-    };
-    match program.load() {
-        Ok(()) | Err(ProgramError::AlreadyLoaded) => {}
-        Err(error) => return Err(error),
+    programs.load_program(FLOOR)?;
+    let (program, multi) = (programs.descriptor(FLOOR)?, programs.is_multi());
+    let probed = File::open("/proc/self/exe").and_then(|file| probe_in(&file, offset, program, multi));
+    Ok(of(probed))
+}
+
+/// The probe goes when the descriptor is closed.
+fn probe_in(file: &File, offset: u64, program: BorrowedFd<'_>, multi: bool) -> io::Result<OwnedFd> {
+    if multi {
+        probe::multi(program, file.as_fd(), &[offset])
+    } else {
+        probe::perf(probe::perf_type()?, program, file.as_fd(), offset)
     }
-    let place = UProbeAttachLocation::AbsoluteOffset(offset);
-    let link = program.attach(place, "/proc/self/exe", UProbeScope::AllProcesses)?;
-    program.detach(link).map(|()| Trial::Works)
 }
 
 /// `START-END PERMS OFFSET DEVICE INODE PATH`: where in its file an address lies.

@@ -385,11 +385,8 @@ impl Worker {
 
     /// What was seen, checked once more now that its execs are followed.
     fn sight(&mut self, found: Found) -> Result<Sight, OpenError> {
-        let failed = |what, error: std::io::Error| OpenError::Failed {
-            pid: found.process.id.pid,
-            what,
-            error,
-        };
+        let failed =
+            |what, error: std::io::Error| OpenError::Failed { pid: found.process.id.pid, what, error };
         let tgid = found.process.id.tgid;
         let followed = match self.target {
             Target::Tree(_) => self.watch.follow_tree(tgid),
