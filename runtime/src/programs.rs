@@ -21,6 +21,7 @@ use runtime_ebpf::{abi, counters, libraries as kernel};
 
 use crate::libraries::{self, Flight, Library, bytes_of};
 use multi::Multi;
+pub use multi::support as multi_support;
 use raw::RawMap;
 use sweep::{Generations, Sweep};
 
@@ -153,9 +154,9 @@ impl Programs {
             loader.map_max_entries(flight.map, options.in_flight_entries);
         }
         let ebpf = loader.load(runtime_ebpf::object())?;
-        let multi = match multi::is_supported() {
-            true => Some(Multi::new(runtime_ebpf::object(), &ebpf).map_err(ProgramsError::Relocate)?),
-            false => None,
+        let multi = match multi::support() {
+            Ok(()) => Some(Multi::new(runtime_ebpf::object(), &ebpf).map_err(ProgramsError::Relocate)?),
+            Err(_) => None, // An older kernel. `Facts` has tried the same and says what a privilege is lacking for.
         };
         let sweeps = flights.into_iter().map(|flight| (flight, Sweep::default())).collect();
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Facts, OLDEST_KERNEL, Trial, trials, uprobes_want_sys_admin};
+use super::{Facts, OLDEST_KERNEL, Trial, trials};
 use crate::programs::{LoadOptions, Programs};
 
 /// One line of `strobe features`.
@@ -49,11 +49,6 @@ fn kernel(facts: &Facts) -> Feature {
 }
 
 fn capabilities(facts: &Facts) -> Feature {
-    let wanted = if uprobes_want_sys_admin(facts.kernel) {
-        "CAP_SYS_ADMIN and CAP_SYS_PTRACE"
-    } else {
-        "CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE"
-    };
     let mut held: Vec<String> = facts.capabilities.iter().map(ToString::to_string).collect();
     held.sort();
     let held = match held.len() {
@@ -63,16 +58,17 @@ fn capabilities(facts: &Facts) -> Feature {
         _ => format!("held: {}", held.join(", ")),
     };
     let scope = if facts.user_namespace { ", in a user namespace, where they do not count" } else { "" };
-    let detail = format!("{held}{scope}; this version of Linux wants {wanted}");
+    let detail = format!("{held}{scope}; this version of Linux wants {}", facts.wanted());
     Feature::optional("capabilities", true, detail, "")
 }
 
 fn uprobes(facts: &Facts) -> Feature {
+    let works = facts.probes().works();
     let detail = match facts.missing() {
-        Some(missing) if !facts.uprobes.works() => missing.to_string(),
-        _ => facts.uprobes.to_string(),
+        Some(missing) if !works => missing.to_string(),
+        _ => facts.probes().to_string(),
     };
-    Feature::required("uprobes", facts.uprobes.works(), detail)
+    Feature::required("uprobes", works, detail)
 }
 
 /// The programs, and one of them attached to strobe's own file.

@@ -9,6 +9,7 @@ fn facts(capabilities: &[Capability]) -> Facts {
         user_namespace: false,
         memlock_bytes: u64::MAX,
         uprobes: Trial::Works,
+        multi: Trial::Refused(Errno::EOPNOTSUPP),
         processes: Trial::Works,
         nested: false,
         btf: true,
@@ -41,6 +42,14 @@ fn what_was_refused_is_named() {
         (Facts { processes: Trial::Refused(Errno::ENOENT), ..all() }, ""),
         (Facts { nested: true, ..all() }, ""),
         (Facts { nested: true, btf: false, ..all() }, "CONFIG_DEBUG_INFO_BTF"),
+        // Links want no CAP_SYS_ADMIN, so what perf uprobes want does not matter; before them a denial says nothing.
+        (Facts { uprobes: denied(), multi: Trial::Works, ..facts(&[CAP_BPF, CAP_PERFMON]) }, ""),
+        (Facts { uprobes: denied(), multi: denied(), ..facts(&[CAP_PERFMON]) }, "CAP_BPF"),
+        (Facts { multi: denied(), ..facts(&[CAP_BPF]) }, "CAP_PERFMON"),
+        (Facts { multi: denied(), ..all() }, "seccomp"),
+        (Facts { multi: denied(), user_namespace: true, ..all() }, "user namespace"),
+        (Facts { multi: denied(), ..old(&[]) }, "CAP_BPF"),
+        (Facts { multi: denied(), kernel: (6, 5, 0), ..old(&[]) }, "CAP_PERFMON"),
     ] {
         let said = name(facts.missing());
         assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "{facts:?}: {said}");
@@ -84,6 +93,28 @@ fn each_stable_series_has_its_own_first_patch() {
         ((7, 0, 0), true),
     ] {
         assert_eq!(uprobes_want_sys_admin(kernel), wanted, "{kernel:?}");
+    }
+}
+
+#[test]
+fn distributors_say_the_true_patch_elsewhere() {
+    for (release, built, signature, expected) in [
+        ("5.10.0-32-amd64", "#1 SMP Debian 5.10.223-1 (2024-08-10)", "", (5, 10, 223)),
+        ("6.1.0-47-cloud-arm64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.176-1 (2026-01-02)", "", (6, 1, 176)),
+        ("6.12.117+deb13-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.12.117-1 (2026-03-04)", "", (6, 12, 117)),
+        (
+            "6.8.0-31-generic",
+            "#31-Ubuntu SMP PREEMPT_DYNAMIC",
+            "Ubuntu 6.8.0-31.31-generic 6.8.1\n",
+            (6, 8, 1),
+        ),
+        ("6.8.0-31-generic", "#31-Ubuntu SMP PREEMPT_DYNAMIC", "", (6, 8, 0)),
+        ("6.18.44-fc-v782", "#1 SMP Thu Jan 1", "", (6, 18, 44)),
+        // A kernel of one's own, whose text says something else.
+        ("6.19.2", "#1 SMP Debian 5.10.223-1", "Ubuntu x 6.8.1", (6, 19, 2)),
+        ("6.19.2", "#1 SMP Debian testing", "Ubuntu", (6, 19, 2)),
+    ] {
+        assert_eq!(true_version(release, built, signature), expected, "{release}, {built}, {signature}");
     }
 }
 

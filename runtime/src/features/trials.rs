@@ -16,7 +16,7 @@ use nix::{
 use super::Trial;
 use crate::{
     guard::keeper::probe,
-    programs::{Programs, ProgramsError},
+    programs::{Programs, ProgramsError, multi_support},
 };
 
 /// The kernel's own type data.
@@ -59,6 +59,11 @@ pub fn uprobe() -> Trial {
             Trial::Works
         }
     }
+}
+
+/// Does what comes before a `uprobe_multi` link, up to the file.
+pub fn uprobe_multi() -> Trial {
+    of(multi_support())
 }
 
 /// Follows the link to a process's executable, which the kernel allows to whom it allows to trace the process.

@@ -81,16 +81,19 @@ impl Multi {
     }
 }
 
-/// Does this kernel have it? A program that does nothing is attached to a folder: a kernel that knows the link type refuses the
-/// folder (EBADF, `bpf_uprobe_multi_link_attach` in kernel/trace/bpf_trace.c), one that does not refuses the type.
-pub fn is_supported() -> bool {
+/// Does this kernel have it, and may this process use it? A program that does nothing is attached to a folder: a kernel that knows
+/// the link type refuses the folder (EBADF, `bpf_uprobe_multi_link_attach` in kernel/trace/bpf_trace.c), one that does not
+/// refuses the type. Without CAP_BPF and CAP_PERFMON the program does not load (EPERM), whatever the kernel's version.
+pub fn support() -> io::Result<()> {
     // `r0 = 0; exit` (include/uapi/linux/bpf.h, BPF_ALU64 | BPF_MOV | BPF_K and BPF_JMP | BPF_EXIT).
     let nothing = [instruction(0xb7), instruction(0x95)];
-    let attached = load("strobe_tries", c"GPL", &nothing).and_then(|program| {
-        let folder = std::fs::File::open("/")?;
-        multi(program.as_fd(), folder.as_fd(), &[0])
-    });
-    attached.is_err_and(|error| error.raw_os_error() == Some(libc::EBADF))
+    let program = load("strobe_tries", c"GPL", &nothing)?;
+    let folder = std::fs::File::open("/")?;
+    match multi(program.as_fd(), folder.as_fd(), &[0]) {
+        Ok(_) => Err(io::Error::other("the kernel put a probe into a folder")),
+        Err(error) if error.raw_os_error() == Some(libc::EBADF) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn instruction(code: u8) -> bpf_insn {
