@@ -4,6 +4,7 @@
 
 mod multi;
 mod raw;
+mod refusal;
 mod sweep;
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
 };
 
 use aya::{
-    Ebpf, EbpfLoader,
+    Ebpf, EbpfLoader, VerifierLogLevel,
     maps::{MapData, MapError, PerCpuArray, RingBuf},
     programs::UProbe,
 };
@@ -23,6 +24,7 @@ use crate::libraries::{self, Flight, Library, bytes_of};
 use multi::Multi;
 pub use multi::support as multi_support;
 use raw::RawMap;
+pub use refusal::Refusal;
 use sweep::{Generations, Sweep};
 
 /// What went wrong between the agent and the kernel.
@@ -39,7 +41,7 @@ pub enum ProgramsError {
         /// Its name in the object.
         program: String,
         /// What the kernel said.
-        source: Box<aya::programs::ProgramError>,
+        source: Box<Refusal>,
     },
     /// A map could not be used.
     #[error("the eBPF map `{map}`: {source}")]
@@ -76,7 +78,7 @@ pub enum ProgramsError {
         /// Its name in the object.
         program: &'static str,
         /// What the kernel said.
-        source: io::Error,
+        source: Box<Refusal>,
     },
     /// There are no random numbers for the ids of spans.
     #[error("asking the kernel for random numbers (getrandom): {0}")]
@@ -146,6 +148,8 @@ impl Programs {
         let wake_above = u64::from(options.ring_bytes) / 2;
         let flights: Vec<Flight> = libraries::ALL.iter().filter_map(|library| library.flight()).collect();
         let mut loader = EbpfLoader::new();
+        // A refused program is verified again for its log, and again for a larger buffer: this log, the reason alone, is short.
+        loader.verifier_log_level(VerifierLogLevel::STATS);
         loader.override_global("SECRET_A", &secrets[0], true).override_global("SECRET_B", &secrets[1], true);
         loader.override_global("WAKE_ABOVE_BYTES", &wake_above, true);
         loader.map_max_entries("RECORDS", options.ring_bytes);
@@ -198,7 +202,7 @@ impl Programs {
         if let Some(multi) = &mut self.multi {
             let missing = || ProgramsError::Missing { kind: "program", name: name.to_owned() };
             let loaded = multi.load(name).ok_or_else(missing)?;
-            return loaded.map_err(|source| ProgramsError::Multi { program: name, source });
+            return loaded.map_err(|source| ProgramsError::Multi { program: name, source: Box::new(source) });
         }
         let program: &mut UProbe = self.program(name)?;
         match program.load() {
@@ -384,7 +388,7 @@ fn random() -> Result<u64, ProgramsError> {
 }
 
 fn failed(action: &'static str, program: &str, source: aya::programs::ProgramError) -> ProgramsError {
-    ProgramsError::Program { action, program: program.to_owned(), source: Box::new(source) }
+    ProgramsError::Program { action, program: program.to_owned(), source: Box::new(source.into()) }
 }
 
 fn missing_map(name: &str) -> ProgramsError {

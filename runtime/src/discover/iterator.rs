@@ -11,7 +11,7 @@ use std::{
 
 use aya::{
     Btf, Ebpf,
-    programs::{Iter, ProgramFd},
+    programs::{Iter, ProgramError, ProgramFd},
 };
 
 use super::{process::owned, watch::WatchError};
@@ -69,7 +69,11 @@ impl Iterator {
     /// Loads the program `name` for `bpf_iter_<kind>`. Takes some 10 ms for the kernel's BTF, so it is done where an iterator
     /// is needed, and once.
     pub fn load(ebpf: &mut Ebpf, name: &'static str, kind: &str) -> Result<Self, WatchError> {
-        let failed = |error| WatchError::Program { action: "loading", program: name, error: Box::new(error) };
+        let failed = |error: ProgramError| WatchError::Program {
+            action: "loading",
+            program: name,
+            error: Box::new(error.into()),
+        };
         let btf = Btf::from_sys_fs().map_err(|error| WatchError::Iterator {
             program: name,
             error: io::Error::other(error.to_string()),

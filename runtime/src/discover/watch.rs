@@ -12,7 +12,7 @@ use std::{
 use aya::{
     Ebpf, Pod,
     maps::{Array, HashMap, MapData, MapError, RingBuf},
-    programs::{ProgramError, RawTracePoint},
+    programs::RawTracePoint,
 };
 use runtime_ebpf::process::{ExecEvent, FOLLOW, Layout, Name, TREE, TaskEntry};
 use tracing::warn;
@@ -25,7 +25,7 @@ use super::{
     process::ProcessId,
     target::{Target, Targets},
 };
-use crate::programs::Programs;
+use crate::programs::{Programs, Refusal};
 
 /// Inode of the first PID namespace (include/uapi/linux/nsfs.h, `PID_NS_INIT_INO`; include/linux/proc_ns.h before 6.16).
 const INITIAL_NAMESPACE_INO: u64 = 0xEFFF_FFFC;
@@ -56,7 +56,7 @@ pub enum WatchError {
         /// Its name in the object.
         program: &'static str,
         /// What the kernel said.
-        error: Box<ProgramError>,
+        error: Box<Refusal>,
     },
     /// An iterator did not run.
     #[error("the eBPF iterator `{program}`: {error}")]
@@ -351,7 +351,8 @@ fn is_nested() -> Result<bool, WatchError> {
 }
 
 fn attach(ebpf: &mut Ebpf, program: &'static str, tracepoint: &str) -> Result<(), WatchError> {
-    let failed = |action, error| WatchError::Program { action, program, error: Box::new(error) };
+    let failed =
+        |action, error| WatchError::Program { action, program, error: Box::new(Refusal::from(error)) };
     let found = ebpf.program_mut(program).ok_or(WatchError::Missing { kind: "program", name: program })?;
     let found: &mut RawTracePoint = found.try_into().map_err(|source| failed("using", source))?;
     found.load().map_err(|source| failed("loading", source))?;

@@ -3,7 +3,7 @@
 //! The command is found by a signal that carries a cookie and reaches it while it waits at its gate: so neither its process
 //! id in the initial PID namespace nor the layout of a task has to be known. Kernel 4.17 (raw tracepoints).
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use aya::{
     Pod,
     maps::{Array, MapData, RingBuf},
@@ -12,7 +12,7 @@ use aya::{
 use nix::{errno::Errno, unistd::Pid};
 use runtime_ebpf::signals::{COOKIE_SIGNAL, Command};
 
-use crate::programs::Programs;
+use crate::programs::{Programs, Refusal};
 
 const COMMAND: &str = "COMMAND";
 const EVENTS: &str = "COMMAND_SIGNALS";
@@ -35,7 +35,7 @@ pub fn watch(programs: &mut Programs, command: Pid) -> anyhow::Result<RingBuf<Ma
         let program: &mut RawTracePoint = program.try_into().context(name)?;
         match program.load() {
             Ok(()) | Err(ProgramError::AlreadyLoaded) => {}
-            Err(error) => return Err(error).with_context(|| format!("loading the eBPF program `{name}`")),
+            Err(error) => bail!("loading the eBPF program `{name}`: {}", Refusal::from(error)),
         }
         program.attach(tracepoint).with_context(|| format!("attaching the eBPF program `{name}`"))?;
     }

@@ -6,22 +6,25 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    ffi::CString,
+    ffi::{CStr, CString},
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
 
 use aya::{
-    Ebpf,
+    Ebpf, VerifierLogLevel,
     maps::{Map, MapData},
 };
 use aya_obj::{Object, generated::bpf_insn};
 
+use super::refusal::Refusal;
 use crate::guard::keeper::probe::{BPF_TRACE_UPROBE_MULTI, multi};
 
 /// `BPF_PROG_LOAD` of `enum bpf_cmd`, `BPF_PROG_TYPE_KPROBE` of `enum bpf_prog_type` (include/uapi/linux/bpf.h).
 const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_PROG_TYPE_KPROBE: u32 = 2;
+/// The reason and the statistics, without the instructions that were walked.
+const LOG_BYTES: usize = 64 * 1024;
 
 /// The part of `union bpf_attr` by which a program is loaded, up to `expected_attach_type`.
 #[repr(C)]
@@ -65,13 +68,13 @@ impl Multi {
     }
 
     /// Loads a program if it is not; `None`: the object has none of that name.
-    pub fn load(&mut self, name: &str) -> Option<io::Result<()>> {
+    pub fn load(&mut self, name: &str) -> Option<Result<(), Refusal>> {
         if self.loaded.contains_key(name) {
             return Some(Ok(()));
         }
         let program = self.object.programs.get(name)?;
         let function = self.object.functions.get(&program.function_key())?;
-        let loaded = load(name, &program.license, &function.instructions);
+        let loaded = load_or_say_why(name, &program.license, &function.instructions);
         Some(loaded.map(|descriptor| drop(self.loaded.insert(name.to_owned(), descriptor))))
     }
 
@@ -87,7 +90,7 @@ impl Multi {
 pub fn support() -> io::Result<()> {
     // `r0 = 0; exit` (include/uapi/linux/bpf.h, BPF_ALU64 | BPF_MOV | BPF_K and BPF_JMP | BPF_EXIT).
     let nothing = [instruction(0xb7), instruction(0x95)];
-    let program = load("strobe_tries", c"GPL", &nothing)?;
+    let program = load("strobe_tries", c"GPL", &nothing, &mut [])?;
     let folder = std::fs::File::open("/")?;
     match multi(program.as_fd(), folder.as_fd(), &[0]) {
         Ok(_) => Err(io::Error::other("the kernel put a probe into a folder")),
@@ -100,12 +103,27 @@ fn instruction(code: u8) -> bpf_insn {
     bpf_insn { code, _bitfield_align_1: [], _bitfield_1: bpf_insn::new_bitfield_1(0, 0), off: 0, imm: 0 }
 }
 
-fn load(name: &str, license: &std::ffi::CStr, instructions: &[bpf_insn]) -> io::Result<OwnedFd> {
+/// A log makes verifying slower: it is asked for when the program has been refused.
+fn load_or_say_why(name: &str, license: &CStr, instructions: &[bpf_insn]) -> Result<OwnedFd, Refusal> {
+    load(name, license, instructions, &mut []).or_else(|_| {
+        let mut log = vec![0; LOG_BYTES];
+        load(name, license, instructions, &mut log).map_err(|error| {
+            let said = log.split(|byte| *byte == 0).next().unwrap_or_default();
+            Refusal::of_load(error, &String::from_utf8_lossy(said))
+        })
+    })
+}
+
+/// `log`: where the verifier says why it refuses, if it is not empty.
+fn load(name: &str, license: &CStr, instructions: &[bpf_insn], log: &mut [u8]) -> io::Result<OwnedFd> {
     let mut attr = LoadAttr {
         prog_type: BPF_PROG_TYPE_KPROBE,
         insn_cnt: u32::try_from(instructions.len()).map_err(io::Error::other)?,
         insns: instructions.as_ptr() as u64,
         license: license.as_ptr() as u64,
+        log_level: if log.is_empty() { 0 } else { VerifierLogLevel::STATS.bits() },
+        log_size: u32::try_from(log.len()).map_err(io::Error::other)?,
+        log_buf: if log.is_empty() { 0 } else { log.as_mut_ptr() as u64 },
         expected_attach_type: BPF_TRACE_UPROBE_MULTI,
         ..Default::default()
     };
@@ -114,7 +132,7 @@ fn load(name: &str, license: &std::ffi::CStr, instructions: &[bpf_insn]) -> io::
     for (to, from) in attr.prog_name.iter_mut().take(15).zip(short.as_bytes()) {
         *to = *from;
     }
-    // SAFETY: the attributes, the instructions and the license live until the call returns; their sizes are stated.
+    // SAFETY: the attributes, the instructions, the license and the log live until the call returns; their sizes are stated.
     let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const attr, size_of::<LoadAttr>()) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
@@ -146,5 +164,15 @@ mod tests {
     fn the_struct_is_as_the_kernel_has_it() {
         assert_eq!(std::mem::offset_of!(LoadAttr, prog_name), 48);
         assert_eq!(std::mem::offset_of!(LoadAttr, expected_attach_type), 68);
+    }
+
+    /// Needs root and a kernel with BPF.
+    #[test]
+    fn a_refused_program_says_why_in_one_line() {
+        // A return without a value.
+        let said =
+            load_or_say_why("strobe_tries", c"GPL", &[instruction(0x95)]).expect_err("refused").to_string();
+        assert!(said.contains("Permission denied") && said.contains("R0 !read_ok"), "{said}");
+        assert!(said.len() < 300 && !said.contains('\n'), "{said}");
     }
 }
