@@ -23,15 +23,14 @@ const BPF: (u32, &str) = (39, "CAP_BPF");
 const AGENT: u32 = 65_534;
 const OTHER: u32 = 1_000;
 
-/// The kernels, by their series, in which perf uprobes began to want CAP_SYS_ADMIN (CVE-2025-38466).
-const PERF_WANTS_ADMIN: [(u32, u32, u32); 6] =
-    [(5, 10, 240), (5, 15, 189), (6, 1, 146), (6, 6, 99), (6, 12, 39), (6, 15, 7)];
+/// The kernels before `uprobe_multi`, by their series, in which perf uprobes began to want CAP_SYS_ADMIN (CVE-2025-38466).
+const PERF_WANTS_ADMIN: [(u32, u32, u32); 3] = [(5, 10, 240), (5, 15, 189), (6, 1, 146)];
 
-/// What docs/strobe.md lists for such a kernel.
+/// What docs/strobe.md lists for such a kernel: from 6.6 on probes are `uprobe_multi` links, which want no CAP_SYS_ADMIN.
 fn documented(kernel: (u32, u32, u32)) -> Vec<(u32, &'static str)> {
     let (major, minor, patch) = kernel;
     let since = PERF_WANTS_ADMIN.iter().find(|(a, b, _)| (*a, *b) == (major, minor));
-    let wants_admin = since.map_or((major, minor) > (6, 15), |(_, _, first)| patch >= *first);
+    let wants_admin = since.is_some_and(|(_, _, first)| patch >= *first);
     let mut wanted = if wants_admin { vec![ADMIN, PTRACE] } else { vec![BPF, PERFMON, PTRACE] };
     // Before 5.11 the memory of BPF maps counts against RLIMIT_MEMLOCK, which is small for everybody but root.
     if (major, minor) < (5, 11) {
