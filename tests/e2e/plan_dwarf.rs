@@ -10,14 +10,27 @@ use strobe_tests::golang::{self, Build};
 
 const SERVER: &str = "net/http.server";
 /// The fields that every version has.
-const ALWAYS: [(&str, &[&str]); 4] = [
+const ALWAYS: [(&str, &[&str]); 7] = [
+    ("runtime.g", &["goid", "_panic"]),
+    ("runtime._panic", &["arg", "goexit"]),
     ("net/http.response", &["conn", "status"]),
-    ("net/http.conn", &["remoteAddr"]),
+    ("net/http.conn", &["remoteAddr", "bufr"]),
+    ("net/http.connReader", &["conn"]),
+    ("bufio.Reader", &["buf", "r"]),
     (
         "net/http.Request",
-        &["Method", "URL", "ProtoMajor", "ProtoMinor", "Header", "Host", "RemoteAddr", "RequestURI", "TLS"],
+        &[
+            "Method",
+            "ProtoMajor",
+            "ProtoMinor",
+            "Header",
+            "ContentLength",
+            "Host",
+            "RemoteAddr",
+            "RequestURI",
+            "TLS",
+        ],
     ),
-    ("net/url.URL", &["Path", "RawPath", "RawQuery"]),
 ];
 
 /// Every field that the agent needs on that Go version, written down apart from the catalog.
