@@ -60,8 +60,7 @@ pub fn programs(witness: Option<u32>, config: &Config) -> Result<Programs, Refus
         in_flight_entries: config.capacity.in_flight_entries,
         ring_bytes: config.capacity.ring_bytes,
     };
-    Programs::load(&options)
-        .map_err(|error| missing(facts.missing_for_programs(&error).to_string()))
+    Programs::load(&options).map_err(|error| missing(facts.missing_for_programs(&error).to_string()))
 }
 
 /// The agent with its exporters; nothing is traced yet. Needs a tokio runtime.
