@@ -36,7 +36,7 @@ fn embedded_files_are_read() {
     let server = entry("net/http.server").expect("net/http.server");
     assert_eq!(server.status, Status::Instrumented);
     let names: Vec<&str> = server.roles.iter().map(|role| role.name.as_str()).collect();
-    assert_eq!(names, ["start", "end", "hijack", "abort"]);
+    assert_eq!(names, ["start", "end", "hijack", "release", "abort"]);
     assert_eq!(server.roles[0].sites[0].args.as_deref(), Some("{8} {8 8} 8"));
     assert_eq!(server.maps[0].type_name, "map[string][]string");
     assert!(server.itabs[0].required);

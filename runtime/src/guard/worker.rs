@@ -653,8 +653,14 @@ impl Worker {
     }
 
     fn not_traced(&mut self, pid: u32, reason: Reason) {
-        // A command may start any number of other programs: that they are no Go programs is no news.
-        if reason.not_go && matches!(self.target, Target::Tree(_)) {
+        // A command may start any number of other programs: that they are no Go programs is no news. And what ends the agent is
+        // said by whoever started it, once.
+        let said_elsewhere = match self.target {
+            Target::Tree(_) => reason.not_go,
+            Target::Pid(wanted) => wanted == pid,
+            Target::Exe(_) => false,
+        };
+        if said_elsewhere {
             debug!(pid, "not traced: {reason}");
         } else {
             warn!(pid, "not traced: {reason}");

@@ -9,7 +9,7 @@ use anyhow::Result;
 use strobe_tests::process::Running;
 
 use super::{Outcome, agent::Agent, service};
-use crate::load::Load;
+use crate::load::{Case, Load};
 
 const STARTS: u32 = 12;
 const PER_SECOND: usize = 5_000;
@@ -23,6 +23,7 @@ pub fn run() -> Result<Outcome> {
     let (service, address) = service::start(&busy, &[])?;
     let mut agent = Agent::of_files(&[&busy, &looping])?;
     agent.traces(1, Duration::from_secs(30))?;
+    let requests = Case::HOT[0].requests();
     let mut load = Load::open(address)?;
     agent.begin()?;
     let begin = Instant::now();
@@ -38,7 +39,7 @@ pub fn run() -> Result<Outcome> {
             std::thread::sleep(Duration::from_millis(1));
             continue;
         }
-        load.run(TURN, 3)?;
+        load.run(TURN, &requests)?;
         sent += TURN;
     }
     let rate = sent as f64 / begin.elapsed().as_secs_f64();

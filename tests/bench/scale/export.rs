@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::{Outcome, agent::Agent, service};
-use crate::load::Load;
+use crate::load::{Case, Load};
 
 const ROUND_TRIP: Duration = Duration::from_millis(100);
 const REQUESTS: usize = 100_000;
@@ -17,10 +17,11 @@ pub fn run() -> Result<Outcome> {
     let args = ["run", "--exe", &file.to_string_lossy()].map(str::to_owned);
     let mut agent = Agent::start(&args, ROUND_TRIP)?;
     agent.traces(1, Duration::from_secs(30))?;
+    let requests = Case::HOT[0].requests();
     let mut load = Load::open(address)?;
     agent.begin()?;
     let begin = Instant::now();
-    load.run(REQUESTS, 3)?;
+    load.run(REQUESTS, &requests)?;
     let rate = REQUESTS as f64 / begin.elapsed().as_secs_f64();
     let due = REQUESTS + crate::load::CONNECTIONS;
     let mut spans = agent.spans(due, Duration::from_secs(30))?;

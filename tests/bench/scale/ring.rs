@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use super::{Outcome, agent::Agent, service};
-use crate::load::Load;
+use crate::load::{Case, Load};
 
 /// Shorter than what makes the watchdog detach.
 const STOPPED: Duration = Duration::from_millis(400);
@@ -19,6 +19,7 @@ pub fn run() -> Result<Outcome> {
     let (service, address) = service::start(&file, &[])?;
     let mut agent = Agent::of_files(&[&file])?;
     agent.traces(1, Duration::from_secs(30))?;
+    let requests = Case::HOT[0].requests();
     let mut load = Load::open(address)?;
     agent.begin()?;
     let woken = switches(agent.running.pid())?;
@@ -28,13 +29,13 @@ pub fn run() -> Result<Outcome> {
         let sent_before = sent;
         let begin = Instant::now();
         while begin.elapsed() < STOPPED {
-            load.run(TURN, 3)?;
+            load.run(TURN, &requests)?;
             sent += TURN;
         }
         agent.running.signal(libc::SIGCONT)?;
         // The same again while it catches up.
         while sent < 2 * sent_before.max(TURN) && begin.elapsed() < 2 * STOPPED {
-            load.run(TURN, 3)?;
+            load.run(TURN, &requests)?;
             sent += TURN;
         }
     }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Result, ensure};
 
 use super::{Outcome, agent::Agent, agent::tail, service};
-use crate::load::Load;
+use crate::load::{Case, Load};
 
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -21,12 +21,13 @@ pub fn run() -> Result<Outcome> {
     agent.traces(1, Duration::from_secs(30))?;
     agent.begin()?;
     let (stop, sent) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let requests = Case::HOT[0].requests();
     let mut load = Load::open(address)?;
     let (took, used) = std::thread::scope(|scope| -> Result<_> {
         let pouring = scope.spawn(|| -> Result<()> {
             let end = Instant::now() + Duration::from_secs(30);
             while !stop.load(Ordering::Relaxed) && Instant::now() < end {
-                load.run(200, 3)?;
+                load.run(200, &requests)?;
                 sent.fetch_add(200, Ordering::Relaxed);
             }
             Ok(())

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::{Outcome, agent::Agent, service};
-use crate::load::Load;
+use crate::load::{Case, Load};
 
 const THREADS: &str = "5000";
 const REQUESTS: usize = 20_000;
@@ -18,9 +18,10 @@ pub fn run() -> Result<Outcome> {
     let mut agent = Agent::of_files(&[&file])?;
     agent.traces(1, Duration::from_secs(60))?;
     let attached = begin.elapsed();
+    let requests = Case::HOT[0].requests();
     let mut load = Load::open(address)?;
     agent.begin()?;
-    load.run(REQUESTS, 3)?;
+    load.run(REQUESTS, &requests)?;
     let due = REQUESTS + crate::load::CONNECTIONS;
     let mut spans = agent.spans(due, Duration::from_secs(20))?;
     let used = agent.used()?;
