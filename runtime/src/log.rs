@@ -79,6 +79,14 @@ pub fn say(text: &str) {
     }
 }
 
+/// Waits, for at most [`FLUSH`], until everything said before has been written: for whoever becomes another program, where no
+/// [`Guard`] is dropped and the log's thread is gone.
+pub fn flush() {
+    if let Some(log) = LOG.get() {
+        log.flush(FLUSH);
+    }
+}
+
 /// The text without power over a terminal or a log: control characters, and those that reorder or hide text, are escaped.
 pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());

@@ -134,5 +134,6 @@ fn refuse(gated: Gated, reason: &str) -> anyhow::Result<u8> {
 
 fn untraced(gated: Gated, command: &Command, reason: String) -> anyhow::Result<u8> {
     log::say(&format!("strobe exec: warning: starting it untraced: {reason}"));
+    log::flush();
     gated.replace(command).context("starting the command")
 }
