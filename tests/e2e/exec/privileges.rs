@@ -183,3 +183,20 @@ fn exec_without_privileges_names_them_and_starts_the_command() -> Result<()> {
     ensure!(status == Some(7), "{status:?}: {said}");
     Ok(())
 }
+
+/// strobe is gone as soon as it has become the command: what it has to say comes before, however busy the machine is.
+#[test]
+fn a_command_is_never_started_untraced_in_silence() -> Result<()> {
+    let (folder, _app) = app("signals")?;
+    let program = copy_of_strobe(folder.path())?;
+    let start = || Running::start(as_nobody(&program, &[]).args(["exec", "--", "true"]));
+    for _ in 0..10 {
+        let all: Vec<Running> = (0..20).map(|_| start()).collect::<Result<_>>()?;
+        for mut running in all {
+            let status = running.wait(PATIENCE)?;
+            let said = running.stderr.text();
+            ensure!(status.success() && said.contains("starting it untraced: "), "{status}: {said:?}");
+        }
+    }
+    Ok(())
+}
