@@ -77,3 +77,14 @@ fn all_tables_name_the_same_libraries() {
         assert!(object.ebpf.map(library.file_map()).is_some(), "{}", library.file_map());
     }
 }
+
+/// What `strobe features` tries, by the kernel's own way and by the one of older kernels.
+#[test]
+fn a_probe_can_be_tried_by_either_way() {
+    let mut newest = Programs::load(&LoadOptions::default()).expect("this test needs root and BPF");
+    newest.load_all().expect("loading");
+    for mut programs in [newest, loaded()] {
+        let trial = crate::features::trials::attach(&mut programs).expect("loading the program to try with");
+        assert!(trial.works(), "multi: {}: {trial}", programs.is_multi());
+    }
+}
