@@ -73,7 +73,10 @@ impl Handle {
                 biased;
                 // Ended or gone: either way there is nothing to wait for.
                 _ = &mut done => return,
-                () = &mut cancel => break,
+                () = &mut cancel => {
+                    tracing::warn!("a signal ends the waiting: spans that were not sent are dropped");
+                    break;
+                }
                 _ = look.tick() => {}
             }
             let away = trouble.is_away(Instant::now());

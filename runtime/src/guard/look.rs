@@ -48,8 +48,19 @@ pub struct Facts {
 
 /// What the thread is asked for.
 pub enum Job {
-    Look { id: ProcessId, followed: u32, ticket: u64 },
-    Facts { id: ProcessId, process: ProcessKey, generation: u32, plan: Arc<Plan> },
+    /// `ran`: when the process that is traced was started, and the inode of what it ran.
+    Look {
+        id: ProcessId,
+        followed: u32,
+        ran: Option<(u64, (u64, u64))>,
+        ticket: u64,
+    },
+    Facts {
+        id: ProcessId,
+        process: ProcessKey,
+        generation: u32,
+        plan: Arc<Plan>,
+    },
 }
 
 /// Starts the thread; it ends when the sender is dropped.
@@ -58,8 +69,8 @@ pub fn start(mut targets: Targets, sources: Sources, door: Door) -> anyhow::Resu
     let work = move || {
         loop {
             match inbox.recv_timeout(REFRESH) {
-                Ok(Job::Look { id, followed, ticket }) => {
-                    let found = look(id, followed, &targets);
+                Ok(Job::Look { id, followed, ran, ticket }) => {
+                    let found = look(id, followed, ran, &targets);
                     door.send(Message::Looked(Box::new(Looked { pid: id.pid, ticket, found })));
                 }
                 Ok(Job::Facts { id, process, generation, plan }) => {
@@ -80,9 +91,16 @@ pub fn start(mut targets: Targets, sources: Sources, door: Door) -> anyhow::Resu
     Ok(jobs)
 }
 
-fn look(id: ProcessId, followed: u32, targets: &Targets) -> Result<Option<Found>, OpenError> {
+/// What was wanted stays so while it runs the same program: a path may lead to the next version by now.
+fn look(
+    id: ProcessId,
+    followed: u32,
+    ran: Option<(u64, (u64, u64))>,
+    targets: &Targets,
+) -> Result<Option<Found>, OpenError> {
     let process = discover::open(id)?;
-    if !targets.wants(&process, followed) {
+    let runs_on = ran == Some((process.start_ticks, process.inode()));
+    if !runs_on && !targets.wants(&process, followed) {
         return Ok(None);
     }
     let file = process.executable()?;

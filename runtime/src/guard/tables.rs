@@ -38,6 +38,8 @@ pub struct Attempt {
 pub struct Known {
     pub key: ProcessKey,
     pub id: ProcessId,
+    /// Device and inode of the executable that made it wanted. While it runs that, it stays so, wherever the path leads by now.
+    pub runs: (u64, u64),
     pub pidfd: OwnedFd,
     /// Its generation, while the programs are not told of it yet.
     pub pending: Option<(u32, Inode)>,

@@ -368,6 +368,11 @@ impl Worker {
 
     fn looked(&mut self, looked: Looked) {
         let Looked { pid, ticket, found } = looked;
+        if let (Ok(Some(found)), Some(known)) = (&found, self.tables.processes.get_mut(&pid))
+            && found.process.start_ticks == known.key.started
+        {
+            known.runs = found.process.inode();
+        }
         let look = match found {
             Ok(Some(found)) => self.sight(found).map_or_else(|error| self.failed_look(&error), Look::Runs),
             Ok(None) => Look::Unwanted,
@@ -439,7 +444,9 @@ impl Worker {
                 Err(error) => Err(Failure::Final(format!("{error:#}").into())),
             },
         };
-        if let Err(failure) = &result {
+        if let Err(Failure::Passing(reason)) = &result {
+            warn!("not traced yet, and tried again in a moment: {reason}");
+        } else if let Err(failure) = &result {
             debug!("{failure:?}");
         }
         let content = content.unwrap_or_else(FileIdentity::unknown);
@@ -545,10 +552,12 @@ impl Worker {
     }
 
     fn ask_look(&mut self, pid: u32, ticket: u64) {
-        let known = self.tables.processes.get(&pid).map(|known| (known.id, 0));
+        let known = self.tables.processes.get(&pid);
+        let ran = known.map(|known| (known.key.started, known.runs));
+        let known = known.map(|known| (known.id, 0));
         let (id, followed) = self.asked.remove(&pid).or(known).unwrap_or((ProcessId { pid, tgid: pid }, 0));
         // It ends only with this thread.
-        let _ = self.looker.send(Job::Look { id, followed, ticket });
+        let _ = self.looker.send(Job::Look { id, followed, ran, ticket });
     }
 
     fn keep(&mut self, file: Inode) {
@@ -609,7 +618,8 @@ impl Worker {
         if let Err(error) = self.poll_for(pidfd.as_fd(), PIDFD + u64::from(key.pid)) {
             return self.unwatchable(key, &error);
         }
-        let known = Known { key, id: found.process.id, pidfd, pending: None, said: None };
+        let (id, runs) = (found.process.id, found.process.inode());
+        let known = Known { key, id, runs, pidfd, pending: None, said: None };
         self.tables.processes.insert(key.pid, known);
     }
 

@@ -97,6 +97,16 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> 
     }
 }
 
+/// How many of a process's children have ended without anybody having waited for them.
+pub fn zombies(pid: u32) -> Result<usize> {
+    let is_zombie = |child: &i32| {
+        // proc(5): the state stands behind the name in brackets. One that is gone is none.
+        std::fs::read_to_string(format!("/proc/{child}/stat"))
+            .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
+    };
+    Ok(children(pid)?.iter().filter(|child| is_zombie(child)).count())
+}
+
 /// The children of a process.
 pub fn children(pid: u32) -> Result<Vec<i32>> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;

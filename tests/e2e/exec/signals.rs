@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use strobe_tests::process::Running;
 
-use super::harness::{Counting, children, eventually, kill, strobe};
+use super::harness::{Counting, children, eventually, kill, strobe, zombies};
 
 fn in_a_group_of_its_own(mut command: Command) -> Result<Command> {
     command.process_group(0);
@@ -162,5 +162,5 @@ fn orphans_do_not_stay_as_zombies() -> Result<()> {
     running.expect_stdout("ready", 0)?;
     let strobe = u32::try_from(*children(running.pid())?.first().context("unshare has no child")?)?;
     std::thread::sleep(Duration::from_millis(300));
-    eventually("an end without zombies", || Ok((children(strobe)?.len() == 1).then_some(())))
+    eventually("an end without zombies", || Ok((zombies(strobe)? == 0).then_some(())))
 }

@@ -140,11 +140,11 @@ fn no_credential_reaches_the_log() -> Result<()> {
 fn the_query_keys_that_are_redacted_can_be_chosen() -> Result<()> {
     let stage = Stage::new()?;
     let service = stage.service(&[])?;
-    let target = "/?ticket=a&sig=b";
+    let target = "/?coupon=a&sig=b";
     for (variables, want) in [
-        (&[][..], "ticket=a&sig=REDACTED"),
-        (&[("STROBE_SENSITIVE_QUERY_PARAMETERS", "ticket,other")], "ticket=REDACTED&sig=b"),
-        (&[("STROBE_SENSITIVE_QUERY_PARAMETERS", "none")], "ticket=a&sig=b"),
+        (&[][..], "coupon=a&sig=REDACTED"),
+        (&[("STROBE_SENSITIVE_QUERY_PARAMETERS", "coupon,other")], "coupon=REDACTED&sig=b"),
+        (&[("STROBE_SENSITIVE_QUERY_PARAMETERS", "none")], "coupon=a&sig=b"),
     ] {
         let (received, _) = span_of(&service, target, variables)?;
         let query = received.attributes.get("url.query");
