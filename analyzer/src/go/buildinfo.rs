@@ -120,7 +120,7 @@ fn locate<'a>(image: &Image<'a>) -> Option<(u64, &'a [u8])> {
     let others = image.segments.iter().filter(|s| !s.is_writable() || s.is_executable());
     writable.chain(others).find_map(|segment| {
         // Aligned is the address: a segment may begin anywhere.
-        let skip = segment.vaddr.next_multiple_of(ALIGN as u64) - segment.vaddr;
+        let skip = segment.vaddr.wrapping_neg() % ALIGN as u64;
         let first = segment.vaddr.checked_add(skip)?;
         let tail = image.tail(first)?;
         let at = tail.chunks(ALIGN).position(|c| c.starts_with(MAGIC))? * ALIGN;

@@ -104,121 +104,10 @@ pub const DEFAULT_ENTRIES: u32 = 65_536;
 /// first word is the generation.
 pub const IN_FLIGHT_BYTES: usize = 128;
 
-/// A finished request, as it lies in the ring. Strings follow in fixed slots: [`SMALL`] or [`LARGE`], told by `kind`.
-///
-/// ```text
-/// 0        Record        RECORD_BYTES
-/// | header | method | uri | query | host | peer | client | pattern | user agent |   (slot sizes: Slots)
-/// ```
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Record {
-    /// [`KIND_SMALL`] or [`KIND_LARGE`]: which slots follow.
-    pub kind: u32,
-    /// Process id, as the agent's PID namespace numbers it.
-    pub tgid: u32,
-    /// CLOCK_MONOTONIC at handler entry.
-    pub start_ns: u64,
-    /// CLOCK_MONOTONIC at the end.
-    pub end_ns: u64,
-    /// The trace id.
-    pub trace_id: [u8; 16],
-    /// The span's own id.
-    pub span_id: [u8; 8],
-    /// The remote parent's id; zeros without one.
-    pub parent_span_id: [u8; 8],
-    /// W3C trace flags of this span.
-    pub trace_flags: u8,
-    /// 1 if the handler panicked.
-    pub panicked: u8,
-    /// 1 if the handler hijacked the connection.
-    pub hijacked: u8,
-    /// 1 if `Request.TLS` is set, 0 if not, [`TLS_UNKNOWN`].
-    pub tls: u8,
-    /// [`URI_REQUEST`], [`URI_RAW_PATH`] or [`URI_PATH`]: what the `uri` slot holds.
-    pub uri_kind: u8,
-    /// 1 if the `query` slot holds the query (see [`URI_REQUEST`]).
-    pub has_query: u8,
-    /// Zero.
-    pub reserved: u16,
-    /// `response.status`; 0 if the handler wrote nothing, which net/http sends as 200; [`STATUS_UNKNOWN`].
-    pub status: u32,
-    /// `Request.ProtoMajor`; 0 if it could not be read.
-    pub proto_major: u16,
-    /// `Request.ProtoMinor`.
-    pub proto_minor: u16,
-    /// The length of each string in the target, in the order of [`Slots`]; the slot holds at most its size of it.
-    /// [`ABSENT`]: it could not be read, or is not known in this binary. [`AS_PEER`]: the same string as the peer's.
-    pub lens: [u32; SLOT_COUNT],
-}
-
 /// `Request.TLS` could not be read.
 pub const TLS_UNKNOWN: u8 = 2;
 /// `response.status` could not be read.
 pub const STATUS_UNKNOWN: u32 = u32::MAX;
-/// A string that could not be read.
-pub const ABSENT: u32 = u32::MAX;
-/// A string that is the same memory as that of [`SLOT_PEER`], which the slot then does not repeat.
-pub const AS_PEER: u32 = u32::MAX - 1;
-
-/// The `uri` slot is `Request.RequestURI`, as on the wire (path, `?`, query; absolute form for proxies). When it is longer
-/// than the slot, the `query` slot has the head of `URL.RawQuery` and `has_query` is 1.
-pub const URI_REQUEST: u8 = 0;
-/// The handler changed RequestURI: the `uri` slot is `URL.RawPath`, escaped; `query` is `URL.RawQuery`.
-pub const URI_RAW_PATH: u8 = 1;
-/// The handler changed RequestURI: the `uri` slot is `URL.Path`, to be escaped as `URL.EscapedPath` does; `query` as above.
-pub const URI_PATH: u8 = 2;
-
-/// Record with [`SMALL`] slots.
-pub const KIND_SMALL: u32 = 1;
-/// Record with [`LARGE`] slots.
-pub const KIND_LARGE: u32 = 2;
-
-/// Number of string slots.
-pub const SLOT_COUNT: usize = 8;
-/// `Request.Method`, read at entry.
-pub const SLOT_METHOD: usize = 0;
-/// See [`URI_REQUEST`].
-pub const SLOT_URI: usize = 1;
-/// `URL.RawQuery` where `uri` does not hold it.
-pub const SLOT_QUERY: usize = 2;
-/// `Request.Host`.
-pub const SLOT_HOST: usize = 3;
-/// `conn.remoteAddr`: the socket's peer.
-pub const SLOT_PEER: usize = 4;
-/// `Request.RemoteAddr`: what the application takes for the client's address.
-pub const SLOT_CLIENT: usize = 5;
-/// `Request.Pattern`, or `pat.str`.
-pub const SLOT_PATTERN: usize = 6;
-/// The `User-Agent` header, read at entry.
-pub const SLOT_USER_AGENT: usize = 7;
-
-/// Slot sizes in bytes, in the order of the `SLOT_` constants.
-pub type Slots = [usize; SLOT_COUNT];
-/// Slots of a [`KIND_SMALL`] record.
-pub const SMALL: Slots = [METHOD_BYTES, 256, 0, 64, 64, 64, 128, USER_AGENT_BYTES];
-/// Slots of a [`KIND_LARGE`] record.
-pub const LARGE: Slots = [METHOD_BYTES, 4096, 2048, 256, 256, 256, 512, USER_AGENT_BYTES];
-/// Bytes of the method that are kept.
-pub const METHOD_BYTES: usize = 32;
-/// Bytes of the user agent that are kept.
-pub const USER_AGENT_BYTES: usize = 256;
-
-/// Where a slot starts in the record.
-pub const fn slot_offset(slots: &Slots, slot: usize) -> usize {
-    let mut offset = size_of::<Record>();
-    let mut i = 0;
-    while i < slot {
-        offset += slots[i];
-        i += 1;
-    }
-    offset
-}
-
-/// Size of a record with these slots.
-pub const fn record_bytes(slots: &Slots) -> usize {
-    slot_offset(slots, SLOT_COUNT)
-}
 
 #[cfg(test)]
 mod tests {
@@ -227,7 +116,5 @@ mod tests {
     #[test]
     fn sizes_are_those_of_the_programs() {
         assert_eq!(size_of::<File>(), 16 + 24 * 2 + 12 + 12);
-        assert_eq!(size_of::<Record>(), 104);
-        assert_eq!(record_bytes(&SMALL) % 8, 0);
     }
 }

@@ -1,5 +1,5 @@
-//! What the kernel alone costs: the bench attaches these to the same sites as the real ones (docs/performance.md); the agent
-//! never does.
+//! What the kernel alone costs: the bench attaches these to the same sites as the real ones (docs/performance.md). The agent attaches
+//! `floor` for a moment to its own file, when it is asked what this machine allows (`strobe features`).
 
 use core::mem::MaybeUninit;
 
