@@ -42,6 +42,10 @@ pub const HEARTBEAT: Duration = Duration::from_millis(200);
 /// How many times the keeper listens for as long as [`HEARTBEAT`] and hears nothing before it lets go of all files. It counts
 /// its own waits, not the clock: where both were frozen, nobody has been silent.
 const SILENCES: u32 = 5;
+/// How many of its heartbeats guard leaves unanswered before it ends the keeper, which closes what it holds: a keeper that is
+/// stopped would keep a writer waiting until the kernel overrules the lease (45 s), and the probes in what is written then.
+/// Counted for the same reason as the silences.
+const UNANSWERED: u32 = 25;
 
 /// A place for a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +75,8 @@ enum Request {
 enum Reply {
     /// It has begun.
     Ready,
+    /// The answer to [`Request::Alive`].
+    Alive,
     /// All probes are there; `no_lease`: why there is no lease on the file.
     Attached { attempt: u64, no_lease: Option<String> },
     /// None is there; `passing`: it may be otherwise in a moment.

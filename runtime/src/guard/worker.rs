@@ -696,7 +696,10 @@ impl Worker {
         }
         let began = Instant::now();
         while !self.keeper.is_idle() && began.elapsed() < GOOD_BYE {
-            self.keeper.alive();
+            if self.alive.elapsed() >= keeper::HEARTBEAT {
+                self.alive = Instant::now();
+                self.keeper.alive();
+            }
             self.keeper.wait(keeper::HEARTBEAT)?;
             for (attempt, _) in self.keeper.news()? {
                 debug!("attachment {attempt} is over");

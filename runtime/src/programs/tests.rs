@@ -47,7 +47,6 @@ fn the_verifier_accepts_all_programs_in_bounded_work() {
         assert!(verified <= MOST_VERIFIED, "{name}: {verified}");
     }
     println!("loaded in {took:?}");
-    assert!(took.as_millis() < 300 || cfg!(debug_assertions), "loading took {took:?}");
     assert!(programs.counters().expect("counters").iter().all(|counted| counted.value == 0));
 }
 

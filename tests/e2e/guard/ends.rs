@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use strobe_tests::process::Running;
 
 use super::stage::{Service, Stage};
 
@@ -53,10 +54,7 @@ fn a_killed_keeper_is_replaced_and_tracing_goes_on() -> Result<()> {
     let agent = stage.waiting_agent()?;
     let mut service = Service::start(&stage.app)?;
     service.traced_by(&agent)?;
-    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", agent.pid()))?;
-    let keeper = children.split_whitespace().next().context("the agent has no child")?.to_owned();
-    let status = std::process::Command::new("kill").args(["-9", &keeper]).status()?;
-    ensure!(status.success(), "kill -9 {keeper}");
+    signal_keeper(&agent, "-KILL")?;
     agent.expect_stderr("the keeper of the probes has ended", 0)?;
     agent.expect_stderr("probes attached", 1)?;
     std::thread::sleep(Duration::from_millis(500));
@@ -64,4 +62,30 @@ fn a_killed_keeper_is_replaced_and_tracing_goes_on() -> Result<()> {
     ensure!(stage.spans(1)? == 1, "{}", agent.output());
     service.kill()?;
     stage.overwrite_and_serve(&stage.app)
+}
+
+/// A keeper that stands still holds lease and probes: guard ends it long before the kernel overrules the lease (45 s).
+#[test]
+fn a_stopped_keeper_does_not_harm_the_next_program() -> Result<()> {
+    let stage = Stage::new()?;
+    let agent = stage.waiting_agent()?;
+    let mut service = Service::start(&stage.app)?;
+    service.traced_by(&agent)?;
+    signal_keeper(&agent, "-STOP")?;
+    service.kill()?;
+    stage.overwrite_and_serve(&stage.app)?;
+    agent.expect_stderr("the keeper of the probes does not answer", 0)?;
+    let mut service = Service::start(&stage.app)?;
+    service.traced_by(&agent)?;
+    service.get("/")?;
+    ensure!(stage.spans(1)? == 1, "{}", agent.output());
+    service.kill()
+}
+
+fn signal_keeper(agent: &Running, signal: &str) -> Result<()> {
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", agent.pid()))?;
+    let keeper = children.split_whitespace().next().context("the agent has no child")?.to_owned();
+    let status = std::process::Command::new("kill").args([signal, &keeper]).status()?;
+    ensure!(status.success(), "kill {signal} {keeper}");
+    Ok(())
 }

@@ -18,6 +18,7 @@ use crate::{
     count::count as count_core,
     enter::Hit,
     read::{GoString, known, read, try_read_bytes},
+    texts::{MISSING, string_in},
 };
 
 /// `finishRequest(w)`. `true`: `whole` has to go on.
@@ -101,7 +102,10 @@ fn hijacked_elsewhere(hit: &Hit, file: &File, response: u64) {
         parent_span_id: 0,
         peer: [0; KEPT_PEER / 8],
     };
-    end::send_blind(hit, &nobody, end::status(file, response), HOW_HIJACKED);
+    // The address of a response is used again: the peer, which the response names, is what the agent compares.
+    let conn = known(response, file.response_conn).and_then(read::<u64>).unwrap_or(0);
+    let peer = string_in(conn, file.conn_remote_addr);
+    end::send_blind(hit, &nobody, end::status(file, response), HOW_HIJACKED, peer);
 }
 
 /// `releaseConn(cr)`, or the return of serve's deferred function: a hijacked connection is left. Here nothing need keep the
@@ -120,7 +124,7 @@ pub fn released(hit: &Hit, file: &File, reader: u64) {
             return;
         }
         if kept.has(ANNOUNCED) {
-            end::send_blind(hit, kept, STATUS_UNKNOWN, HOW_HIJACKED);
+            end::send_blind(hit, kept, STATUS_UNKNOWN, HOW_HIJACKED, MISSING);
         } else {
             count(Counter::EndLost);
         }

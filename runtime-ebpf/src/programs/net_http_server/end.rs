@@ -66,9 +66,9 @@ pub fn send(hit: &Hit, file: &File, flight: &Flight, how: u8) {
     ring::submit(large);
 }
 
-/// Sends an end of which nothing is known but that it is one: no pointer of the entry is followed.
+/// Sends an end of which nothing is known but that it is one, and perhaps its `peer`: no pointer of the entry is followed.
 #[inline(always)]
-pub fn send_blind(hit: &Hit, flight: &Flight, status: u32, how: u8) {
+pub fn send_blind(hit: &Hit, flight: &Flight, status: u32, how: u8, peer: GoString) {
     let end_ns = now();
     let Some(mut record) = ring::reserve(SMALL_BYTES) else {
         count(Counter::EndLost);
@@ -77,7 +77,7 @@ pub fn send_blind(hit: &Hit, flight: &Flight, status: u32, how: u8) {
     let base = record.as_mut_ptr();
     write_head(hit, base, flight, KIND_ENDED, SMALL_BYTES as u32, end_ns);
     write(base, flight.response, status, how);
-    write_strings(base, &ENDED_SLOTS, &Last { pattern: MISSING, client: MISSING });
+    write_strings(base, &ENDED_SLOTS, &Last { pattern: MISSING, client: peer });
     ring::submit(record);
 }
 

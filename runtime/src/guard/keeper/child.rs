@@ -158,7 +158,7 @@ impl Child {
                 self.attach(attempt, programs, file, content, probes);
             }
             Request::Detach { attempt } => self.let_go(attempt, Why::Asked),
-            Request::Alive => {}
+            Request::Alive => self.outbox.push_back(Reply::Alive),
         }
     }
 

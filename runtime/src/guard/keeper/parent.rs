@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::wire::{self, Received};
-use super::{Probe, Reply, Request, SUBCOMMAND, Why};
+use super::{Probe, Reply, Request, SUBCOMMAND, UNANSWERED, Why};
 use crate::files::FileIdentity;
 
 /// How long the child may take to start.
@@ -45,13 +45,15 @@ pub struct Keeper {
     /// Attachments that were asked for and have not come to their end; true: its probes are there.
     attempts: BTreeMap<u64, bool>,
     starts: u32,
+    /// Heartbeats since the keeper answered one.
+    unanswered: u32,
 }
 
 impl Keeper {
     /// Starts the child.
     pub fn start() -> anyhow::Result<Self> {
         let (child, socket) = start()?;
-        Ok(Self { child, socket, attempts: BTreeMap::new(), starts: 1 })
+        Ok(Self { child, socket, attempts: BTreeMap::new(), starts: 1, unanswered: 0 })
     }
 
     /// Readable when there is news.
@@ -59,10 +61,19 @@ impl Keeper {
         self.socket.as_fd()
     }
 
-    /// Says that guard is there.
+    /// Says that guard is there, each [`super::HEARTBEAT`]; ends a keeper that has not answered for too long.
     pub fn alive(&mut self) {
-        // A child that is gone or does not read is seen by `news`.
+        // A child that is gone is seen by `news`; one that does not read does not answer either.
         let _ = wire::send(self.socket.as_fd(), &Request::Alive, &[]);
+        self.unanswered += 1;
+        if self.unanswered == UNANSWERED {
+            tracing::warn!(
+                "the keeper of the probes does not answer: it is killed, which takes the probes out"
+            );
+            if let Err(error) = self.child.kill() {
+                tracing::error!("killing the keeper of the probes: {error}");
+            }
+        }
     }
 
     /// Asks for the probes of a file; they name `programs` by their places, which are loaded for `uprobe_multi` or not.
@@ -107,6 +118,10 @@ impl Keeper {
     fn take(&mut self, reply: Reply) -> Option<(u64, News)> {
         Some(match reply {
             Reply::Ready => return None,
+            Reply::Alive => {
+                self.unanswered = 0;
+                return None;
+            }
             Reply::Attached { attempt, no_lease } => {
                 self.attempts.insert(attempt, true);
                 (attempt, News::Attached { no_lease })
@@ -146,6 +161,7 @@ impl Keeper {
         );
         (self.child, self.socket) = start()?;
         self.starts += 1;
+        self.unanswered = 0;
         Ok(())
     }
 

@@ -1,23 +1,23 @@
 //! The requests that have begun and not ended, and how an end finds its beginning.
 //!
 //! Within a process and a generation of it a request is named by the address of its `*response`, which both of its records
-//! have; the span id must agree. Only an end from another goroutine than the handler's (a hijack there) has no span id, and
-//! the address alone decides: the response is alive at that moment, so nothing else can lie there.
+//! have; the span id must agree. Only an end from another goroutine than the handler's (a hijack there) has no span id: then the
+//! address decides, and the peer that the response names, since an address is used again and an end may have been lost.
 //!
 //! | what comes | what becomes of it |
 //! |---|---|
 //! | a beginning | kept; an older request of the same goroutine or at the same address never ended |
 //! | an end with its span id | its request's span; the request is forgotten |
-//! | an end without a span id | its request's span; the span id is kept, since the connection's goroutine will say the end once more |
+//! | an end without a span id, of the same peer | its request's span; the span id is kept, since the connection's goroutine will say the end once more |
 //! | the end once more | nothing |
 //! | an end whose beginning is not there | no span (nobody knows what was asked for), and counted |
 //! | a whole record | a span |
 
 use std::collections::HashMap;
 
-use runtime_ebpf::record::Head;
+use runtime_ebpf::{net_http_server::records::ENDED_CLIENT, record::Head};
 
-use super::begun::Begun;
+use super::begun::{Begun, PEER};
 use super::records::{self, EndedView, Record};
 use super::span;
 use crate::libraries::join::{self, Count, SpanContext};
@@ -44,6 +44,15 @@ struct Kept {
 }
 
 impl Kept {
+    /// Whether an end that names no span comes from this request's connection: the address of a `*response` is used again, and
+    /// the end of the one that was there before may have been lost. A peer without a port (a unix socket's) proves nothing.
+    fn has_peer_of(&self, ended: &EndedView<'_>) -> bool {
+        let Some(open) = &self.open else { return true };
+        let peer = open.non_empty(PEER).map(|text| text.bytes);
+        peer.is_some_and(|peer| peer.contains(&b':'))
+            && peer == ended.non_empty(ENDED_CLIENT).map(|text| text.bytes)
+    }
+
     fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.open.as_ref().map_or(0, |begun| begun.held_bytes())
     }
@@ -100,8 +109,11 @@ impl Joiner {
         let process = self.processes.get_mut(&key(head));
         let kept =
             process.and_then(|process| Some((process.by_response.get_mut(&response)?.span_id, process)));
-        let Some((span_id, process)) = kept.filter(|(id, _)| !ended.names_its_span() || *id == head.span_id)
-        else {
+        let is_its_end = |(id, process): &(_, &mut Process)| match ended.names_its_span() {
+            true => *id == head.span_id,
+            false => process.by_response.get(&response).is_some_and(|kept| kept.has_peer_of(ended)),
+        };
+        let Some((span_id, process)) = kept.filter(is_its_end) else {
             // Without a span id it may be the end of a request that is not sampled, or that began before the agent.
             let count = if ended.names_its_span() {
                 &mut self.counts.beginning_missing
