@@ -193,7 +193,12 @@ impl Process {
         let path = CString::new(path.as_os_str().as_bytes())?;
         match open_in(&root, &path, libc::RESOLVE_CACHED) {
             Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINVAL)) => {
-                if !is_root_local(&fs::read_to_string(proc.join("mountinfo"))?) {
+                // Also where a link on the way was never followed before: its time of access wants to be written.
+                let mounts = fs::read_to_string(proc.join("mountinfo"))?;
+                if are_all_local(&mounts) {
+                    return open_in(&root, &path, 0);
+                }
+                if !is_root_local(&mounts) {
                     return Err(error);
                 }
                 open_in(&root, &path, libc::RESOLVE_NO_XDEV)
@@ -229,12 +234,45 @@ fn open_in(root: &File, path: &CStr, resolve: u64) -> io::Result<File> {
 /// Is the root of a `/proc/PID/mountinfo` on a file system of this machine's own? Its lines are `ID PARENT DEV ROOT MOUNTPOINT
 /// OPTIONS… - TYPE SOURCE …`; what is mounted last at a place is seen there.
 fn is_root_local(mountinfo: &str) -> bool {
-    const LOCAL: [&str; 10] =
-        ["btrfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "overlay", "squashfs", "tmpfs", "xfs"];
     let root = mountinfo.lines().rfind(|line| line.split(' ').nth(4) == Some("/"));
-    let kind = root.and_then(|line| line.split_once(" - ")).and_then(|(_, rest)| rest.split(' ').next());
-    kind.is_some_and(|kind| LOCAL.contains(&kind))
+    root.and_then(kind_of).is_some_and(|kind| LOCAL.contains(&kind))
 }
+
+/// Are all of them, so that no path can lead to one that waits for somebody?
+fn are_all_local(mountinfo: &str) -> bool {
+    let answers =
+        |line| kind_of(line).is_some_and(|kind| LOCAL.contains(&kind) || KERNELS_OWN.contains(&kind));
+    !mountinfo.is_empty() && mountinfo.lines().all(answers)
+}
+
+fn kind_of(line: &str) -> Option<&str> {
+    line.split_once(" - ")?.1.split(' ').next()
+}
+
+/// File systems of this machine's own disks and memory.
+const LOCAL: [&str; 10] =
+    ["btrfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "overlay", "squashfs", "tmpfs", "xfs"];
+/// What the kernel itself answers for.
+const KERNELS_OWN: [&str; 18] = [
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "nsfs",
+    "proc",
+    "pstore",
+    "securityfs",
+    "sysfs",
+    "tracefs",
+];
 
 /// Device and number of an open file's inode. Asks no file system: they never change. Kernel 4.11.
 pub(super) fn inode_of(file: &File) -> io::Result<(u64, u64)> {
@@ -340,6 +378,8 @@ mod tests {
         assert!(is_root_local(&line("ext4")) && is_root_local(&line("overlay")));
         assert!(!is_root_local(&line("fuse.sshfs")) && !is_root_local(&line("nfs4")) && !is_root_local(""));
         assert!(!is_root_local(&(line("ext4") + &line("fuse.x"))));
+        assert!(are_all_local(&(line("ext4") + &line("proc") + &line("tmpfs"))));
+        assert!(!are_all_local(&(line("ext4") + &line("fuse.x"))) && !are_all_local(""));
     }
 
     #[test]
