@@ -68,7 +68,6 @@ fn a_function_that_a_profile_had_inlined() -> Result<()> {
 }
 
 #[test]
-#[ignore = "open: two kinds of runtime.g.goid (1.19, 1.20) refuse a binary without a version"]
 fn a_version_that_the_binary_does_not_tell() -> Result<()> {
     let args = ["-ldflags=-s -w -X runtime.buildVersion=unknown"];
     let file = Recipe { args: &args, ..Recipe::server(NEW, &[MAIN]) }.build()?;

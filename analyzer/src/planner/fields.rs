@@ -28,12 +28,21 @@ impl Case<'_> {
         let expected = |f: &&offsets::catalog::Field| match &self.version {
             Some(version) => f.versions.contains(version),
             // Without a version: what every version has, and of the rest what the binary itself knows.
-            None => {
-                (f.versions.since.is_none() && f.versions.until.is_none())
-                    || self.testimony(f).iter().any(|(_, w)| matches!(w, Word::At(..)))
-            }
+            None => (f.versions.since.is_none() && f.versions.until.is_none()) || self.is_known_as(f),
         };
         self.entry.fields.iter().filter(expected).map(|f| self.field(f, findings)).collect()
+    }
+
+    /// Does the binary itself know the field, and as this entry of the catalog has it? A field whose kind has changed is there
+    /// once for each kind: without a version the binary's own kind says which entry counts, and where it is of none of them, all
+    /// do, so that the Plan says what is wrong.
+    fn is_known_as(&self, field: &offsets::catalog::Field) -> bool {
+        let testimony = self.testimony(field);
+        let of_kind = |kind: &str| testimony.iter().any(|(_, w)| matches!(w, Word::At(_, k) if k == kind));
+        let is_same =
+            |f: &&offsets::catalog::Field| (&f.type_name, &f.name) == (&field.type_name, &field.name);
+        let fits_another = || self.entry.fields.iter().filter(is_same).any(|f| of_kind(&f.kind));
+        testimony.iter().any(|(_, w)| matches!(w, Word::At(..))) && (of_kind(&field.kind) || !fits_another())
     }
 
     fn field(&self, field: &offsets::catalog::Field, findings: &mut Findings) -> Field {
