@@ -4,7 +4,7 @@
 //! PROCESSES   tgid (u32, initial PID namespace) -> Process     written by the agent, `entries` by the programs
 //! FILES       file index (u32)                  -> File
 //! <ID>_FILES  file index                        -> what the library's module says
-//! WAKE        0 -> u64: 1 after the programs have woken the agent, set back to 0 by the agent at each drain
+//! WAKE        0 -> u64: 1 after the programs have woken the agent, set back to 0 by the agent when it has emptied the ring
 //! FLIGHT_USE  0 -> entries that programs have made, less those that they removed; 1 -> those that the agent has swept
 //! ```
 

@@ -63,7 +63,7 @@ pub type Name = [u64; NAME_BYTES / 8];
 /// Processes in `FOLLOWED` at once.
 pub const MAX_FOLLOWED: u32 = 16_384;
 /// Names, and inodes, that can be wanted at once.
-pub const MAX_WANTED: u32 = 256;
+pub const MAX_WANTED: u32 = 4096;
 
 macro_rules! layout {
     ($($(#[doc = $doc:literal])+ $field:ident,)+) => {

@@ -41,8 +41,18 @@ pub fn read_result(to: *mut u8, len: u32, address: u64) -> i64 {
 /// Reads a plain value.
 #[inline(always)]
 pub fn read<T: Copy>(address: u64) -> Option<T> {
+    let value = try_read(address);
+    if value.is_none() {
+        count(Counter::ReadFault);
+    }
+    value
+}
+
+/// The same where a failure loses nothing.
+#[inline(always)]
+pub fn try_read<T: Copy>(address: u64) -> Option<T> {
     let mut value = MaybeUninit::<T>::uninit();
-    let ok = read_bytes(value.as_mut_ptr().cast(), size_of::<T>() as u32, address);
+    let ok = try_read_bytes(value.as_mut_ptr().cast(), size_of::<T>() as u32, address);
     // SAFETY: the helper has filled all of it (with zeros where it failed), and T is plain integers.
     ok.then(|| unsafe { value.assume_init() })
 }
@@ -51,6 +61,14 @@ pub fn read<T: Copy>(address: u64) -> Option<T> {
 #[inline(always)]
 pub fn known(base: u64, offset: u16) -> Option<u64> {
     (offset != NO_OFFSET).then_some(base + offset as u64)
+}
+
+/// Writes a value where LLVM may not join the store with its neighbours into a call of `memset`: a program that goes on in
+/// another one must have no functions of its own (arm64 before Linux 6.0 refuses both in one).
+#[inline(always)]
+pub fn put<T: Copy>(place: &mut T, value: T) {
+    // SAFETY: a reference is valid to write to.
+    unsafe { core::ptr::from_mut(place).write_volatile(value) }
 }
 
 /// The same number, of which LLVM no longer knows anything: it would otherwise rewrite a bound into a form that the verifier

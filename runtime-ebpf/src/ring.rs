@@ -2,7 +2,7 @@
 //!
 //! A wake-up per record costs the target five times as much as everything else here (field-notes §10), and above half full
 //! each of them is an interrupt to another processor. So the agent polls, and is woken only when the ring crosses half of its
-//! size: `WAKE` says that it has been, until its next drain. Each 16th record of a processor asks.
+//! size: `WAKE` says that it has been, until the agent has emptied it. Each 16th record of a processor asks.
 
 use aya_ebpf::{
     macros::map,
@@ -52,7 +52,7 @@ pub fn submit(record: RingBufBytes<'_>) {
     record.submit(flags);
 }
 
-/// Whether the ring has just crossed its mark: once until the agent's next drain.
+/// Whether the ring has just crossed its mark: once until the agent has emptied it.
 #[inline(always)]
 fn crossed() -> bool {
     // SAFETY: a static of this object that the loader sets before the program runs.

@@ -22,6 +22,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use tracing::{error, warn};
 
+use crate::priority;
 use crate::programs::Wake;
 use crate::records;
 use crate::sink::{Output, Sink};
@@ -175,6 +176,7 @@ struct Worker<O> {
 
 impl<O: Output> Worker<O> {
     fn run(mut self, bell: &EventFd) -> Sink<O> {
+        priority::raise("drain");
         let mut reported = Instant::now();
         while !self.is_stopping {
             let is_asked = self.wait(bell);
@@ -208,13 +210,14 @@ impl<O: Output> Worker<O> {
 
     /// Slices until the ring is empty; whether anything was in it.
     fn empty(&mut self) -> bool {
-        self.ring.rearm();
         let before = self.taken_bytes;
         loop {
             self.listen();
             let is_empty = self.slice() < SLICE;
             self.forget_those_leaving(is_empty);
             if is_empty {
+                // Not before: while much is still in there, a program finds the mark crossed and wakes whoever is awake.
+                self.ring.rearm();
                 return self.taken_bytes > before;
             }
         }

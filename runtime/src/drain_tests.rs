@@ -12,6 +12,10 @@ struct ToyRing {
     records: Arc<Mutex<VecDeque<Vec<u8>>>>,
     wake: Arc<EventFd>,
     rearmed: Arc<AtomicUsize>,
+    /// A program has used up its one call, as each does here while drain is awake.
+    has_called: Arc<AtomicBool>,
+    /// Drain went to sleep so: nobody would wake it.
+    slept_deaf: Arc<AtomicBool>,
 }
 
 /// Its reading end.
@@ -23,7 +27,13 @@ struct Reader {
 impl ToyRing {
     fn new() -> Self {
         let wake = Arc::new(EventFd::new().expect("an eventfd"));
-        Self { records: Arc::default(), wake, rearmed: Arc::default() }
+        Self {
+            records: Arc::default(),
+            wake,
+            rearmed: Arc::default(),
+            has_called: Arc::default(),
+            slept_deaf: Arc::default(),
+        }
     }
 
     fn reader(&self) -> Box<Reader> {
@@ -42,16 +52,22 @@ impl ToyRing {
 
 impl RecordRing for Reader {
     fn fd(&self) -> BorrowedFd<'_> {
+        // Asked for by whoever is about to wait.
+        if self.ring.has_called.load(Ordering::Relaxed) {
+            self.ring.slept_deaf.store(true, Ordering::Relaxed);
+        }
         self.fd.as_fd()
     }
 
     fn rearm(&mut self) {
         self.ring.rearmed.fetch_add(1, Ordering::Relaxed);
+        self.ring.has_called.store(false, Ordering::Relaxed);
     }
 
     fn next(&mut self, take: &mut dyn FnMut(&[u8])) -> bool {
         let record = self.ring.records.lock().expect("no panic").pop_front();
         record.is_some_and(|record| {
+            self.ring.has_called.store(true, Ordering::Relaxed);
             take(&record);
             true
         })
@@ -81,6 +97,21 @@ fn no_record_waits_for_more_than_the_poll() {
     }
     assert!(ring.rearmed.load(Ordering::Relaxed) > 0);
     drain.stop().expect("no panic");
+}
+
+/// A program that finds the ring over half full while drain empties it calls once, to nobody's use: before drain sleeps, the
+/// next crossing must be able to call again. (It was not: a full ring stood for 100 ms.)
+#[test]
+fn a_call_during_the_drain_does_not_cost_the_next() {
+    let (ring, taken) = (ToyRing::new(), Taken::default());
+    let drain = Drain::start(ring.reader(), sink(1 << 20, taken.clone())).expect("a thread");
+    drain.know(1, 1, source("a"));
+    for nth in 1..=3 {
+        ring.put(record(2, 1, 1));
+        wait_until("taken", || taken.services().len() == nth);
+    }
+    drain.stop().expect("no panic");
+    assert!(!ring.slept_deaf.load(Ordering::Relaxed));
 }
 
 #[test]

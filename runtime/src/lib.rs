@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod attach;
+mod causes;
 pub mod cli;
 pub mod config;
 pub mod discover;
@@ -16,6 +17,7 @@ pub mod guard;
 pub mod libraries;
 pub mod log;
 pub mod planning;
+mod priority;
 pub mod programs;
 pub mod records;
 pub mod resource;

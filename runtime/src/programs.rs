@@ -20,7 +20,10 @@ use aya::{
 };
 use runtime_ebpf::{abi, counters, libraries as kernel};
 
-use crate::libraries::{self, Flight, Library, bytes_of};
+use crate::{
+    causes::chain,
+    libraries::{self, Flight, Library, bytes_of},
+};
 use multi::Multi;
 pub use multi::support as multi_support;
 use raw::RawMap;
@@ -44,7 +47,7 @@ pub enum ProgramsError {
         source: Box<Refusal>,
     },
     /// A map could not be used.
-    #[error("the eBPF map `{map}`: {source}")]
+    #[error("the eBPF map `{map}`: {}", chain(source))]
     Map {
         /// Its name in the object.
         map: &'static str,
@@ -115,7 +118,7 @@ pub struct Counted {
 pub struct Wake(MapData);
 
 impl Wake {
-    /// Called before each drain.
+    /// Called when the ring has been emptied, before its reader waits.
     pub fn rearm(&self) -> Result<(), ProgramsError> {
         let map = RawMap { map: &self.0, key_bytes: 4, value_bytes: 8 };
         let written = map.update(&0u32.to_ne_bytes(), &0u64.to_ne_bytes());
@@ -302,11 +305,13 @@ impl Programs {
     /// and then, each call takes less than a millisecond.
     pub fn sweep(&mut self) -> Result<u64, ProgramsError> {
         let mut removed = 0;
+        if self.generations.forget_old(Instant::now()) {
+            self.sweeps.iter_mut().for_each(|(_, sweep)| sweep.wake());
+        }
         for (flight, sweep) in &mut self.sweeps {
             let failed = |source| ProgramsError::Element { action: "sweeping", map: flight.map, source };
             let table = raw(&self.ebpf, flight.map, 16, flight.value_bytes)?;
-            let here =
-                sweep.slice(&table, &mut self.generations, SWEPT_AT_ONCE, Instant::now()).map_err(failed)?;
+            let here = sweep.slice(&table, &self.generations, SWEPT_AT_ONCE).map_err(failed)?;
             if here > 0 {
                 let counts = raw(&self.ebpf, flight.use_map, 4, 8)?;
                 counts.update(&1u32.to_ne_bytes(), &sweep.removed.to_ne_bytes()).map_err(failed)?;

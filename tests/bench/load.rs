@@ -3,9 +3,13 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
+
+/// Requests in a row of a paced load.
+const BURST: usize = 50;
 
 /// Connections to each service.
 pub const CONNECTIONS: usize = 8;
@@ -47,6 +51,22 @@ impl Load {
             }
         }
         Ok(())
+    }
+
+    /// Sends `per_second` requests a second for so long, in small bursts; gives how many, each answered.
+    pub fn run_paced(&mut self, per_second: usize, time: Duration, requests: &[Vec<u8>]) -> Result<usize> {
+        let begin = Instant::now();
+        let mut sent = 0;
+        while begin.elapsed() < time {
+            let due = (begin.elapsed().as_secs_f64() * per_second as f64) as usize;
+            if sent >= due {
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            }
+            self.run(BURST, requests)?;
+            sent += BURST;
+        }
+        Ok(sent)
     }
 
     /// Sends `total` requests, each the first and last of its connection.

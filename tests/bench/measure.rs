@@ -64,6 +64,21 @@ pub fn bpf(pid: u32) -> Result<(BTreeMap<u64, Runs>, u64)> {
     Ok((programs, maps.values().sum()))
 }
 
+/// How many instructions the verifier followed for each uprobe program that a process holds, in the order of loading.
+/// `verified_insns` is there since Linux 5.16.
+pub fn verified(pid: u32) -> Result<Vec<u64>> {
+    let mut programs = BTreeMap::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        let Ok(text) = fs::read_to_string(entry?.path()) else { continue };
+        let field =
+            |name: &str| text.lines().find_map(|line| line.strip_prefix(name))?.trim().parse::<u64>().ok();
+        if let (Some(id), Some(verified)) = (field("prog_id:"), field("verified_insns:")) {
+            programs.insert(id, verified);
+        }
+    }
+    Ok(programs.into_values().collect())
+}
+
 /// How often each program of a process ran since `before`, and for how long; those that did not are left out.
 pub fn runs_since(before: &BTreeMap<u64, Runs>, pid: u32) -> Result<Vec<Runs>> {
     let (after, _) = bpf(pid)?;

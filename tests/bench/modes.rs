@@ -28,6 +28,7 @@ use strobe_tests::{
 };
 
 use crate::{
+    calls,
     load::{Case, Load},
     measure::{self, Runs},
 };
@@ -48,8 +49,8 @@ impl Mode {
     pub const ALL: [Self; 3] = [Self::Bare, Self::Floor, Self::Strobe];
 }
 
-/// Microseconds of the target's processor time per request in one round, by mode.
-pub type Round = [f64; 3];
+/// Microseconds of the target's processor time per request in one turn of each lane, by mode.
+pub type Turn = [f64; 3];
 
 /// What the agent used while it made so many spans.
 #[derive(Debug, Clone, Copy)]
@@ -86,8 +87,9 @@ pub struct Bench {
     _folder: tempfile::TempDir,
 }
 
-/// Requests of one lane in a row: a few dozen milliseconds.
-const TURN: usize = 500;
+/// Requests of one lane in a row, about ten milliseconds: what one turn's three lanes have to themselves differs less than
+/// what one second and the next have, and medians over some hundred such differences find a microsecond in the noise of ten.
+pub const TURN: usize = 250;
 
 impl Bench {
     pub fn start() -> Result<Self> {
@@ -111,7 +113,7 @@ impl Bench {
         let collector = Collector::start()?;
         let agent = start_agent(&lanes[Mode::Strobe as usize].service, &collector)?;
         let mut bench = Self { lanes, agent, collector, sites, version, floor, floor_exe, _folder: folder };
-        bench.round(5_000, &Case::HOT[0].requests())?;
+        bench.turns(5_000 / TURN, &Case::HOT[0].requests())?;
         bench.settle_spans(5_000)?;
         Ok(bench)
     }
@@ -121,34 +123,47 @@ impl Bench {
         format!("Go {}, Linux {}", self.version, kernel.trim())
     }
 
-    /// `requests` to each lane, in short turns.
-    pub fn round(&mut self, requests: usize, texts: &[Vec<u8>]) -> Result<Round> {
-        let mut used = [0; 3];
-        for turn in 0..requests.div_ceil(TURN) {
-            for step in 0..3 {
-                let index = (turn + step) % 3;
+    /// Turns of [`TURN`] requests to each lane, in every order of lanes alike.
+    fn turns(&mut self, count: usize, texts: &[Vec<u8>]) -> Result<Vec<Turn>> {
+        const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1], [2, 0, 1], [1, 0, 2]];
+        let mut turns = Vec::with_capacity(count);
+        for order in ORDERS.iter().cycle().take(count) {
+            let mut used = [0.0; 3];
+            for index in *order {
                 let lane = &mut self.lanes[index];
                 let before = measure::cpu_ns(lane.service.pid())?;
                 lane.load.run(TURN, texts)?;
-                used[index] += measure::cpu_ns(lane.service.pid())? - before;
+                used[index] = (measure::cpu_ns(lane.service.pid())? - before) as f64 / 1e3 / TURN as f64;
             }
+            turns.push(used);
         }
-        let sent = (requests.div_ceil(TURN) * TURN) as f64;
-        Ok(used.map(|ns| ns as f64 / 1e3 / sent))
+        Ok(turns)
     }
 
-    /// Several rounds, and what the agent used for their spans.
-    pub fn rounds(&mut self, count: usize, requests: usize, case: &Case) -> Result<(Vec<Round>, AgentUse)> {
+    /// So many turns, and what the agent used for their spans.
+    pub fn run(&mut self, turns: usize, case: &Case) -> Result<(Vec<Turn>, AgentUse)> {
         let texts = case.requests();
         measure::settle(self.agent.pid())?;
         let before = measure::cpu_ns(self.agent.pid())?;
-        let rounds = (0..count).map(|_| self.round(requests, &texts)).collect::<Result<Vec<_>>>()?;
-        let due = count * requests;
+        let results = self.turns(turns, &texts)?;
+        let due = turns * TURN;
         let received = self.settle_spans(due)?;
         let used = measure::cpu_ns(self.agent.pid())?.saturating_sub(before);
         let resident_mib = measure::resident_kib(self.agent.pid())? as f64 / 1024.0;
         let cpu_us_per_span = used as f64 / 1e3 / due as f64;
-        Ok((rounds, AgentUse { cpu_us_per_span, resident_mib, received, due }))
+        Ok((results, AgentUse { cpu_us_per_span, resident_mib, received, due }))
+    }
+
+    /// What the programs call in the kernel while `requests` requests are served on kept-alive connections.
+    pub fn calls(&mut self, requests: usize, case: &Case) -> Result<Vec<(&'static str, u64)>> {
+        let texts = case.requests();
+        let load = &mut self.lanes[Mode::Strobe as usize].load;
+        calls::count(SERVICE_PROCESSOR, || load.run(requests, &texts))
+    }
+
+    /// How many instructions the verifier followed for each program that is loaded, in the order of loading. Linux 5.16.
+    pub fn verified(&self) -> Result<Vec<u64>> {
+        measure::verified(self.agent.pid())
     }
 
     /// Waits for the spans and takes them: how many there were.
@@ -209,9 +224,13 @@ fn hot_sites(library: &Library) -> Result<Vec<(String, Site)>> {
     Ok(sites)
 }
 
+/// The processor that the services have for themselves.
+const SERVICE_PROCESSOR: usize = 0;
+
 /// One processor and one P: what another core would hide shows.
 fn lane(exe: &Path) -> Result<Lane> {
-    let service = Running::start(Command::new("taskset").args(["-c", "0"]).arg(exe))?;
+    let service =
+        Running::start(Command::new("taskset").args(["-c", &SERVICE_PROCESSOR.to_string()]).arg(exe))?;
     let line = service.expect_stdout("listening on", 0)?;
     let address = line.rsplit(' ').next().context("no address")?.parse().context("the service's address")?;
     Ok(Lane { service, load: Load::open(address)? })

@@ -3,42 +3,47 @@
 use analyzer::plan::{Cost, Site};
 
 use crate::{
+    calls::READ,
     measure::Runs,
-    modes::{AgentUse, Hits, Mode, Round},
+    modes::{AgentUse, Hits, Mode, Turn},
 };
 
-/// One table per case: medians, the range of the rounds beside them. What was added is the median of the
-/// differences within a round, since the machine's speed changes from one to the next.
-pub fn print(case: &str, rounds: &[Round], agent: &AgentUse) {
+/// One table per case: medians over the turns with the quartiles beside them. What was added is the median of the differences
+/// within a turn, since the machine's speed changes from one to the next.
+pub fn print(case: &str, turns: &[Turn], agent: &AgentUse) {
     println!("\n{case}: target CPU per request, and what was added");
     for mode in Mode::ALL {
         let name = format!("{mode:?}").to_lowercase();
-        let (low, middle, high) = spread(rounds, |round| round[mode as usize]);
+        let (low, middle, high) = spread(turns, |turn| turn[mode as usize]);
         let added = match mode {
             Mode::Bare => String::new(),
-            _ => signed(rounds, |round| round[mode as usize] - round[Mode::Bare as usize]),
+            _ => signed(turns, |turn| turn[mode as usize] - turn[Mode::Bare as usize]),
         };
         println!("{name:<8} {middle:>8.2} µs ({low:.2} to {high:.2})   {added}");
     }
-    let over = |round: &Round| round[Mode::Strobe as usize] - round[Mode::Floor as usize];
-    println!("strobe over floor: {}", signed(rounds, over));
+    println!("strobe over floor: {}", signed(turns, over_floor));
     println!(
         "agent: {:.2} µs of CPU per span, {:.1} MiB resident; {} of {} spans received",
         agent.cpu_us_per_span, agent.resident_mib, agent.received, agent.due
     );
 }
 
-fn signed(rounds: &[Round], value: impl Fn(&Round) -> f64) -> String {
-    let (low, middle, high) = spread(rounds, value);
+/// What strobe adds to what any agent pays.
+pub fn over_floor(turn: &Turn) -> f64 {
+    turn[Mode::Strobe as usize] - turn[Mode::Floor as usize]
+}
+
+fn signed(turns: &[Turn], value: impl Fn(&Turn) -> f64) -> String {
+    let (low, middle, high) = spread(turns, value);
     format!("{middle:+.2} µs ({low:+.2} to {high:+.2})")
 }
 
-/// Minimum, median, maximum.
-fn spread(rounds: &[Round], value: impl Fn(&Round) -> f64) -> (f64, f64, f64) {
-    let mut values: Vec<f64> = rounds.iter().map(value).collect();
+/// The quartiles.
+pub fn spread(turns: &[Turn], value: impl Fn(&Turn) -> f64) -> (f64, f64, f64) {
+    let mut values: Vec<f64> = turns.iter().map(value).collect();
     values.sort_by(f64::total_cmp);
-    let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
-    (at(0), at(values.len() / 2), at(values.len().saturating_sub(1)))
+    let at = |quarter: usize| values.get(values.len() * quarter / 4).copied().unwrap_or(f64::NAN);
+    (at(1), at(2), at(3))
 }
 
 /// Where the probes of the hot path are.
@@ -74,4 +79,22 @@ pub fn print_kernel([empty, reads]: &[Runs; 2]) {
         "\nthe kernel's own: an empty program {:.0} ns, one read of 8 bytes {read_ns:.0} ns",
         empty.each_ns()
     );
+}
+
+/// What the programs called, per request.
+pub fn print_calls(case: &str, requests: usize, calls: &[(&'static str, u64)]) {
+    let per_request = |count: u64| count as f64 / requests as f64;
+    let all: u64 = calls.iter().map(|(_, count)| count).sum();
+    let reads: u64 = calls.iter().filter(|(name, _)| *name == READ).map(|(_, count)| count).sum();
+    println!(
+        "{case}: {:.2} helper calls per request, {:.2} of them reads of the target's memory",
+        per_request(all),
+        per_request(reads)
+    );
+    let each: Vec<_> = calls
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{name} {:.2}", per_request(*count)))
+        .collect();
+    println!("  {}", each.join(", "));
 }

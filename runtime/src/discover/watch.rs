@@ -14,7 +14,7 @@ use aya::{
     maps::{Array, HashMap, MapData, MapError, RingBuf},
     programs::RawTracePoint,
 };
-use runtime_ebpf::process::{ExecEvent, FOLLOW, Layout, Name, TREE, TaskEntry};
+use runtime_ebpf::process::{ExecEvent, FOLLOW, Layout, MAX_WANTED, Name, TREE, TaskEntry};
 use tracing::warn;
 
 use super::{
@@ -25,7 +25,10 @@ use super::{
     process::ProcessId,
     target::{Target, Targets},
 };
-use crate::programs::{Programs, Refusal};
+use crate::{
+    causes::chain,
+    programs::{Programs, Refusal},
+};
 
 /// Inode of the first PID namespace (include/uapi/linux/nsfs.h, `PID_NS_INIT_INO`; include/linux/proc_ns.h before 6.16).
 const INITIAL_NAMESPACE_INO: u64 = 0xEFFF_FFFC;
@@ -67,7 +70,7 @@ pub enum WatchError {
         error: io::Error,
     },
     /// A map could not be written.
-    #[error("the eBPF map `{map}`: {error}")]
+    #[error("the eBPF map `{map}`: {}", chain(error))]
     Map {
         /// Its name in the object.
         map: &'static str,
@@ -121,6 +124,8 @@ impl ExecRing {
 /// What the kernel is asked to tell.
 pub struct Watch {
     layout: Layout,
+    /// Whether the layout's offsets are known.
+    located: bool,
     layouts: Array<MapData, LayoutValue>,
     wanted: HashMap<MapData, Name, u32>,
     inodes: HashMap<MapData, u64, u32>,
@@ -144,7 +149,7 @@ impl Watch {
     pub fn start(programs: &mut Programs, targets: &Targets) -> Result<(Self, ExecRing), WatchError> {
         let ebpf = programs.ebpf_mut();
         let nested = is_nested()?;
-        let mut layout = match Btf::of_kernel().and_then(|btf| layout(&btf)) {
+        let layout = match Btf::of_kernel().and_then(|btf| layout(&btf)) {
             Ok(layout) => layout,
             Err(error) if nested => return Err(WatchError::Namespace(Box::new(error.into()))),
             Err(error) => {
@@ -152,9 +157,10 @@ impl Watch {
                 Layout::default()
             }
         };
-        // Something to look for is what the filter needs: a process id is followed, a tree too.
+        let located = layout.filter != 0;
         let mut watch = Self {
             layout,
+            located,
             layouts: array(ebpf)?,
             wanted: hash(ebpf, "WANTED")?,
             inodes: hash(ebpf, "INODES")?,
@@ -165,26 +171,20 @@ impl Watch {
         watch.write_layout()?;
         if nested {
             let own = watch.own_namespace(ebpf).map_err(|error| WatchError::Namespace(Box::new(error)))?;
-            (layout.namespace, layout.level) = (own.namespace, own.level);
-            watch.layout = layout;
+            (watch.layout.namespace, watch.layout.level) = (own.namespace, own.level);
             watch.write_layout()?;
         }
         watch.want(targets)?;
         let map = ebpf.take_map("EXECUTED").ok_or(WatchError::Missing { kind: "map", name: "EXECUTED" })?;
         let ring = RingBuf::try_from(map).map_err(|error| WatchError::Map { map: "EXECUTED", error })?;
         attach(ebpf, "process_exec", "sched_process_exec")?;
-        if layout.filter != 0 {
+        if located {
             attach(ebpf, "process_exit", "sched_process_exit")?;
         }
-        if layout.filter != 0 && matches!(targets.target(), Target::Tree(_)) {
+        if located && matches!(targets.target(), Target::Tree(_)) {
             attach(ebpf, "process_fork", "sched_process_fork")?;
         }
         Ok((watch, ExecRing(ring)))
-    }
-
-    /// Does the kernel sort out programs that are not looked for?
-    pub fn is_filtered(&self) -> bool {
-        self.layout.filter != 0
     }
 
     /// Is the agent in a PID namespace of its own?
@@ -245,11 +245,28 @@ impl Watch {
         Ok(Some(ProcessId { pid, tgid: pid }))
     }
 
-    /// From now on tells of programs that [`Targets::names`] and [`Targets::inodes`] name, in place of those before.
+    /// From now on tells of programs that [`Targets::names`] and [`Targets::inodes`] name, in place of those before. Of all
+    /// programs where those are more than the kernel's side has room for: the agent sorts them out.
     pub fn want(&mut self, targets: &Targets) -> Result<(), WatchError> {
+        let (names, inodes) = (targets.names(), targets.inodes());
+        // Half: the new ones come in before the old ones go.
+        let room = MAX_WANTED as usize / 2;
+        let fits = names.len() <= room && inodes.len() <= room;
+        if self.located && !fits {
+            warn!(
+                names = names.len(),
+                "more names of executables than the kernel's filter has room for ({room}): strobe looks at every program that \
+                 starts, which costs more"
+            );
+        }
+        self.layout.filter = u32::from(self.located && fits);
+        if self.layout.filter == 0 {
+            return self.write_layout();
+        }
         // The new ones first, so that none is missing for a moment.
-        replace(&mut self.wanted, "WANTED", &targets.names())?;
-        replace(&mut self.inodes, "INODES", &targets.inodes())
+        replace(&mut self.wanted, "WANTED", &names)?;
+        replace(&mut self.inodes, "INODES", &inodes)?;
+        self.write_layout()
     }
 
     /// From now on tells of everything that this process executes. To be called before [`super::Process::still_the_same`] is
@@ -264,7 +281,7 @@ impl Watch {
     }
 
     fn follow_as(&mut self, tgid: u32, flags: u32) -> Result<(), WatchError> {
-        if !self.is_filtered() {
+        if !self.located {
             // Everything is told, and nothing would ever be removed from the map.
             return Ok(());
         }
@@ -312,7 +329,7 @@ impl Watch {
 
     /// `None` where it was said before that it cannot be told.
     fn by_vma(&mut self, ebpf: &mut Ebpf, mapping: &Mapping) -> Result<Option<KernelInode>, WatchError> {
-        if !self.is_filtered() {
+        if !self.located {
             // Said at the start; without the offsets the program would read anything.
             return Ok(None);
         }

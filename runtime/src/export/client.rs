@@ -7,7 +7,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Url, redirect};
 
 use super::StartError;
-use super::otlp::chain;
+use crate::causes::chain;
 use crate::config::Otlp;
 use crate::resource::{AGENT_NAME, AGENT_VERSION};
 

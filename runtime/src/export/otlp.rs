@@ -26,6 +26,7 @@ use super::secrets::{Secrets, without_secrets};
 use super::stats::Counters;
 use super::trouble::Trouble;
 use super::{StartError, probe, wire};
+use crate::causes::chain;
 use crate::config::{Batch, Otlp};
 use crate::log;
 
@@ -319,17 +320,6 @@ fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::fast());
     encoder.write_all(plain)?;
     encoder.finish()
-}
-
-/// An error with its sources: reqwest's own text says little.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 /// From 0 to 1: enough to keep agents from knocking in step. `RandomState` is seeded by the system.

@@ -8,6 +8,7 @@ use std::{fmt, fs, io, os::unix::fs::MetadataExt as _};
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
 
+use crate::causes::chain;
 use crate::programs::ProgramsError;
 
 mod report;
@@ -301,20 +302,6 @@ impl Facts {
             () => Missing::Programs(text()),
         }
     }
-}
-
-/// An error with all its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// The kernel's version with its true patch number. Debian's and Ubuntu's releases have a number of their ABI in its place

@@ -28,6 +28,7 @@ use crate::{
     files::FileIdentity,
     libraries::Sampling,
     planning::{PlanError, Planner},
+    priority,
     programs::Programs,
 };
 
@@ -147,6 +148,7 @@ impl Worker {
 
     /// The thread's life.
     pub fn run(mut self) {
+        priority::raise("guard");
         let ended = loop {
             match self.turn() {
                 Ok(true) => {}
@@ -165,7 +167,9 @@ impl Worker {
     fn turn(&mut self) -> anyhow::Result<bool> {
         let mut ready = [EpollEvent::empty(); 64];
         let timeout = TICK.saturating_sub(self.ticked.elapsed());
-        let timeout = EpollTimeout::try_from(timeout).unwrap_or(EpollTimeout::ZERO);
+        // Whole milliseconds: up, or the last one would be spent asking.
+        let timeout =
+            EpollTimeout::try_from(timeout + Duration::from_micros(999)).unwrap_or(EpollTimeout::ZERO);
         let count = match self.epoll.wait(&mut ready, timeout) {
             Ok(count) => count,
             Err(nix::errno::Errno::EINTR) => 0,

@@ -43,10 +43,13 @@ impl Generations {
             && !self.ended.iter().any(|(_, t, g)| (*t, *g) == (tgid, generation))
     }
 
-    fn forget_old(&mut self, now: Instant) {
+    /// Whether some of those that had ended only just now are over.
+    pub fn forget_old(&mut self, now: Instant) -> bool {
+        let before = self.ended.len();
         while self.ended.front().is_some_and(|(at, ..)| now.duration_since(*at) > GRACE) {
             self.ended.pop_front();
         }
+        self.ended.len() < before
     }
 }
 
@@ -54,24 +57,32 @@ impl Generations {
 #[derive(Debug, Default)]
 pub struct Sweep {
     last: Option<Vec<u8>>,
+    /// There may be something to remove. An empty table costs a step through all of its buckets, so that nobody looks at it for
+    /// nothing.
+    is_due: bool,
+    /// The same of what the pass under way has gone by already.
+    again: bool,
     /// All that were ever removed.
     pub removed: u64,
 }
 
 impl Sweep {
+    /// A generation is over: its entries are to be removed.
+    pub fn wake(&mut self) {
+        self.again = self.is_due;
+        self.is_due = true;
+    }
+
     /// Looks at up to `limit` entries from where the last slice ended; gives how many were removed.
-    pub fn slice(
-        &mut self,
-        table: &RawMap<'_>,
-        generations: &mut Generations,
-        limit: usize,
-        now: Instant,
-    ) -> io::Result<u64> {
-        generations.forget_old(now);
+    pub fn slice(&mut self, table: &RawMap<'_>, generations: &Generations, limit: usize) -> io::Result<u64> {
+        if !self.is_due {
+            return Ok(0);
+        }
         let before = self.removed;
         for _ in 0..limit {
             let Some(key) = table.next_key(self.last.as_deref())? else {
                 self.last = None;
+                self.is_due = std::mem::take(&mut self.again);
                 break;
             };
             // The next key is asked for before this one can go: from a key that is gone the kernel begins anew.

@@ -13,8 +13,6 @@ use crate::load::{Case, Load};
 
 const STARTS: u32 = 12;
 const PER_SECOND: usize = 5_000;
-/// Requests in a row.
-const TURN: usize = 100;
 
 pub fn run() -> Result<Outcome> {
     let copies = service::Copies::of("bench")?;
@@ -29,18 +27,10 @@ pub fn run() -> Result<Outcome> {
     let begin = Instant::now();
     let mut loops: Vec<Running> = Vec::new();
     let mut sent = 0;
-    while begin.elapsed() < Duration::from_secs(u64::from(STARTS)) {
-        if loops.len() <= begin.elapsed().as_secs() as usize {
-            // It lives for a moment: long enough to be planned and attached.
-            loops.push(Running::start(Command::new("timeout").arg("0.5").arg(&looping))?);
-        }
-        let due = (begin.elapsed().as_secs_f64() * PER_SECOND as f64) as usize;
-        if sent >= due {
-            std::thread::sleep(Duration::from_millis(1));
-            continue;
-        }
-        load.run(TURN, &requests)?;
-        sent += TURN;
+    for _ in 0..STARTS {
+        // It lives for a moment: long enough to be planned and attached.
+        loops.push(Running::start(Command::new("timeout").arg("0.5").arg(&looping))?);
+        sent += load.run_paced(PER_SECOND, Duration::from_secs(1), &requests)?;
     }
     let rate = sent as f64 / begin.elapsed().as_secs_f64();
     let due = sent + crate::load::CONNECTIONS;

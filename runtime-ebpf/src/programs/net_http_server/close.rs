@@ -1,5 +1,7 @@
 //! The sites at which a request ends: which of them means what, and what proves that the entry is this request's.
 
+use core::mem::MaybeUninit;
+
 use runtime_ebpf::{
     counters::Counter as Core,
     net_http_server::{
@@ -17,7 +19,7 @@ use super::{
 use crate::{
     count::count as count_core,
     enter::Hit,
-    read::{GoString, known, read, try_read_bytes},
+    read::{GoString, known, read, try_read, try_read_bytes},
     texts::{MISSING, string_in},
 };
 
@@ -198,16 +200,18 @@ fn how(hit: &Hit) -> u8 {
 fn is_abort_handler(data: u64) -> bool {
     const TEXT: [u64; 3] = words(b"net/http: abort Handler\0");
     const LEN: u64 = 23;
-    let mut text = [0u64; 3];
-    let mut field = GoString { address: 0, len: 0 };
-    // SAFETY: plain words on the stack. What is no pointer to a string cannot be read, or is not this text: no failure.
-    let is_long =
-        try_read_bytes((&raw mut field).cast(), size_of::<GoString>() as u32, data) && field.len == LEN;
-    is_long
-        && try_read_bytes(text.as_mut_ptr().cast(), LEN as u32, field.address)
-        && text[0] == TEXT[0]
-        && text[1] == TEXT[1]
-        && text[2] == TEXT[2]
+    let mut text = MaybeUninit::<[u64; 3]>::uninit();
+    let word = text.as_mut_ptr().cast::<u64>();
+    // What is no pointer to a string cannot be read, or is not this text: no failure.
+    let Some(field) = try_read::<GoString>(data).filter(|field| field.len == LEN) else { return false };
+    // SAFETY: the last byte, which is not read, is zero; the others are where the read has succeeded.
+    unsafe {
+        word.add(2).write_volatile(0);
+        try_read_bytes(word.cast(), LEN as u32, field.address)
+            && word.read() == TEXT[0]
+            && word.add(1).read() == TEXT[1]
+            && word.add(2).read() == TEXT[2]
+    }
 }
 
 const fn words(text: &[u8; 24]) -> [u64; 3] {

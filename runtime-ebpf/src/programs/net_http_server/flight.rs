@@ -15,6 +15,7 @@ use super::count;
 use crate::{
     enter::{Hit, atomic_add},
     ids::Identity,
+    read::put,
 };
 
 /// The agent sets the real size at load. Preallocated.
@@ -100,10 +101,10 @@ impl Flight {
     pub fn hand_over(&mut self, generation: u32, goid: u64) {
         self.generation = generation;
         self.goid = goid;
-        self.conn = 0;
-        self.bufr = 0;
-        self.peer_address = 0;
-        self.peer_len = 0;
+        put(&mut self.conn, 0);
+        put(&mut self.bufr, 0);
+        put(&mut self.peer_address, 0);
+        put(&mut self.peer_len, 0);
     }
 
     #[inline(always)]

@@ -26,7 +26,7 @@ use crate::{
     count::count as count_core,
     enter::Hit,
     ids,
-    read::{GoString, known, read},
+    read::{GoString, known, put, read},
     ring,
     texts::{Window, cut_len, fill, string_in},
 };
@@ -348,7 +348,7 @@ pub fn write(hit: &Hit, base: *mut u8, flight: &Flight, picked: &Picked, kind: u
 #[inline(always)]
 fn clear_lens(began: &mut Began) {
     macro_rules! lens {
-        ($($i:literal)+) => { $( began.lens[$i] = 0; )+ };
+        ($($i:literal)+) => { $( put(&mut began.lens[$i], 0); )+ };
     }
     const _: () = assert!(BEGAN_SLOT_COUNT == 4);
     lens!(0 1 2 3);

@@ -15,7 +15,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use super::file::{Probed, Programs};
 use super::wire::{self, Received};
 use super::{HEARTBEAT, Probe, Reply, Request, SILENCES, Why, lease};
-use crate::files::FileIdentity;
+use crate::{files::FileIdentity, priority};
 
 /// Threads for what waits for grace periods: those of many files pass together.
 const THREADS: usize = 16;
@@ -56,6 +56,7 @@ struct Child {
 
 /// Runs until the agent is gone; its standard input is the socket.
 pub fn run() -> anyhow::Result<()> {
+    priority::raise("the keeper");
     let mut child = Child::new().context("starting the keeper")?;
     while child.turn()? {}
     // Nobody is there to hear of it: all at once, before the process's end would do it one after the other.
@@ -74,8 +75,10 @@ impl Child {
             // SAFETY: no handler is installed.
             unsafe { signal(name, SigHandler::SigIgn) }.context("ignoring signals")?;
         }
-        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("reading the limit of open files")?;
-        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("raising the limit of open files")?;
+        // A policy may forbid it: then attaching the file that is too many fails, and says so.
+        if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+        }
         let mut mask = SigSet::empty();
         mask.add(lease::SIGNAL);
         mask.thread_block().context("blocking the leases' signal")?;
