@@ -41,18 +41,19 @@ pub fn read_result(to: *mut u8, len: u32, address: u64) -> i64 {
 /// Reads a plain value.
 #[inline(always)]
 pub fn read<T: Copy>(address: u64) -> Option<T> {
-    let value = try_read(address);
-    if value.is_none() {
-        count(Counter::ReadFault);
-    }
-    value
+    read_by(address, read_bytes)
 }
 
 /// The same where a failure loses nothing.
 #[inline(always)]
 pub fn try_read<T: Copy>(address: u64) -> Option<T> {
+    read_by(address, try_read_bytes)
+}
+
+#[inline(always)]
+fn read_by<T: Copy>(address: u64, bytes: impl Fn(*mut u8, u32, u64) -> bool) -> Option<T> {
     let mut value = MaybeUninit::<T>::uninit();
-    let ok = try_read_bytes(value.as_mut_ptr().cast(), size_of::<T>() as u32, address);
+    let ok = bytes(value.as_mut_ptr().cast(), size_of::<T>() as u32, address);
     // SAFETY: the helper has filled all of it (with zeros where it failed), and T is plain integers.
     ok.then(|| unsafe { value.assume_init() })
 }
