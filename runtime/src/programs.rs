@@ -188,9 +188,7 @@ impl Programs {
     /// Loads and verifies a library's programs, if they are not.
     pub fn load_library(&mut self, library: &dyn Library) -> Result<(), ProgramsError> {
         let roles = library.programs().iter().map(|(_, program)| *program);
-        for name in library.tails().iter().copied().chain(roles) {
-            self.load_program(name)?;
-        }
+        self.load_programs(&library.tails().iter().copied().chain(roles).collect::<Vec<_>>())?;
         let map = library.tail_map();
         for (index, name) in (0u32..).zip(library.tails()) {
             let fd = self.descriptor(name)?.as_raw_fd();
@@ -200,18 +198,19 @@ impl Programs {
         Ok(())
     }
 
-    /// Loads and verifies one program, by the way that all are attached, if it is not loaded.
-    pub fn load_program(&mut self, name: &'static str) -> Result<(), ProgramsError> {
+    /// Loads and verifies these programs, by the way that all are attached, if they are not loaded.
+    pub fn load_programs(&mut self, names: &[&'static str]) -> Result<(), ProgramsError> {
         if let Some(multi) = &mut self.multi {
-            let missing = || ProgramsError::Missing { kind: "program", name: name.to_owned() };
-            let loaded = multi.load(name).ok_or_else(missing)?;
-            return loaded.map_err(|source| ProgramsError::Multi { program: name, source: Box::new(source) });
+            return multi.load(names);
         }
-        let program: &mut UProbe = self.program(name)?;
-        match program.load() {
-            Ok(()) | Err(aya::programs::ProgramError::AlreadyLoaded) => Ok(()),
-            Err(source) => Err(failed("loading", name, source)),
+        for name in names {
+            let program: &mut UProbe = self.program(name)?;
+            match program.load() {
+                Ok(()) | Err(aya::programs::ProgramError::AlreadyLoaded) => {}
+                Err(source) => return Err(failed("loading", name, source)),
+            }
         }
+        Ok(())
     }
 
     /// A map of programs, which are numbers of descriptors to whoever writes to it.

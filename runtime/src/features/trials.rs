@@ -122,7 +122,7 @@ pub fn attach(programs: &mut Programs) -> Result<Trial, ProgramsError> {
     let Some(offset) = offset else {
         return Ok(Trial::Impossible(format!("no mapping of {address:#x} in /proc/self/maps")));
     };
-    programs.load_program(FLOOR)?;
+    programs.load_programs(&[FLOOR])?;
     let (program, multi) = (programs.descriptor(FLOOR)?, programs.is_multi());
     let probed = File::open("/proc/self/exe").and_then(|file| probe_in(&file, offset, program, multi));
     Ok(of(probed))
