@@ -85,10 +85,18 @@ impl Layout {
         let traced = libraries::by_id(&library.id).context("not traced by this version of strobe")?;
         let config = traced.config(library, plan)?;
         let mut probes = Vec::new();
+        let mut functions = Vec::new();
         for function in &library.functions {
-            let program = libraries::program(traced, &function.role);
-            let program = program.with_context(|| format!("no program for the role `{}`", function.role))?;
-            let program = self.place(program)?;
+            let place = traced.programs().iter().position(|(role, _)| *role == function.role);
+            functions.push((
+                place.with_context(|| format!("no program for the role `{}`", function.role))?,
+                function,
+            ));
+        }
+        // The keeper wants those first that begin something.
+        functions.sort_by_key(|(place, _)| *place);
+        for (place, function) in functions {
+            let program = self.place(traced.programs()[place].1)?;
             probes.extend(function.sites.iter().map(|site| Probe {
                 program,
                 file_offset: site.file_offset,

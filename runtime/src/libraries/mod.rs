@@ -26,7 +26,7 @@ pub trait Library: Sync {
     fn id(&self) -> &'static str;
     /// Its code in a record's head (`runtime_ebpf::libraries`).
     fn code(&self) -> u16;
-    /// The program for each role of the catalog entry.
+    /// The program for each role of the catalog entry; what begins a span stands in front of what ends it.
     fn programs(&self) -> &'static [(&'static str, &'static str)];
     /// Programs that the others go on in, in the order of their places in [`Library::tail_map`].
     fn tails(&self) -> &'static [&'static str] {
@@ -65,11 +65,6 @@ pub struct Flight {
 /// The library of this catalog id, if this agent traces it.
 pub fn by_id(id: &str) -> Option<&'static dyn Library> {
     ALL.iter().copied().find(|library| library.id() == id)
-}
-
-/// The program that serves a role of a library.
-pub fn program(library: &dyn Library, role: &str) -> Option<&'static str> {
-    library.programs().iter().find(|(name, _)| *name == role).map(|(_, program)| *program)
 }
 
 /// Ids of the catalog entries that this agent traces, for messages.

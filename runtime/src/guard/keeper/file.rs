@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
+use nix::{fcntl::OFlag, unistd::dup3};
+
 use super::{Probe, Reply, lease, probe};
 use crate::files::{FileIdentity, check_bytes};
 
@@ -90,24 +92,40 @@ impl Probed {
         Ok(())
     }
 
+    /// The programs are in the order in which they meet a request: what begins one comes first. So the last ones are put in
+    /// first, and none is begun that could not end. The kernel closes what a killed process held in the order of its
+    /// descriptors' numbers: there the first ones go first, hence the numbers are kept free for them.
     fn put_in(&mut self, programs: &Programs, probes: &[Probe]) -> Result<(), Mismatch> {
-        for (index, program) in programs.descriptors.iter().enumerate() {
-            let offsets: Vec<u64> = probes
-                .iter()
-                .filter(|probe| usize::from(probe.program) == index)
-                .map(|probe| probe.file_offset)
-                .collect();
+        let places = if programs.multi { programs.descriptors.len() } else { probes.len() };
+        let mut free = (0..places).map(|_| self.file.try_clone()).collect::<io::Result<Vec<_>>>()?;
+        for (index, program) in programs.descriptors.iter().enumerate().rev() {
+            let of_program = probes.iter().filter(|probe| usize::from(probe.program) == index);
+            let offsets: Vec<u64> = of_program.map(|probe| probe.file_offset).collect();
             if offsets.is_empty() {
                 continue;
             }
+            let file = self.file.as_fd();
             if programs.multi {
-                self.links.push(probe::multi(program.as_fd(), self.file.as_fd(), &offsets)?);
+                self.hold(probe::multi(program.as_fd(), file, &offsets)?, &mut free)?;
                 continue;
             }
             let kind = probe::perf_type()?;
             for offset in offsets {
-                self.links.push(probe::perf(kind, program.as_fd(), self.file.as_fd(), offset)?);
+                let file = self.file.as_fd();
+                self.hold(probe::perf(kind, program.as_fd(), file, offset)?, &mut free)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Keeps a link under the highest number that is free for it.
+    fn hold(&mut self, link: OwnedFd, free: &mut Vec<OwnedFd>) -> io::Result<()> {
+        match free.pop() {
+            Some(mut place) => {
+                dup3(link, &mut place, OFlag::O_CLOEXEC)?;
+                self.links.push(place);
+            }
+            None => self.links.push(link),
         }
         Ok(())
     }
