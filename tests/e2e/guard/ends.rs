@@ -64,6 +64,32 @@ fn a_killed_keeper_is_replaced_and_tracing_goes_on() -> Result<()> {
     stage.overwrite_and_serve(&stage.app)
 }
 
+/// The kernel closes what a killed process held, one probe after the other: what begins spans goes first, so that none begins
+/// whose end nobody sees.
+#[test]
+fn a_keeper_that_is_killed_under_load_loses_no_request() -> Result<()> {
+    const REQUESTS: usize = 3_000;
+    let stage = Stage::new()?;
+    let mut agent = stage.waiting_agent()?;
+    let mut service = Service::start(&stage.app)?;
+    service.traced_by(&agent)?;
+    for nth in 0..REQUESTS {
+        if nth == REQUESTS / 10 {
+            signal_keeper(&agent, "-KILL")?;
+        }
+        service.get("/")?;
+    }
+    agent.expect_stderr("probes attached", 1)?;
+    service.kill()?;
+    agent.terminate()?;
+    let lost: Vec<String> = agent.stderr.all().into_iter().filter(|line| line.contains(" +")).collect();
+    ensure!(lost.is_empty(), "{lost:#?}");
+    // Without the keeper's probes there are no spans, and that is what the agent has said.
+    let came = stage.spans(REQUESTS / 10)?;
+    ensure!(came >= REQUESTS / 10, "{came} spans:\n{}", agent.output());
+    Ok(())
+}
+
 /// A keeper that stands still holds lease and probes: guard ends it long before the kernel overrules the lease (45 s).
 #[test]
 fn a_stopped_keeper_does_not_harm_the_next_program() -> Result<()> {

@@ -229,7 +229,7 @@ impl Child {
         }
     }
 
-    /// Closes the probes of a file, several at a time, then gives its lease back.
+    /// Closes the probes of a file, several at a time, what was put in last first, then gives its lease back.
     fn let_go(&mut self, attempt: u64, why: Why) {
         match self.files.remove(&attempt) {
             Some(Entry::Attaching { unwanted }) => {
@@ -248,7 +248,7 @@ impl Child {
     fn close(&self, attempt: u64, probed: Probed) {
         let Probed { file, links, lease } = probed;
         let left = Arc::new(Mutex::new(links.len()));
-        for link in links {
+        for link in links.into_iter().rev() {
             let (file, left) = (Arc::clone(&file), Arc::clone(&left));
             let (finished, wake) = (self.finished.clone(), Arc::clone(&self.wake));
             let job: Job = Box::new(move || {

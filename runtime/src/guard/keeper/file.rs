@@ -4,8 +4,6 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
-use nix::{fcntl::OFlag, unistd::dup3};
-
 use super::{Probe, Reply, lease, probe};
 use crate::files::{FileIdentity, check_bytes};
 
@@ -93,39 +91,24 @@ impl Probed {
     }
 
     /// The programs are in the order in which they meet a request: what begins one comes first. So the last ones are put in
-    /// first, and none is begun that could not end. The kernel closes what a killed process held in the order of its
-    /// descriptors' numbers: there the first ones go first, hence the numbers are kept free for them.
+    /// first, and none is begun that could not end. It is the right order for the end of a killed process, too: the kernel lets
+    /// go of the highest descriptor first (it closes from the lowest on, and `task_work_run` in kernel/task_work.c does what was
+    /// put off last in first out, since Linux 4.3).
     fn put_in(&mut self, programs: &Programs, probes: &[Probe]) -> Result<(), Mismatch> {
-        let places = if programs.multi { programs.descriptors.len() } else { probes.len() };
-        let mut free = (0..places).map(|_| self.file.try_clone()).collect::<io::Result<Vec<_>>>()?;
         for (index, program) in programs.descriptors.iter().enumerate().rev() {
             let of_program = probes.iter().filter(|probe| usize::from(probe.program) == index);
             let offsets: Vec<u64> = of_program.map(|probe| probe.file_offset).collect();
             if offsets.is_empty() {
                 continue;
             }
-            let file = self.file.as_fd();
             if programs.multi {
-                self.hold(probe::multi(program.as_fd(), file, &offsets)?, &mut free)?;
+                self.links.push(probe::multi(program.as_fd(), self.file.as_fd(), &offsets)?);
                 continue;
             }
             let kind = probe::perf_type()?;
             for offset in offsets {
-                let file = self.file.as_fd();
-                self.hold(probe::perf(kind, program.as_fd(), file, offset)?, &mut free)?;
+                self.links.push(probe::perf(kind, program.as_fd(), self.file.as_fd(), offset)?);
             }
-        }
-        Ok(())
-    }
-
-    /// Keeps a link under the highest number that is free for it.
-    fn hold(&mut self, link: OwnedFd, free: &mut Vec<OwnedFd>) -> io::Result<()> {
-        match free.pop() {
-            Some(mut place) => {
-                dup3(link, &mut place, OFlag::O_CLOEXEC)?;
-                self.links.push(place);
-            }
-            None => self.links.push(link),
         }
         Ok(())
     }
