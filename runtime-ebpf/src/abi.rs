@@ -32,8 +32,8 @@ pub struct Process {
     pub sampler: Sampler,
     /// `SWITCH_` bits.
     pub switches: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// What the programs have told the agent of this process and need not tell again: bits that are its libraries' own.
+    pub told: u32,
     /// In-flight entries of this process and generation, counted by the programs; the agent writes 0.
     pub entries: u64,
 }

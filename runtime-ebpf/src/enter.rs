@@ -48,6 +48,19 @@ impl Hit {
         atomic_add(unsafe { &raw mut (*self.process).entries }, more);
     }
 
+    /// Whether this is still to be told of the process; from now on it has been. Two processors may both tell it.
+    #[inline(always)]
+    pub fn tells(&self, bit: u32) -> bool {
+        // SAFETY: `told` lies within the map's value, where nobody but the programs writes to it.
+        let told = unsafe { &raw mut (*self.process).told };
+        // SAFETY: as above.
+        unsafe {
+            let before = told.read_volatile();
+            told.write_volatile(before | bit);
+            before & bit == 0
+        }
+    }
+
     /// Index of the process's file.
     #[inline(always)]
     pub fn file(&self) -> u32 {

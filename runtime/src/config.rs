@@ -26,6 +26,8 @@ pub use capacity::{
 };
 pub use otlp::{Otlp, OtlpError};
 
+/// `STROBE_FIELDS_ONLY`: see [`Config::fields_only`].
+pub const FIELDS_ONLY: &str = "STROBE_FIELDS_ONLY";
 /// `OTEL_SDK_DISABLED`: `true` traces nothing.
 pub const SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
 /// `OTEL_CONFIG_FILE`: not supported, warned about.
@@ -159,6 +161,8 @@ pub struct Config {
     pub sampler: Sampler,
     /// Whether incoming `traceparent` headers are read (`OTEL_PROPAGATORS` has `tracecontext`).
     pub extract: bool,
+    /// `STROBE_FIELDS_ONLY`: requests are taken field by field, and their text never leaves the target's memory.
+    pub fields_only: bool,
     /// `OTEL_BSP_*`.
     pub batch: Batch,
     /// Limits, known methods and sensitive query keys.
@@ -229,6 +233,7 @@ impl Config {
             exporter_configured: exporter_named || otlp::endpoint_is_set(&mut env),
             sampler: sampler(&mut env),
             extract: extract(&mut env),
+            fields_only: flag(&mut env, FIELDS_ONLY),
             batch: batch(&mut env),
             spans: span_settings(&mut env),
             capacity: Capacity::from_env(&mut env),

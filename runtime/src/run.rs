@@ -1,6 +1,6 @@
 //! `strobe run`: from what was typed to an exit status.
 
-use std::{process::ExitCode, time::Duration};
+use std::{io::Read as _, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,6 +40,20 @@ pub fn run(args: cli::Run) -> ExitCode {
         warn!("OTEL_SDK_DISABLED is true: nothing is traced");
         return ExitCode::from(STATUS_DONE);
     }
+    if let Target::Exe(paths) = &target
+        && let Some(folder) = paths.iter().find(|path| path.is_dir())
+    {
+        log::say(&format!("strobe: --exe {}: that is a folder; name the program in it", folder.display()));
+        return ExitCode::from(STATUS_FAILED);
+    }
+    if let Target::Exe(paths) = &target {
+        paths.iter().filter(|path| is_another_file(path)).for_each(|path| {
+            warn!(
+                "--exe {}: no ELF file (a script?): no process runs from it; name the program",
+                path.display()
+            );
+        });
+    }
     match run_target(target, witness, &config) {
         Ok(()) => ExitCode::from(STATUS_DONE),
         Err(refusal) => {
@@ -63,6 +77,17 @@ fn run_target(target: Target, witness: Option<u32>, config: &Config) -> Result<(
         }
         Ok(())
     })
+}
+
+/// A file that no process can run from: it does not begin as ELF files do. One that cannot be read is left to whoever finds its
+/// process.
+fn is_another_file(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    match read {
+        Ok(()) => magic != *b"\x7fELF",
+        Err(error) => error.kind() == std::io::ErrorKind::UnexpectedEof,
+    }
 }
 
 /// Completes at SIGINT or SIGTERM.

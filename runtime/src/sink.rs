@@ -117,6 +117,7 @@ impl<O: Output> Sink<O> {
             settings: &self.settings,
             counts: &mut self.counts,
             emit: &mut |span| output.push(span, &source.resource),
+            tell: &mut |what| warn!("pid {} ({}): {what}", source.pid, source.service()),
         };
         let before = joiner.held_bytes();
         let taken = joiner.record(&head, bytes, &mut cx);

@@ -13,6 +13,8 @@ use crate::resource::{AgentFacts, BinaryFacts, Facts, HostFacts, ProcessFacts, R
 /// A traced process, as its spans name it.
 #[derive(Debug, Clone)]
 pub struct Source {
+    /// Its process id as the agent sees it, for messages.
+    pub pid: u32,
     /// The resource of all its spans.
     pub resource: Arc<Resource>,
 }
@@ -65,6 +67,6 @@ impl Sources {
             warn!(pid, "{warning}");
         }
         self.left_out.add(resource.left_out);
-        Source { resource: Arc::new(resource) }
+        Source { pid, resource: Arc::new(resource) }
     }
 }

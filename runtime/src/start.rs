@@ -79,7 +79,11 @@ fn way_out(config: &Config, stream: Stream) -> anyhow::Result<WayOut> {
     };
     let pipeline = Pipeline::start(config, Outputs::choose(config, stream, is_terminal))?;
     Ok(WayOut {
-        sampling: Sampling { sampler: config.sampler, extract: config.extract },
+        sampling: Sampling {
+            sampler: config.sampler,
+            extract: config.extract,
+            fields_only: config.fields_only,
+        },
         sources: Sources::new(config, true),
         sink: Sink::new(libraries::joiners(), config, config.capacity.joiner_bytes, pipeline)?,
     })

@@ -27,6 +27,13 @@ pub fn strobe(args: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
+/// The agent has said something with these words in it, once.
+pub fn says_once(agent: &Running, words: &str) -> Result<()> {
+    let said: Vec<String> = agent.stderr.all().into_iter().filter(|line| line.contains(words)).collect();
+    ensure!(said.len() == 1, "{words:?} was said {} times: {said:#?}", said.len());
+    Ok(())
+}
+
 /// What the agent says that it lost, by counter: its lines have `NAME +N` since the line before.
 pub fn losses(agent: &Running) -> BTreeMap<String, u64> {
     let mut losses = BTreeMap::new();

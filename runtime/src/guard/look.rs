@@ -5,7 +5,7 @@ use std::{
     fs::File,
     path::PathBuf,
     sync::{Arc, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use analyzer::Plan;
@@ -67,7 +67,15 @@ pub enum Job {
 pub fn start(mut targets: Targets, sources: Sources, door: Door) -> anyhow::Result<mpsc::Sender<Job>> {
     let (jobs, inbox) = mpsc::channel();
     let work = move || {
+        let mut refreshed = Instant::now();
         loop {
+            // However many processes there are to be looked at.
+            if refreshed.elapsed() >= REFRESH {
+                refreshed = Instant::now();
+                if targets.refresh() {
+                    door.send(Message::Targets(targets.clone()));
+                }
+            }
             match inbox.recv_timeout(REFRESH) {
                 Ok(Job::Look { id, followed, ran, ticket }) => {
                     let found = look(id, followed, ran, &targets);
@@ -77,11 +85,7 @@ pub fn start(mut targets: Targets, sources: Sources, door: Door) -> anyhow::Resu
                     let source = facts(id, process, &plan, &sources);
                     door.send(Message::Facts(Box::new(Facts { process, generation, source })));
                 }
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    if targets.refresh() {
-                        door.send(Message::Targets(targets.clone()));
-                    }
-                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,
             }
         }

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use runtime_ebpf::abi::{self, SWITCH_IGNORE_PARENT};
+use runtime_ebpf::abi;
 use tracing::{debug, error, info, warn};
 
 use super::{
@@ -491,8 +491,8 @@ impl Worker {
             generation,
             file: index,
             sampler: self.sampling.sampler,
-            switches: if self.sampling.extract { 0 } else { SWITCH_IGNORE_PARENT },
-            reserved: 0,
+            switches: self.sampling.switches(),
+            told: 0,
             entries: 0,
         };
         self.programs.trace(tgid, process).map_err(|error| Failure::Passing(error.to_string()))

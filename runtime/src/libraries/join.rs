@@ -20,6 +20,8 @@ pub struct SpanContext<'a> {
     pub counts: &'a mut Counts,
     /// Takes a finished span of the record's process.
     pub emit: &'a mut dyn FnMut(&Span<'_>),
+    /// Takes what people should know of the record's process: what is not traced there, and why.
+    pub tell: &'a mut dyn FnMut(&str),
 }
 
 /// A number that a joiner counts.

@@ -12,7 +12,7 @@ use analyzer::{
 use runtime_ebpf::{
     abi::{
         self, CHECK_BELOW, CHECK_BELOW_OR_EQUAL, CHECK_NONE, HEADERS_HMAP, HEADERS_NONE, HEADERS_SWISS,
-        MapWalk, NO_OFFSET,
+        MapWalk, NO_OFFSET, SWITCH_IGNORE_PARENT, SWITCH_NO_TEXT,
     },
     sampler::Sampler,
 };
@@ -84,6 +84,16 @@ pub struct Sampling {
     pub sampler: Sampler,
     /// Whether a remote parent is looked for.
     pub extract: bool,
+    /// Whether requests are taken field by field, never as text.
+    pub fields_only: bool,
+}
+
+impl Sampling {
+    /// `SWITCH_` bits.
+    pub fn switches(self) -> u32 {
+        let unless = |condition: bool, switch| if condition { 0 } else { switch };
+        unless(self.extract, SWITCH_IGNORE_PARENT) | unless(!self.fields_only, SWITCH_NO_TEXT)
+    }
 }
 
 /// Why a ready library of a Plan could not be turned into a configuration: the Plan and the agent disagree.

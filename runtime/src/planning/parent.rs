@@ -75,7 +75,9 @@ fn judge(name: &str, status: ExitStatus, said: &Said) -> Result<Planned, PlanErr
     if status.success() {
         let plan = serde_json::from_slice(&said.output)
             .map_err(|error| PlanError::Refused(format!("{name}: the planning child's plan: {error}")))?;
-        return Ok(Planned { plan, warnings: warnings.into_iter().map(str::to_owned).collect() });
+        let warnings =
+            warnings.iter().filter_map(|line| line.strip_prefix(WARNING)).map(str::to_owned).collect();
+        return Ok(Planned { plan, warnings });
     }
     let reason = match reasons.join("; ") {
         none if none.is_empty() => format!("{name}: the planning child ended with {status}"),

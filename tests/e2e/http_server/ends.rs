@@ -11,7 +11,7 @@ use strobe_tests::process::PATIENCE;
 
 use super::drive::drive;
 use super::exchange::Exchange;
-use super::harness::{Bench, losses, tracing};
+use super::harness::{Bench, losses, says_once, tracing};
 
 /// Since Go 1.25 a handler that hijacks and then panics, or leaves by Goexit, passes none of the functions at whose entry a
 /// span ends otherwise: what was kept of it is then found by the next connection on that goroutine.
@@ -88,6 +88,7 @@ fn the_preface_of_http2_makes_no_span() -> Result<()> {
     let _ = connection.receive(false);
     let due = drive(service.http, vec![Exchange::get("/raw/ok")], 1)?;
     bench.settle(&mut agent, &due)?;
+    says_once(&agent, "HTTP/2")?;
     let counted = losses(&agent);
     ensure!(counted.is_empty(), "counted {counted:?}:\n{}", agent.output());
     service.stop()

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-pub use strobe_tests::agent::{SERVICE, Service, losses, strobe, tracing};
+pub use strobe_tests::agent::{SERVICE, Service, losses, says_once, strobe, tracing};
 use strobe_tests::collector::Collector;
 use strobe_tests::golang::{self, Build};
 use strobe_tests::process::{PATIENCE, Running};
@@ -21,6 +21,8 @@ pub struct Bench {
     pub folder: tempfile::TempDir,
     pub app: PathBuf,
     pub collector: Collector,
+    /// Whether the agent takes requests field by field: its slow way, with the same spans.
+    fields_only: bool,
 }
 
 impl Bench {
@@ -31,7 +33,12 @@ impl Bench {
         let folder = tempfile::tempdir().context("a folder for the test")?;
         let app = folder.path().join("httpserver");
         machine::copy_program(&golang::build("httpserver", version, build)?, &app)?;
-        Ok(Bench { version, folder, app, collector: Collector::start()? })
+        Ok(Bench { version, folder, app, collector: Collector::start()?, fields_only: false })
+    }
+
+    /// From now on the agent takes the slow way.
+    pub fn fields_only(self) -> Self {
+        Bench { fields_only: true, ..self }
     }
 
     pub fn minor(&self) -> u32 {
@@ -51,7 +58,8 @@ impl Bench {
         command
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", self.collector.endpoint())
             .env("OTEL_TRACES_EXPORTER", "otlp")
-            .env("OTEL_BSP_SCHEDULE_DELAY", "200");
+            .env("OTEL_BSP_SCHEDULE_DELAY", "200")
+            .env("STROBE_FIELDS_ONLY", self.fields_only.to_string());
         Ok(command)
     }
 

@@ -39,9 +39,11 @@ macro_rules! go_versions {
             use super::*;
 
             #[test]
-            fn a_running_plain_build() -> Result<()> { by_pid($version, Build::Plain) }
+            fn a_running_plain_build_taken_field_by_field() -> Result<()> {
+                by_pid(Bench::new($version, Build::Plain)?.fields_only())
+            }
             #[test]
-            fn a_running_stripped_build() -> Result<()> { by_pid($version, Build::Stripped) }
+            fn a_running_stripped_build() -> Result<()> { by_pid(Bench::new($version, Build::Stripped)?) }
             #[test]
             fn started_by_exec() -> Result<()> { exec::from_the_first_request($version) }
             #[test]
@@ -96,8 +98,7 @@ fn a_profiled_build() -> Result<()> {
 }
 
 /// Everything, on a service that was running and serving before the agent came.
-fn by_pid(version: &'static str, build: Build) -> Result<()> {
-    let bench = Bench::new(version, build)?;
+fn by_pid(bench: Bench) -> Result<()> {
     let mut service = bench.service()?;
     let mut before = Before::begin(&service)?;
     let mut agent = bench.trace_pid(&service)?;
@@ -107,6 +108,7 @@ fn by_pid(version: &'static str, build: Build) -> Result<()> {
     due.extend(over_tls(&bench, &service)?);
     over_http2(&bench, &service)?;
     bench.settle(&mut agent, &due).context("run --pid")?;
+    harness::says_once(&agent, "HTTP/2")?;
     let losses = harness::losses(&agent);
     ensure!(losses.is_empty(), "counted {losses:?}:\n{}", agent.output());
     service.stop()

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use anyhow::{Result, ensure};
 use strobe_tests::machine;
-use strobe_tests::process::Running;
+use strobe_tests::process::{PATIENCE, Running};
 
 use super::harness::{Stage, service_in, text};
 
@@ -32,6 +32,22 @@ fn a_relative_and_a_linked_exe_and_several_of_them() -> Result<()> {
     }
     let got = stage.settle(&mut agent, 40)?;
     ensure!(got.len() == 4, "{got:?}");
+    Ok(())
+}
+
+/// What can never run is said at once, not waited for in silence.
+#[test]
+fn an_exe_that_is_no_program_is_named() -> Result<()> {
+    let stage = Stage::new()?;
+    let mut agent = Running::start(&mut stage.strobe(&["run", "--exe", text(stage.folder.path())?])?)?;
+    let status = agent.wait(PATIENCE)?;
+    ensure!(status.code() == Some(1), "{status}:\n{}", agent.output());
+    agent.expect_stderr("that is a folder; name the program in it", 0)?;
+    let script = stage.path("start.sh");
+    std::fs::write(&script, "#!/bin/sh\nexec ./httpserver\n")?;
+    let mut agent = Running::start(&mut stage.strobe(&["run", "--exe", text(&script)?])?)?;
+    agent.expect_stderr("no ELF file (a script?): no process runs from it", 0)?;
+    agent.terminate()?;
     Ok(())
 }
 

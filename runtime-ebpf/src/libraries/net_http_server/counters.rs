@@ -11,7 +11,9 @@ crate::counters! { Counter:
     Fields = "net_http_server.fields", info;
     /// Beginnings that found no room in the ring and are sent with their end.
     Unannounced = "net_http_server.unannounced", info;
-    /// Ends that found no room in the ring.
+    /// Ends that found no room in the ring, of requests whose beginning the agent has: it counts them as never ended.
+    EndUnsent = "net_http_server.ends_unsent", info;
+    /// Requests of which neither the beginning nor the end found room in the ring.
     EndLost = "net_http_server.lost.ring_full", loss;
     /// Requests that found no room in the in-flight table, or more than their process's share in it.
     FlightFull = "net_http_server.lost.in_flight_full", loss;
@@ -24,8 +26,11 @@ crate::counters! { Counter:
     ReplacedUnannounced = "net_http_server.lost.never_ended", loss;
     /// An end without an entry: the request began before the agent came, or was refused before its handler.
     BeganBefore = "net_http_server.began_before", info;
-    /// What was kept does not belong to what ended (another goroutine, response or connection): it was dropped.
-    Mismatch = "net_http_server.lost.mismatch", loss;
+    /// What was kept does not belong to what ended (another goroutine, response or connection): it was dropped. If the agent
+    /// has its beginning, it counts it as never ended.
+    Mismatch = "net_http_server.mismatch", info;
+    /// The same where the agent does not know the beginning.
+    MismatchUnannounced = "net_http_server.lost.mismatch", loss;
     /// Requests over HTTP/2, not traced yet: their ResponseWriter is not `*net/http.response`, or they are its preface.
     Http2 = "net_http_server.http2", info;
     /// The slow way's program could not be reached: the kernel refused the tail call.

@@ -11,6 +11,7 @@
 //! KIND_BEGAN_FIELDS   Began | strings in the slots BEGAN_SLOTS
 //! KIND_ENDED          Ended | strings in the slots ENDED_SLOTS
 //! KIND_ENDED_LARGE    Ended | strings in the slots ENDED_LARGE_SLOTS
+//! KIND_HTTP2          Head
 //! KIND_ENDED_WHOLE    Ended | ENDED_LARGE_SLOTS | Began's slots and Began, for a request whose beginning found no room in the ring
 //! ```
 
@@ -26,6 +27,9 @@ pub const KIND_ENDED: u16 = 3;
 pub const KIND_ENDED_LARGE: u16 = 4;
 /// A request has ended whose beginning was not sent: `Began` and its slots as they are at the end, with `Ended` in front.
 pub const KIND_ENDED_WHOLE: u16 = 5;
+
+/// The process serves HTTP/2, which is not traced: a Head alone, once per process and processor at most.
+pub const KIND_HTTP2: u16 = 6;
 
 /// The fixed part of a beginning.
 #[repr(C)]

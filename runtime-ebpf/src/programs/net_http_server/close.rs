@@ -42,11 +42,11 @@ pub fn finished(hit: &Hit, file: &File, response: u64) -> bool {
         return false;
     }
     if kept.response != response {
-        return drop(hit, &key);
+        return drop(hit, &key, kept);
     }
     if kept.has(SAMPLED) {
         if hit.goid() != Some(kept.goid) {
-            return drop(hit, &key);
+            return drop(hit, &key, kept);
         }
         if leave_to_whole(entry, HOW_FINISHED) {
             return true;
@@ -70,7 +70,7 @@ pub fn hijacked(hit: &Hit, file: &File, response: u64) -> bool {
     let kept = entry.get();
     if kept.has(SAMPLED) {
         if hit.goid() != Some(kept.goid) {
-            return drop(hit, &key);
+            return drop(hit, &key, kept);
         }
         if leave_to_whole(entry, HOW_HIJACKED) {
             return true;
@@ -122,7 +122,7 @@ pub fn released(hit: &Hit, file: &File, reader: u64) {
             && (file.release_at_return != 0
                 || known(reader, file.conn_reader_conn).and_then(read::<u64>) == Some(kept.conn));
         if !is_ours {
-            drop(hit, &key);
+            drop(hit, &key, kept);
             return;
         }
         if kept.has(ANNOUNCED) {
@@ -147,7 +147,7 @@ pub fn closed(hit: &Hit, file: &File, conn: u64) -> bool {
             && hit.goid() == Some(kept.goid)
             && known(kept.response, file.response_conn).and_then(read::<u64>) == Some(conn);
         if !is_ours {
-            return drop(hit, &key);
+            return drop(hit, &key, kept);
         }
         let how = how(hit);
         if leave_to_whole(entry, how) {
@@ -159,10 +159,13 @@ pub fn closed(hit: &Hit, file: &File, conn: u64) -> bool {
     false
 }
 
-/// Something else ends than what is kept: it is forgotten, and counted if that is a loss.
+/// Something else ends than what is kept: it is forgotten, and counted.
 #[inline(always)]
-fn drop(hit: &Hit, key: &Key) -> bool {
+fn drop(hit: &Hit, key: &Key, kept: &Flight) -> bool {
     count(Counter::Mismatch);
+    if kept.has(SAMPLED) && !kept.has(ANNOUNCED) {
+        count(Counter::MismatchUnannounced);
+    }
     flight::remove(hit, key);
     false
 }

@@ -39,7 +39,7 @@ pub struct Last {
 pub fn send(hit: &Hit, file: &File, flight: &Flight, how: u8) {
     let end_ns = now();
     let Some(mut small) = ring::reserve(SMALL_BYTES) else {
-        count(Counter::EndLost);
+        count(Counter::EndUnsent);
         return;
     };
     let base = small.as_mut_ptr();
@@ -56,7 +56,7 @@ pub fn send(hit: &Hit, file: &File, flight: &Flight, how: u8) {
     }
     ring::discard(small);
     let Some(mut large) = ring::reserve(LARGE_BYTES) else {
-        count(Counter::EndLost);
+        count(Counter::EndUnsent);
         return;
     };
     let base = large.as_mut_ptr();
@@ -71,7 +71,7 @@ pub fn send(hit: &Hit, file: &File, flight: &Flight, how: u8) {
 pub fn send_blind(hit: &Hit, flight: &Flight, status: u32, how: u8, peer: GoString) {
     let end_ns = now();
     let Some(mut record) = ring::reserve(SMALL_BYTES) else {
-        count(Counter::EndLost);
+        count(Counter::EndUnsent);
         return;
     };
     let base = record.as_mut_ptr();

@@ -49,7 +49,7 @@ pub fn begin(hit: &Hit, file: &File) {
     let proto = known(flight.request, file.request_proto_major).and_then(read::<u64>);
     if proto == Some(2) {
         // The preface of HTTP/2: its handler serves the whole connection.
-        count(Counter::Http2);
+        super::tell_http2(hit);
         flight::remove(hit, &key);
         return;
     }

@@ -27,7 +27,8 @@ use runtime_ebpf::{
     abi::MAX_FILES,
     counters::Counter as Core,
     libraries::NET_HTTP_SERVER,
-    net_http_server::{File, counters::Counter},
+    net_http_server::{File, counters::Counter, records::KIND_HTTP2},
+    record::Head,
 };
 
 use start::Next;
@@ -37,6 +38,7 @@ use crate::{
     enter::{Hit, enter},
     read::read,
     registers::GoRegisters,
+    ring,
 };
 
 #[map]
@@ -44,6 +46,9 @@ static NET_HTTP_SERVER_FILES: Array<File> = Array::with_max_entries(MAX_FILES, 0
 /// The programs of the slow ways, by `TAIL_`; the agent puts them there.
 #[map]
 static NET_HTTP_SERVER_TAILS: ProgramArray = ProgramArray::with_max_entries(3, 0);
+
+/// In `Process::told`.
+const TOLD_HTTP2: u32 = 1;
 
 const TAIL_FIELDS: u32 = 0;
 const TAIL_WHOLE: u32 = 1;
@@ -82,7 +87,7 @@ pub fn net_http_server_start(ctx: ProbeContext) -> u32 {
     if hit.never_samples() {
         return 0;
     }
-    let Some((response, request)) = begun(&ctx, file) else { return 0 };
+    let Some((response, request)) = begun(&ctx, &hit, file) else { return 0 };
     follow(&ctx, start::begin(&hit, file, response, request));
     0
 }
@@ -117,7 +122,7 @@ pub fn net_http_server_fields(ctx: ProbeContext) -> u32 {
 
 /// The response and the request that begin here, if one does.
 #[inline(always)]
-fn begun(ctx: &ProbeContext, file: &File) -> Option<(u64, u64)> {
+fn begun(ctx: &ProbeContext, hit: &Hit, file: &File) -> Option<(u64, u64)> {
     if file.start_after_read != 0 {
         // (w *response, err error): with an error no handler will be called.
         let refused = ctx.argument::<1>() != 0;
@@ -129,10 +134,37 @@ fn begun(ctx: &ProbeContext, file: &File) -> Option<(u64, u64)> {
     }
     let bias = ctx.instruction().wrapping_sub(file.start_vaddr);
     if ctx.argument::<1>() != file.writer_itab_vaddr.wrapping_add(bias) {
-        count(Counter::Http2);
+        tell_http2(hit);
         return None;
     }
     Some((ctx.argument::<2>(), ctx.argument::<3>()))
+}
+
+/// A request over HTTP/2, or its preface: counted, and told once for each process.
+#[inline(always)]
+fn tell_http2(hit: &Hit) {
+    count(Counter::Http2);
+    if !hit.tells(TOLD_HTTP2) {
+        return;
+    }
+    // Without room the agent never hears of it but by the counter.
+    let Some(mut record) = ring::reserve(size_of::<Head>()) else { return };
+    let base = record.as_mut_ptr().cast::<u64>();
+    macro_rules! zeros {
+        ($($i:literal)+) => { $(
+            // SAFETY: a Head is nine words long (pinned by a test).
+            unsafe { base.add($i).write_volatile(0) };
+        )+ };
+    }
+    zeros!(0 1 2 3 4 5 6 7 8);
+    // SAFETY: the reservation is a Head.
+    let head = unsafe { &mut *base.cast::<Head>() };
+    head.library = NET_HTTP_SERVER.code;
+    head.kind = KIND_HTTP2;
+    head.len = size_of::<Head>() as u32;
+    head.tgid = hit.tgid;
+    head.generation = hit.process().generation;
+    ring::submit(record);
 }
 
 /// `(*response).finishRequest(w)`: the handler has returned.

@@ -17,7 +17,7 @@ use runtime_ebpf::{
 };
 
 use super::{
-    count,
+    count, tell_http2,
     end::write_head,
     flight::{self, ANNOUNCED, Entry, Flight, KEPT_PEER, Key, OPEN, PENDING, SAMPLED, UNASKED},
     wire,
@@ -286,7 +286,7 @@ fn text<const ROOM: usize>(
     };
     if picked.proto_major == 2 {
         // The preface of HTTP/2: its handler serves the whole connection.
-        count(Counter::Http2);
+        tell_http2(hit);
         flight.state = 0;
         ring::discard(record);
         return true;

@@ -29,6 +29,8 @@ const SHED_PART: usize = 16;
 /// What is kept of a process: the open requests, and which of them is each goroutine's.
 #[derive(Debug, Default)]
 struct Process {
+    /// It is known that it serves HTTP/2.
+    http2: bool,
     by_response: HashMap<u64, Kept>,
     by_goid: HashMap<u64, u64>,
 }
@@ -163,6 +165,12 @@ impl join::Joiner for Joiner {
                 self.began(head, began.response, Begun::from_fields(&began, &texts));
             }
             Record::Ended(ended) => self.ended(head, &ended, cx),
+            Record::Http2 => {
+                let process = self.processes.entry(key(head)).or_default();
+                if !std::mem::replace(&mut process.http2, true) {
+                    (cx.tell)("serves HTTP/2, whose requests are not traced yet");
+                }
+            }
             Record::Whole(ended, began, texts) => {
                 self.displace(head, began.response, began.goid);
                 let begun = Begun::from_fields(&began, &texts);

@@ -1,12 +1,14 @@
+use runtime_ebpf::libraries::NET_HTTP_SERVER;
 use runtime_ebpf::net_http_server::records::{
     Began, Ended, HOW_FINISHED, HOW_HIJACKED, KIND_BEGAN_FIELDS, KIND_BEGAN_WIRE, KIND_ENDED,
-    KIND_ENDED_WHOLE,
+    KIND_ENDED_WHOLE, KIND_HTTP2,
 };
 
 use super::super::records::tests::{began_fields, began_wire, ended, some_began, some_ended, whole};
 use super::super::tests::lines_of;
 use super::*;
 use crate::libraries::join::Joiner as _;
+use crate::records::tests::{bytes_of, some_head};
 use crate::spans::clock::Clock;
 use crate::spans::{Counts, Settings};
 
@@ -15,6 +17,7 @@ use crate::spans::{Counts, Settings};
 struct Bench {
     joiner: Joiner,
     spans: Vec<(u64, Vec<String>)>,
+    told: Vec<String>,
 }
 
 impl Bench {
@@ -22,14 +25,15 @@ impl Bench {
         let (head, bytes) = crate::records::head(bytes).expect("a head");
         let (clock, settings, mut counts) =
             (Clock::with_offset_ns(0), Settings::default(), Counts::default());
-        let spans = &mut self.spans;
+        let Self { joiner, spans, told } = self;
         let mut cx = SpanContext {
             clock: &clock,
             settings: &settings,
             counts: &mut counts,
             emit: &mut |span| spans.push((u64::from_ne_bytes(span.span_id), lines_of(span))),
+            tell: &mut |what| told.push(what.to_owned()),
         };
-        self.joiner.record(&head, bytes, &mut cx).expect("a good record");
+        joiner.record(&head, bytes, &mut cx).expect("a good record");
     }
 
     fn begin(&mut self, id: u64, goid: u64, response: u64) {
@@ -86,6 +90,19 @@ fn an_end_finds_its_beginning() {
     assert_eq!(bench.ids(), (1..=100).rev().collect::<Vec<_>>());
     assert_eq!(bench.counted(), []);
     bench.keeps_nothing();
+}
+
+#[test]
+fn http2_is_told_once_for_each_process() {
+    let mut bench = Bench::default();
+    let mut of = |tgid| {
+        let mut head = some_head(NET_HTTP_SERVER.code, KIND_HTTP2);
+        head.len = u32::try_from(size_of::<Head>()).expect("small");
+        head.tgid = tgid;
+        bench.send(&bytes_of(&head));
+    };
+    [1, 1, 2, 1].map(&mut of);
+    assert_eq!(bench.told.len(), 2, "{:?}", bench.told);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use runtime_ebpf::net_http_server::records::{
     BEGAN_SLOT_COUNT, BEGAN_SLOTS, Began, ENDED_LARGE_SLOTS, ENDED_SLOT_COUNT, ENDED_SLOTS, Ended,
-    KIND_BEGAN_FIELDS, KIND_BEGAN_WIRE, KIND_ENDED, KIND_ENDED_LARGE, KIND_ENDED_WHOLE,
+    KIND_BEGAN_FIELDS, KIND_BEGAN_WIRE, KIND_ENDED, KIND_ENDED_LARGE, KIND_ENDED_WHOLE, KIND_HTTP2,
 };
 use runtime_ebpf::record::Head;
 
@@ -27,6 +27,8 @@ pub enum Record<'a> {
     Ended(EndedView<'a>),
     /// A request has ended whose beginning was not sent.
     Whole(EndedView<'a>, Began, BeganTexts<'a>),
+    /// The process serves HTTP/2.
+    Http2,
 }
 
 /// An end with its strings.
@@ -71,6 +73,7 @@ pub fn decode<'a>(head: &Head, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
             let texts = slots(bytes, at + size_of::<Began>(), &BEGAN_SLOTS, &began.lens)?;
             Ok(Record::Whole(ended, began, texts))
         }
+        KIND_HTTP2 => Ok(Record::Http2),
         kind => Err(DecodeError::UnknownKind(kind)),
     }
 }
