@@ -1,15 +1,16 @@
-//! The codes by which records, counters and maps name a library. A line in each of the three lists here per library; a test of the agent holds this table,
-//! the agent's own, the catalog and the object's programs together.
-
-pub mod net_http_server;
+//! The libraries that the programs trace, with the codes by which records, counters and maps name them. A test of the agent holds
+//! this table, the agent's own, the catalog and the object's programs together.
 
 use crate::counters::Count;
 
-/// The modules of the programs, one per library: `programs/mod.rs` of the object expands it.
+/// The table: a line per library, with its code (0 is the core's own), its module here and under `programs/`, the constant that
+/// names it, and its catalog id. `$then` is a macro that makes something of all lines.
 #[macro_export]
-macro_rules! library_programs {
-    () => {
-        mod net_http_server;
+macro_rules! libraries {
+    ($then:path) => {
+        $then! {
+            1 net_http_server NET_HTTP_SERVER "net/http.server";
+        }
     };
 }
 
@@ -24,9 +25,19 @@ pub struct Library {
     pub counters: &'static [Count],
 }
 
-/// `net/http.server`.
-pub const NET_HTTP_SERVER: Library =
-    Library { code: 1, id: "net/http.server", counters: net_http_server::counters::ALL };
+macro_rules! define {
+    ($($code:literal $module:ident $name:ident $id:literal;)+) => {
+        $(
+            pub mod $module;
 
-/// All of them.
-pub const ALL: &[Library] = &[NET_HTTP_SERVER];
+            #[doc = concat!("`", $id, "`.")]
+            pub const $name: Library =
+                Library { code: $code, id: $id, counters: $module::counters::ALL };
+        )+
+
+        /// All of them.
+        pub const ALL: &[Library] = &[$($name),+];
+    };
+}
+
+crate::libraries!(define);

@@ -1,7 +1,11 @@
-//! One module per library, and the process events.
+//! One module per library of the table, and the process events.
 
 mod floor;
 mod process;
 mod signals;
 
-runtime_ebpf::library_programs!();
+macro_rules! modules {
+    ($($code:literal $module:ident $name:ident $id:literal;)+) => { $(mod $module;)+ };
+}
+
+runtime_ebpf::libraries!(modules);

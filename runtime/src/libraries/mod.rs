@@ -1,9 +1,8 @@
 //! The libraries that this agent traces: what each one's programs are, and how a Plan becomes their configuration.
 //!
-//! One module per library, one line in [`ALL`]. Nothing outside a library's own modules names it.
+//! One module per library, one line in the table below. Nothing outside a library's own modules names it.
 
 pub mod join;
-mod net_http_server;
 
 use analyzer::{
     Plan,
@@ -17,8 +16,19 @@ use runtime_ebpf::{
     sampler::Sampler,
 };
 
-/// All libraries that this agent traces.
-pub const ALL: &[&dyn Library] = &[&net_http_server::NetHttpServer];
+macro_rules! libraries {
+    ($($module:ident::$library:ident;)+) => {
+        $(mod $module;)+
+
+        /// All libraries that this agent traces.
+        pub const ALL: &[&dyn Library] = &[$(&$module::$library),+];
+    };
+}
+
+// The agent's table: a line per library.
+libraries! {
+    net_http_server::NetHttpServer;
+}
 
 /// What the agent has to know of a library.
 pub trait Library: Sync {

@@ -1,4 +1,6 @@
-//! `net/http.server`: its programs, and their configuration from its part of the Plan.
+//! `net/http.server`: its programs, their configuration from its part of the Plan, and its spans.
+
+mod spans;
 
 use analyzer::{
     Plan,
@@ -69,7 +71,7 @@ impl Library for NetHttpServer {
     }
 
     fn joiner(&self) -> Box<dyn join::Joiner> {
-        Box::new(crate::spans::net_http_server::Joiner::default())
+        Box::new(spans::Joiner::default())
     }
 
     fn config(&self, library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError> {

@@ -1,6 +1,6 @@
 //! Spans as the agent builds them: names, attributes and status by the semantic conventions, borrowed from the record.
 //!
-//! One small module per library turns its records into [`Span`]s. A `Span` borrows its strings from the ring's record where
+//! A module of each library ([`crate::libraries`]) turns its records into [`Span`]s. A `Span` borrows its strings from the ring's record where
 //! it can and is written out before the next record is read ([`crate::export`]), so that a span costs few allocations. All
 //! strings are `str`: one that is not UTF-8 would make a collector refuse the whole batch, and the type rules it out.
 //!
@@ -9,7 +9,6 @@
 use std::borrow::Cow;
 
 pub mod clock;
-pub mod net_http_server;
 pub mod redaction;
 pub mod semconv;
 pub mod text;

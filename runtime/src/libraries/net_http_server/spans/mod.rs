@@ -31,10 +31,12 @@ use runtime_ebpf::net_http_server::records::{
 };
 use runtime_ebpf::net_http_server::{STATUS_UNKNOWN, TLS_UNKNOWN};
 
-use super::clock::Clock;
-use super::semconv::{self as key, METHOD_OTHER};
-use super::{Attributes, Counts, FLAG_HAS_REMOTE, FLAG_REMOTE, Kind, Settings, Span, Value, redaction, text};
 use crate::records::Text;
+use crate::spans::clock::Clock;
+use crate::spans::semconv::{self as key, METHOD_OTHER};
+use crate::spans::{
+    Attributes, Counts, FLAG_HAS_REMOTE, FLAG_REMOTE, Kind, Settings, Span, Value, redaction, text,
+};
 
 mod begun;
 mod joiner;
