@@ -29,14 +29,22 @@ pub enum Value<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Kind {
+    /// Within a process.
+    Internal = 1,
     /// Answers a remote request.
     Server = 2,
+    /// Makes one.
+    Client = 3,
+    /// Sends a message.
+    Producer = 4,
+    /// Takes one.
+    Consumer = 5,
 }
 
 /// A finished span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span<'a> {
-    /// Instrumentation scope, one of [`semconv::scope`].
+    /// Instrumentation scope ([`semconv::scope`]).
     pub scope: &'static str,
     /// Trace id.
     pub trace_id: [u8; 16],

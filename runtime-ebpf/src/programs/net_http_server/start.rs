@@ -17,10 +17,10 @@ use runtime_ebpf::{
 };
 
 use super::{
-    count, tell_http2,
+    count,
     end::write_head,
     flight::{self, ANNOUNCED, Entry, Flight, KEPT_PEER, Key, OPEN, PENDING, SAMPLED, UNASKED},
-    wire,
+    tell_http2, wire,
 };
 use crate::{
     count::count as count_core,

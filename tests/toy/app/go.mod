@@ -1,0 +1,3 @@
+module strobe.test/toy
+
+go 1.22
