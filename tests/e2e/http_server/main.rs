@@ -11,6 +11,7 @@ mod exec;
 mod harness;
 mod kinds;
 mod refusals;
+mod room;
 
 use std::process::Command;
 use std::time::Duration;
