@@ -4,7 +4,7 @@ use std::{
     fs::{File, Metadata},
     io,
     os::{
-        fd::{AsFd as _, AsRawFd, BorrowedFd},
+        fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd},
         unix::fs::{FileExt as _, MetadataExt as _},
     },
     path::PathBuf,
@@ -91,6 +91,11 @@ impl FileIdentity {
 /// The path by which the kernel finds an open file, whatever happens to its name.
 pub fn descriptor_path(file: &impl AsRawFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// The same file, opened once more: flags and leases of the one are not the other's.
+pub fn reopen(file: &impl AsRawFd) -> io::Result<OwnedFd> {
+    Ok(File::open(descriptor_path(file))?.into())
 }
 
 /// The instruction at a site is not the one that was planned.

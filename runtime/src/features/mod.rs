@@ -108,6 +108,8 @@ pub struct Facts {
     pub user_namespace: bool,
     /// RLIMIT_MEMLOCK in bytes, after it was raised as far as it goes.
     pub memlock_bytes: u64,
+    /// `kernel.perf_event_paranoid`. Above 2, which only Debian's and Ubuntu's kernels know, perf events are for CAP_SYS_ADMIN.
+    pub paranoid: i32,
     /// Making a perf uprobe.
     pub uprobes: Trial,
     /// Making a `uprobe_multi` link, which is how strobe attaches where it can.
@@ -194,6 +196,7 @@ impl Facts {
             capabilities: caps::read(None, CapSet::Effective)?.into_iter().collect(),
             user_namespace: trials::in_user_namespace()?,
             memlock_bytes: trials::raise_memlock()?,
+            paranoid: trials::perf_event_paranoid(),
             uprobes: trials::uprobe(),
             multi: trials::uprobe_multi(),
             processes: witness.map_or_else(trials::processes, trials::process),
@@ -273,12 +276,15 @@ impl Facts {
                 Missing::Policy("perf_event_open")
             };
         }
-        let name = if self.has(Capability::CAP_PERFMON) || uprobes_want_sys_admin(self.kernel) {
-            "CAP_SYS_ADMIN"
-        } else {
-            "CAP_PERFMON"
-        };
-        Missing::Capability(name, "uprobes")
+        if uprobes_want_sys_admin(self.kernel) {
+            return Missing::Capability("CAP_SYS_ADMIN", "uprobes");
+        }
+        if self.paranoid > 2 {
+            let what = "uprobes while kernel.perf_event_paranoid is above 2 (with 2, CAP_PERFMON would do)";
+            return Missing::Capability("CAP_SYS_ADMIN", what);
+        }
+        let has = self.has(Capability::CAP_PERFMON);
+        Missing::Capability(if has { "CAP_SYS_ADMIN" } else { "CAP_PERFMON" }, "uprobes")
     }
 
     /// What is missing when the programs were not loaded.

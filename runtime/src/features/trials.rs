@@ -179,6 +179,12 @@ pub fn raise_memlock() -> anyhow::Result<u64> {
     Ok(hard)
 }
 
+/// `kernel.perf_event_paranoid`; where it cannot be read, what the kernel itself begins with.
+pub fn perf_event_paranoid() -> i32 {
+    let text = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid");
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(2)
+}
+
 /// What the kernel said, from among an error's causes.
 pub fn errno(error: &(dyn std::error::Error + 'static)) -> Option<Errno> {
     let mut cause = Some(error);

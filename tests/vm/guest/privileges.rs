@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use strobe_tests::process::Running;
 
 use crate::bench::{Bench, STROBE, Service, tracing};
@@ -26,6 +26,9 @@ const OTHER: u32 = 1_000;
 /// The kernels before `uprobe_multi`, by their series, in which perf uprobes began to want CAP_SYS_ADMIN (CVE-2025-38466).
 const PERF_WANTS_ADMIN: [(u32, u32, u32); 3] = [(5, 10, 240), (5, 15, 189), (6, 1, 146)];
 
+/// The first kernel with links that want no perf event.
+const UPROBE_MULTI: (u32, u32, u32) = (6, 6, 0);
+
 /// What docs/strobe.md lists for such a kernel: from 6.6 on probes are `uprobe_multi` links, which want no CAP_SYS_ADMIN.
 fn documented(kernel: (u32, u32, u32)) -> Vec<(u32, &'static str)> {
     let (major, minor, patch) = kernel;
@@ -39,11 +42,18 @@ fn documented(kernel: (u32, u32, u32)) -> Vec<(u32, &'static str)> {
     wanted
 }
 
+/// Debian's kernels begin with 3, which keeps perf events for CAP_SYS_ADMIN alone.
+fn set_paranoid(level: u32) -> Result<()> {
+    let path = "/proc/sys/kernel/perf_event_paranoid";
+    std::fs::write(path, level.to_string()).with_context(|| format!("write to {path}"))
+}
+
 /// The agent traces another user's process.
 pub fn exactly_the_documented(version: &str) -> Result<String> {
     let bench = Bench::new(version)?;
     let service = others_service(&bench)?;
     let capabilities = documented(boot::kernel_version()?);
+    set_paranoid(2)?;
     let mut agent = Running::start(&mut agent(&bench, &service, &capabilities))?;
     tracing(&agent, 0)?;
     let due = bench.requests(&service)?;
@@ -55,7 +65,20 @@ pub fn exactly_the_documented(version: &str) -> Result<String> {
 pub fn each_missing_in_turn(version: &str) -> Result<String> {
     let bench = Bench::new(version)?;
     let service = others_service(&bench)?;
-    let all = documented(boot::kernel_version()?);
+    let kernel = boot::kernel_version()?;
+    let all = documented(kernel);
+    set_paranoid(3)?;
+    if kernel < UPROBE_MULTI && !all.contains(&ADMIN) {
+        let mut agent = Running::start(&mut agent(&bench, &service, &all))?;
+        let status = agent.wait(Duration::from_secs(120))?;
+        let named = agent.stderr.all().last().is_some_and(|line| line.contains("kernel.perf_event_paranoid"));
+        ensure!(
+            status.code() == Some(3) && named,
+            "with kernel.perf_event_paranoid 3: {status}\n{}",
+            agent.output()
+        );
+    }
+    set_paranoid(2)?;
     for missing in &all {
         let rest: Vec<_> = all.iter().filter(|c| *c != missing).copied().collect();
         let mut agent = Running::start(&mut agent(&bench, &service, &rest))?;

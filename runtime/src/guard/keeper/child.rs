@@ -246,7 +246,7 @@ impl Child {
     }
 
     fn close(&self, attempt: u64, probed: Probed) {
-        let Probed { file, links, lease } = probed;
+        let Probed { file, links, .. } = probed;
         let left = Arc::new(Mutex::new(links.len()));
         for link in links.into_iter().rev() {
             let (file, left) = (Arc::clone(&file), Arc::clone(&left));
@@ -258,10 +258,7 @@ impl Child {
                 if *left > 0 {
                     return;
                 }
-                if lease {
-                    // If it is gone already, the kernel has overruled it; closing the file ends it in any case.
-                    let _ = lease::give_back(file.as_fd());
-                }
+                // The lease ends with it, and whoever waits to write goes on.
                 drop(file);
                 if finished.send(Done::Detached(attempt)).is_ok() {
                     let _ = wake.write(1);

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
 use super::{Probe, Reply, lease, probe};
-use crate::files::{FileIdentity, check_bytes};
+use crate::files::{self, FileIdentity, check_bytes};
 
 /// The programs that came along with a file.
 #[derive(Debug)]
@@ -17,7 +17,9 @@ pub struct Programs {
 /// A file with probes.
 #[derive(Debug)]
 pub struct Probed {
-    /// Open as long as there are probes; the lease is on it.
+    /// Open as long as there are probes; the lease is on it. Nobody reads from it: a lease sets a flag (FASYNC) of the open file,
+    /// by which overlayfs before Linux 5.15 takes a read for a defect of the kernel (EIO, and a warning in its log, which is a
+    /// panic where the machine is told so).
     pub file: Arc<OwnedFd>,
     /// One descriptor for each perf event or link.
     pub links: Vec<OwnedFd>,
@@ -39,9 +41,10 @@ impl Probed {
             passing: is_passing(&error),
             reason: error.to_string(),
         };
-        let lease = lease::take(file.as_fd());
-        let mut probed = Self { file: Arc::new(file), links: Vec::new(), lease: lease.is_ok() };
-        let result = probed.compare(content, probes).and_then(|()| probed.put_in(programs, probes));
+        let own = files::reopen(&file).map_err(refused)?;
+        let lease = lease::take(own.as_fd());
+        let mut probed = Self { file: Arc::new(own), links: Vec::new(), lease: lease.is_ok() };
+        let result = probed.compare(&file, content, probes).and_then(|()| probed.put_in(programs, probes));
         // Without a lease it may have been written to in between.
         let now = probed.identity();
         let result = match (result, now) {
@@ -59,19 +62,11 @@ impl Probed {
         };
         match result {
             Ok(reply) => Ok((probed, reply)),
+            // What is there of it goes, links before the file.
             Err(reply) => {
-                probed.undo();
+                probed.links.clear();
                 Err(reply)
             }
-        }
-    }
-
-    /// Takes out what is there. The lease has to be given back: the agent has the same open file.
-    fn undo(self) {
-        drop(self.links);
-        if self.lease {
-            // If it is gone already, the kernel has overruled it.
-            let _ = lease::give_back(self.file.as_fd());
         }
     }
 
@@ -79,12 +74,12 @@ impl Probed {
         FileIdentity::of_descriptor(self.file.as_fd())
     }
 
-    fn compare(&self, content: FileIdentity, probes: &[Probe]) -> Result<(), Mismatch> {
+    fn compare(&self, file: &OwnedFd, content: FileIdentity, probes: &[Probe]) -> Result<(), Mismatch> {
         if !self.identity()?.is_unwritten_since(&content) {
             return Ok(()); // Seen by the caller, which compares once more at the end.
         }
         for probe in probes {
-            check_bytes(self.file.as_fd(), probe.file_offset, &probe.bytes)
+            check_bytes(file.as_fd(), probe.file_offset, &probe.bytes)
                 .map_err(|error| Mismatch::Bytes(format!("{error:#}")))?;
         }
         Ok(())

@@ -11,18 +11,12 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 /// one makes the keeper ask all of its leases.
 pub const SIGNAL: nix::sys::signal::Signal = nix::sys::signal::Signal::SIGIO;
 
-/// Takes a lease, or says why there is none. The signals go to this process, whichever thread takes it.
+/// Takes a lease, which ends with the open file, or says why there is none. The signals go to this process, whichever thread takes it.
 pub fn take(file: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: fcntl with an integer argument.
     check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETOWN, libc::getpid()) })?;
     // SAFETY: fcntl with an integer argument.
     check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) })
-}
-
-/// Gives it back; whoever waits goes on.
-pub fn give_back(file: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: fcntl with an integer argument.
-    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) })
 }
 
 /// Is it there, and does nobody wait for its end?
