@@ -20,17 +20,18 @@ use aya::{
     },
 };
 use strobe_tests::{
+    calls,
     collector::Collector,
     golang::{self, Build},
+    load::{Case, Load},
     machine,
     process::Running,
     programs,
 };
 
 use crate::{
-    calls,
-    load::{Case, Load},
     measure::{self, Runs},
+    scale::service::PATH,
 };
 
 /// What is attached.
@@ -113,7 +114,7 @@ impl Bench {
         let collector = Collector::start()?;
         let agent = start_agent(&lanes[Mode::Strobe as usize].service, &collector)?;
         let mut bench = Self { lanes, agent, collector, sites, version, floor, floor_exe, _folder: folder };
-        bench.turns(5_000 / TURN, &Case::HOT[0].requests())?;
+        bench.turns(5_000 / TURN, &Case::HOT[0].requests(PATH))?;
         bench.settle_spans(5_000)?;
         Ok(bench)
     }
@@ -142,7 +143,7 @@ impl Bench {
 
     /// So many turns, and what the agent used for their spans.
     pub fn run(&mut self, turns: usize, case: &Case) -> Result<(Vec<Turn>, AgentUse)> {
-        let texts = case.requests();
+        let texts = case.requests(PATH);
         measure::settle(self.agent.pid())?;
         let before = measure::cpu_ns(self.agent.pid())?;
         let results = self.turns(turns, &texts)?;
@@ -156,9 +157,9 @@ impl Bench {
 
     /// What the programs call in the kernel while `requests` requests are served on kept-alive connections.
     pub fn calls(&mut self, requests: usize, case: &Case) -> Result<Vec<(&'static str, u64)>> {
-        let texts = case.requests();
+        let texts = case.requests(PATH);
         let load = &mut self.lanes[Mode::Strobe as usize].load;
-        calls::count(SERVICE_PROCESSOR, || load.run(requests, &texts))
+        calls::count(&[SERVICE_PROCESSOR], || load.run(requests, &texts))
     }
 
     /// How many instructions the verifier followed for each program that is loaded, in the order of loading. Linux 5.16.
@@ -178,7 +179,7 @@ impl Bench {
         let _statistics = measure::BpfStatistics::on()?;
         let agent = self.agent.pid();
         let (before, maps_bytes) = measure::bpf(agent)?;
-        self.lanes[Mode::Strobe as usize].load.run(requests, &case.requests())?;
+        self.lanes[Mode::Strobe as usize].load.run(requests, &case.requests(PATH))?;
         Ok(Hits { requests, programs: measure::runs_since(&before, agent)?, maps_bytes })
     }
 
@@ -187,7 +188,7 @@ impl Bench {
         let _statistics = measure::BpfStatistics::on()?;
         let agent = self.agent.pid();
         let (before, maps_bytes) = measure::bpf(agent)?;
-        let text = Case::HOT[0].requests();
+        let text = Case::HOT[0].requests(PATH);
         let text = text.first().context("no request to send")?;
         self.lanes[Mode::Strobe as usize].load.run_first(requests, text)?;
         Ok(Hits { requests, programs: measure::runs_since(&before, agent)?, maps_bytes })
@@ -200,7 +201,7 @@ impl Bench {
         let _statistics = measure::BpfStatistics::on()?;
         let own = std::process::id();
         let (before, _) = measure::bpf(own)?;
-        self.lanes[Mode::Floor as usize].load.run(requests, &Case::HOT[0].requests())?;
+        self.lanes[Mode::Floor as usize].load.run(requests, &Case::HOT[0].requests(PATH))?;
         let runs = measure::runs_since(&before, own)?;
         runs.try_into().map_err(|runs| anyhow!("the floor's two programs ran, and nothing else: {runs:?}"))
     }
@@ -233,7 +234,7 @@ fn lane(exe: &Path) -> Result<Lane> {
         Running::start(Command::new("taskset").args(["-c", &SERVICE_PROCESSOR.to_string()]).arg(exe))?;
     let line = service.expect_stdout("listening on", 0)?;
     let address = line.rsplit(' ').next().context("no address")?.parse().context("the service's address")?;
-    Ok(Lane { service, load: Load::open(address)? })
+    Ok(Lane { service, load: Load::open(address, PATH)? })
 }
 
 /// Loads one of the object's `floor` programs and attaches it.

@@ -3,7 +3,6 @@
 use analyzer::plan::{Cost, Site};
 
 use crate::{
-    calls::READ,
     measure::Runs,
     modes::{AgentUse, Hits, Mode, Turn},
 };
@@ -79,22 +78,4 @@ pub fn print_kernel([empty, reads]: &[Runs; 2]) {
         "\nthe kernel's own: an empty program {:.0} ns, one read of 8 bytes {read_ns:.0} ns",
         empty.each_ns()
     );
-}
-
-/// What the programs called, per request.
-pub fn print_calls(case: &str, requests: usize, calls: &[(&'static str, u64)]) {
-    let per_request = |count: u64| count as f64 / requests as f64;
-    let all: u64 = calls.iter().map(|(_, count)| count).sum();
-    let reads: u64 = calls.iter().filter(|(name, _)| *name == READ).map(|(_, count)| count).sum();
-    println!(
-        "{case}: {:.2} helper calls per request, {:.2} of them reads of the target's memory",
-        per_request(all),
-        per_request(reads)
-    );
-    let each: Vec<_> = calls
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| format!("{name} {:.2}", per_request(*count)))
-        .collect();
-    println!("  {}", each.join(", "));
 }

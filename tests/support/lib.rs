@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod built;
+pub mod calls;
 pub mod client;
 pub mod collector;
 pub mod corpus;
@@ -13,6 +14,7 @@ pub mod golang;
 pub mod h2;
 #[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]
 pub mod http_server;
+pub mod load;
 pub mod machine;
 pub mod process;
 pub mod profile;

@@ -80,7 +80,7 @@ const SPECIAL: [Special; 4] = [
         suite: "trixie",
         arch: Arch::Amd64,
         command_line: "preempt=full",
-        cases: &["preempt", "go1.22", "go1.24", "go1.27"],
+        cases: &["preempt", "calls", "go1.22", "go1.24", "go1.27"],
     },
     // The same series with the fixes of its long-term support: perf uprobes want CAP_SYS_ADMIN there.
     Special {

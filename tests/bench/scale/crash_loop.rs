@@ -6,10 +6,12 @@ use std::{
 };
 
 use anyhow::Result;
-use strobe_tests::process::Running;
+use strobe_tests::{
+    load::{self, Case, Load},
+    process::Running,
+};
 
 use super::{Outcome, agent::Agent, service};
-use crate::load::{Case, Load};
 
 const STARTS: u32 = 12;
 const PER_SECOND: usize = 5_000;
@@ -21,8 +23,8 @@ pub fn run() -> Result<Outcome> {
     let (service, address) = service::start(&busy, &[])?;
     let mut agent = Agent::of_files(&[&busy, &looping])?;
     agent.traces(1, Duration::from_secs(30))?;
-    let requests = Case::HOT[0].requests();
-    let mut load = Load::open(address)?;
+    let requests = Case::HOT[0].requests(service::PATH);
+    let mut load = Load::open(address, service::PATH)?;
     agent.begin()?;
     let begin = Instant::now();
     let mut loops: Vec<Running> = Vec::new();
@@ -33,7 +35,7 @@ pub fn run() -> Result<Outcome> {
         sent += load.run_paced(PER_SECOND, Duration::from_secs(1), &requests)?;
     }
     let rate = sent as f64 / begin.elapsed().as_secs_f64();
-    let due = sent + crate::load::CONNECTIONS;
+    let due = sent + load::CONNECTIONS;
     let mut spans = agent.spans(due, Duration::from_secs(20))?;
     let used = agent.used()?;
     drop(loops);

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use strobe_tests::load::{self, Case, Load};
 
 use super::{Outcome, agent::Agent, service};
-use crate::load::{Case, Load};
 
 const ROUND_TRIP: Duration = Duration::from_millis(100);
 const PER_SECOND: u32 = 20_000;
@@ -18,13 +18,13 @@ pub fn run() -> Result<Outcome> {
     let args = ["run", "--exe", &file.to_string_lossy()].map(str::to_owned);
     let mut agent = Agent::start(&args, ROUND_TRIP)?;
     agent.traces(1, Duration::from_secs(30))?;
-    let requests = Case::HOT[0].requests();
-    let mut load = Load::open(address)?;
+    let requests = Case::HOT[0].requests(service::PATH);
+    let mut load = Load::open(address, service::PATH)?;
     agent.begin()?;
     let begin = Instant::now();
     load.run(REQUESTS, &requests)?;
     let rate = REQUESTS as f64 / begin.elapsed().as_secs_f64();
-    let due = REQUESTS + crate::load::CONNECTIONS;
+    let due = REQUESTS + load::CONNECTIONS;
     let mut spans = agent.spans(due, Duration::from_secs(30))?;
     let behind = begin.elapsed().as_secs_f64() - REQUESTS as f64 / rate;
     let used = agent.used()?;

@@ -11,7 +11,7 @@ mod export;
 mod files;
 mod in_flight;
 mod ring;
-mod service;
+pub mod service;
 mod stop;
 mod threads;
 

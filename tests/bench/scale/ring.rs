@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use strobe_tests::load::{self, Case, Load};
 
 use super::{Outcome, agent::Agent, service};
-use crate::load::{Case, Load};
 
 /// Shorter than what makes the watchdog detach.
 const STOPPED: Duration = Duration::from_millis(400);
@@ -20,8 +20,8 @@ pub fn run() -> Result<Outcome> {
     let (service, address) = service::start(&file, &[])?;
     let mut agent = Agent::of_files(&[&file])?;
     agent.traces(1, Duration::from_secs(30))?;
-    let requests = Case::HOT[0].requests();
-    let mut load = Load::open(address)?;
+    let requests = Case::HOT[0].requests(service::PATH);
+    let mut load = Load::open(address, service::PATH)?;
     agent.begin()?;
     let woken = switches(agent.running.pid())?;
     let mut sent = 0;
@@ -33,7 +33,7 @@ pub fn run() -> Result<Outcome> {
         sent += load.run_paced(PER_SECOND, STOPPED, &requests)?;
     }
     let woken = switches(agent.running.pid())? - woken;
-    let due = sent + crate::load::CONNECTIONS;
+    let due = sent + load::CONNECTIONS;
     let mut spans = agent.spans(due, Duration::from_secs(20))?;
     let used = agent.used()?;
     drop(service);

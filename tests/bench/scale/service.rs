@@ -13,6 +13,9 @@ use strobe_tests::{
     process::Running,
 };
 
+/// What the load asks the `bench` app for.
+pub const PATH: &str = "/items/42?verbose=1";
+
 /// A folder with copies of one stripped program; they go with it.
 pub struct Copies {
     program: PathBuf,

@@ -7,9 +7,9 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use strobe_tests::load::{Case, Load};
 
 use super::{Outcome, agent::Agent, agent::tail, service};
-use crate::load::{Case, Load};
 
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -21,8 +21,8 @@ pub fn run() -> Result<Outcome> {
     agent.traces(1, Duration::from_secs(30))?;
     agent.begin()?;
     let (stop, sent) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let requests = Case::HOT[0].requests();
-    let mut load = Load::open(address)?;
+    let requests = Case::HOT[0].requests(service::PATH);
+    let mut load = Load::open(address, service::PATH)?;
     let (took, used) = std::thread::scope(|scope| -> Result<_> {
         let pouring = scope.spawn(|| -> Result<()> {
             let end = Instant::now() + Duration::from_secs(30);

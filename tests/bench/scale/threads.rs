@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use strobe_tests::load::{self, Case, Load};
 
 use super::{Outcome, agent::Agent, service};
-use crate::load::{Case, Load};
 
 const THREADS: &str = "5000";
 const REQUESTS: usize = 20_000;
@@ -18,11 +18,11 @@ pub fn run() -> Result<Outcome> {
     let mut agent = Agent::of_files(&[&file])?;
     agent.traces(1, Duration::from_secs(60))?;
     let attached = begin.elapsed();
-    let requests = Case::HOT[0].requests();
-    let mut load = Load::open(address)?;
+    let requests = Case::HOT[0].requests(service::PATH);
+    let mut load = Load::open(address, service::PATH)?;
     agent.begin()?;
     load.run(REQUESTS, &requests)?;
-    let due = REQUESTS + crate::load::CONNECTIONS;
+    let due = REQUESTS + load::CONNECTIONS;
     let mut spans = agent.spans(due, Duration::from_secs(20))?;
     let used = agent.used()?;
     drop(service);

@@ -12,6 +12,7 @@ pub fn run(name: &str) -> Result<String> {
         "go1.22" => lives::every_kind_of_request("1.22"),
         "go1.24" => lives::every_kind_of_request("1.24"),
         "go1.27" => lives::every_kind_of_request("1.27"),
+        "calls" => lives::helper_calls("1.24"),
         "exec" => lives::exec("1.24"),
         "restart" => lives::restart("1.24"),
         "overwrite" => lives::overwritten_in_place("1.22", "1.27"),

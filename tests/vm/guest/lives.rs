@@ -2,11 +2,16 @@
 //! overwritten in place.
 
 use anyhow::{Context as _, Result};
+use strobe_tests::calls;
 use strobe_tests::http_server::{drive, kinds};
+use strobe_tests::load::{Case, Load};
 use strobe_tests::process::Running;
 use strobe_tests::spans::Expected;
 
 use crate::bench::{Bench, Service, tracing};
+
+/// What the service answers at once.
+const PATH: &str = "/raw/ok";
 
 /// Every kind of request, handlers that panic, and ordinary requests after those, on a service that runs already.
 pub fn every_kind_of_request(version: &str) -> Result<String> {
@@ -19,6 +24,35 @@ pub fn every_kind_of_request(version: &str) -> Result<String> {
     bench.settle(&mut agent, &due)?;
     service.stop(0)?;
     Ok(format!("{} spans", due.len()))
+}
+
+/// What a request may make the programs call in the kernel, and how often they may read the target's memory for it.
+const MOST_CALLS: (f64, f64) = (22.0, 10.0);
+/// Enough for an average: the ring is asked for its content each sixteenth time.
+const COUNTED: usize = 320;
+
+/// Helper calls of a connection's later requests, of every shape for which there is a target.
+pub fn helper_calls(version: &str) -> Result<String> {
+    let bench = Bench::new(version)?;
+    let mut service = bench.service()?;
+    let agent = bench.trace_pid(&service)?;
+    let mut load = Load::open(service.http, PATH)?;
+    let mut said = Vec::new();
+    for case in Case::HOT.iter().chain(&Case::SLOW) {
+        let requests = case.requests(PATH);
+        let calls = calls::count(&[0, 1], || load.run(COUNTED, &requests))?;
+        let (all, reads) = calls::per_request(COUNTED, &calls);
+        let is_met = all <= MOST_CALLS.0 && reads <= MOST_CALLS.1;
+        ensure!(
+            is_met || Case::SLOW.contains(case),
+            "{}: {all:.2} calls, {reads:.2} reads: {calls:?}",
+            case.name
+        );
+        said.push(format!("{}: {all:.1} calls, {reads:.1} reads", case.name));
+    }
+    drop(agent);
+    service.stop(0)?;
+    Ok(said.join("; "))
 }
 
 /// The first request already has its span, and the service's status comes back.

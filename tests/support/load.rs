@@ -23,12 +23,12 @@ pub struct Load {
 
 impl Load {
     /// Opens them; each has sent a first request when this returns.
-    pub fn open(server: SocketAddr) -> Result<Self> {
+    pub fn open(server: SocketAddr, path: &str) -> Result<Self> {
         let open = || -> Result<Connection> {
             let stream = TcpStream::connect(server).context("connecting to the service")?;
             stream.set_nodelay(true)?;
             let mut connection = Connection { stream, length: 0 };
-            connection.send(&request(3, true, 0, 0))?;
+            connection.send(&Case::HOT[0].requests(path)[0])?;
             connection.answered()?;
             Ok(connection)
         };
@@ -127,8 +127,11 @@ const OTHERS: [&str; 12] = [
 /// What is sent: how many headers beside Host, and how they look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Case {
+    /// What it is called in tables.
     pub name: &'static str,
+    /// Headers beside Host.
     pub headers: usize,
+    /// Whether `traceparent` is one of them.
     pub traceparent: bool,
     /// URLs of many lengths, headers in many orders.
     pub varied: bool,
@@ -157,11 +160,11 @@ impl Case {
         Self { doubled: true, ..Self::new("15 headers, the slow way", 15, true) },
     ];
 
-    /// Its requests, to be sent in turn.
-    pub fn requests(&self) -> Vec<Vec<u8>> {
+    /// Its requests for this path, to be sent in turn.
+    pub fn requests(&self, path: &str) -> Vec<Vec<u8>> {
         let variants = if self.varied { 16 } else { 1 };
         let make = |variant: usize| {
-            let mut text = request(self.headers, self.traceparent, variant * 11, variant);
+            let mut text = request(path, self.headers, self.traceparent, variant * 11, variant);
             if self.doubled {
                 // In front of the blank line.
                 text.truncate(text.len() - 2);
@@ -174,7 +177,7 @@ impl Case {
 }
 
 /// `longer` bytes more of URL; the headers begin with the `first`th.
-fn request(headers: usize, traceparent: bool, longer: usize, first: usize) -> Vec<u8> {
+fn request(path: &str, headers: usize, traceparent: bool, longer: usize, first: usize) -> Vec<u8> {
     let mut lines = vec!["User-Agent: strobe-bench/1.0".to_owned(), "Accept: */*".to_owned()];
     lines.extend(OTHERS.iter().take(headers - 3).map(|name| format!("{name}: keep-alive")));
     if traceparent {
@@ -185,6 +188,7 @@ fn request(headers: usize, traceparent: bool, longer: usize, first: usize) -> Ve
     let turned = first % lines.len();
     lines.rotate_left(turned);
     let padding = "x".repeat(longer);
-    let start = format!("GET /items/42?verbose=1{padding} HTTP/1.1\r\nHost: bench.example:8080\r\n");
+    let separator = if path.contains('?') { '&' } else { '?' };
+    let start = format!("GET {path}{separator}padding={padding} HTTP/1.1\r\nHost: bench.example:8080\r\n");
     format!("{start}{}\r\n\r\n", lines.join("\r\n")).into_bytes()
 }

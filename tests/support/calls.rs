@@ -1,5 +1,6 @@
-//! What eBPF programs call in the kernel, counted by the processor: a breakpoint on each helper's first instruction, on the
-//! one processor where the programs run. No program is changed for it, and nothing else here runs eBPF programs.
+//! What eBPF programs call in the kernel, counted by the processors: a breakpoint on each helper's first instruction. No program
+//! is changed for it; nothing else may run eBPF programs meanwhile. The kernel allows breakpoints only where it allows kprobes:
+//! without `CONFIG_KPROBES` that is nowhere (EINVAL).
 
 use std::{
     fs, io,
@@ -10,7 +11,7 @@ use anyhow::{Context as _, Result};
 use aya_obj::generated::perf_event_attr;
 
 /// Reads of the target's memory.
-pub const READ: &str = "bpf_probe_read_user";
+const READ: &str = "bpf_probe_read_user";
 
 /// The helpers that our programs call, by the kernel's names. Where the verifier inlines a helper (look-ups in arrays) there
 /// is no call; of a look-up in a hash table it leaves a call of the inner function.
@@ -30,8 +31,8 @@ const HELPERS: [&str; 10] = [
 /// Breakpoints that a processor has (amd64; arm64 has at least two).
 const AT_ONCE: usize = if cfg!(target_arch = "x86_64") { 4 } else { 2 };
 
-/// How often each helper is called on this processor during `run`, which is called several times.
-pub fn count(processor: usize, mut run: impl FnMut() -> Result<()>) -> Result<Vec<(&'static str, u64)>> {
+/// How often each helper is called on these processors during `run`, which is called several times.
+pub fn count(processors: &[usize], mut run: impl FnMut() -> Result<()>) -> Result<Vec<(&'static str, u64)>> {
     let symbols = fs::read_to_string("/proc/kallsyms").context("/proc/kallsyms")?;
     let address = |name: &str| -> Result<u64> {
         let line = symbols.lines().find(|line| line.split_whitespace().nth(2) == Some(name));
@@ -68,8 +69,8 @@ fn breakpoint(processor: usize, address: u64) -> io::Result<OwnedFd> {
     attr.type_ = PERF_TYPE_BREAKPOINT;
     attr.bp_type = HW_BREAKPOINT_X;
     attr.__bindgen_anon_3.bp_addr = address;
-    // What the kernel wants of a breakpoint on an instruction: the size of a word.
-    attr.__bindgen_anon_4.bp_len = size_of::<usize>() as u64;
+    // What the architecture wants of a breakpoint on an instruction: the size of a word, or of an instruction.
+    attr.__bindgen_anon_4.bp_len = if cfg!(target_arch = "x86_64") { 8 } else { 4 };
     attr.__bindgen_anon_1.sample_period = 1;
     let processor = i32::try_from(processor).expect("a small number");
     // SAFETY: the kernel reads `size` bytes of the attribute.
@@ -86,4 +87,22 @@ fn value(event: &OwnedFd) -> Result<u64> {
     io::Read::read_exact(&mut fs::File::from(event.try_clone()?), &mut bytes)
         .context("reading a breakpoint's count")?;
     Ok(u64::from_ne_bytes(bytes))
+}
+
+/// Calls per request: all of them, and reads of the target's memory.
+pub fn per_request(requests: usize, calls: &[(&'static str, u64)]) -> (f64, f64) {
+    let sum = |count: &dyn Fn(&str) -> bool| {
+        let counted = calls.iter().filter(|(name, _)| count(name)).map(|(_, count)| count);
+        counted.sum::<u64>() as f64 / requests as f64
+    };
+    (sum(&|_| true), sum(&|name| name == READ))
+}
+
+/// Prints them.
+pub fn print(case: &str, requests: usize, calls: &[(&'static str, u64)]) {
+    let (all, reads) = per_request(requests, calls);
+    println!("{case}: {all:.2} helper calls per request, {reads:.2} of them reads of the target's memory");
+    let called = calls.iter().filter(|(_, count)| *count > 0);
+    let each = called.map(|(name, count)| format!("{name} {:.2}", *count as f64 / requests as f64));
+    println!("  {}", each.collect::<Vec<_>>().join(", "));
 }
