@@ -44,14 +44,14 @@ pub fn count(processors: &[usize], mut run: impl FnMut() -> Result<()>) -> Resul
     for some in HELPERS.chunks(AT_ONCE) {
         let mut open = Vec::new();
         for name in some {
-            open.push((
-                *name,
-                breakpoint(processor, address(name)?).with_context(|| format!("a breakpoint on {name}"))?,
-            ));
+            let address = address(name)?;
+            let on = |processor: &usize| breakpoint(*processor, address);
+            let events: io::Result<Vec<_>> = processors.iter().map(on).collect();
+            open.push((*name, events.with_context(|| format!("a breakpoint on {name}"))?));
         }
         run()?;
-        for (name, event) in open {
-            counts.push((name, value(&event)?));
+        for (name, events) in open {
+            counts.push((name, events.iter().map(value).sum::<Result<u64>>()?));
         }
     }
     Ok(counts)

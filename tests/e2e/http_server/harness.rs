@@ -22,7 +22,7 @@ pub struct Bench {
     pub app: PathBuf,
     pub collector: Collector,
     /// Whether the agent takes requests field by field: its slow way, with the same spans.
-    fields_only: bool,
+    pub fields_only: bool,
 }
 
 impl Bench {

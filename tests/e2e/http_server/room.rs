@@ -35,7 +35,7 @@ fn a_process_cannot_take_anothers_room_and_leaves_none_behind() -> Result<()> {
     const TOO_MANY: usize = 40;
     let bench = Bench::new("1.26.11", Build::Stripped)?;
     let mut agent = small_agent(&bench)?;
-    let (mut greedy, mut modest) = (bench.service()?, bench.service()?);
+    let (greedy, mut modest) = (bench.service()?, bench.service()?);
     for service in [&greedy, &modest] {
         agent.expect_stderr(&tracing(service.running.pid()), 0)?;
     }

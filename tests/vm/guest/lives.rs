@@ -1,7 +1,7 @@
 //! A service's life under the agent: traced while it runs, from its first request, through restarts, and when its file is
 //! overwritten in place.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use strobe_tests::calls;
 use strobe_tests::http_server::{drive, kinds};
 use strobe_tests::load::{Case, Load};

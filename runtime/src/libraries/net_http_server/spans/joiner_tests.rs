@@ -101,7 +101,7 @@ fn http2_is_told_once_for_each_process() {
         head.tgid = tgid;
         bench.send(&bytes_of(&head));
     };
-    [1, 1, 2, 1].map(&mut of);
+    [1, 1, 2, 1].into_iter().for_each(&mut of);
     assert_eq!(bench.told.len(), 2, "{:?}", bench.told);
 }
 

@@ -220,7 +220,7 @@ pub(super) mod tests {
 
     #[test]
     fn kinds_and_ids_are_checked() {
-        for (at, with, reason) in [(2, 0u8, "unknown_kind"), (2, 6, "unknown_kind")] {
+        for (at, with, reason) in [(2, 0u8, "unknown_kind"), (2, 7, "unknown_kind")] {
             for mut bytes in one_of_each() {
                 bytes[at] = with;
                 assert_eq!(decoded(&bytes).expect_err("bad").reason(), reason);
