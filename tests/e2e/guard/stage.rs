@@ -116,9 +116,13 @@ impl Service {
         agent.expect_stderr(&tracing(self.running.pid()), 0).map(drop)
     }
 
-    /// Its code in memory is its file's: where a probe is left, there is a breakpoint.
+    /// Its code in memory is its file's: where a probe is left, there is a breakpoint. At its own sites the agent may have put
+    /// new ones already.
     fn is_unprobed(&self, file: &Path) -> Result<()> {
         let pid = self.running.pid();
+        let plan = analyzer::plan_file(file, &analyzer::Options::default(), &[])?;
+        let functions = plan.libraries.iter().flat_map(|library| &library.functions);
+        let own: Vec<u64> = functions.flat_map(|f| f.sites.iter().map(|site| site.file_offset)).collect();
         let bytes = std::fs::read(file)?;
         let memory = File::open(format!("/proc/{pid}/mem"))?;
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
@@ -132,10 +136,12 @@ impl Service {
             let mut code = vec![0; usize::try_from(end - start)?];
             memory.read_exact_at(&mut code, start)?;
             // The last page goes on behind the end of the file.
-            let different =
-                code.iter().zip(bytes.get(offset..).unwrap_or_default()).position(|(a, b)| a != b);
-            if let Some(at) = different {
-                bail!("the new program has a breakpoint of the old one's at file offset {:#x}", offset + at);
+            let both = code.iter().zip(bytes.get(offset..).unwrap_or_default()).enumerate();
+            let different = both.filter(|(_, (a, b))| a != b).map(|(at, _)| (offset + at) as u64);
+            // A breakpoint is as long as the shortest instruction: 1 byte, on arm64 4.
+            let is_own = |at: &u64| own.iter().any(|site| (*site..site + 4).contains(at));
+            if let Some(at) = different.into_iter().find(|at| !is_own(at)) {
+                bail!("the new program has a breakpoint of the old one's at file offset {at:#x}");
             }
             compared += code.len();
         }
