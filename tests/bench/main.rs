@@ -47,7 +47,7 @@ fn run() -> Result<bool> {
         }
     };
     strobe_tests::machine::require_probes()?;
-    let turns = if quick { 120 } else { 600 };
+    let turns = if quick { 240 } else { 1_200 };
     measure::pin(0, 1).context("pinning the bench to processor 1")?;
     let mut bench = Bench::start()?;
     println!(
