@@ -48,16 +48,19 @@ impl Hit {
         atomic_add(unsafe { &raw mut (*self.process).entries }, more);
     }
 
-    /// Whether this is still to be told of the process; from now on it has been. Two processors may both tell it.
+    /// Whether this has been told of the process.
     #[inline(always)]
-    pub fn tells(&self, bit: u32) -> bool {
+    pub fn has_told(&self, bit: u32) -> bool {
+        self.process().told & bit != 0
+    }
+
+    /// From now on it has been told. Two processors may both have done so.
+    #[inline(always)]
+    pub fn note_told(&self, bit: u32) {
         // SAFETY: `told` lies within the map's value, where nobody but the programs writes to it.
-        let told = unsafe { &raw mut (*self.process).told };
-        // SAFETY: as above.
         unsafe {
-            let before = told.read_volatile();
-            told.write_volatile(before | bit);
-            before & bit == 0
+            let told = &raw mut (*self.process).told;
+            told.write_volatile(told.read_volatile() | bit);
         }
     }
 

@@ -1,7 +1,5 @@
 //! Needs root and a kernel with BPF: a verifier is the only judge of these programs.
 
-use std::error::Error as _;
-
 use super::*;
 
 /// What the kernel itself allows is a million; each program stays far below, whatever a later kernel's verifier does.
@@ -15,16 +13,7 @@ fn loaded() -> Programs {
         programs.load_all()?;
         Ok::<_, ProgramsError>(programs)
     };
-    load().unwrap_or_else(|error| {
-        let mut source: Option<&dyn std::error::Error> = error.source();
-        let mut text = format!("this test needs root and BPF: {error}\n");
-        while let Some(error) = source {
-            text.push_str(&error.to_string());
-            text.push('\n');
-            source = error.source();
-        }
-        panic!("{text}")
-    })
+    load().unwrap_or_else(|error| panic!("this test needs root and BPF: {}", chain(&error)))
 }
 
 fn is_a_librarys(program: &str) -> bool {

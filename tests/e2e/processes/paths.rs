@@ -51,6 +51,27 @@ fn an_exe_that_is_no_program_is_named() -> Result<()> {
     Ok(())
 }
 
+/// The kernel's filter has room for 2,048 names; beyond that every program that starts is looked at, and that is said.
+#[test]
+fn more_paths_than_the_filter_has_room_for() -> Result<()> {
+    for (count, is_said) in [(300, false), (1_500, true)] {
+        let stage = Stage::new()?;
+        let mut command = stage.strobe(&["run", "--exe", text(&stage.app)?])?;
+        for number in 0..count {
+            command.args(["--exe", &format!("/absent/{number}")]);
+        }
+        let mut agent = Running::start(&mut command)?;
+        agent.expect_stderr("waiting for a process", 0)?;
+        let service = stage.service(&stage.app)?;
+        agent.expect_stderr("tracing pid ", 0)?;
+        service.requests(10)?;
+        stage.settle(&mut agent, 10)?;
+        let said = agent.stderr.all().iter().any(|line| line.contains("more names of executables"));
+        ensure!(said == is_said, "{count} paths");
+    }
+    Ok(())
+}
+
 /// A deployment that changes `current` to the next release, and starts the program by its release's own name.
 #[test]
 fn a_link_that_changes_while_the_agent_runs() -> Result<()> {

@@ -144,11 +144,12 @@ fn begun(ctx: &ProbeContext, hit: &Hit, file: &File) -> Option<(u64, u64)> {
 #[inline(always)]
 fn tell_http2(hit: &Hit) {
     count(Counter::Http2);
-    if !hit.tells(TOLD_HTTP2) {
+    if hit.has_told(TOLD_HTTP2) {
         return;
     }
-    // Without room the agent never hears of it but by the counter.
+    // Without room the next request tells it.
     let Some(mut record) = ring::reserve(size_of::<Head>()) else { return };
+    hit.note_told(TOLD_HTTP2);
     let base = record.as_mut_ptr().cast::<u64>();
     macro_rules! zeros {
         ($($i:literal)+) => { $(
