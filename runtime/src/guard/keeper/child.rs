@@ -40,6 +40,25 @@ enum Entry {
     },
 }
 
+/// What is left of a file while its probes are closed. With the last of them it goes: first the file, and with it the lease, so
+/// that whoever waits to write goes on; then it is told.
+struct Rest {
+    file: Option<OwnedFd>,
+    attempt: u64,
+    finished: mpsc::Sender<Done>,
+    wake: Arc<EventFd>,
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        drop(self.file.take());
+        // The loop and its ends of both channels live as long as the process.
+        if self.finished.send(Done::Detached(self.attempt)).is_ok() {
+            let _ = self.wake.write(1);
+        }
+    }
+}
+
 struct Child {
     socket: OwnedFd,
     signals: SignalFd,
@@ -247,22 +266,13 @@ impl Child {
 
     fn close(&self, attempt: u64, probed: Probed) {
         let Probed { file, links, .. } = probed;
-        let left = Arc::new(Mutex::new(links.len()));
+        let (finished, wake) = (self.finished.clone(), Arc::clone(&self.wake));
+        let rest = Arc::new(Rest { file: Some(file), attempt, finished, wake });
         for link in links.into_iter().rev() {
-            let (file, left) = (Arc::clone(&file), Arc::clone(&left));
-            let (finished, wake) = (self.finished.clone(), Arc::clone(&self.wake));
+            let rest = Arc::clone(&rest);
             let job: Job = Box::new(move || {
                 drop(link);
-                let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
-                *left -= 1;
-                if *left > 0 {
-                    return;
-                }
-                // The lease ends with it, and whoever waits to write goes on.
-                drop(file);
-                if finished.send(Done::Detached(attempt)).is_ok() {
-                    let _ = wake.write(1);
-                }
+                drop(rest);
             });
             if self.jobs.send(job).is_err() {
                 std::process::abort();

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::Arc;
 
 use super::{Probe, Reply, lease, probe};
 use crate::files::{self, FileIdentity, check_bytes};
@@ -20,7 +19,7 @@ pub struct Probed {
     /// Open as long as there are probes; the lease is on it. Nobody reads from it: a lease sets a flag (FASYNC) of the open file,
     /// by which overlayfs before Linux 5.15 takes a read for a defect of the kernel (EIO, and a warning in its log, which is a
     /// panic where the machine is told so).
-    pub file: Arc<OwnedFd>,
+    pub file: OwnedFd,
     /// One descriptor for each perf event or link.
     pub links: Vec<OwnedFd>,
     /// Nobody can write to it.
@@ -43,7 +42,7 @@ impl Probed {
         };
         let own = files::reopen(&file).map_err(refused)?;
         let lease = lease::take(own.as_fd());
-        let mut probed = Self { file: Arc::new(own), links: Vec::new(), lease: lease.is_ok() };
+        let mut probed = Self { file: own, links: Vec::new(), lease: lease.is_ok() };
         let result = probed.compare(&file, content, probes).and_then(|()| probed.put_in(programs, probes));
         // Without a lease it may have been written to in between.
         let now = probed.identity();
