@@ -13,6 +13,7 @@ use gimli::{
     UnitHeader, UnitOffset,
 };
 use object::{Object as _, ObjectSection as _};
+use offsets::names;
 
 use crate::bytes;
 use crate::error::{ErrorKind, Result};
@@ -52,7 +53,8 @@ pub fn structs(file: &[u8], wanted: &HashSet<&str>) -> Result<Structs> {
         Ok::<_, gimli::Error>(EndianSlice::new(bytes, LittleEndian))
     })
     .map_err(malformed)?;
-    let longest = wanted.iter().map(|name| name.len()).max().unwrap_or(0);
+    // The dots of an import path's last word are three bytes each.
+    let longest = wanted.iter().map(|name| name.len() + 2 * name.matches('.').count()).max().unwrap_or(0);
     Reading { dwarf: &dwarf, wanted, tables: HashMap::new(), costs: Costs::default(), longest }
         .read(&mut out)?;
     Ok(out)
@@ -164,8 +166,8 @@ impl<'a> Reading<'_, 'a> {
     }
 
     fn wanted_name(&self, entry: &Entry<'a>) -> Option<String> {
-        let name = std::str::from_utf8(self.name(entry, self.longest)?).ok()?;
-        self.wanted.contains(name).then(|| name.to_owned())
+        let name = names::plain_text(std::str::from_utf8(self.name(entry, self.longest)?).ok()?);
+        self.wanted.contains(&*name).then(|| name.into_owned())
     }
 
     fn member(&mut self, unit: Unit<'_, 'a>, entry: &Entry<'a>) -> Result<Option<(String, u64, String)>> {
@@ -187,7 +189,8 @@ impl<'a> Reading<'_, 'a> {
             self.costs.entry(Some(&found.attrs))?;
             if found.attr_value(gimli::DW_AT_name).is_some() {
                 let name = self.name(&found, MAX_NAME_BYTES);
-                return Ok(name.map(|name| "*".repeat(depth) + &String::from_utf8_lossy(name)));
+                let spell = |name| "*".repeat(depth) + &String::from_utf8_lossy(&names::plain(name));
+                return Ok(name.map(spell));
             }
             next = unit.type_at(&found).filter(|_| found.tag() == gimli::DW_TAG_pointer_type);
         }

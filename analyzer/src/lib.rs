@@ -25,12 +25,15 @@ use std::path::{Path, PathBuf};
 use debug_file::Search;
 pub use error::{Error, ErrorKind};
 pub use go_image::GoImage;
+use offsets::catalog::{self, Entry};
 pub use plan::Plan;
 pub use planner::remedies::remedies;
 
-/// Which witnesses may speak. All do by default; tests withhold some.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is planned, and which witnesses may speak. All do by default; tests withhold some.
+#[derive(Debug, Clone, Copy)]
 pub struct Options {
+    /// The libraries; the embedded catalog by default.
+    pub entries: &'static [Entry],
     /// The binary's own type descriptors.
     pub types: bool,
     /// The binary's DWARF.
@@ -41,7 +44,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { types: true, dwarf: true, database: true }
+        Options { entries: catalog::entries(), types: true, dwarf: true, database: true }
     }
 }
 

@@ -9,8 +9,13 @@ use analyzer::{GoImage, Options};
 use support::{Build, SERVER, STRIPPED, build};
 use tempfile::TempDir;
 
-const TYPES_ALONE: Options = Options { types: true, dwarf: false, database: false };
-const DWARF_ALONE: Options = Options { types: false, dwarf: true, database: false };
+fn types_alone() -> Options {
+    Options { dwarf: false, database: false, ..Options::default() }
+}
+
+fn dwarf_alone() -> Options {
+    Options { types: false, database: false, ..Options::default() }
+}
 
 fn plan(bytes: &[u8], options: &Options) -> Plan {
     analyzer::plan(bytes, "test", options).expect("a Plan")
@@ -37,7 +42,7 @@ fn type_data_alone_finds_what_the_dwarf_of_the_twin_says() {
             let twin = read(&folder, &format!("twin-{arch}-{mode}"), how);
             let stripped =
                 read(&folder, &format!("stripped-{arch}-{mode}"), Build { ldflags: "-s -w", ..how });
-            let (by_types, by_dwarf) = (plan(&stripped, &TYPES_ALONE), plan(&twin, &DWARF_ALONE));
+            let (by_types, by_dwarf) = (plan(&stripped, &types_alone()), plan(&twin, &dwarf_alone()));
             assert_eq!(offsets(&by_types), offsets(&by_dwarf), "{arch} {mode}");
             let library = server(&by_types);
             assert_eq!(library.verdict, Verdict::Ready, "{arch} {mode}: {:?}", library.reason);
@@ -53,10 +58,10 @@ fn nothing_changes_without_section_headers() {
     let folder = TempDir::new().expect("a folder");
     for mode in ["exe", "pie"] {
         let mut bytes = read(&folder, mode, Build { mode, ..STRIPPED });
-        let with = plan(&bytes, &TYPES_ALONE);
+        let with = plan(&bytes, &types_alone());
         bytes[40..48].fill(0); // e_shoff
         bytes[58..64].fill(0); // e_shentsize, e_shnum, e_shstrndx
-        let mut without = plan(&bytes, &TYPES_ALONE);
+        let mut without = plan(&bytes, &types_alone());
         // Go's linker puts GNU's build id (since 1.24) where no segment of notes reaches.
         without.build_id.gnu.clone_from(&with.build_id.gnu);
         assert_eq!(without, with, "{mode}");
@@ -67,7 +72,7 @@ fn nothing_changes_without_section_headers() {
 fn a_future_go_is_listed_and_refused() {
     let folder = TempDir::new().expect("a folder");
     let mut bytes = read(&folder, "stripped", STRIPPED);
-    let version = plan(&bytes, &TYPES_ALONE).go_version.expect("a version");
+    let version = plan(&bytes, &types_alone()).go_version.expect("a version");
     let future = version.replacen(&version[..6], "go1.31", 1);
     let at: Vec<usize> =
         (0..bytes.len() - version.len()).filter(|&i| bytes[i..].starts_with(version.as_bytes())).collect();
@@ -88,7 +93,7 @@ fn a_future_go_is_listed_and_refused() {
 fn no_witness_no_instrumentation() {
     let folder = TempDir::new().expect("a folder");
     let bytes = read(&folder, "stripped", STRIPPED);
-    let none = plan(&bytes, &Options { types: false, dwarf: true, database: false });
+    let none = plan(&bytes, &dwarf_alone());
     let library = server(&none);
     assert_eq!(library.verdict, Verdict::Refused);
     let reason = library.reason.as_deref().expect("a reason");
@@ -132,7 +137,7 @@ fn a_field_of_another_kind_is_not_read() {
         let mut bytes = bytes.clone();
         let (to, from) = (field_word(&bytes, field, 1), field_word(&bytes, "ProtoMajor", 1));
         bytes.copy_within(from..from + 8, to);
-        let plan = plan(&bytes, &TYPES_ALONE);
+        let plan = plan(&bytes, &types_alone());
         let library = server(&plan);
         assert_eq!(library.verdict, verdict);
         let reason = library.reason.as_deref().expect("a reason");

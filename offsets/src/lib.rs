@@ -7,11 +7,12 @@
 //! - [`database`]: where those fields lie in each tested version, written by `offsetgen` alone, one JSON file per Go
 //!   module under `data/`.
 //!
-//! [`version`] is the grammar both are read with. Deliberately not here: I/O, networking, ELF. A caller that has files
+//! [`version`] is the grammar both are read with, [`names`] what packages, types and functions are called. Deliberately not here: I/O, networking, ELF. A caller that has files
 //! of its own hands their text over.
 
 pub mod catalog;
 pub mod database;
+pub mod names;
 pub mod version;
 
 pub use database::{Basis, Database, DatabaseError, Lookup, VersionMatch};

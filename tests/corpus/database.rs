@@ -6,10 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use analyzer::go::closure;
-use analyzer::plan::{Arch, Module, Plan};
+use analyzer::plan::{Arch, Module, Plan, Witness};
 use analyzer::{GoImage, Options};
 use anyhow::{Context, Result, ensure};
-use offsets::catalog;
+use offsets::catalog::{self, Field};
 use offsets::{Database, Lookup};
 use strobe_tests::corpus::{self, Fetched};
 
@@ -73,6 +73,7 @@ fn compare(path: &Path, counts: &mut BTreeMap<&'static str, Count>) -> Result<Co
         Arch::Arm64 => "arm64",
     };
     let types = go.types();
+    let mut asked: BTreeMap<&str, Vec<Field>> = BTreeMap::new();
     let (mut out, mut seen) = (Compared { fields: 0, differences: Vec::new() }, BTreeMap::new());
     for (name, vaddr) in closure::structs(&types)? {
         let Some(&module) = owners.get(name.as_str()) else { continue };
@@ -80,6 +81,10 @@ fn compare(path: &Path, counts: &mut BTreeMap<&'static str, Count>) -> Result<Co
         let found = types.get(vaddr).with_context(|| format!("the type of {name}"))?;
         let count: &mut Count = seen.entry(module).or_default();
         count.structs += 1;
+        if let Some(first) = types.fields(&found).find(|field| field.name != b"_") {
+            let kind = types.full_name(first.type_vaddr).unwrap_or_default();
+            asked.entry(module).or_default().push(field(&name, &String::from_utf8_lossy(first.name), kind));
+        }
         for field in types.fields(&found) {
             let field_name = String::from_utf8_lossy(field.name);
             // All blank fields have one name.
@@ -97,6 +102,7 @@ fn compare(path: &Path, counts: &mut BTreeMap<&'static str, Count>) -> Result<Co
             }
         }
     }
+    out.differences.extend(unheard(&bytes, asked)?);
     for (module, count) in seen {
         out.fields += count.exact + count.between;
         let total = counts.entry(module).or_default();
@@ -107,6 +113,39 @@ fn compare(path: &Path, counts: &mut BTreeMap<&'static str, Count>) -> Result<Co
         total.unknown += count.unknown;
     }
     Ok(out)
+}
+
+/// The structs whose type data the planner does not hear. It is asked as by a catalog that reads one field of each struct: that
+/// the tables hold them, `compare` has just seen for itself.
+fn unheard(bytes: &[u8], asked: BTreeMap<&str, Vec<Field>>) -> Result<Vec<String>> {
+    let entries = asked.into_iter().map(|(module, fields)| {
+        let any = catalog::entries().iter().find(|entry| entry.module == module);
+        let mut entry = any.with_context(|| format!("an entry of {module}"))?.clone();
+        (entry.id, entry.present, entry.fields) =
+            (module.to_owned(), vec!["runtime.main".to_owned()], fields);
+        (entry.roles, entry.itabs, entry.maps) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(entry)
+    });
+    // The catalog lives as long as the program; a test may make one for each binary.
+    let entries: &'static [catalog::Entry] = Vec::leak(entries.collect::<Result<_>>()?);
+    let plan = analyzer::plan(bytes, "corpus", &Options { entries, database: false, ..Options::default() })?;
+    let count = entries.iter().map(|entry| entry.fields.len()).sum::<usize>();
+    let planned: Vec<_> = plan.libraries.iter().flat_map(|library| &library.fields).collect();
+    ensure!(planned.len() == count, "{} fields of {count} are planned", planned.len());
+    let deaf = planned.into_iter().filter(|field| !field.witnesses.contains(&Witness::Types));
+    Ok(deaf.map(|field| format!("the planner does not hear the type data of {}", field.type_name)).collect())
+}
+
+fn field(type_name: &str, name: &str, kind: String) -> Field {
+    Field {
+        type_name: type_name.to_owned(),
+        name: name.to_owned(),
+        kind,
+        versions: catalog::Range::default(),
+        required: true,
+        gives: None,
+        line: 0,
+    }
 }
 
 /// The version that counts for a module's structs in this binary.

@@ -19,6 +19,8 @@
 
 use std::collections::HashMap;
 
+use offsets::names;
+
 use super::moduledata::ModuleData;
 use super::pclntab::Header;
 use super::wanted::{Names, Offsets};
@@ -149,7 +151,10 @@ impl<'a> Functions<'a> {
         let mut out = HashMap::new();
         let mut start = 0usize;
         for end in memchr::memchr_iter(0, self.names) {
-            if let Some(i) = wanted.position(self.names.get(start..end).unwrap_or_default())
+            let name = self.names.get(start..end).unwrap_or_default();
+            // The linker writes a dot in the last word of an import path as `%2e`, the catalog as it is.
+            let plain = || wanted.position(&names::plain(name)).filter(|_| name.contains(&b'%'));
+            if let Some(i) = wanted.position(name).or_else(plain)
                 && let Ok(offset) = u32::try_from(start)
             {
                 out.insert(offset, i);

@@ -188,10 +188,10 @@ impl<'a> Facts<'a> {
 
     fn find_itabs(&mut self, types: &Types<'_>, present: &[&Entry]) {
         let wanted: Vec<_> = present.iter().flat_map(|e| &e.itabs).collect();
-        let interfaces = Names::new(wanted.iter().map(|i| short_name(&i.interface)));
+        let interfaces = Names::new(wanted.iter().map(|i| bare_name(&i.interface)));
         for itab in itabs::all(types) {
             let short = types.get(itab.interface).and_then(|t| types.short_name(&t));
-            if short.is_none_or(|n| interfaces.position(n).is_none()) {
+            if short.is_none_or(|n| interfaces.position(bare(n)).is_none()) {
                 continue;
             }
             let is_it = |w: &&&offsets::catalog::Itab| {
@@ -242,9 +242,9 @@ type Wanted<'n> = (&'n str, Vec<&'n [u8]>);
 
 /// The structs that the catalog names.
 struct Structs<'n> {
-    /// As `reflect` prints them.
-    short: Names<'n>,
-    /// At a short name's position: who has it.
+    /// Without their packages.
+    bare: Names<'n>,
+    /// At a bare name's position: who has it.
     full: Vec<Vec<Wanted<'n>>>,
 }
 
@@ -276,18 +276,18 @@ impl<'n> Structs<'n> {
         let mut fields: BTreeMap<(&str, &str), Vec<&[u8]>> = BTreeMap::new();
         for field in present.iter().flat_map(|e| &e.fields) {
             let full = field.type_name.as_str();
-            fields.entry((short_name(full), full)).or_default().push(field.name.as_bytes());
+            fields.entry((bare_name(full), full)).or_default().push(field.name.as_bytes());
         }
         let mut full: BTreeMap<&str, Vec<Wanted<'_>>> = BTreeMap::new();
-        for ((short, name), fields) in fields {
-            full.entry(short).or_default().push((name, fields));
+        for ((bare, name), fields) in fields {
+            full.entry(bare).or_default().push((name, fields));
         }
-        Structs { short: Names::new(full.keys().copied()), full: full.into_values().collect() }
+        Structs { bare: Names::new(full.keys().copied()), full: full.into_values().collect() }
     }
 
     /// The wanted name and fields of a struct.
     fn find(&self, types: &Types<'_>, t: &Type<'_>) -> Option<(&'n str, &[&'n [u8]])> {
-        let full = self.full.get(self.short.position(types.short_name(t)?)?)?;
+        let full = self.full.get(self.bare.position(bare(types.short_name(t)?))?)?;
         let (name, fields) = full.iter().find(|(name, _)| types.has_full_name(t.vaddr, name))?;
         Some((name, fields))
     }
@@ -302,9 +302,35 @@ fn holders(functions: &Functions<'_>, inlining: &inline::Inlining<'_>) -> String
     }
 }
 
-/// `net/http.Request` → `http.Request`.
-fn short_name(full: &str) -> &str {
-    let head = full.split('[').next().unwrap_or(full);
-    let start = head.rfind('/').map_or(0, |i| i + 1);
-    full.get(start..).unwrap_or(full)
+/// `net/http.Request` → `Request`. Descriptors say `http.Request` at a glance, where `http` is the package's name: that is the
+/// last word of its path for some packages only (`github.com/segmentio/kafka-go` is package `kafka`), and the path costs a look
+/// at another place.
+fn bare_name(full: &str) -> &str {
+    std::str::from_utf8(bare(full.as_bytes())).unwrap_or(full)
+}
+
+/// The same for a name as `reflect` prints it.
+fn bare(name: &[u8]) -> &[u8] {
+    // Type arguments have paths of their own.
+    let head = name.split(|&byte| byte == b'[').next().unwrap_or(name);
+    let start = memchr::memrchr(b'.', head).map_or(0, |dot| dot + 1);
+    name.get(start..).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_is_the_same_however_the_package_is_written() {
+        for (full, short, want) in [
+            ("net/http.Request", "http.Request", "Request"),
+            ("github.com/segmentio/kafka-go.Message", "kafka.Message", "Message"),
+            ("github.com/jackc/pgx/v5.Conn", "pgx.Conn", "Conn"),
+            ("github.com/nats-io/nats.go.Msg", "nats.Msg", "Msg"),
+            ("sync/atomic.Pointer[a/b.T]", "atomic.Pointer[a/b.T]", "Pointer[a/b.T]"),
+        ] {
+            assert_eq!((bare_name(full), bare(short.as_bytes())), (want, want.as_bytes()));
+        }
+    }
 }

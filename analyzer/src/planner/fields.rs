@@ -6,9 +6,12 @@
 //! | two that know it differ, or one knows the struct without it | | | refused |
 //! | nobody knows it | | | null; refused when required, else partial |
 
+use std::collections::HashMap;
+
 use offsets::Lookup;
 
 use super::facts::Fields;
+use super::owners::Owner;
 use super::verdict::Findings;
 use super::{Case, remedies};
 use crate::plan::{Arch, Field, Itab, MapImplementation, MapLayout, Witness};
@@ -25,19 +28,28 @@ type Testimony = Vec<(Witness, Word)>;
 impl Case<'_> {
     /// The fields of the entry that this version is expected to have.
     pub fn fields(&self, findings: &mut Findings) -> Vec<Field> {
-        let expected = |f: &&offsets::catalog::Field| match &self.version {
+        let owners: HashMap<&str, Owner> = self
+            .entry
+            .fields
+            .iter()
+            .map(|f| f.type_name.as_str())
+            .map(|name| (name, Owner::of_struct(self.go, self.entry, name)))
+            .collect();
+        let expected = |f: &offsets::catalog::Field, owner: &Owner| match &owner.version {
             Some(version) => f.versions.contains(version),
             // Without a version: what every version has, and of the rest what the binary itself knows.
-            None => (f.versions.since.is_none() && f.versions.until.is_none()) || self.is_known_as(f),
+            None => (f.versions.since.is_none() && f.versions.until.is_none()) || self.is_known_as(f, owner),
         };
-        self.entry.fields.iter().filter(expected).map(|f| self.field(f, findings)).collect()
+        let owned = self.entry.fields.iter().filter_map(|f| Some((f, owners.get(f.type_name.as_str())?)));
+        let expected = owned.filter(|(f, owner)| expected(f, owner));
+        expected.map(|(f, owner)| self.field(f, owner, findings)).collect()
     }
 
     /// Does the binary itself know the field, and as this entry of the catalog has it? A field whose kind has changed is there
     /// once for each kind: without a version the binary's own kind says which entry counts, and where it is of none of them, all
     /// do, so that the Plan says what is wrong.
-    fn is_known_as(&self, field: &offsets::catalog::Field) -> bool {
-        let testimony = self.testimony(field);
+    fn is_known_as(&self, field: &offsets::catalog::Field, owner: &Owner) -> bool {
+        let testimony = self.testimony(field, owner);
         let of_kind = |kind: &str| testimony.iter().any(|(_, w)| matches!(w, Word::At(_, k) if k == kind));
         let is_same =
             |f: &&offsets::catalog::Field| (&f.type_name, &f.name) == (&field.type_name, &field.name);
@@ -45,8 +57,8 @@ impl Case<'_> {
         testimony.iter().any(|(_, w)| matches!(w, Word::At(..))) && (of_kind(&field.kind) || !fits_another())
     }
 
-    fn field(&self, field: &offsets::catalog::Field, findings: &mut Findings) -> Field {
-        let testimony = self.testimony(field);
+    fn field(&self, field: &offsets::catalog::Field, owner: &Owner, findings: &mut Findings) -> Field {
+        let testimony = self.testimony(field, owner);
         let name = format!("{}.{}", field.type_name, field.name);
         let gives = field.gives.as_deref();
         let mut out = Field {
@@ -65,7 +77,9 @@ impl Case<'_> {
                 out.offset = Some(offset);
                 out.witnesses = testimony.iter().map(|&(w, _)| w).collect();
             }
-            Ok(None) => findings.lack(field.required, gives, format!("{name}: {}", self.nobody(&testimony))),
+            Ok(None) => {
+                findings.lack(field.required, gives, format!("{name}: {}", self.nobody(&testimony, owner)))
+            }
             Err(Dispute::Offsets(words)) => {
                 findings.refuse(format!("{} {name}: {words}", remedies::DISAGREE));
             }
@@ -78,8 +92,8 @@ impl Case<'_> {
         out
     }
 
-    fn testimony(&self, field: &offsets::catalog::Field) -> Testimony {
-        let own = |structs: &std::collections::HashMap<String, Fields>| {
+    fn testimony(&self, field: &offsets::catalog::Field, owner: &Owner) -> Testimony {
+        let own = |structs: &HashMap<String, Fields>| {
             let found = structs.get(&field.type_name)?;
             Some(match found.get(&field.name) {
                 Some((offset, kind)) => Word::At(*offset, kind.clone()),
@@ -89,19 +103,18 @@ impl Case<'_> {
         let words = [
             (Witness::Types, own(&self.facts.types)),
             (Witness::Dwarf, own(&self.facts.dwarf)),
-            (Witness::Database, self.recorded(field)),
+            (Witness::Database, self.recorded(field, owner)),
         ];
         words.into_iter().filter_map(|(witness, word)| Some((witness, word?))).collect()
     }
 
-    fn recorded(&self, field: &offsets::catalog::Field) -> Option<Word> {
+    fn recorded(&self, field: &offsets::catalog::Field, owner: &Owner) -> Option<Word> {
         let arch = match self.go.image.arch {
             Arch::Amd64 => "amd64",
             Arch::Arm64 => "arm64",
         };
-        let version = self.version_text.as_deref()?;
-        let module = &self.entry.module;
-        match self.database?.lookup(module, version, arch, &field.type_name, &field.name) {
+        let version = owner.version_text.as_deref()?;
+        match self.database?.lookup(&owner.module, version, arch, &field.type_name, &field.name) {
             Lookup::Exact { offset, kind } | Lookup::Between { offset, kind, .. } => {
                 Some(Word::At(offset, kind.to_owned()))
             }
@@ -111,18 +124,18 @@ impl Case<'_> {
     }
 
     /// Why nobody vouches for a field.
-    fn nobody(&self, testimony: &Testimony) -> String {
+    fn nobody(&self, testimony: &Testimony, owner: &Owner) -> String {
         if let Some((witness, _)) = testimony.first() {
             return format!("no such field ({})", word(*witness));
         }
-        let version = self.version_text.as_deref().unwrap_or("unknown");
+        let version = owner.version_text.as_deref().unwrap_or("of unknown version");
         let dwarf = match &self.facts.dwarf_error {
             Some(error) => format!("its DWARF cannot be read ({error})"),
             None => "no DWARF names it".to_owned(),
         };
         format!(
             "not in the binary's type data, {dwarf}, and the database does not vouch for {} {version}",
-            self.entry.module
+            owner.module
         )
     }
 

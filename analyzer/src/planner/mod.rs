@@ -5,14 +5,15 @@
 
 mod facts;
 mod fields;
+mod owners;
 pub mod remedies;
 mod roles;
 mod verdict;
 
 use std::cell::Cell;
 
+use offsets::Database;
 use offsets::catalog::{self, Entry};
-use offsets::{Database, Version};
 
 use crate::Options;
 use crate::debug_file::Search;
@@ -22,6 +23,7 @@ use crate::go::notes;
 use crate::go_image::{GoImage, Kind};
 use crate::plan::{Library, Plan, SCHEMA_VERSION, Status, VersionMatch};
 use facts::Facts;
+use owners::Owner;
 use verdict::Findings;
 
 /// The newest minor release that the tests cover. A later one may lay out its tables in the same way and yet call functions
@@ -37,8 +39,8 @@ pub(crate) fn make(
 ) -> crate::error::Result<Plan> {
     must_be_a_program(go.kind)?;
     let database = Database::embedded();
-    let facts = Facts::gather(go, catalog::entries(), options, debug)?;
-    let present = catalog::entries().iter().filter(|e| facts.is_present(e));
+    let facts = Facts::gather(go, options.entries, options, debug)?;
+    let present = options.entries.iter().filter(|e| facts.is_present(e));
     let build = go.build.as_ref();
     let decoded_bytes = Cell::new(0);
     Ok(Plan {
@@ -73,9 +75,8 @@ struct Case<'a> {
     go: &'a GoImage<'a>,
     entry: &'a Entry,
     facts: &'a Facts<'a>,
-    /// The version's text, without `go` for the standard library.
-    version_text: Option<String>,
-    version: Option<Version>,
+    /// The entry's module and its version.
+    owner: Owner,
     database: Option<&'static Database>,
     /// How much code has been decoded for this file.
     decoded_bytes: &'a Cell<u64>,
@@ -88,21 +89,17 @@ fn library(
     options: &Options,
     decoded_bytes: &Cell<u64>,
 ) -> Library {
-    let (version_text, unknown) = match version_of(go, entry) {
-        Ok(text) => (Some(text), None),
-        Err(why) => (None, Some(why)),
-    };
-    let version = version_text.as_deref().and_then(|v| Version::parse(&entry.module, v));
+    let owner = Owner::of_module(go, &entry.module);
+    let version_text = owner.version_text.clone();
     let database = options.database.then(Database::embedded);
     let version_match = match &version_text {
         Some(text) => version_match(Database::embedded().version_match(&entry.module, text)),
         None => VersionMatch::Unknown,
     };
-    let case =
-        Case { go, entry, facts, version_text: version_text.clone(), version, database, decoded_bytes };
+    let case = Case { go, entry, facts, owner, database, decoded_bytes };
     let mut findings = Findings::default();
     findings.refuse_if(too_new(go.minor()));
-    case.judge_version(unknown.as_deref(), &mut findings);
+    case.judge_version(&mut findings);
     if let Some(error) = &facts.dwarf_error {
         findings.note(format!("{}: {error}", remedies::NO_DWARF));
     }
@@ -149,46 +146,18 @@ fn version_match(found: offsets::VersionMatch) -> VersionMatch {
     }
 }
 
-/// The version of the module that owns the library, after replacement; else why there is none.
-fn version_of(go: &GoImage<'_>, entry: &Entry) -> Result<String, String> {
-    if entry.module == offsets::STD {
-        let text = go.go_version().ok_or("there is no build information, and no variable of that form")?;
-        return match Version::parse(offsets::STD, text) {
-            Some(_) => Ok(text.strip_prefix("go").unwrap_or(text).to_owned()),
-            None => Err(format!("the binary calls its Go version {text:?}")),
-        };
-    }
-    let build = go.build.as_ref().ok_or("there is no build information")?;
-    let module = build.modules().find(|m| m.path == entry.module);
-    owner(module.ok_or("the build information does not list its module")?)
-}
-
-/// Whose version counts for the structs of a module.
-fn owner(module: &BuiltModule) -> Result<String, String> {
-    match module.replaced_by.as_deref() {
-        // Another module's versions say nothing of this one's layouts.
-        Some(other) if other.path != module.path => {
-            Err(format!("{} is replaced by {} {}", module.path, other.path, other.version)
-                .trim_end()
-                .to_owned())
-        }
-        Some(same) => Ok(same.version.clone()),
-        None => Ok(module.version.clone()),
-    }
-}
-
 impl Case<'_> {
-    fn judge_version(&self, unknown: Option<&str>, findings: &mut Findings) {
-        if let Some(why) = unknown {
+    fn judge_version(&self, findings: &mut Findings) {
+        if let Some(why) = &self.owner.unknown {
             findings.note(format!(
                 "{} ({why}), so the binary's own type data decides",
                 remedies::UNKNOWN_VERSION
             ));
         }
-        if let Some(version) = &self.version
+        if let Some(version) = &self.owner.version
             && !self.entry.versions.contains(version)
         {
-            let text = self.version_text.as_deref().unwrap_or_default();
+            let text = self.owner.version_text.as_deref().unwrap_or_default();
             findings.refuse(format!("version {text} {}", remedies::OUTSIDE_CATALOG));
         }
     }
@@ -197,10 +166,6 @@ impl Case<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn module(path: &str, version: &str) -> BuiltModule {
-        BuiltModule { path: path.into(), version: version.into(), ..BuiltModule::default() }
-    }
 
     #[test]
     fn a_go_that_no_test_has_seen_is_refused_by_name() {
@@ -212,18 +177,5 @@ mod tests {
             "{why}"
         );
         assert_eq!(remedies::remedies(&why).len(), 1);
-    }
-
-    #[test]
-    fn the_module_that_really_owns_a_struct_has_the_version() {
-        let plain = module("google.golang.org/grpc", "v1.60.0");
-        assert_eq!(owner(&plain).as_deref(), Ok("v1.60.0"));
-        let replaced = |by| BuiltModule { replaced_by: Some(Box::new(by)), ..plain.clone() };
-        assert_eq!(owner(&replaced(module("google.golang.org/grpc", "v1.58.3"))).as_deref(), Ok("v1.58.3"));
-        let fork =
-            owner(&replaced(module("example.com/grpc", "v1.60.1"))).expect_err("a fork is another module");
-        assert!(fork.contains("replaced by example.com/grpc v1.60.1"), "{fork}");
-        let folder = owner(&replaced(module("../grpc", ""))).expect_err("a folder has no version");
-        assert!(folder.ends_with("replaced by ../grpc"), "{folder}");
     }
 }

@@ -79,7 +79,7 @@ impl Case<'_> {
 
     /// Whether the alternative means what its role says. Without a version: in every release with these tables.
     fn applies(&self, alternative: &Alternative) -> bool {
-        if let Some(version) = &self.version {
+        if let Some(version) = &self.owner.version {
             return alternative.versions.contains(version);
         }
         let (first, last) = self.go.module.minors();

@@ -11,7 +11,7 @@ use iced_x86::{
     Mnemonic, OpAccess, OpKind, Register,
 };
 
-use super::{AfterCall, Code, Instruction, MAX_DISTANCE};
+use super::{AfterCall, Code, IndirectJump, Instruction, MAX_DISTANCE};
 use crate::go::functions::Run;
 use crate::plan::Cost;
 
@@ -223,6 +223,22 @@ pub fn jump_targets(code: &Code<'_>) -> Vec<usize> {
         .filter(|(x86, _)| direct(x86))
         .filter_map(|(x, _)| x.near_branch_target().try_into().ok())
         .collect()
+}
+
+/// Jumps through a register or a word of memory. `lea` of an address beside the code is how Go loads a table's.
+pub fn indirect_jumps(code: &Code<'_>) -> Vec<IndirectJump> {
+    let mut loads: Vec<(Register, u64)> = Vec::new();
+    let mut bases: Vec<Register> = Vec::new();
+    for (x86, _) in decode(code) {
+        if x86.mnemonic() == Mnemonic::Lea && x86.memory_base() == Register::RIP {
+            // The decoder counts from the function's entry.
+            loads.push((x86.op0_register(), code.vaddr.wrapping_add(x86.memory_displacement64())));
+        } else if x86.mnemonic() == Mnemonic::Jmp && x86.op0_kind() != OpKind::NearBranch64 {
+            let scaled = x86.op0_kind() == OpKind::Memory && x86.memory_index_scale() == 8;
+            bases.push(if scaled { x86.memory_base() } else { Register::None });
+        }
+    }
+    super::with_tables(bases, &loads)
 }
 
 #[cfg(test)]

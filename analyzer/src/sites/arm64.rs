@@ -14,7 +14,7 @@
 //! | `10000000` | `1f000000` | `adr`, `adrp` | yes |
 //! | `18000000` | `bf000000` | `ldr` literal | yes |
 
-use super::{AfterCall, Code, Instruction, MAX_DISTANCE};
+use super::{AfterCall, Code, IndirectJump, Instruction, MAX_DISTANCE};
 use crate::bytes;
 use crate::go::functions::Run;
 use crate::plan::Cost;
@@ -172,6 +172,38 @@ pub fn jump_targets(code: &Code<'_>) -> Vec<usize> {
 /// How far a `b` or `bl` jumps.
 fn distance(word: u32) -> i64 {
     (i64::from(word & 0x03ff_ffff) << 38) >> 36
+}
+
+/// Jumps through a register. `adrp` and the `add` behind it are how Go loads a table's address.
+pub fn indirect_jumps(code: &Code<'_>) -> Vec<IndirectJump> {
+    let mut loads: Vec<(u32, u64)> = Vec::new();
+    let mut bases: Vec<u32> = Vec::new();
+    let mut before = 0;
+    for (offset, word) in words(code) {
+        let (low, base) = (word & 0x1f, word >> 5 & 0x1f);
+        if word & 0xffc0_0000 == 0x9100_0000
+            && before & 0x9f00_0000 == 0x9000_0000
+            && before & 0x1f == base
+            && let Some(page) = page(code.vaddr.wrapping_add(offset as u64).wrapping_sub(WORD as u64), before)
+        {
+            loads.push((low, page.wrapping_add(u64::from(word >> 10 & 0xfff))));
+        } else if word & 0xffff_fc1f == 0xd61f_0000 {
+            // ldr xR,[xT,xI,lsl #3] just before br xR.
+            let is_entry = before & 0xffe0_fc00 == 0xf860_7800 && before & 0x1f == base;
+            bases.push(if is_entry { before >> 5 & 0x1f } else { NO_REGISTER });
+        }
+        before = word;
+    }
+    super::with_tables(bases, &loads)
+}
+
+/// No register has this number.
+const NO_REGISTER: u32 = u32::MAX;
+
+/// The page that an `adrp` at an address loads: 21 bits of pages, the two lowest apart.
+fn page(vaddr: u64, adrp: u32) -> Option<u64> {
+    let pages = i64::from((adrp >> 5 & 0x7_ffff) << 2 | adrp >> 29 & 3);
+    (vaddr & !0xfff).checked_add_signed((pages << 43) >> 31)
 }
 
 #[cfg(test)]

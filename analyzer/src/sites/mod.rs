@@ -19,10 +19,12 @@
 
 pub mod amd64;
 pub mod arm64;
+mod tables;
 
 use crate::go::functions::{Function, Functions, Run};
 use crate::image::Image;
 use crate::plan::{Arch, Cost, Site, When};
+use tables::IndirectJump;
 
 /// Bodies larger than this are not decoded; the largest function seen has 400 KB.
 const MAX_CODE_BYTES: u64 = 4 << 20;
@@ -82,7 +84,10 @@ pub fn entry(image: &Image<'_>, code: &Code<'_>) -> Option<Site> {
         Arch::Amd64 => amd64::entry(code),
         Arch::Arm64 => arm64::entry(code),
     }?;
-    if jump_targets(image.arch, code).contains(&instruction.offset) {
+    // A jump whose target cannot be told leaves the function: one through a table is always told.
+    let switched = tables::targets(image, code, &indirect_jumps(image.arch, code)).unwrap_or_default();
+    let mut targets = jump_targets(image.arch, code).into_iter().chain(switched);
+    if targets.any(|target| target == instruction.offset) {
         return None;
     }
     code.site(image, instruction, When::Entry)
@@ -94,6 +99,21 @@ fn jump_targets(arch: Arch, code: &Code<'_>) -> Vec<usize> {
         Arch::Amd64 => amd64::jump_targets(code),
         Arch::Arm64 => arm64::jump_targets(code),
     }
+}
+
+/// The function's jumps to addresses that the code does not say.
+fn indirect_jumps(arch: Arch, code: &Code<'_>) -> Vec<IndirectJump> {
+    match arch {
+        Arch::Amd64 => amd64::indirect_jumps(code),
+        Arch::Arm64 => arm64::indirect_jumps(code),
+    }
+}
+
+/// Jumps by their base registers, with the addresses that each register is loaded with.
+fn with_tables<R: PartialEq>(bases: Vec<R>, loads: &[(R, u64)]) -> Vec<IndirectJump> {
+    let tables =
+        |base: R| loads.iter().filter(|(register, _)| *register == base).map(|&(_, at)| at).collect();
+    bases.into_iter().map(|base| IndirectJump { tables: tables(base) }).collect()
 }
 
 /// Every return; nothing when one may have been missed.
@@ -111,8 +131,8 @@ pub fn exits(image: &Image<'_>, code: &Code<'_>) -> Option<Vec<Site>> {
 const MAX_DISTANCE: usize = 32;
 
 /// The first emulated instruction behind each call of one of the targets, its first `results` result registers untouched.
-/// Nothing when there is no such call, when one is not followed by such an instruction, or when a jump leads in between: the
-/// site would then be reached without the call.
+/// Nothing when there is no such call, when one is not followed by such an instruction, or when a jump leads in between, or
+/// may: the site would then be reached without the call.
 pub fn after_calls(image: &Image<'_>, code: &Code<'_>, targets: &[u64], results: u8) -> Option<Vec<Site>> {
     let targets: Vec<u64> = targets.iter().map(|t| t.wrapping_sub(code.vaddr)).collect();
     let found = match image.arch {
@@ -124,7 +144,8 @@ pub fn after_calls(image: &Image<'_>, code: &Code<'_>, targets: &[u64], results:
         let next = found.partition_point(|f| f.site.offset < target);
         found.get(next).is_some_and(|f| f.returns_to <= target)
     };
-    if jump_targets(image.arch, code).into_iter().any(jumped_into) {
+    let switched = tables::targets(image, code, &indirect_jumps(image.arch, code))?;
+    if jump_targets(image.arch, code).into_iter().chain(switched).any(jumped_into) {
         return None;
     }
     let sites: Option<Vec<Site>> =

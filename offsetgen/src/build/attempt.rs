@@ -13,10 +13,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use offsets::database::format::Tested;
 use offsets::database::observations::{Layout, Shape};
+use offsets::names::package;
 use offsets::{STD, Version};
 
 use super::axis::{Axis, Other};
-use super::dwarf::{self, Found, package};
+use super::disproof::Census;
+use super::dwarf::{self, Found};
 use super::source::{self, Symbol, declares};
 use super::wanted::Wanted;
 use crate::failure::{self, Failure, Stage};
@@ -239,14 +241,14 @@ impl Ready {
 
     /// Takes what no program has and the source declares for what it is: nothing is known of it, and that is no absence.
     fn note_unreached(&self, shape: &mut Shape, recipe: &Recipe<'_>, store: &Store) -> Result<()> {
-        // Types have plain import paths, functions those of the linker.
         let of_type = |name: &String| {
             let split =
                 package(name).and_then(|own| Some((own.to_owned(), name.get(own.len() + 1..)?.to_owned())));
             split.with_context(|| format!("{name} names no package"))
         };
+        let module = recipe.wanted.module;
         let of_function =
-            |name: &String| Symbol::parse(name).with_context(|| format!("{name} names no package"));
+            |name: &String| Symbol::parse(name, module).with_context(|| format!("{name} names no package"));
         let structs = shape.structs.iter().filter(|(_, layout)| layout.is_none());
         let functions = shape.functions.iter().filter(|(_, signature)| signature.is_none());
         let structs = structs.map(|(name, _)| Ok(of_type(name)?.0));
@@ -381,6 +383,15 @@ impl Ready {
         self.note_unreached(&mut found.shape, recipe, store)?;
         self.note_foreign(&mut found, recipe)?;
         Ok(found)
+    }
+
+    /// The names of all that the programs hold, once they are built.
+    pub fn census(&self) -> Result<Census> {
+        let mut census = Census::default();
+        for name in &self.programs {
+            dwarf::census(&self.folder.path().join("out").join(name), &mut census)?;
+        }
+        Ok(census)
     }
 
     /// The end of a message, without this machine's paths.

@@ -3,12 +3,16 @@
 //! A field that no tested version has, or has with another type, is a mistake of the catalog: file, line and key are
 //! named, and nothing is written.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use offsets::catalog::{self, Entry, Field};
 use offsets::database::observations::Observations;
+use offsets::names;
+
+use super::source::Symbol;
 
 /// The entries of the modules asked for, the embedded ones or those of a folder.
 pub fn read(folder: Option<&Path>, only: &[String]) -> Result<Vec<Entry>> {
@@ -24,12 +28,47 @@ pub fn read(folder: Option<&Path>, only: &[String]) -> Result<Vec<Entry>> {
             bail!("--only {module}: the catalog has no entry of that module");
         }
     }
-    let entries: Vec<Entry> =
-        entries.into_iter().filter(|entry| only.is_empty() || only.contains(&entry.module)).collect();
+    let borrowed = borrowed(&entries)?;
+    let entries: Vec<Entry> = entries
+        .into_iter()
+        .chain(borrowed)
+        .filter(|entry| only.is_empty() || only.contains(&entry.module))
+        .collect();
     if entries.is_empty() {
         bail!("the catalog is empty");
     }
     Ok(entries)
+}
+
+/// What entries name of modules other than their own, as entries of those: it is recorded where its versions are.
+fn borrowed(entries: &[Entry]) -> Result<Vec<Entry>> {
+    let mut out = Vec::new();
+    for entry in entries {
+        let modules = || entries.iter().map(|entry| entry.module.as_str());
+        let owner = |package: &str| names::owner(package, modules()).map(str::to_owned);
+        let mut others: BTreeMap<String, (Vec<String>, Vec<String>)> = BTreeMap::new();
+        for name in entry.structs() {
+            let owner = names::package(name).and_then(owner).with_context(|| nobody(entry, name))?;
+            others.entry(owner).or_default().0.push(name.to_owned());
+        }
+        for name in entry.functions() {
+            let package = Symbol::parse(name, &entry.module).map(|symbol| symbol.package);
+            let owner = package.as_deref().and_then(owner).with_context(|| nobody(entry, name))?;
+            others.entry(owner).or_default().1.push(name.to_owned());
+        }
+        others.remove(&entry.module);
+        for (module, (structs, functions)) in others {
+            if !modules().any(|known| known == module) {
+                bail!("{}: it names {structs:?} of {module}, of which the catalog has no entry", entry.file);
+            }
+            out.push(entry.borrowed(&module, structs, functions));
+        }
+    }
+    Ok(out)
+}
+
+fn nobody(entry: &Entry, name: &str) -> String {
+    format!("{}: {name} is of no module that the catalog has an entry of: add one for its module", entry.file)
 }
 
 fn texts(folder: &Path) -> Result<Vec<(String, String)>> {
@@ -50,7 +89,11 @@ fn texts(folder: &Path) -> Result<Vec<(String, String)>> {
 
 /// What is wrong with the catalog, by what was built: one line each.
 pub fn check(entries: &[Entry], all: &Observations) -> Vec<String> {
+    let is_own = |entry: &Entry, field: &Field| {
+        catalog::owner(&field.type_name, [entry.module.as_str()]) == Some(&*entry.module)
+    };
     let fields = entries.iter().flat_map(|entry| entry.fields.iter().map(move |field| (entry, field)));
+    let fields = fields.filter(|(entry, field)| is_own(entry, field));
     fields.filter_map(|(entry, field)| check_field(entry, field, all)).collect()
 }
 

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Error, Result};
 use offsets::database::format::{Hole, Tested};
 use offsets::database::observations::Shape;
-use offsets::{STD, Version};
+use offsets::{STD, Version, names};
 
 use super::axis::FIRST;
 use super::module::{Run, compiler, same_layout};
 use super::pipeline::Task;
 use super::wanted::Wanted;
-use super::{Surroundings, dwarf, experiments, listing, toolchains};
+use super::{Surroundings, experiments, listing, toolchains};
 use crate::failure::Stage;
 use crate::net::Network;
 use crate::versions::{OLDEST_MINOR, Release, spell};
@@ -267,7 +267,7 @@ impl<'a> Run<'a> {
         let shape = self.all.build(version).and_then(|build| build.axes.get(FIRST));
         let layouts = shape.into_iter().flat_map(|shape| shape.structs.values().flatten());
         let kinds = layouts.flat_map(|layout| layout.fields.values().map(|(_, kind)| kind));
-        packages.extend(kinds.filter_map(|kind| dwarf::package(kind)).map(str::to_owned));
+        packages.extend(kinds.filter_map(|kind| names::package(kind)).map(str::to_owned));
         packages
     }
 

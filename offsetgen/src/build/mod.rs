@@ -11,6 +11,7 @@
 mod attempt;
 mod axis;
 pub mod catalog;
+mod disproof;
 mod dwarf;
 mod edges;
 mod experiments;

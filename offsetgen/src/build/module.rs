@@ -108,7 +108,7 @@ impl<'a> Run<'a> {
     }
 
     fn covered(&self, version: &Version) -> bool {
-        self.entries.iter().any(|entry| entry.versions.contains(version))
+        self.entries.iter().any(|entry| !entry.is_borrowed() && entry.versions.contains(version))
     }
 
     fn find_versions(

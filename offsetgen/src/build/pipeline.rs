@@ -21,6 +21,7 @@ use offsets::database::observations::Shape;
 
 use super::attempt::{Ready, Recipe, prepare};
 use super::axis::{Axis, FIRST};
+use super::disproof;
 use super::journal::{Built, Journal};
 use super::wanted::Wanted;
 use super::{GENERATOR, Surroundings};
@@ -367,6 +368,8 @@ impl<'a> Phase<'a> {
 
     fn build(&self, task: &Task<'_>, job: Job) -> Result<Built> {
         let begun = Instant::now();
+        // The first of a module's first phase: others have an axis of their own.
+        let first = job.position == 0 && task.axis == FIRST;
         let (mut ready, mut toolchain, mut base) = (job.ready, job.toolchain, job.base);
         let recipe = self.recipe(task)?;
         let mut result = ready.build(&recipe, self.around.store);
@@ -392,6 +395,10 @@ impl<'a> Phase<'a> {
             }
         }
         let found = result?;
+        if first && disproof::is_needed(&task.wanted, &found.shape) {
+            let lines = disproof::of(&task.wanted, self.module, &task.text, &found.shape, &ready.census()?);
+            lines.iter().for_each(|line| self.around.progress.say(&format!("note: {line}")));
+        }
         let packages = task.wanted.packages().union(&found.embedded).cloned().collect();
         let source = ready.digest(&packages, self.is_std()).context("cannot digest the source")?;
         let built = Built {

@@ -133,12 +133,14 @@ pub struct Symbol {
 }
 
 impl Symbol {
-    /// None if no package is named.
-    pub fn parse(text: &str) -> Option<Self> {
+    /// None if no package is named. Names are plain ([`offsets::names`]), so it takes the module's path to know where a package
+    /// whose last word has a dot ends: `gopkg.in/yaml.v3.(*T).M` is not `(*T).M` of a type `v3`.
+    pub fn parse(text: &str, module: &str) -> Option<Self> {
         // Type arguments hold slashes and dots of their own.
         let head = text.split(['(', '[']).next()?;
         let last = head.rfind('/').map_or(0, |slash| slash + 1);
-        let dot = last + head.get(last..)?.find('.')?;
+        let of_module = head.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'));
+        let dot = if of_module { module.len() } else { last + head.get(last..)?.find('.')? };
         let (package, rest) = (text.get(..dot)?, text.get(dot + 1..)?);
         let bare = |text: &str| text.split('[').next().unwrap_or_default().to_owned();
         let (receiver, name) = match rest.strip_prefix('(').and_then(|rest| rest.rsplit_once(").")) {
@@ -148,8 +150,7 @@ impl Symbol {
                 None => (None, bare(rest)),
             },
         };
-        // The linker writes a dot in a path's last word so.
-        (!package.is_empty()).then(|| Self { package: package.replace("%2e", "."), receiver, name })
+        (!package.is_empty()).then(|| Self { package: package.to_owned(), receiver, name })
     }
 }
 
@@ -395,7 +396,8 @@ mod tests {
             ("a.b/c.F", "a.b/c", None, "F"),
             ("a.b/c.F[go.shape.int]", "a.b/c", None, "F"),
             ("a.b/c.(*T[a.b/c.X]).M", "a.b/c", Some("*T"), "M"),
-            ("gopkg.in/yaml%2ev3.(*T).M", "gopkg.in/yaml.v3", Some("*T"), "M"),
+            ("gopkg.in/yaml.v3.(*T).M", "gopkg.in/yaml.v3", Some("*T"), "M"),
+            ("gopkg.in/yaml.v3.F", "gopkg.in/yaml.v3", None, "F"),
             ("main.main", "main", None, "main"),
         ] {
             let expected = Symbol {
@@ -403,9 +405,9 @@ mod tests {
                 receiver: receiver.map(str::to_owned),
                 name: name.to_owned(),
             };
-            assert_eq!(Symbol::parse(text), Some(expected), "{text}");
+            assert_eq!(Symbol::parse(text, "gopkg.in/yaml.v3"), Some(expected), "{text}");
         }
-        assert_eq!(Symbol::parse("main"), None);
+        assert_eq!(Symbol::parse("main", "std"), None);
     }
 
     #[test]
@@ -423,7 +425,7 @@ mod tests {
             "p.(*T).Unnamed",
             "p.Asm",
         ] {
-            let symbol = Symbol::parse(name).expect("a symbol");
+            let symbol = Symbol::parse(name, "p").expect("a symbol");
             assert!(declares_function(text, &symbol), "{name}");
         }
         for name in [
@@ -439,7 +441,7 @@ mod tests {
             "p.(*G).Missing",
             "p.literal",
         ] {
-            let symbol = Symbol::parse(name).expect("a symbol");
+            let symbol = Symbol::parse(name, "p").expect("a symbol");
             assert!(!declares_function(text, &symbol), "{name}");
         }
     }

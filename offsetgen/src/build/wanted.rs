@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use offsets::Version;
-use offsets::catalog::Entry;
+use offsets::catalog::{self, Entry};
+use offsets::{Version, names};
 use sha2::{Digest, Sha256};
 
-use super::dwarf::package;
 use super::source::Symbol;
 use crate::hex;
 
@@ -19,6 +18,10 @@ pub struct Wanted<'a> {
     pub functions: BTreeSet<&'a str>,
     /// Sources of programs, each once.
     pub sources: Vec<&'a str>,
+    /// Fields that are read: struct, field and kind.
+    pub fields: BTreeSet<(&'a str, &'a str, &'a str)>,
+    /// The module that all of it is of.
+    pub module: &'a str,
 }
 
 impl<'a> Wanted<'a> {
@@ -26,10 +29,21 @@ impl<'a> Wanted<'a> {
     pub fn new(entries: &'a [Entry], version: &Version) -> Option<Self> {
         let mut wanted = Self::default();
         for entry in entries.iter().filter(|entry| entry.versions.contains(version)) {
-            wanted.structs.extend(entry.structs());
-            wanted.functions.extend(entry.functions());
+            let module = entry.module.as_str();
+            let is_own = |name: &&str| catalog::owner(name, [module]) == Some(module);
+            let is_own_function = |name: &&str| {
+                let package = Symbol::parse(name, module).map(|symbol| symbol.package);
+                package.is_some_and(|package| names::owner(&package, [module]) == Some(module))
+            };
+            wanted.module = module;
+            wanted.structs.extend(entry.structs().into_iter().filter(is_own));
+            wanted.functions.extend(entry.functions().into_iter().filter(is_own_function));
+            let is_expected =
+                |f: &&catalog::Field| is_own(&f.type_name.as_str()) && f.versions.contains(version);
+            let fields = entry.fields.iter().filter(is_expected);
+            wanted.fields.extend(fields.map(|f| (f.type_name.as_str(), f.name.as_str(), f.kind.as_str())));
             let source = entry.target.source_for(version);
-            if !wanted.sources.contains(&source) {
+            if !entry.is_borrowed() && !wanted.sources.contains(&source) {
                 wanted.sources.push(source);
             }
         }
@@ -38,8 +52,9 @@ impl<'a> Wanted<'a> {
 
     /// The packages that the structs and functions are in.
     pub fn packages(&self) -> BTreeSet<String> {
-        let structs = self.structs.iter().filter_map(|name| package(name).map(str::to_owned));
-        let functions = self.functions.iter().filter_map(|name| Some(Symbol::parse(name)?.package));
+        let structs = self.structs.iter().filter_map(|name| names::package(name).map(str::to_owned));
+        let functions =
+            self.functions.iter().filter_map(|name| Some(Symbol::parse(name, self.module)?.package));
         structs.chain(functions).collect()
     }
 
@@ -65,13 +80,13 @@ impl<'a> Wanted<'a> {
 mod tests {
     use super::*;
 
-    /// The linker escapes the dot of a path's last word, DWARF's names of types do not.
     #[test]
     fn packages_with_a_dot_in_their_last_word() {
         let wanted = Wanted {
             structs: BTreeSet::from(["gopkg.in/yaml.v3.Node"]),
-            functions: BTreeSet::from(["gopkg.in/ini%2ev1.(*File).Section", "net/http.(*conn).serve"]),
-            sources: Vec::new(),
+            functions: BTreeSet::from(["gopkg.in/ini.v1.(*File).Section", "net/http.(*conn).serve"]),
+            module: "gopkg.in/ini.v1",
+            ..Wanted::default()
         };
         let packages = ["gopkg.in/ini.v1", "gopkg.in/yaml.v3", "net/http"];
         assert!(wanted.packages().iter().eq(packages), "{:?}", wanted.packages());

@@ -105,7 +105,8 @@ pub fn of_file(text: &str, module: &str, entries: &[&Entry]) -> Versions {
     } else {
         listing::parse(module, named)
     };
-    let covered = |version: &Version| entries.iter().any(|entry| entry.versions.contains(version));
+    let covered =
+        |version: &Version| entries.iter().any(|e| !e.is_borrowed() && e.versions.contains(version));
     versions.retain(|version, _| covered(version));
     versions
 }

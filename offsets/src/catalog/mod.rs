@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 pub use error::CatalogError;
 
-use crate::Version;
+use crate::{Version, names};
 
 // `CATALOG`, every file of `catalog/` by name; build.rs finds them.
 include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
@@ -158,7 +158,7 @@ pub struct Field {
     pub name: String,
     /// Its Go type with full import paths (`*net/url.URL`).
     pub kind: String,
-    /// The module's versions that have it so.
+    /// The versions of the struct's owner (`names::owner`) that have it so: mostly the entry's module.
     pub versions: Range,
     /// Whether the library is refused without it.
     pub required: bool,
@@ -206,14 +206,38 @@ impl Range {
 }
 
 impl Entry {
-    /// The fields that a version is expected to have.
+    /// The fields of the entry's own module that a version is expected to have.
     pub fn fields_for<'a>(&'a self, version: &'a Version) -> impl Iterator<Item = &'a Field> {
-        self.fields.iter().filter(|field| field.versions.contains(version))
+        let own = |field: &&Field| owner(&field.type_name, [&*self.module]) == Some(&*self.module);
+        self.fields.iter().filter(own).filter(|field| field.versions.contains(version))
     }
 
     /// The sites of a role that mean something in a version, in order of preference.
     pub fn sites_for<'a>(&self, role: &'a Role, version: &'a Version) -> impl Iterator<Item = &'a Site> {
         role.sites.iter().filter(|site| site.versions.contains(version))
+    }
+
+    /// What an entry names of another module, as an entry of that module: it has no target of its own, and covers no version.
+    pub fn borrowed(&self, module: &str, structs: Vec<String>, functions: Vec<String>) -> Self {
+        let is_borrowed = |field: &&Field| structs.contains(&field.type_name);
+        Self {
+            module: module.to_owned(),
+            versions: Range::default(),
+            present: Vec::new(),
+            target: Target { source: String::new(), variants: Vec::new() },
+            roles: Vec::new(),
+            fields: self.fields.iter().filter(is_borrowed).cloned().collect(),
+            itabs: Vec::new(),
+            maps: Vec::new(),
+            structs,
+            functions,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it is what another module's entry names ([`Entry::borrowed`]).
+    pub fn is_borrowed(&self) -> bool {
+        self.target.source.is_empty()
     }
 
     /// The structs that it names, each once, in the order of the file.
@@ -227,6 +251,11 @@ impl Entry {
         let named = sites.flat_map(|site| std::iter::once(&site.function).chain(&site.callee));
         once(self.present.iter().chain(named).chain(&self.functions))
     }
+}
+
+/// The module that owns a struct: [`names::owner`] of its package.
+pub fn owner<'m>(type_name: &str, modules: impl IntoIterator<Item = &'m str>) -> Option<&'m str> {
+    names::owner(names::package(type_name)?, modules)
 }
 
 fn once<'a>(all: impl Iterator<Item = &'a String>) -> Vec<&'a str> {

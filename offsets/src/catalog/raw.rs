@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::error::line_of;
 use super::{At, CatalogError, Entry, Field, Itab, Map, Range, Role, Site, Status, Target, Variant};
-use crate::Version;
+use crate::{Version, names};
 
 type Text = Spanned<String>;
 
@@ -148,6 +148,18 @@ impl Reader<'_> {
         if value.trim().is_empty() { Err(self.error(offset, key, "is empty")) } else { Ok(value) }
     }
 
+    /// The name of a function or a type, which the catalog writes plainly.
+    fn name(&self, key: &str, value: Text) -> Result<String, CatalogError> {
+        let offset = value.span().start;
+        let name = self.text(key, value)?;
+        match names::plain_text(&name) {
+            plain if *plain == name => Ok(name),
+            plain => {
+                Err(self.error(offset, key, format!("{name:?} is the linker's spelling: write {plain:?}")))
+            }
+        }
+    }
+
     fn optional(&self, key: &str, value: Option<Text>) -> Result<Option<String>, CatalogError> {
         value.map(|value| self.text(key, value)).transpose()
     }
@@ -203,7 +215,7 @@ impl Reader<'_> {
             status,
             present,
             structs,
-            functions: self.texts("functions", raw.functions)?,
+            functions: self.names("functions", raw.functions)?,
             target: self.target(&module, raw.target)?,
             roles,
             fields: self.fields(&module, raw.field)?,
@@ -214,8 +226,8 @@ impl Reader<'_> {
         })
     }
 
-    fn texts(&self, key: &str, values: Vec<Text>) -> Result<Vec<String>, CatalogError> {
-        values.into_iter().map(|value| self.text(key, value)).collect()
+    fn names(&self, key: &str, values: Vec<Text>) -> Result<Vec<String>, CatalogError> {
+        values.into_iter().map(|value| self.name(key, value)).collect()
     }
 
     fn present(&self, raw: Option<Spanned<Vec<Text>>>) -> Result<Vec<String>, CatalogError> {
@@ -223,7 +235,7 @@ impl Reader<'_> {
         if names.as_ref().is_empty() {
             return Err(self.error(names.span().start, "present", "names no function"));
         }
-        self.texts("present", names.into_inner())
+        self.names("present", names.into_inner())
     }
 
     fn structs(&self, raw: Vec<Text>) -> Result<Vec<String>, CatalogError> {
@@ -232,7 +244,7 @@ impl Reader<'_> {
                 return Err(self.error(name.span().start, "structs", "is no IMPORT/PATH.Type"));
             }
         }
-        self.texts("structs", raw)
+        self.names("structs", raw)
     }
 
     fn target(&self, module: &str, raw: RawTarget) -> Result<Target, CatalogError> {
@@ -300,9 +312,9 @@ impl Reader<'_> {
             return Err(self.error(args_offset, "role.site.args", reason));
         }
         Ok(Site {
-            function: self.text("role.site.function", raw.function)?,
+            function: self.name("role.site.function", raw.function)?,
             at,
-            callee: self.optional("role.site.callee", raw.callee)?,
+            callee: raw.callee.map(|callee| self.name("role.site.callee", callee)).transpose()?,
             args,
             results,
             note: self.optional("role.site.note", raw.note)?,
@@ -337,14 +349,18 @@ impl Reader<'_> {
         if !raw.r#type.as_ref().contains('.') {
             return Err(self.error(raw.r#type.span().start, "field.type", "is no IMPORT/PATH.Type"));
         }
+        let type_name = self.name("field.type", raw.r#type)?;
+        // A struct's versions are its owner's, and those of the standard library are written another way than a module's.
+        let package = names::package(&type_name).unwrap_or_default();
+        let owner = names::owner(package, [module]).unwrap_or(package);
         Ok(Field {
-            type_name: self.text("field.type", raw.r#type)?,
             name: self.text("field.name", raw.name)?,
             kind: self.text("field.kind", raw.kind)?,
-            versions: self.range(module, "field.", raw.since, raw.until)?,
+            versions: self.range(owner, "field.", raw.since, raw.until)?,
             required: raw.required,
             gives: self.optional("field.gives", raw.gives)?,
             line: line_of(self.text, offset),
+            type_name,
         })
     }
 

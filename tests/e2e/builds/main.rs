@@ -6,6 +6,7 @@ mod debug;
 mod linked;
 mod loaded;
 mod mangled;
+mod switches;
 mod versions;
 
 use std::collections::{BTreeSet, HashMap};
@@ -33,7 +34,9 @@ const PLAIN: &str = "-ldflags=-w -linkmode=internal";
 /// The same with DWARF.
 const WHOLE: &str = "-ldflags=-linkmode=internal";
 /// What type data alone says: neither DWARF nor database is asked.
-const TYPES_ALONE: Options = Options { types: true, dwarf: false, database: false };
+fn types_alone() -> Options {
+    Options { dwarf: false, database: false, ..Options::default() }
+}
 /// A server that calls C, so that `net` and `os/user` do too.
 const CGO: (&str, &str) = (
     "main.go",
@@ -127,7 +130,7 @@ impl Expected {
             symbols.entry(name).or_default().insert(symbol.address());
         }
         ensure!(symbols.len() > 5000, "only {} symbols", symbols.len());
-        let fields = server(&plan(normal, &TYPES_ALONE)?)?.fields.clone();
+        let fields = server(&plan(normal, &types_alone())?)?.fields.clone();
         ensure!(fields.len() > 10 && fields.iter().all(|f| f.offset.is_some()), "{fields:?}");
         Ok(Expected { symbols, fields, names: names(normal)? })
     }
@@ -153,7 +156,7 @@ impl Expected {
         }
         ensure!(known * 100 > total * 99, "of {total} functions the symbol table has {known}");
         ensure!(names(bytes)? == self.names, "other functions than in the normal build");
-        let by_types = plan(bytes, &TYPES_ALONE)?;
+        let by_types = plan(bytes, &types_alone())?;
         ensure!(server(&by_types)?.fields == self.fields, "{:?}", server(&by_types)?.fields);
         is_ready(&by_types)?;
         let all = plan(bytes, &Options::default())?;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use strobe_tests::built::Recipe;
 
 use crate::{
-    CGO, Expected, MAIN, NEW, NEWEST, PLAIN, TYPES_ALONE, WHOLE, analyze, bare, build, is_ready, names, plan,
+    CGO, Expected, MAIN, NEW, NEWEST, PLAIN, WHOLE, analyze, bare, build, is_ready, names, plan, types_alone,
     read,
 };
 use crate::{server, stripped};
@@ -143,7 +143,7 @@ fn each_way_of_stripping() -> Result<()> {
     for args in [["-ldflags=-s -linkmode=internal"], [PLAIN], ["-ldflags=-s -w -linkmode=internal"]] {
         let bytes = read(&build(&Recipe { args: &args, ..Recipe::server(NEW, &[MAIN]) })?)?;
         ensure!(names(&bytes)? == expected.names, "{args:?}: other functions");
-        let by_types = plan(&bytes, &TYPES_ALONE)?;
+        let by_types = plan(&bytes, &types_alone())?;
         ensure!(server(&by_types)?.fields == expected.fields, "{args:?}");
         ensure!(server(&by_types)?.verdict == Verdict::Ready, "{:?}", server(&by_types)?.reason);
     }

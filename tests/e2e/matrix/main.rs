@@ -26,7 +26,9 @@ const VERSIONS: [&str; 10] = [
     "1.18.10", "1.19.13", "1.20.14", "1.21.13", "1.22.12", "1.23.12", "1.24.13", "1.25.14", "1.26.11",
     "1.27.4",
 ];
-const TYPES_ALONE: Options = Options { types: true, dwarf: false, database: false };
+fn types_alone() -> Options {
+    Options { dwarf: false, database: false, ..Options::default() }
+}
 
 /// What came of one cell.
 #[derive(Debug, Default)]
@@ -160,7 +162,7 @@ fn compare(bytes: &[u8], reference: &Reference) -> Result<Cell> {
         hold_sites(&mut cell, &go, &code, function.is_asm(), reference, &functions.name(&function));
     }
     hold_structs(&mut cell, &go, reference)?;
-    hold_fields(&mut cell, &analyzer::plan(bytes, "matrix", &TYPES_ALONE)?, reference)?;
+    hold_fields(&mut cell, &analyzer::plan(bytes, "matrix", &types_alone())?, reference)?;
     Ok(cell)
 }
 

@@ -110,7 +110,6 @@ fn a_hash_that_the_checksum_database_does_not_know() -> Result<()> {
 /// The walk through of `offsets/catalog/README.md`, with its own text: one TOML file, no Rust.
 #[test]
 fn a_newcomer_adds_a_library() -> Result<()> {
-    const MODULE: &str = "github.com/julienschmidt/httprouter";
     let readme = fs::read_to_string(machine::workspace().join("offsets/catalog/README.md"))?;
     let toml = readme
         .split("   ```toml\n")
@@ -119,27 +118,63 @@ fn a_newcomer_adds_a_library() -> Result<()> {
         .context("the TOML of the README")?;
     let toml: String =
         toml.lines().map(|line| format!("{}\n", line.strip_prefix("   ").unwrap_or(line))).collect();
-    let folder = tempfile::tempdir()?;
-    let (catalog, data) = (folder.path().join("catalog"), folder.path().join("data"));
-    fs::create_dir(&catalog)?;
-    fs::write(catalog.join("httprouter.toml"), toml)?;
-    let newest = NEWEST.rsplit(',').next().context("a version")?;
-    let offsetgen = programs::path("offsetgen")?;
-    let mut build = Command::new(&offsetgen);
-    build
-        .args(["build", "--only", MODULE, "--versions", "v1.3.0", "--go", newest, "--cache"])
-        .arg(machine::cache()?);
-    let ran =
-        build.arg("--catalog").arg(&catalog).arg("--out").arg(&data).output().context("run offsetgen")?;
-    ensure!(ran.status.success(), "offsetgen build: {}", String::from_utf8_lossy(&ran.stderr));
-    let field = format!("{MODULE}.Param.Value");
-    let mut lookup = Command::new(&offsetgen);
-    let ran = lookup
-        .args(["lookup", MODULE, "v1.3.0", &field, "--data"])
-        .arg(&data)
-        .output()
-        .context("run offsetgen")?;
-    let said = String::from_utf8_lossy(&ran.stdout);
-    ensure!(said == format!("{field}\t16\texact\n"), "lookup said {said:?}");
+    let module = "github.com/julienschmidt/httprouter";
+    let newcomer = Newcomer::build(module, "v1.3.0", &toml)?;
+    ensure!(!newcomer.said.contains("note: "), "{}", newcomer.said);
+    newcomer.expect("Param.Value", "16\texact")
+}
+
+/// The same for a module whose path ends in a word with a dot: DWARF and the linker spell it `nats%2ego`, the catalog as Go does.
+/// A field that is written wrongly is told by the first version that is built, with the one that was meant.
+#[test]
+fn a_newcomer_adds_a_library_with_a_dot_in_its_path() -> Result<()> {
+    let module = "github.com/nats-io/nats.go";
+    let toml = include_str!("nats.toml");
+    let newcomer = Newcomer::build(module, "v1.49.0", toml)?;
+    ensure!(!newcomer.said.contains("note: "), "{}", newcomer.said);
+    newcomer.expect("Msg.Subject", "0\texact")?;
+    let text = fs::read_to_string(newcomer.folder.path().join("data/github.com_nats-io_nats.go.json"))?;
+    let document = Document::parse("nats", &text)?;
+    let publish = document.functions.get(&format!("{module}.(*Conn).PublishMsg")).context("the function")?;
+    ensure!(!publish.runs.is_empty(), "{publish:?}");
+    let wrong = toml.replace("name = \"Subject\"", "name = \"Subjet\"");
+    let error = Newcomer::build(module, "v1.49.0", &wrong).err().context("no field Subjet")?.to_string();
+    let note = format!("note: {module} v1.49.0 has no field {module}.Msg.Subjet; nearest: Subject");
+    ensure!(error.contains(&note) && error.contains("no tested version"), "{error}");
     Ok(())
+}
+
+/// Who has written one catalog file and built it.
+struct Newcomer {
+    module: &'static str,
+    version: &'static str,
+    folder: tempfile::TempDir,
+    said: String,
+}
+
+impl Newcomer {
+    fn build(module: &'static str, version: &'static str, toml: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let catalog = folder.path().join("catalog");
+        fs::create_dir(&catalog)?;
+        fs::write(catalog.join("library.toml"), toml)?;
+        let newest = NEWEST.rsplit(',').next().context("a version")?;
+        let mut build = Command::new(programs::path("offsetgen")?);
+        build.args(["build", "--only", module, "--versions", version, "--go", newest, "--cache"]);
+        build.arg(machine::cache()?).arg("--catalog").arg(&catalog);
+        let ran = build.arg("--out").arg(folder.path().join("data")).output().context("run offsetgen")?;
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        ensure!(ran.status.success(), "offsetgen build: {said}");
+        Ok(Self { module, version, folder, said })
+    }
+
+    fn expect(&self, field: &str, what: &str) -> Result<()> {
+        let field = format!("{}.{field}", self.module);
+        let mut lookup = Command::new(programs::path("offsetgen")?);
+        lookup.args(["lookup", self.module, self.version, &field, "--data"]);
+        let ran = lookup.arg(self.folder.path().join("data")).output().context("run offsetgen")?;
+        let said = String::from_utf8_lossy(&ran.stdout);
+        ensure!(said == format!("{field}\t{what}\n"), "lookup said {said:?}");
+        Ok(())
+    }
 }

@@ -25,10 +25,10 @@ use gimli::{
 };
 use object::{Object, ObjectSection};
 use offsets::database::observations::{Layout, Shape, Signature};
+use offsets::names;
 
+use super::disproof;
 use super::wanted::Wanted;
-
-pub use types::package;
 
 type Reader<'a> = EndianSlice<'a, LittleEndian>;
 type Unit<'a> = gimli::Unit<Reader<'a>>;
@@ -54,7 +54,20 @@ pub fn read(path: &Path, wanted: &Wanted, arch: &str) -> Result<Found> {
     read_bytes(&map, wanted, arch).context("cannot read the DWARF")
 }
 
+/// Adds the names of all structs and functions of one program.
+pub fn census(path: &Path, census: &mut disproof::Census) -> Result<()> {
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    // SAFETY: as in `read`.
+    let map =
+        unsafe { memmap2::Mmap::map(&file) }.with_context(|| format!("cannot map {}", path.display()))?;
+    with_program(&map, |program| program.names(census)).context("cannot read the DWARF")
+}
+
 fn read_bytes(bytes: &[u8], wanted: &Wanted, arch: &str) -> Result<Found> {
+    with_program(bytes, |program| program.answer(wanted, &program.census(wanted)?, arch))
+}
+
+fn with_program<T>(bytes: &[u8], act: impl FnOnce(&Program<'_, '_>) -> Result<T>) -> Result<T> {
     let elf = object::File::parse(bytes).context("is no object file")?;
     let load = |id: gimli::SectionId| -> Result<Cow<'_, [u8]>> {
         let Some(section) = elf.section_by_name(id.name()) else { return Ok(Cow::Borrowed(&[])) };
@@ -70,9 +83,7 @@ fn read_bytes(bytes: &[u8], wanted: &Wanted, arch: &str) -> Result<Found> {
     if units.is_empty() {
         bail!("there is none");
     }
-    let program = Program { dwarf: &dwarf, units: &units };
-    let census = program.census(wanted)?;
-    program.answer(wanted, &census, arch)
+    act(&Program { dwarf: &dwarf, units: &units })
 }
 
 /// A program's DWARF, with its units in the order of their places.
@@ -105,6 +116,21 @@ impl<'a> Program<'a, '_> {
             }
         }
         Ok(census)
+    }
+
+    fn names(&self, census: &mut disproof::Census) -> Result<()> {
+        for unit in self.units {
+            let mut entries = unit.entries();
+            while let Some(entry) = entries.next_dfs()? {
+                let names = match entry.tag() {
+                    gimli::DW_TAG_structure_type => &mut census.structs,
+                    gimli::DW_TAG_subprogram => &mut census.functions,
+                    _ => continue,
+                };
+                names.extend(self.name(unit, entry)?.map(Cow::into_owned));
+            }
+        }
+        Ok(())
     }
 
     fn count(&self, unit: &Unit<'a>, entry: &Entry<'a>, wanted: &Wanted, census: &mut Census) -> Result<()> {
@@ -189,7 +215,11 @@ impl<'a> Program<'a, '_> {
     fn name(&self, unit: &Unit<'a>, entry: &Entry<'a>) -> Result<Option<Cow<'a, str>>> {
         let Some(value) = entry.attr_value(gimli::DW_AT_name) else { return Ok(None) };
         let text = self.dwarf.attr_string(unit, value).context("DW_AT_name")?;
-        Ok(Some(text.to_string_lossy()))
+        // Packages are plain in all that is recorded.
+        Ok(Some(match text.to_string_lossy() {
+            Cow::Borrowed(name) => names::plain_text(name),
+            Cow::Owned(name) => Cow::Owned(names::plain_text(&name).into_owned()),
+        }))
     }
 }
 

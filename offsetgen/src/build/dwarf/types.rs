@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
 use offsets::database::observations::Layout;
+use offsets::names::package;
 
 use super::abi::{Kind, Word};
 use super::{Entry, Place, Program, Unit, place, reference};
@@ -141,35 +142,4 @@ impl<'a> Program<'a, '_> {
 
 fn size(entry: &Entry<'_>) -> Option<u64> {
     entry.attr_value(gimli::DW_AT_byte_size).and_then(|value| value.udata_value())
-}
-
-/// The package of a named type; none of a type that is written out (`[]int`, `struct {…}`, `map[string]int`, `string`).
-pub fn package(name: &str) -> Option<&str> {
-    let name = name.split('[').next().unwrap_or_default();
-    if name.contains([' ', '*', '(', '{', '<']) {
-        return None;
-    }
-    let last = name.rfind('/').map_or(0, |slash| slash + 1);
-    let dot = name.get(last..)?.rfind('.')?;
-    name.get(..last + dot).filter(|package| !package.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::package;
-
-    #[test]
-    fn packages() {
-        for (name, expected) in [
-            ("net/http.Request", Some("net/http")),
-            ("sync/atomic.Pointer[a/b.T]", Some("sync/atomic")),
-            ("github.com/segmentio/kafka-go.Message", Some("github.com/segmentio/kafka-go")),
-            ("map[string]a.B", None),
-            ("[]a.B", None),
-            ("struct { a.B }", None),
-            ("string", None),
-        ] {
-            assert_eq!(package(name), expected, "{name}");
-        }
-    }
 }
