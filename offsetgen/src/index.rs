@@ -59,15 +59,13 @@ fn text(folder: &Path) -> Result<String> {
         modules.push(Module { module: &document.module, file, sha256: hex(&Sha256::digest(text)), versions });
     }
     modules.sort_by_key(|one| one.module);
-    let mut out = String::new();
-    let id = format!("{DATA_ID}{INDEX}");
-    let _ = write!(
-        out,
-        "{{\n  \"$schema\": \"{SCHEMA_ID}\",\n  \"$id\": \"{id}\",\n  \"license\": \"{LICENSE}\",\n"
-    );
-    let _ =
-        write!(out, "  \"schema_version\": {SCHEMA_VERSION},\n  \"digest\": \"{}\",\n", database.digest());
+    let mut out = "{\n".to_owned();
+    let _ = writeln!(out, "  \"$schema\": \"{SCHEMA_ID}\",");
+    let _ = writeln!(out, "  \"$id\": \"{DATA_ID}{INDEX}\",");
+    let _ = writeln!(out, "  \"license\": \"{LICENSE}\",");
+    let _ = writeln!(out, "  \"schema_version\": {SCHEMA_VERSION},");
+    let _ = writeln!(out, "  \"digest\": \"{}\",", database.digest());
     let lines: Vec<String> = modules.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
-    let _ = write!(out, "  \"modules\": [\n    {}\n  ]\n}}\n", lines.join(",\n    "));
+    let _ = writeln!(out, "  \"modules\": [\n    {}\n  ]\n}}", lines.join(",\n    "));
     Ok(out)
 }

@@ -297,8 +297,8 @@ impl Document {
         let mut out = String::new();
         let id = line(&format!("{DATA_ID}{}", file_name(&self.module)));
         let _ = write!(out, "{{\n  \"$schema\": {},\n  \"$id\": {id},\n", line(SCHEMA_ID));
-        let _ = write!(out, "  \"license\": {},\n", line(LICENSE));
-        let _ = write!(out, "  \"schema_version\": {},\n", self.schema_version);
+        let _ = writeln!(out, "  \"license\": {},", line(LICENSE));
+        let _ = writeln!(out, "  \"schema_version\": {},", self.schema_version);
         let _ = write!(out, "  \"module\": {},\n  \"settings\": ", line(&self.module));
         map(&mut out, 2, &self.settings, |out, text| out.push_str(&line(text)));
         out.push_str(",\n  \"toolchains\": ");

@@ -33,6 +33,20 @@ struct Release {
 }
 
 fn record(database: &Database, field: &Field, left_out: &mut LeftOut) -> Option<Record> {
+    let stretch = stretch(database, field, left_out);
+    let spelled = |(text, _): &(String, u64)| bare(&field.module, text);
+    let versions = Bounds { oldest: spelled(stretch.last()?), newest: spelled(stretch.first()?) };
+    let mut offsets: Vec<Since> = Vec::new();
+    for one in stretch.iter().rev() {
+        if offsets.last().is_none_or(|last| last.offset != one.1) {
+            offsets.push(Since { offset: one.1, since: spelled(one) });
+        }
+    }
+    Some(Record { versions, offsets })
+}
+
+/// The releases of the newest unbroken stretch and their offsets, the newest first.
+fn stretch(database: &Database, field: &Field, left_out: &mut LeftOut) -> Vec<(String, u64)> {
     let mut stretch: Vec<(String, u64)> = Vec::new();
     let (mut ended, mut beyond_a_hole) = (false, false);
     for Release { text, is_recorded } in releases(database, &field.module) {
@@ -42,7 +56,7 @@ fn record(database: &Database, field: &Field, left_out: &mut LeftOut) -> Option<
         }
         let figure = left_out.take(field, &text, field.figure(database, &text));
         let Some(offset) = figure.flatten() else {
-            // A field that is gone has ended before the newest release.
+            // A field that is gone by the newest release has ended with an older one, and its stretch begins there.
             ended |= !stretch.is_empty();
             continue;
         };
@@ -54,15 +68,7 @@ fn record(database: &Database, field: &Field, left_out: &mut LeftOut) -> Option<
             stretch.push((text, offset));
         }
     }
-    let spelled = |(text, _): &(String, u64)| bare(&field.module, text);
-    let versions = Bounds { oldest: spelled(stretch.last()?), newest: spelled(stretch.first()?) };
-    let mut offsets: Vec<Since> = Vec::new();
-    for one in stretch.iter().rev() {
-        if offsets.last().is_none_or(|last| last.offset != one.1) {
-            offsets.push(Since { offset: one.1, since: spelled(one) });
-        }
-    }
-    Some(Record { versions, offsets })
+    stretch
 }
 
 /// All releases that are known of, the newest first: the recorded ones and the holes.

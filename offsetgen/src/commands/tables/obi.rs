@@ -72,29 +72,32 @@ pub(super) fn fields(table: &Offsets, database: &Database) -> Vec<Field> {
 pub(super) fn claims(table: &Offsets, database: &Database) -> Vec<Claim> {
     let mut claims = Vec::new();
     for (field, record) in all(table, database) {
-        let module = field.module.as_str();
-        let parse = |text: &str| Version::parse(module, &figures::own(module, text));
-        let bounds = parse(&record.versions.oldest).zip(parse(&record.versions.newest));
-        let recorded = database.document(module).into_iter().flat_map(|document| &document.versions);
         let before = claims.len();
+        let recorded = database.document(&field.module).into_iter().flat_map(|document| &document.versions);
         for tested in recorded {
-            let version = Version::parse(module, &tested.version).zip(bounds.as_ref());
-            let Some((version, _)) = version.filter(|(v, (oldest, newest))| oldest <= v && v <= newest)
-            else {
-                continue;
-            };
-            let begun =
-                record.offsets.iter().filter(|one| parse(&one.since).is_some_and(|since| since <= version));
-            if let Some(last) = begun.last() {
+            if let Some(offset) = record.at(&field.module, &tested.version) {
                 let (field, version) = (field.clone(), tested.version.clone());
-                claims.push(Claim { field, version, offset: Some(last.offset) });
+                claims.push(Claim { field, version, offset: Some(offset) });
             }
         }
         if claims.len() == before {
-            let version = figures::own(module, &record.versions.oldest);
+            let version = figures::own(&field.module, &record.versions.oldest);
             let offset = record.offsets.first().map(|one| one.offset);
             claims.push(Claim { field, version, offset });
         }
     }
     claims
+}
+
+impl Record {
+    /// What it says of a version: the last offset that begins with it or before.
+    fn at(&self, module: &str, version: &str) -> Option<u64> {
+        let parse = |text: &str| Version::parse(module, &figures::own(module, text));
+        let version = parse(version)?;
+        if version < parse(&self.versions.oldest)? || version > parse(&self.versions.newest)? {
+            return None;
+        }
+        let begins = |one: &&Since| parse(&one.since).is_some_and(|since| since <= version);
+        self.offsets.iter().rev().find(begins).map(|one| one.offset)
+    }
 }
