@@ -120,3 +120,45 @@ pub fn folded(versions: &[String]) -> String {
 pub fn said(offset: Option<u64>) -> String {
     offset.map_or_else(|| "none".to_owned(), |offset| offset.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use offsets::database::format::Document;
+
+    use super::*;
+
+    #[test]
+    fn a_struct_belongs_to_the_module_with_the_longest_path() {
+        let texts = [STD, "example.org/a", "example.org/a/b"].map(|module| Document::new(module).to_json());
+        let names = ["std.json", "a.json", "b.json"];
+        let files = names.iter().copied().zip(texts.iter().map(String::as_str));
+        let database = Database::from_json(files).expect("a database");
+        for (type_name, expected) in [
+            ("example.org/a.T", Some("example.org/a")),
+            ("example.org/a/c.T", Some("example.org/a")),
+            ("example.org/a/b.T", Some("example.org/a/b")),
+            ("example.org/a/b/c.T", Some("example.org/a/b")),
+            ("example.org/ab.T", None),
+            ("gopkg.in/yaml.v3.Node", None),
+            ("net/http.Request", Some(STD)),
+            ("vendor/golang.org/x/net/http2/hpack.Encoder", Some(STD)),
+            ("T", None),
+        ] {
+            assert_eq!(owner(&database, type_name), expected, "{type_name}");
+        }
+    }
+
+    #[test]
+    fn versions_are_spelled_as_others_do() {
+        for (module, ours, theirs) in [
+            (STD, "1.20", "1.20.0"),
+            (STD, "1.22.12", "1.22.12"),
+            ("m", "v0.4.47", "0.4.47"),
+            ("m", "v1.58.0-dev", "1.58.0-dev"),
+        ] {
+            assert_eq!(bare(module, ours), theirs);
+            let back = Version::parse(module, &own(module, theirs));
+            assert_eq!(back, Version::parse(module, ours), "{theirs}");
+        }
+    }
+}
