@@ -79,7 +79,9 @@ fn word(value: &Value) -> &str {
 /// The digest that `Database::digest` gives for the files of a folder; a test compares the two.
 fn digest(folder: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
-    for path in files(folder, "json")? {
+    let mut paths = files(folder, "json")?;
+    paths.sort();
+    for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for part in [name.into_bytes(), fs::read(&path)?] {
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
@@ -89,11 +91,15 @@ fn digest(folder: &Path) -> io::Result<String> {
     Ok(hash.finalize().iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}")))
 }
 
-/// A folder's files with that extension, by the name without it.
+/// What offsetgen says of the files of `data/` in one: no module's document. `format::INDEX` is the same name.
+const INDEX: &str = "index.json";
+
+/// A folder's files with that extension, by the name without it; but for the index of the data.
 fn files(folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> =
         fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     files.retain(|path| path.extension().is_some_and(|own| own == extension));
+    files.retain(|path| path.file_name().is_none_or(|name| name != INDEX));
     files.sort_by_key(|path| path.file_stem().map(ToOwned::to_owned));
     Ok(files)
 }

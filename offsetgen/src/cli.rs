@@ -5,7 +5,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::build::memory::LEAST;
 
@@ -37,6 +37,10 @@ pub enum Command {
     Toolchain(ToolchainOptions),
     /// Look fields up in the embedded database
     Lookup(LookupOptions),
+    /// Write the database as a table that another program reads
+    Export(ExportOptions),
+    /// Hold another program's table against the database
+    Compare(CompareOptions),
 }
 
 /// Where things are kept and how long the network is waited for.
@@ -217,6 +221,45 @@ pub struct LookupOptions {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+    /// A folder of database files in place of the embedded ones
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// `offsetgen export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportOptions {
+    /// Whose table
+    #[arg(long, value_enum)]
+    pub format: Format,
+    /// Only these Go modules (`std` is the standard library) [default: all]
+    #[arg(long, value_name = "MODULE", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Only the fields that this table has, of the form `otel-auto` or `obi` [default: all that are recorded]
+    #[arg(long, value_name = "FILE")]
+    pub like: Option<PathBuf>,
+    /// A folder of database files in place of the embedded ones
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// The forms of `offsetgen export`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// `offset_results.json` of OpenTelemetry's Go auto-instrumentation
+    OtelAuto,
+    /// `offsets.json` of OpenTelemetry's eBPF instrumentation, and of Beyla
+    Obi,
+    /// JSON Lines: module, version, arch, type, field, offset, kind
+    Flat,
+}
+
+/// `offsetgen compare`.
+#[derive(Debug, Clone, Args)]
+pub struct CompareOptions {
+    /// A table of the form `otel-auto` or `obi`, which is seen from the file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
     /// A folder of database files in place of the embedded ones
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

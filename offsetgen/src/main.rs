@@ -5,10 +5,12 @@
 
 mod build;
 mod cli;
+mod commands;
 mod data;
 mod diff;
 mod effort;
 mod failure;
+mod index;
 mod lookup;
 mod merge;
 mod net;
@@ -52,6 +54,8 @@ fn main() -> ExitCode {
         Command::Report(options) => report::run(&options),
         Command::Toolchain(options) => toolchain::run(&options),
         Command::Lookup(options) => lookup::run(&options),
+        Command::Export(options) => commands::export::run(&options),
+        Command::Compare(options) => commands::compare::run(&options),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

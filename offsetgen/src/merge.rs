@@ -5,10 +5,10 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use offsets::database::format::Document;
+use offsets::database::format::{Document, file_name};
 use offsets::database::observations::Observations;
 
-use crate::build::{file_name, lock, read_document, write_document};
+use crate::build::{lock, read_document, write_document};
 use crate::cli::MergeOptions;
 use crate::data;
 use crate::progress::Progress;
@@ -20,6 +20,9 @@ pub fn run(options: &MergeOptions) -> Result<bool> {
     // A build there would undo this, or this the build.
     let _lock = lock(out, &Progress::new())?;
     for folder in &options.folders {
+        for (name, text) in data::texts(folder)? {
+            data::refuse_newer(&name, &text)?;
+        }
         for (module, document) in data::documents(folder)? {
             let path = out.join(file_name(&module));
             let mut all = Observations::read(&read_document(&path, &module)?);

@@ -6,8 +6,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use offsets::database::format::Document;
+use offsets::database::format::{Document, INDEX, LICENSE, SCHEMA_ID, file_name};
 use offsets::{Database, Lookup, STD, VersionMatch};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data")
@@ -16,23 +18,87 @@ fn folder() -> PathBuf {
 fn documents() -> Vec<(String, String)> {
     let entries = fs::read_dir(folder()).expect("data/ is there");
     let paths = entries.map(|entry| entry.expect("an entry").path());
+    let paths = paths.filter(|path| !path.ends_with(INDEX));
     paths.map(|path| (path.display().to_string(), fs::read_to_string(&path).expect("text"))).collect()
+}
+
+fn json(name: &str) -> Value {
+    let text = fs::read_to_string(folder().join("..").join(name)).expect("a file of this room");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// The published schema lets unknown keys pass, since keys are added. Our own data has none but those that it names.
+fn strict(schema: &mut Value) {
+    if let Value::Object(object) = schema {
+        if object.contains_key("properties") && !object.contains_key("additionalProperties") {
+            object.insert("additionalProperties".to_owned(), Value::Bool(false));
+        }
+        object.values_mut().for_each(strict);
+    }
 }
 
 #[test]
 fn data_validates_against_the_schema() {
-    let schema = fs::read_to_string(folder().join("../schema.json")).expect("schema.json");
-    let schema = serde_json::from_str(&schema).expect("the schema is JSON");
-    let validator = jsonschema::validator_for(&schema).expect("the schema is a schema");
+    let schema = json("schema.json");
+    let mut narrow = schema.clone();
+    strict(&mut narrow);
+    let [schema, narrow] = [schema, narrow].map(|s| jsonschema::validator_for(&s).expect("it is a schema"));
     for (name, text) in documents() {
-        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+        let value: Value = serde_json::from_str(&text).expect("JSON");
+        let errors: Vec<String> = narrow.iter_errors(&value).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{name}: {errors:?}");
         for defect in ["module", "versions"] {
             let mut broken = value.clone();
             broken[defect] = serde_json::json!(7);
-            assert!(!validator.is_valid(&broken), "{name}: a {defect} of 7 passes");
+            assert!(!schema.is_valid(&broken), "{name}: a {defect} of 7 passes");
         }
+        let mut newer = value.clone();
+        newer["added"] = serde_json::json!(7);
+        newer["versions"][0]["added"] = serde_json::json!(7);
+        assert!(schema.is_valid(&newer) && !narrow.is_valid(&newer), "{name}: an added key");
+        assert!(Document::parse(&name, &newer.to_string()).is_ok(), "{name}: an added key is passed over");
+        let unknown = offsets::database::unknown::keys(&name, &newer.to_string()).expect("reads");
+        assert_eq!(unknown, ["added", "versions[0].added"]);
+    }
+}
+
+#[test]
+fn data_and_schema_are_named_and_licensed() {
+    let schema = json("schema.json");
+    assert_eq!((&schema["$id"], &schema["license"]), (&SCHEMA_ID.into(), &LICENSE.into()));
+    for (name, text) in documents() {
+        let value: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((&value["$schema"], &value["license"]), (&SCHEMA_ID.into(), &LICENSE.into()), "{name}");
+        let file = file_name(value["module"].as_str().expect("a module"));
+        assert!(name.ends_with(&format!("/{file}")), "{name} is {file}");
+        assert!(value["$id"].as_str().is_some_and(|id| id.ends_with(&format!("/data/{file}"))), "{name}");
+    }
+}
+
+/// What offsetgen has written into the index is true of the files beside it, and of the database in the programs.
+#[test]
+fn the_index_is_that_of_the_files() {
+    let index = json("data/index.json");
+    let schema = jsonschema::validator_for(&{
+        let mut schema = json("index.schema.json");
+        assert_eq!((&index["$schema"], &index["license"]), (&schema["$id"], &schema["license"]));
+        strict(&mut schema);
+        schema
+    });
+    let errors: Vec<String> =
+        schema.expect("a schema").iter_errors(&index).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(index["digest"], Database::embedded().digest(), "`offsetgen merge` writes it anew");
+    let modules = index["modules"].as_array().expect("modules");
+    assert!(modules.iter().map(|one| one["module"].as_str()).eq(Database::embedded().modules().map(Some)));
+    for one in modules {
+        let (module, file) = (one["module"].as_str().expect("a path"), one["file"].as_str().expect("a name"));
+        let document = Database::embedded().document(module).expect("it is recorded");
+        let versions: Vec<&str> = document.versions.iter().map(|tested| tested.version.as_str()).collect();
+        assert_eq!(one["versions"], serde_json::json!(versions), "{module}");
+        let hash = Sha256::digest(fs::read(folder().join(file)).expect("the file"));
+        let hash = hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        assert_eq!((one["sha256"].as_str(), file), (Some(hash.as_str()), file_name(module).as_str()));
     }
 }
 

@@ -39,6 +39,7 @@ use crate::progress::Progress;
 use crate::store::write_atomically;
 use crate::toolchain::Store;
 use crate::versions::Release;
+use crate::{data, index};
 use memory::Bounds;
 
 /// Part of every record; a new one makes old journal entries void. The number behind the plus sign rises when what is
@@ -144,18 +145,14 @@ fn lock_cache(store: &Store, progress: &Progress) -> Result<File> {
     Ok(file)
 }
 
-/// The file of a module in a folder of data.
-pub fn file_name(module: &str) -> String {
-    format!("{}.json", module.replace('/', "_"))
-}
-
-/// The document of a module; an empty one where there is no file.
+/// The document of a module, to be written again; an empty one where there is no file.
 pub fn read_document(path: &Path, module: &str) -> Result<Document> {
     match fs::read_to_string(path) {
         Ok(text) => {
             let name = path.display().to_string();
             // Putting it into a database checks it.
             offsets::Database::from_json([(name.as_str(), text.as_str())])?;
+            data::refuse_newer(&name, &text)?;
             Ok(Document::parse(&name, &text)?)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Document::new(module)),
@@ -163,13 +160,14 @@ pub fn read_document(path: &Path, module: &str) -> Result<Document> {
     }
 }
 
-/// Writes a document unless it is there already; says which.
+/// Writes a document unless it is there already, and the folder's index; says which.
 pub fn write_document(path: &Path, document: &Document) -> Result<()> {
     let text = document.to_json();
     let same = fs::read(path).is_ok_and(|bytes| bytes == text.as_bytes());
     if !same {
         write_atomically(path, text.as_bytes())?;
     }
+    index::write(path.parent().unwrap_or(Path::new("")))?;
     let what = if same { "unchanged" } else { "written" };
     crate::output::print(&format!("{}: {what}\n", path.display()))
 }

@@ -3,8 +3,10 @@
 mod bad_proxy;
 mod build;
 mod diff;
+mod export;
 mod faults;
 mod folder;
+mod index;
 mod lookup;
 mod modules;
 mod report;

@@ -1,6 +1,8 @@
 //! The JSON of one module (`data/*.json`; `schema.json` says the same for other readers).
 //!
 //! ```text
+//! $schema, $id     names of the layout and of this document
+//! license          "Apache-2.0"
 //! schema_version   3
 //! module           "std"
 //! settings         by generator version: how it compiles
@@ -34,6 +36,9 @@
 //! A run stands for every recorded version from `from` to `to`, both included, that was compiled for its `arch`, and for no
 //! other. A field without a run for a version that its struct was tested in does not exist there.
 //!
+//! Keys are added within a schema version: a reader passes over those that it does not know. Whoever reads a file to write it
+//! again has to ask for them first ([`super::unknown`]), since it would lose them.
+//!
 //! The text is deterministic: keys in a fixed order, one run per line, so that a change is a readable diff.
 
 use std::collections::BTreeMap;
@@ -45,10 +50,22 @@ use super::DatabaseError;
 
 /// The version of the JSON that this module reads and writes.
 pub const SCHEMA_VERSION: u64 = 3;
+/// `$id` of `schema.json`, `$schema` of each document.
+pub const SCHEMA_ID: &str = "https://github.com/strobe-tracing/strobe/offsets/schema/3";
+/// What the `$id` of each document begins with; its file's name follows.
+pub const DATA_ID: &str = "https://github.com/strobe-tracing/strobe/offsets/data/";
+/// The licence of the data, as SPDX spells it.
+pub const LICENSE: &str = "Apache-2.0";
+/// The file that offsetgen writes beside the documents of a folder, and that is none.
+pub const INDEX: &str = "index.json";
+
+/// The name of a module's file in a folder of data.
+pub fn file_name(module: &str) -> String {
+    format!("{}.json", module.replace('/', "_"))
+}
 
 /// One module's figures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Document {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u64,
@@ -70,7 +87,6 @@ pub struct Document {
 
 /// One recorded version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Tested {
     /// Without a leading `go` for std.
     pub version: String,
@@ -112,7 +128,6 @@ pub struct Tested {
 
 /// A Go toolchain, as a version of the module `golang.org/toolchain`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Toolchain {
     /// `go1.22.12`.
     pub version: String,
@@ -124,7 +139,6 @@ pub struct Toolchain {
 
 /// A version that is known to exist and is not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Hole {
     /// Which.
     pub version: String,
@@ -141,7 +155,6 @@ pub struct Hole {
 
 /// One struct.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Struct {
     /// Where it was looked for.
     pub tested: Vec<Span>,
@@ -156,7 +169,6 @@ pub struct Struct {
 
 /// One function.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Function {
     /// Where it was looked for.
     pub tested: Vec<Span>,
@@ -169,7 +181,6 @@ pub struct Function {
 
 /// Recorded versions from one to another, both included.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Span {
     /// First version.
     pub from: String,
@@ -181,7 +192,6 @@ pub struct Span {
 
 /// A struct's size in a range of recorded versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SizeRun {
     /// First version.
     pub from: String,
@@ -195,7 +205,6 @@ pub struct SizeRun {
 
 /// A field's place in a range of recorded versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Run {
     /// First version.
     pub from: String,
@@ -211,7 +220,6 @@ pub struct Run {
 
 /// How a function is called in a range of recorded versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FunctionRun {
     /// First version.
     pub from: String,
@@ -241,7 +249,6 @@ pub enum Inlined {
 
 /// A parameter at a function's entry, or a result at its return.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Parameter {
     /// As the source has it; `~r0` and the like where it has none.
     pub name: String,
@@ -288,7 +295,10 @@ impl Document {
     /// The one text of this document.
     pub fn to_json(&self) -> String {
         let mut out = String::new();
-        let _ = write!(out, "{{\n  \"schema_version\": {},\n", self.schema_version);
+        let id = line(&format!("{DATA_ID}{}", file_name(&self.module)));
+        let _ = write!(out, "{{\n  \"$schema\": {},\n  \"$id\": {id},\n", line(SCHEMA_ID));
+        let _ = writeln!(out, "  \"license\": {},", line(LICENSE));
+        let _ = writeln!(out, "  \"schema_version\": {},", self.schema_version);
         let _ = write!(out, "  \"module\": {},\n  \"settings\": ", line(&self.module));
         map(&mut out, 2, &self.settings, |out, text| out.push_str(&line(text)));
         out.push_str(",\n  \"toolchains\": ");

@@ -8,6 +8,7 @@
 
 pub mod format;
 pub mod observations;
+pub mod unknown;
 
 mod compact;
 mod index;
@@ -135,9 +136,8 @@ pub struct Database {
 #[derive(Debug, Clone)]
 struct Module {
     name: String,
-    /// The embedded form and the JSON; empty where the two below are there from the start.
+    /// The embedded form; empty where the two below are there from the start.
     compact: &'static str,
-    text: &'static str,
     index: OnceLock<Index>,
     document: OnceLock<Document>,
 }
@@ -147,9 +147,13 @@ impl Module {
         self.index.get_or_init(|| compact::read(&self.name, self.compact))
     }
 
+    /// The JSON is named in here and by [`Database::embedded_files`], and nowhere that a look-up leads to: a program that calls
+    /// neither is linked without it, and carries the compact form alone.
     fn document(&self) -> &Document {
         self.document.get_or_init(|| {
-            let read = Document::parse(&self.name, self.text);
+            let texts = DATA.iter().zip(COMPACT);
+            let mut texts = texts.filter(|(_, (module, _))| *module == self.name).map(|((_, text), _)| text);
+            let read = Document::parse(&self.name, texts.next().copied().unwrap_or_default());
             // The embedded files are part of the program, and a test of this crate reads them all.
             read.unwrap_or_else(|error| panic!("embedded database: {error}"))
         })
@@ -160,17 +164,17 @@ impl Database {
     /// The database that is part of this program. A program that asks for one module pays for that one alone.
     pub fn embedded() -> &'static Self {
         static EMBEDDED: LazyLock<Database> = LazyLock::new(|| {
-            let modules = DATA.iter().zip(COMPACT).map(|((_, text), (name, compact))| {
+            let modules = COMPACT.iter().map(|(name, compact)| {
                 let (index, document) = (OnceLock::new(), OnceLock::new());
                 let name = (*name).to_owned();
-                (name.clone(), Module { name, compact, text, index, document })
+                (name.clone(), Module { name, compact, index, document })
             });
             Database { modules: modules.collect(), digest: DIGEST.to_owned() }
         });
         &EMBEDDED
     }
 
-    /// The documents that are part of this program: file name and text.
+    /// The documents that are part of a program that calls this: file name and text.
     pub fn embedded_files() -> &'static [(&'static str, &'static str)] {
         DATA
     }
@@ -190,7 +194,7 @@ impl Database {
             let module = document.module.clone();
             let index = OnceLock::from(Index::new(file, &document)?);
             let document = OnceLock::from(document);
-            let read = Module { name: module.clone(), compact: "", text: "", index, document };
+            let read = Module { name: module.clone(), compact: "", index, document };
             if modules.insert(module.clone(), read).is_some() {
                 let reason = format!("another file has module {module} too");
                 return Err(DatabaseError::Content {
@@ -203,7 +207,8 @@ impl Database {
         Ok(Self { modules, digest: digest(&files) })
     }
 
-    /// `sha256:…` over the documents' names and bytes.
+    /// `sha256:…` over the names (without folders) and bytes of the documents' files, in the order of the names. docs/database.md
+    /// has it in full.
     pub fn digest(&self) -> &str {
         &self.digest
     }
@@ -272,6 +277,9 @@ impl<'a> Lookup<'a> {
 }
 
 fn digest(files: &[(&str, &str)]) -> String {
+    let name = |file: &'_ str| file.rsplit('/').next().unwrap_or_default().to_owned();
+    let mut files: Vec<(String, &str)> = files.iter().map(|(file, text)| (name(file), *text)).collect();
+    files.sort_unstable();
     let mut hash = Sha256::new();
     for (file, text) in files {
         for part in [file.as_bytes(), text.as_bytes()] {

@@ -174,6 +174,21 @@ fn the_digest_depends_on_every_byte() {
     assert!(Database::embedded().digest().starts_with("sha256:"));
 }
 
+/// `offsetgen --data offsets/data` and the programs speak of one database.
+#[test]
+fn the_digest_does_not_depend_on_the_folder_or_the_order() {
+    let (std, mut other) = (document().to_json(), document());
+    other.module = "example.org/m".to_owned();
+    other.versions.clear();
+    other.structs.clear();
+    other.functions.clear();
+    let other = other.to_json();
+    let digest = |files: [(&str, &str); 2]| Database::from_json(files).expect("a database").digest;
+    let here = digest([("b.json", &std), ("a.json", &other)]);
+    assert_eq!(here, digest([("/data/a.json", &other), ("/data/b.json", &std)]));
+    assert_ne!(here, digest([("a.json", &std), ("b.json", &other)]));
+}
+
 /// What is read late, and what build.rs has worked out, is what reading everything gives.
 #[test]
 fn the_embedded_database_is_that_of_its_files() {

@@ -17,7 +17,7 @@ use strobe_tests::{machine, programs, spans};
 const NEWEST: &str = "1.19.13,1.20.14,1.21.13,1.22.12,1.23.12,1.24.13,1.25.14,1.26.11,1.27.4";
 
 /// Of the `std.json` of these nine alone, made with two jobs; it changes with the catalog and the format.
-const NEWEST_SHA256: &str = "c1c2b8e8e64d6a1dcf7e168bd14cd9867024966502287ece941cab63c34f6106";
+const NEWEST_SHA256: &str = "b23f504a1b4182648384231d7a79dbcd8a539664d1a6e4fef99100343dea8fd8";
 
 /// What the catalog asks for since the committed data was made, and the data does not have yet: a build of all releases adds it.
 /// `catalog_and_data_agree` in offsets/tests/data.rs fails once the structs among them are there.
