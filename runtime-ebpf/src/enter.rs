@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap},
+    maps::{Array, HashMap, ProgramArray},
     programs::ProbeContext,
 };
 use runtime_ebpf::abi::{File, MAX_FILES, MAX_PROCESSES, Process, SWITCH_IGNORE_PARENT};
@@ -14,6 +14,27 @@ use crate::{identity::tgid, read::known, registers::GoRegisters};
 static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(MAX_PROCESSES, 0);
 #[map]
 static FILES: Array<File> = Array::with_max_entries(MAX_FILES, 0);
+
+/// Never filled.
+#[map]
+static NOWHERE: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// Keeps the program on the kernel's own stack. Since Linux 6.13 (arm64: 6.17) a tracing program with 64 bytes of stack and more is
+/// given one stack for each processor (kernel/bpf/verifier.c, `bpf_enable_priv_stack`), on the ground that no such program runs
+/// twice on one processor. Programs of uprobes do, since they can be preempted: the second one overwrites the first one's
+/// variables, pointers that the verifier has checked among them, and the kernel follows what it finds there (seen on 7.2: an
+/// oops, the traced process gone). A program that has a call of another in place of its return gets no such stack, whether the
+/// call is ever reached or not. This one is not, and costs nothing: the verifier knows that and takes it out, after it was seen.
+#[inline(always)]
+fn stay_on_the_kernels_stack(ctx: &ProbeContext) {
+    let never: u64;
+    // SAFETY: it sets a register. The compiler has to believe that it may be anything.
+    unsafe { core::arch::asm!("{0} = 0", out(reg) never, options(nomem, nostack)) };
+    if never != 0 {
+        // SAFETY: the map has no program.
+        unsafe { NOWHERE.tail_call(ctx, 0) };
+    }
+}
 
 /// One hit of a probe in a traced process.
 #[derive(Clone, Copy)]
@@ -28,6 +49,7 @@ pub struct Hit {
 /// The hit, if its process is traced.
 #[inline(always)]
 pub fn enter(ctx: &ProbeContext) -> Option<Hit> {
+    stay_on_the_kernels_stack(ctx);
     let tgid = tgid();
     let process = PROCESSES.get_ptr_mut(tgid)?;
     Some(Hit { tgid, goroutine: ctx.goroutine(), process })

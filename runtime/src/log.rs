@@ -15,9 +15,9 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::{MakeWriter, format};
@@ -28,6 +28,8 @@ use crate::config::LogLevel;
 const CHANNEL_LINES: usize = 1024;
 /// How long the end waits for somebody who reads.
 const FLUSH: Duration = Duration::from_secs(1);
+/// How often the end looks whether a full channel has room.
+const ROOM_POLL: Duration = Duration::from_millis(2);
 
 /// The process's one log, once it has been started.
 static LOG: OnceLock<Writer> = OnceLock::new();
@@ -154,10 +156,18 @@ impl Writer {
     /// Waits until what came before has been written, or nobody reads it for too long.
     fn flush(&self, patience: Duration) {
         let (written, wait) = sync_channel(0);
-        if self.lines.try_send(Message::Flush(written)).is_ok() {
-            // Either the thread has dropped its end, or time is over.
-            let _ = wait.recv_timeout(patience);
+        let end = Instant::now() + patience;
+        let mut message = Message::Flush(written);
+        // A full channel is one that somebody may be reading: there the lines that wait are worth the most.
+        while let Err(TrySendError::Full(back)) = self.lines.try_send(message) {
+            if Instant::now() >= end {
+                return;
+            }
+            std::thread::sleep(ROOM_POLL);
+            message = back;
         }
+        // Either the thread has dropped its end, or time is over.
+        let _ = wait.recv_timeout(end.saturating_duration_since(Instant::now()));
     }
 }
 
