@@ -14,11 +14,14 @@ use crate::output::clean;
 const VERDICT: usize = 8;
 /// Columns between two cells, and before the first.
 const GAP: usize = 2;
-/// What the last cell has at the least: then ids and versions are cut.
-const LEAST_TAIL: usize = 24;
-/// What an id and a version have at the least.
-const LEAST_ID: usize = 12;
-const LEAST_VERSION: usize = 8;
+/// What the last cell should have: for less versions are cut. And what it has at the least: then ids are cut, too.
+const TAIL: usize = 52;
+const LEAST_TAIL: usize = 26;
+/// What an id and a version have at the least, if they are longer.
+const LEAST_ID: usize = 16;
+const LEAST_VERSION: usize = 18;
+/// A cell that would have less is left out.
+const LEAST_ROOM: usize = 4;
 
 /// How wide the cells of one file's lines are.
 #[derive(Debug, Clone, Copy)]
@@ -36,11 +39,12 @@ impl Columns {
         };
         let (mut id, mut version) = (widest(|l| l.id.clone()), widest(version));
         if let Some(width) = width.0 {
-            let taken = |id: usize, version: usize| 4 * GAP + VERDICT + id + version + LEAST_TAIL;
-            version = version
-                .saturating_sub(taken(id, version).saturating_sub(width))
-                .max(LEAST_VERSION.min(version));
-            id = id.saturating_sub(taken(id, version).saturating_sub(width)).max(LEAST_ID.min(id));
+            let over = |id: usize, version: usize, tail: usize| {
+                (4 * GAP + VERDICT + id + version + tail).saturating_sub(width)
+            };
+            // A commit's version is as long as two ids, and its beginning tells the most; of an id it is the end.
+            version = version.saturating_sub(over(id, version, TAIL)).max(LEAST_VERSION.min(version));
+            id = id.saturating_sub(over(id, version, LEAST_TAIL)).max(LEAST_ID.min(id));
         }
         Columns { id, version, width }
     }
@@ -80,23 +84,23 @@ pub fn line(out: &mut impl Write, library: &Library, columns: Columns) -> Result
     let (verdict, style) = words::verdict(library);
     let id = text::cut_front(&library.id, Width(Some(columns.id)));
     let version = text::cut(&version(library), Width(Some(columns.version)));
-    let used = 4 * GAP + VERDICT + columns.id + columns.version;
     let cells = [
-        (text::pad(verdict, VERDICT), style),
-        (text::pad(&id, columns.id), BOLD),
-        (text::pad(&version, columns.version), Style::new()),
-        (text::cut(&tail(library), columns.width.less(used)), Style::new()),
+        (verdict.to_owned(), VERDICT, style),
+        (id, columns.id, BOLD),
+        (version, columns.version, Style::new()),
+        (tail(library), usize::MAX, Style::new()),
     ];
-    let mut room = columns.width;
-    let mut blanks = GAP;
-    for (cell, style) in cells {
-        // In a terminal that is too narrow even for the least, what does not fit is left out.
-        if room.is_less_than(blanks + text::columns(cell.trim_end())) || cell.trim_end().is_empty() {
+    // Where the next cell begins, and where the last one has ended.
+    let (mut start, mut end) = (GAP, 0);
+    for (cell, cell_width, style) in cells {
+        let room = columns.width.0.map_or(usize::MAX, |width| width.saturating_sub(start));
+        if room < LEAST_ROOM || cell.is_empty() {
             break;
         }
-        write!(out, "{}{style}{}{style:#}", " ".repeat(blanks), cell.trim_end())?;
-        room = room.less(blanks + text::columns(&cell));
-        blanks = GAP + text::columns(&cell) - text::columns(cell.trim_end());
+        let cell = text::cut(&cell, Width(Some(room)));
+        write!(out, "{}{style}{cell}{style:#}", " ".repeat(start - end))?;
+        end = start + text::columns(&cell);
+        start = start.saturating_add(cell_width).saturating_add(GAP);
     }
     Ok(writeln!(out)?)
 }

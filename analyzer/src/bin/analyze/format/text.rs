@@ -42,11 +42,6 @@ fn fill(chars: impl Iterator<Item = char>, width: usize) -> String {
     chars.take_while(|c| fits(c)).collect()
 }
 
-/// The text with blanks behind it, so that it takes so many columns.
-pub fn pad(text: &str, to: usize) -> String {
-    text.to_owned() + &" ".repeat(to.saturating_sub(columns(text)))
-}
-
 /// Words in lines; a word that is longer than a line is taken apart.
 pub fn wrap(text: &str, width: Width) -> Vec<String> {
     let Some(limit) = width.0 else { return vec![clean(text).into_owned()] };
@@ -102,6 +97,5 @@ mod tests {
         // Each of these takes two columns.
         assert_eq!(cut("漢字漢字", wide(6)), "漢字…");
         assert_eq!(chop("漢字漢", 5), ["漢字", "漢"]);
-        assert_eq!(columns(&pad("漢", 5)), 5);
     }
 }

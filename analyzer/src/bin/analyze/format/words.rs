@@ -110,11 +110,14 @@ fn dispute(claims: &[Claim]) -> String {
     sides.join(" / ")
 }
 
-/// Why a library is refused, as short as it can be said: the kind of the worst finding, and what it is about.
+/// Why a library is refused, as short as it can be said: the kind of the worst finding, and what it is about, of which the
+/// folders before the package are left out.
 pub fn short(finding: &Finding) -> String {
+    let subject = finding.subject.as_str();
+    let name = if subject.contains(' ') { subject } else { subject.rsplit('/').next().unwrap_or(subject) };
     match finding.code {
         Code::NotTracedYet => "not traced yet".to_owned(),
-        code => format!("{code}: {}", finding.subject),
+        code => format!("{code}: {name}"),
     }
 }
 
