@@ -314,7 +314,7 @@ fn several_files_are_json_lines_and_a_folder_skips_what_is_no_go_program() {
     assert_eq!(status(&["--require", "net/http.server", folder]), 3);
     // Named, the same files are what they were.
     assert_eq!(status(&[&format!("{folder}/true")]), 2);
-    fs::write(Path::new(folder).join("deep/cut"), &fs::read(FILES.path("truncated")).expect("read"))
+    fs::write(Path::new(folder).join("deep/cut"), fs::read(FILES.path("truncated")).expect("read"))
         .expect("cut");
     assert_eq!(status(&[folder]), 2);
 }

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 /// `f_type` of statfs(2), from include/uapi/linux/magic.h.
-const MAGIC: [i64; 8] = [
+const MAGIC: [u32; 8] = [
     0x9fa0,      // proc
     0x6265_6572, // sysfs
     0x6462_6720, // debugfs
@@ -24,7 +24,7 @@ pub fn are_below(folder: &Path) -> bool {
         let mut answer: libc::statfs = std::mem::zeroed();
         (libc::statfs(path.as_ptr(), &raw mut answer) == 0).then_some(answer)
     };
-    answer.is_some_and(|answer| MAGIC.iter().any(|&magic| magic == answer.f_type as i64))
+    answer.is_some_and(|answer| u32::try_from(answer.f_type).is_ok_and(|magic| MAGIC.contains(&magic)))
 }
 
 #[cfg(test)]

@@ -148,6 +148,8 @@ pub fn probes(library: &Library) -> String {
     let stepped = sites().filter(|site| site.cost == Cost::Stepped).count();
     match (sites().count(), stepped) {
         (0, _) => "no probes".to_owned(),
+        (1, 0) => "1 probe, emulated".to_owned(),
+        (1, _) => "1 probe, stepped".to_owned(),
         (all, 0) => format!("{all} probes, emulated"),
         (all, stepped) if all == stepped => format!("{all} probes, stepped"),
         (all, stepped) => format!("{all} probes, {stepped} stepped"),
