@@ -9,7 +9,7 @@ use crate::go::moduledata::{self, ModuleData, Places};
 use crate::go::pclntab::{self, Found, Header};
 use crate::go::types::Types;
 use crate::go::version;
-use crate::image::Image;
+use crate::image::{self, Image};
 
 /// The oldest minor release whose tables can be read.
 const OLDEST: Minor = Minor(18);
@@ -49,6 +49,22 @@ pub struct GoImage<'a> {
 impl<'a> GoImage<'a> {
     /// Opens a file.
     pub fn parse(file: &'a [u8]) -> Result<Self> {
+        Self::open(file).map_err(|error| match error {
+            // Those are told by what they lack.
+            ErrorKind::NotGo
+            | ErrorKind::NotExecutable { .. }
+            | ErrorKind::Truncated { .. }
+            | ErrorKind::Missing { .. }
+            | ErrorKind::Malformed { .. }
+                if image::is_debug_file(file) =>
+            {
+                ErrorKind::DebugFile
+            }
+            other => other,
+        })
+    }
+
+    fn open(file: &'a [u8]) -> Result<Self> {
         let image = Image::parse(file)?;
         let build = buildinfo::read(&image)?;
         let minor = build.as_ref().and_then(BuildInfo::minor);
@@ -154,6 +170,7 @@ fn explain(image: &Image<'_>, error: ErrorKind, found: &Found, build: Option<&Bu
                 build.go_version
             ),
         },
+        (ErrorKind::NotGo, None) if !image.is_program => ErrorKind::NotGoLibrary,
         _ => error,
     }
 }

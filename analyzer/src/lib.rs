@@ -27,7 +27,6 @@ pub use error::{Error, ErrorKind};
 pub use go_image::GoImage;
 use offsets::catalog::{self, Entry};
 pub use plan::Plan;
-pub use planner::remedies::remedies;
 
 /// What is planned, and which witnesses may speak. All do by default; tests withhold some.
 #[derive(Debug, Clone, Copy)]
