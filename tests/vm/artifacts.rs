@@ -54,9 +54,14 @@ fn programs(arch: Arch) -> Result<PathBuf> {
         .arg(&folder)
         .args(["-p", "runtime", "--bin", "strobe", "-p", "strobe-tests", "--bin", "strobe-vm-init"])
         .env(format!("CARGO_TARGET_{name}_RUSTFLAGS"), "-C target-feature=+crt-static")
-        .env(format!("CARGO_TARGET_{name}_LINKER"), arch.compiler())
-        .env(format!("CC_{}", target.replace('-', "_")), arch.compiler())
         .current_dir(machine::workspace());
+    // This machine's own compiler is the one that cargo takes anyway. Naming it would make build scripts and macros other than those
+    // of every build without it, and each of the two would then build everything again after the other.
+    if !target.starts_with(std::env::consts::ARCH) {
+        cargo
+            .env(format!("CARGO_TARGET_{name}_LINKER"), arch.compiler())
+            .env(format!("CC_{}", target.replace('-', "_")), arch.compiler());
+    }
     let status = cargo.status().context("run cargo")?;
     if !status.success() {
         bail!("cargo build: {status} (scripts/setup installs Rust's {target} and {})", arch.compiler());
