@@ -6,6 +6,9 @@
 //!
 //! Not here: how a Plan is made (`planner`), and anything about processes.
 
+mod finding;
+
+pub use finding::{Code, Finding, Severity};
 use serde::{Deserialize, Serialize};
 
 /// The version of the JSON that this module reads and writes.
@@ -91,8 +94,12 @@ pub struct Library {
     pub status: Status,
     /// Whether this binary can be instrumented for it.
     pub verdict: Verdict,
-    /// Why, when the verdict is not `ready`; else what is worth knowing, or nothing.
+    /// Why, when the verdict is not `ready`; else what is worth knowing, or nothing. It is made of the messages of those
+    /// findings that decide the verdict, for people: programs compare the findings' codes.
     pub reason: Option<String>,
+    /// All that there is to say of it, the worst first.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// The functions to probe, by role.
     pub functions: Vec<Function>,
     /// The struct fields to read.
@@ -205,6 +212,20 @@ pub struct Field {
     pub offset: Option<u64>,
     /// All who vouch for it; empty when nobody does.
     pub witnesses: Vec<Witness>,
+    /// What each witness says, when they disagree with one another or with the catalog; else empty.
+    #[serde(default)]
+    pub disputed: Vec<Claim>,
+}
+
+/// What one witness says of a disputed field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Who says it.
+    pub witness: Witness,
+    /// Bytes from the start of the struct; null when it knows the struct, and it has no such field.
+    pub offset: Option<u64>,
+    /// The field's Go type; null likewise.
+    pub kind: Option<String>,
 }
 
 /// Who knows a field's offset.
@@ -258,4 +279,20 @@ pub enum MapImplementation {
     Hmap,
     /// `internal/runtime/maps.Map`: groups with control words (Go 1.24 and later).
     Swiss,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_of_before_findings_and_disputes_still_reads() {
+        let field = r#"{"type": "a.B", "field": "c", "kind": "int", "offset": 8, "witnesses": ["types"]}"#;
+        let field: Field = serde_json::from_str(field).expect("an old field");
+        assert!(field.disputed.is_empty());
+        let library = r#"{"id": "a", "module": "a", "version": null, "version_match": "unknown", "status": "recorded",
+            "verdict": "refused", "reason": "x", "functions": [], "fields": [], "itabs": [], "maps": []}"#;
+        let library: Library = serde_json::from_str(library).expect("an old library");
+        assert!(library.findings.is_empty());
+    }
 }

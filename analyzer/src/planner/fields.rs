@@ -8,10 +8,10 @@
 
 use offsets::Lookup;
 
+use super::Case;
 use super::facts::Fields;
-use super::verdict::Findings;
-use super::{Case, remedies};
-use crate::plan::{Arch, Field, Itab, MapImplementation, MapLayout, Witness};
+use super::verdict::{Findings, Matter};
+use crate::plan::{Arch, Claim, Code, Field, Itab, MapImplementation, MapLayout, Witness};
 
 /// What one witness says of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +55,11 @@ impl Case<'_> {
             kind: field.kind.clone(),
             offset: None,
             witnesses: Vec::new(),
+            disputed: Vec::new(),
         };
         if self.facts.ambiguous.contains(&field.type_name) {
-            findings.refuse(format!("two types named {} have different fields", field.type_name));
+            let why = format!("two types named {} have different fields", field.type_name);
+            findings.refuse(Matter::new(Code::AmbiguousType, &field.type_name, why));
             return out;
         }
         match agree(&testimony, &field.kind) {
@@ -65,15 +67,21 @@ impl Case<'_> {
                 out.offset = Some(offset);
                 out.witnesses = testimony.iter().map(|&(w, _)| w).collect();
             }
-            Ok(None) => findings.lack(field.required, gives, format!("{name}: {}", self.nobody(&testimony))),
-            Err(Dispute::Offsets(words)) => {
-                findings.refuse(format!("{} {name}: {words}", remedies::DISAGREE));
+            Ok(None) => findings.lack(field.required, gives, self.nobody(name, &testimony)),
+            Err(dispute) => {
+                out.disputed = claims(&testimony);
+                match dispute {
+                    Dispute::Offsets(words) => {
+                        let why = format!("witnesses disagree about {name}: {words}");
+                        findings.refuse(Matter::new(Code::WitnessesDisagree, name, why));
+                    }
+                    Dispute::Kind(words) => {
+                        let why =
+                            format!("{name} is another type than the catalog's {}: {words}", field.kind);
+                        findings.lack(field.required, gives, Matter::new(Code::OtherKind, name, why));
+                    }
+                }
             }
-            Err(Dispute::Kind(words)) => findings.lack(
-                field.required,
-                gives,
-                format!("{name} {} {}: {words}", remedies::OTHER_KIND, field.kind),
-            ),
         }
         out
     }
@@ -111,19 +119,21 @@ impl Case<'_> {
     }
 
     /// Why nobody vouches for a field.
-    fn nobody(&self, testimony: &Testimony) -> String {
+    fn nobody(&self, name: String, testimony: &Testimony) -> Matter {
         if let Some((witness, _)) = testimony.first() {
-            return format!("no such field ({})", word(*witness));
+            let why = format!("{name}: no such field ({})", word(*witness));
+            return Matter::new(Code::NoSuchField, name, why);
         }
         let version = self.version_text.as_deref().unwrap_or("unknown");
         let dwarf = match &self.facts.dwarf_error {
             Some(error) => format!("its DWARF cannot be read ({error})"),
             None => "no DWARF names it".to_owned(),
         };
-        format!(
-            "not in the binary's type data, {dwarf}, and the database does not vouch for {} {version}",
+        let why = format!(
+            "{name}: not in the binary's type data, {dwarf}, and the database does not vouch for {} {version}",
             self.entry.module
-        )
+        );
+        Matter::new(Code::NoWitness, name, why)
     }
 
     /// The itabs of the entry.
@@ -132,9 +142,10 @@ impl Case<'_> {
             let key = (wanted.interface.clone(), wanted.concrete.clone());
             let vaddr = self.facts.itabs.get(&key).copied();
             if vaddr.is_none() {
-                let why =
-                    format!("no static itab of ({}, {}) in the type data", wanted.interface, wanted.concrete);
-                findings.lack(wanted.required, wanted.gives.as_deref(), why);
+                let pair = format!("({}, {})", wanted.interface, wanted.concrete);
+                let why = format!("no static itab of {pair} in the type data");
+                let matter = Matter::new(Code::NoItab, pair, why);
+                findings.lack(wanted.required, wanted.gives.as_deref(), matter);
             }
             Itab { interface: wanted.interface.clone(), concrete: wanted.concrete.clone(), vaddr }
         };
@@ -148,7 +159,8 @@ impl Case<'_> {
                 return layout.clone();
             }
             let why = format!("no descriptor of {} in the type data", wanted.type_name);
-            findings.lack(wanted.required, wanted.gives.as_deref(), why);
+            let matter = Matter::new(Code::NoMap, &wanted.type_name, why);
+            findings.lack(wanted.required, wanted.gives.as_deref(), matter);
             unknown_map(&wanted.type_name)
         };
         self.entry.maps.iter().map(one).collect()
@@ -199,6 +211,17 @@ fn agree(testimony: &Testimony, kind: &str) -> Result<Option<u64>, Dispute> {
     Ok(offsets.first().copied().flatten())
 }
 
+/// Both sides of a dispute, for the Plan.
+fn claims(testimony: &Testimony) -> Vec<Claim> {
+    let claim = |(witness, said): &(Witness, Word)| match said {
+        Word::At(offset, kind) => {
+            Claim { witness: *witness, offset: Some(*offset), kind: Some(kind.clone()) }
+        }
+        Word::NoSuchField => Claim { witness: *witness, offset: None, kind: None },
+    };
+    testimony.iter().map(claim).collect()
+}
+
 fn say(testimony: &Testimony, what: impl Fn(&Word) -> String) -> String {
     let words: Vec<String> =
         testimony.iter().map(|(witness, w)| format!("{} {}", what(w), word(*witness))).collect();
@@ -232,6 +255,7 @@ mod tests {
         assert!(
             matches!(agree(&differing, "int"), Err(Dispute::Offsets(w)) if w.contains("16 by the database"))
         );
+        assert_eq!(claims(&differing).iter().map(|c| c.offset).collect::<Vec<_>>(), [Some(8), Some(16)]);
         let absent = vec![(Types, Word::NoSuchField), (Database, at(16, "int"))];
         assert!(matches!(agree(&absent, "int"), Err(Dispute::Offsets(_))));
         let strange = vec![(Types, at(8, "struct {}"))];

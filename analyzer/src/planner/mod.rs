@@ -5,7 +5,7 @@
 
 mod facts;
 mod fields;
-pub mod remedies;
+mod remedies;
 mod roles;
 mod verdict;
 
@@ -20,9 +20,9 @@ use crate::error::ErrorKind;
 use crate::go::buildinfo::{BuiltModule, Minor};
 use crate::go::notes;
 use crate::go_image::{GoImage, Kind};
-use crate::plan::{Library, Plan, SCHEMA_VERSION, Status, VersionMatch};
+use crate::plan::{Code, Library, Plan, SCHEMA_VERSION, Status, VersionMatch};
 use facts::Facts;
-use verdict::Findings;
+use verdict::{Findings, Matter};
 
 /// The newest minor release that the tests cover. A later one may lay out its tables in the same way and yet call functions
 /// or keep maps in another, which nothing in the binary says: type data vouches for fields alone.
@@ -103,12 +103,7 @@ fn library(
     let mut findings = Findings::default();
     findings.refuse_if(too_new(go.minor()));
     case.judge_version(unknown.as_deref(), &mut findings);
-    if let Some(error) = &facts.dwarf_error {
-        findings.note(format!("{}: {error}", remedies::NO_DWARF));
-    }
-    if facts.loads_plugins() {
-        findings.note(format!("the program {}", remedies::LOADS_PLUGINS));
-    }
+    facts.remarks().into_iter().for_each(|matter| findings.note(matter));
     let functions = case.roles(&mut findings);
     let fields = case.fields(&mut findings);
     let itabs = case.itabs(&mut findings);
@@ -117,7 +112,7 @@ fn library(
         catalog::Status::Instrumented => Status::Instrumented,
         catalog::Status::Recorded => Status::Recorded,
     };
-    let (verdict, reason) = findings.verdict(status);
+    let (verdict, reason, findings) = findings.verdict(&entry.id, status);
     Library {
         id: entry.id.clone(),
         module: entry.module.clone(),
@@ -126,6 +121,7 @@ fn library(
         status,
         verdict,
         reason,
+        findings,
         functions,
         fields,
         itabs,
@@ -134,10 +130,26 @@ fn library(
 }
 
 /// Why a program of that release is not touched, when it is not. What is found is listed all the same.
-fn too_new(minor: Minor) -> Option<String> {
-    let why =
-        || format!("it was built with Go {minor}, {} is Go {NEWEST}: upgrade strobe", remedies::NEWER_GO);
-    (minor > NEWEST).then(why)
+fn too_new(minor: Minor) -> Option<Matter> {
+    let why = || {
+        format!(
+            "it was built with Go {minor}, the newest that this strobe is tested with is Go {NEWEST}: upgrade strobe"
+        )
+    };
+    (minor > NEWEST).then(|| Matter::new(Code::NewerGo, format!("go{minor}"), why()))
+}
+
+impl Facts<'_> {
+    /// What is worth knowing of the whole program, whichever library is asked for.
+    fn remarks(&self) -> Vec<Matter> {
+        let dwarf = self.dwarf_error.as_ref().map(|error| {
+            Matter::new(Code::DwarfNotHeard, "DWARF", format!("the DWARF was not heard: {error}"))
+        });
+        let plugins = "the program can load plugins (it has plugin.open), whose own copies of the library's functions no probe \
+                       sees";
+        let plugins = self.loads_plugins().then(|| Matter::new(Code::LoadsPlugins, "plugin.open", plugins));
+        dwarf.into_iter().chain(plugins).collect()
+    }
 }
 
 fn version_match(found: offsets::VersionMatch) -> VersionMatch {
@@ -180,16 +192,15 @@ fn owner(module: &BuiltModule) -> Result<String, String> {
 impl Case<'_> {
     fn judge_version(&self, unknown: Option<&str>, findings: &mut Findings) {
         if let Some(why) = unknown {
-            findings.note(format!(
-                "{} ({why}), so the binary's own type data decides",
-                remedies::UNKNOWN_VERSION
-            ));
+            let why = format!("its version is unknown ({why}), so the binary's own type data decides");
+            findings.note(Matter::new(Code::UnknownVersion, &self.entry.module, why));
         }
         if let Some(version) = &self.version
             && !self.entry.versions.contains(version)
         {
             let text = self.version_text.as_deref().unwrap_or_default();
-            findings.refuse(format!("version {text} {}", remedies::OUTSIDE_CATALOG));
+            let why = format!("version {text} lies outside what the catalog covers");
+            findings.refuse(Matter::new(Code::VersionOutsideCatalog, &self.entry.module, why));
         }
     }
 }
@@ -206,12 +217,13 @@ mod tests {
     fn a_go_that_no_test_has_seen_is_refused_by_name() {
         assert_eq!(too_new(Minor(27)), None);
         assert_eq!(too_new(Minor(18)), None);
-        let why = too_new(Minor(28)).expect("it is newer");
+        let matter = too_new(Minor(28)).expect("it is newer");
+        assert_eq!((matter.code, matter.subject.as_str()), (Code::NewerGo, "go1.28"));
+        let why = matter.message;
         assert!(
             why.contains("Go 1.28,") && why.contains("is Go 1.27") && why.contains("upgrade strobe"),
             "{why}"
         );
-        assert_eq!(remedies::remedies(&why).len(), 1);
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::cell::Cell;
 use offsets::Version;
 use offsets::catalog::{At, Role, Site as Alternative};
 
-use super::verdict::Findings;
-use super::{Case, remedies};
+use super::Case;
+use super::verdict::{Findings, Matter};
 use crate::go::buildinfo::Minor;
 use crate::go::functions::{self, Function as GoFunction};
-use crate::plan::{Cost, Function, Site};
+use crate::plan::{Code as Word, Cost, Function, Site};
 use crate::sites::{self, Code};
 
 /// Most copies of one function: an assembly function and its wrapper are two, and each copy costs decoding and probes.
@@ -29,7 +29,7 @@ impl Case<'_> {
         if role.if_present && role.sites.iter().all(|site| self.is_absent(&site.function)) {
             return Vec::new();
         }
-        let mut reasons = Vec::new();
+        let mut failures = Vec::new();
         for alternative in &role.sites {
             if !self.applies(alternative) {
                 continue;
@@ -37,31 +37,35 @@ impl Case<'_> {
             match self.alternative(role, alternative) {
                 Ok(found) => {
                     note_cost(role, &found, findings);
-                    alternative.note.iter().for_each(|note| findings.note(note.clone()));
+                    let note = |note: &String| Matter::new(Word::SiteNote, &alternative.function, note);
+                    alternative.note.iter().for_each(|text| findings.note(note(text)));
                     return found;
                 }
-                Err(reason) => reasons.push(format!("{}: {reason}", alternative.function)),
+                Err(failure) => failures.push(failure.of(role, &alternative.function)),
             }
         }
-        if reasons.is_empty() {
-            reasons.push("the catalog names no site for this version".to_owned());
+        if failures.is_empty() {
+            let why = format!("no site for role {}: the catalog names none for this version", role.name);
+            failures.push(Matter::new(Word::NoAlternative, &role.name, why));
         }
-        let why = format!("no site for role {} ({})", role.name, reasons.join(", "));
-        findings.lack(role.required, role.gives.as_deref(), why);
+        for failure in failures {
+            findings.lack(role.required, role.gives.as_deref(), failure);
+        }
         Vec::new()
     }
 
-    fn alternative(&self, role: &Role, wanted: &Alternative) -> Result<Vec<Function>, String> {
+    fn alternative(&self, role: &Role, wanted: &Alternative) -> Result<Vec<Function>, Failure> {
         let name = wanted.function.as_str();
         if let Some(outers) = self.facts.inlined_into.get(name) {
-            return Err(format!("it {} {outers}, a probe would miss those calls", remedies::INLINED));
+            let why = format!("it was inlined into {outers}, a probe would miss those calls");
+            return Err(Failure(Word::Inlined, why));
         }
         let copies = self.copies(name)?;
         let minor = self.minor();
         let real: Vec<&GoFunction<'_>> =
             copies.iter().filter(|f| !functions::is_wrapper(f.func_id(), minor)).collect();
         if real.is_empty() {
-            return Err(remedies::NO_FUNCTION.to_owned());
+            return Err(Failure(Word::NoFunction, "no such function in pclntab".to_owned()));
         }
         real.into_iter().map(|f| self.copy(role, wanted, f)).collect()
     }
@@ -73,7 +77,7 @@ impl Case<'_> {
     }
 
     /// All functions of that name.
-    fn copies(&self, name: &str) -> Result<&[GoFunction<'_>], String> {
+    fn copies(&self, name: &str) -> Result<&[GoFunction<'_>], Failure> {
         few(name, self.facts.copies.get(name).map(Vec::as_slice).unwrap_or_default())
     }
 
@@ -96,12 +100,18 @@ impl Case<'_> {
         self.go.minor().0
     }
 
-    fn copy(&self, role: &Role, wanted: &Alternative, function: &GoFunction<'_>) -> Result<Function, String> {
+    fn copy(
+        &self,
+        role: &Role,
+        wanted: &Alternative,
+        function: &GoFunction<'_>,
+    ) -> Result<Function, Failure> {
         if let Some(expected) = wanted.args.as_deref() {
             let found = self.facts.functions.arg_shape(function);
             if found.as_deref() != Some(expected) {
                 let found = found.unwrap_or_else(|| "not recorded".to_owned());
-                return Err(format!("{} {found}, the catalog has {expected}", remedies::OTHER_ARGUMENTS));
+                let why = format!("its argument words are {found}, the catalog has {expected}");
+                return Err(Failure(Word::OtherArguments, why));
             }
         }
         let sites = self.sites(wanted, function)?;
@@ -114,60 +124,83 @@ impl Case<'_> {
         })
     }
 
-    fn sites(&self, wanted: &Alternative, function: &GoFunction<'_>) -> Result<Vec<Site>, String> {
+    fn sites(&self, wanted: &Alternative, function: &GoFunction<'_>) -> Result<Vec<Site>, Failure> {
         let image = &self.go.image;
         spend(self.decoded_bytes, function.size)?;
         let code = Code::read(image, &self.facts.functions, *function).ok_or_else(|| {
-            format!("its {} bytes at {:#x} are not in the file, or too many", function.size, function.vaddr)
+            let (size, vaddr) = (function.size, function.vaddr);
+            Failure(Word::NoCode, format!("its {size} bytes at {vaddr:#x} are not in the file, or too many"))
         })?;
         spend(self.decoded_bytes, RUN_BYTES.saturating_mul(code.pcsp.len() as u64))?;
         match wanted.at {
-            At::Entry => sites::entry(image, &code)
-                .map(|site| vec![site])
-                .ok_or_else(|| "its prologue is none that is known, so no entry site is sound".to_owned()),
-            At::Exit => {
-                sites::exits(image, &code).ok_or_else(|| "its returns cannot all be found".to_owned())
-            }
+            At::Entry => sites::entry(image, &code).map(|site| vec![site]).ok_or_else(|| {
+                let why = "its prologue is none that is known, so no entry site is sound";
+                Failure(Word::NoEntrySite, why.to_owned())
+            }),
+            At::Exit => sites::exits(image, &code)
+                .ok_or_else(|| Failure(Word::NoExitSite, "its returns cannot all be found".to_owned())),
             At::AfterCall => self.after_call(wanted, &code),
         }
     }
 
-    fn after_call(&self, wanted: &Alternative, code: &Code<'_>) -> Result<Vec<Site>, String> {
+    fn after_call(&self, wanted: &Alternative, code: &Code<'_>) -> Result<Vec<Site>, Failure> {
         let callee = wanted.callee.as_deref().unwrap_or_default();
         let targets: Vec<u64> = self.copies(callee)?.iter().map(|f| f.vaddr).collect();
         if self.facts.inlined_into.contains_key(callee) {
-            return Err(format!("{callee} was inlined, a probe behind its calls would miss some"));
+            let why = format!("{callee} was inlined, a probe behind its calls would miss some");
+            return Err(Failure(Word::Inlined, why));
         }
         sites::after_calls(&self.go.image, code, &targets, wanted.results).ok_or_else(|| {
-            format!("no emulated instruction follows each call of {callee} with its results in place")
+            let why =
+                format!("no emulated instruction follows each call of {callee} with its results in place");
+            Failure(Word::NoSiteAfterCall, why)
         })
     }
 }
 
+/// Why an alternative cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Failure(Word, String);
+
+impl Failure {
+    /// The finding about the role that this alternative was to serve.
+    fn of(self, role: &Role, function: &str) -> Matter {
+        let Failure(code, why) = self;
+        Matter::new(code, function, format!("no site for role {} in {function}: {why}", role.name))
+    }
+}
+
 /// The copies of a function, unless they are too many.
-fn few<'a, T>(name: &str, copies: &'a [T]) -> Result<&'a [T], String> {
+fn few<'a, T>(name: &str, copies: &'a [T]) -> Result<&'a [T], Failure> {
     match copies.len() {
         0..=MAX_COPIES => Ok(copies),
-        count => Err(format!("there are {count} functions of the name {name}, the limit is {MAX_COPIES}")),
+        count => {
+            let why = format!("there are {count} functions of the name {name}, the limit is {MAX_COPIES}");
+            Err(Failure(Word::TooManyCopies, why))
+        }
     }
 }
 
 /// Counts code that is decoded: many roles can name one huge function.
-fn spend(decoded_bytes: &Cell<u64>, bytes: u64) -> Result<(), String> {
+fn spend(decoded_bytes: &Cell<u64>, bytes: u64) -> Result<(), Failure> {
     let sum = decoded_bytes.get().saturating_add(bytes);
     decoded_bytes.set(sum);
-    let too_much = || format!("{sum} bytes of code to decode, the limit for a file is {MAX_DECODED_BYTES}");
-    if sum <= MAX_DECODED_BYTES { Ok(()) } else { Err(too_much()) }
+    if sum <= MAX_DECODED_BYTES {
+        return Ok(());
+    }
+    let why = format!("{sum} bytes of code to decode, the limit for a file is {MAX_DECODED_BYTES}");
+    Err(Failure(Word::TooMuchCode, why))
 }
 
 /// A stepped site on a hot path costs several microseconds a call, which the reader should know.
 fn note_cost(role: &Role, found: &[Function], findings: &mut Findings) {
     let stepped = found.iter().flat_map(|f| &f.sites).any(|s| s.cost == Cost::Stepped);
     if let Some(function) = found.first().filter(|_| role.hot && stepped) {
-        findings.note(format!(
+        let why = format!(
             "the site of role {} in {} is single-stepped: 4 µs a call, up to 20 µs in a virtual machine",
             role.name, function.name
-        ));
+        );
+        findings.note(Matter::new(Word::SingleStepped, &function.name, why));
     }
 }
 
@@ -178,14 +211,15 @@ mod tests {
     #[test]
     fn copies_and_their_code_are_bounded() {
         assert_eq!(few("f", &[0; 64]).map(<[_]>::len), Ok(64));
-        let why = few("net/http.f", &[0; 65]).expect_err("too many");
+        let Failure(code, why) = few("net/http.f", &[0; 65]).expect_err("too many");
+        assert_eq!(code, Word::TooManyCopies);
         assert_eq!(why, "there are 65 functions of the name net/http.f, the limit is 64");
         let decoded = Cell::new(0);
         for _ in 0..8 {
             spend(&decoded, 4 << 20).expect("32 MiB in all");
         }
-        let why = spend(&decoded, 1).expect_err("one byte more");
-        assert!(why.starts_with("33554433 bytes of code"), "{why}");
+        let Failure(code, why) = spend(&decoded, 1).expect_err("one byte more");
+        assert!(code == Word::TooMuchCode && why.starts_with("33554433 bytes of code"), "{why}");
         assert!(spend(&decoded, u64::MAX).is_err());
     }
 }

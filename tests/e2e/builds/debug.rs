@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use analyzer::plan::{Plan, Witness};
+use analyzer::plan::{Code, Plan, Witness};
 use analyzer::{Options, plan_file};
 use anyhow::{Context, Result, ensure};
 use object::elf::{CompressionType, ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD};
@@ -106,8 +106,9 @@ impl Apart {
         is_ready(&plan)?;
         ensure!(!witnessed(&plan, Witness::Dwarf)?, "{} was heard", at.display());
         ensure!(plan.debug_file.is_none(), "{:?}", plan.debug_file);
-        let reason = server(&plan)?.reason.clone().unwrap_or_default();
-        ensure!(reason.contains("DWARF was not heard") && reason.contains(why), "{reason:?}");
+        let findings = &server(&plan)?.findings;
+        let heard = findings.iter().find(|finding| finding.code == Code::DwarfNotHeard);
+        ensure!(heard.is_some_and(|finding| finding.message.contains(why)), "{findings:?}");
         Ok(fs::remove_file(at)?)
     }
 }
