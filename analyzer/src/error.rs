@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::image::Foreign;
+
 /// Why no Plan could be made of a file.
 #[derive(Debug, Error)]
 #[error("{file}: {kind}")]
@@ -30,23 +32,24 @@ pub enum ErrorKind {
         is: u64,
     },
     /// No ELF magic.
-    #[error("not an ELF file: it begins with {magic}, not with 7f 45 4c 46")]
+    #[error("{what}, not a program for Linux (ELF)")]
     NotElf {
-        /// The first bytes in hex.
-        magic: String,
+        /// What it is.
+        what: Foreign,
     },
     /// ELF, but no executable or shared object.
-    #[error(
-        "ELF header at offset 16: e_type is {e_type}; only executables (2) and shared objects (3) can be planned"
-    )]
+    #[error("{what}, not a program")]
     NotExecutable {
-        /// The value found.
-        e_type: u16,
+        /// What it is.
+        what: String,
     },
+    /// ELF with debug information and no code.
+    #[error("a separate debug file: it holds the debug information of a program, and none of its code")]
+    DebugFile,
     /// ELF of another machine, word size or byte order.
-    #[error("{what}: only 64-bit little-endian x86-64 and AArch64 are supported")]
+    #[error("{what}: strobe reads programs for 64-bit x86-64 (amd64) and AArch64 (arm64) only")]
     Unsupported {
-        /// The header field and its value.
+        /// What it is.
         what: String,
     },
     /// A structure reaches beyond the end of the file.
@@ -64,6 +67,9 @@ pub enum ErrorKind {
     /// Nothing of Go in it.
     #[error("not a Go binary: it has neither Go build information nor a Go function table (pclntab)")]
     NotGo,
+    /// Nothing of Go in it, and it is no program either.
+    #[error("a shared library without Go in it")]
+    NotGoLibrary,
     /// Go, but of before 1.18.
     #[error("unsupported: built with {version}; Go 1.18 is the oldest whose tables can be read")]
     GoTooOld {
@@ -127,6 +133,12 @@ pub enum ErrorKind {
         /// The field and its value.
         why: String,
     },
+    /// Standard input goes on and on.
+    #[error("too long: more than {limit} bytes came on standard input")]
+    TooLong {
+        /// The limit.
+        limit: u64,
+    },
     /// A stated limit was passed.
     #[error("too big: {count} {what}, the limit is {limit}")]
     Budget {
@@ -140,15 +152,41 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// The word that stands for it in JSON; stable (docs/plan-json.md).
+    pub fn word(&self) -> &'static str {
+        match self {
+            ErrorKind::Io(_) => "unreadable",
+            ErrorKind::Changed { .. } => "changed",
+            ErrorKind::NotElf { .. } => "not-elf",
+            ErrorKind::NotExecutable { .. } => "not-executable",
+            ErrorKind::DebugFile => "debug-file",
+            ErrorKind::Unsupported { .. } => "other-machine",
+            ErrorKind::Truncated { .. } => "truncated",
+            ErrorKind::NotGo | ErrorKind::NotGoLibrary => "not-go",
+            ErrorKind::GoTooOld { .. } => "go-too-old",
+            ErrorKind::Packed { .. } => "packed",
+            ErrorKind::Obfuscated { .. } => "obfuscated",
+            ErrorKind::Library { .. } => "go-library",
+            ErrorKind::NeedsOthers => "linked-to-go-libraries",
+            ErrorKind::SeveralRuntimes { .. } => "several-go-runtimes",
+            ErrorKind::Missing { .. } => "missing-tables",
+            ErrorKind::Malformed { .. } => "malformed",
+            ErrorKind::TooLong { .. } => "too-long",
+            ErrorKind::Budget { .. } => "too-big",
+        }
+    }
+
     /// What the owner of the file can do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
             ErrorKind::Io(_) => "make the file readable for this user",
             ErrorKind::Changed { .. } => "run it again when the file is complete",
-            ErrorKind::NotElf { .. } | ErrorKind::NotGo => {
-                "name the Go executable itself, not what starts it"
-            }
-            ErrorKind::NotExecutable { .. } => "name the linked executable, not an object file",
+            ErrorKind::NotElf { what } => what.remedy(),
+            ErrorKind::NotGo => "name the Go executable itself, not what starts it",
+            ErrorKind::NotExecutable { .. } => "name the linked executable",
+            ErrorKind::DebugFile => "name the program that it belongs to: its debug file is found by itself",
+            ErrorKind::NotGoLibrary => "name the Go program that loads it",
+            ErrorKind::TooLong { .. } => "write it to a file and name that",
             ErrorKind::Unsupported { .. } => "build for linux/amd64 or linux/arm64",
             ErrorKind::Truncated { .. } => "copy the file again: its headers promise more than it holds",
             ErrorKind::GoTooOld { .. } => "rebuild with Go 1.18 or newer",

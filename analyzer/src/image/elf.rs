@@ -8,6 +8,7 @@
 //!
 //! Program headers must be right, for the kernel needs them. Section headers are a help: wrong ones count as absent.
 
+use super::foreign::Foreign;
 use super::within;
 use crate::bytes;
 use crate::error::{ErrorKind, Result, malformed};
@@ -25,7 +26,9 @@ const PT_INTERP: u32 = 3;
 const PT_NOTE: u32 = 4;
 const ET_EXEC: u16 = 2;
 const SHT_NOTE: u32 = 7;
+const SHT_PROGBITS: u32 = 1;
 const SHT_NOBITS: u32 = 8;
+const SHF_EXECINSTR: u64 = 4;
 const EM_X86_64: u16 = 62;
 const EM_AARCH64: u16 = 183;
 
@@ -115,47 +118,69 @@ pub(super) fn parse(file: &[u8]) -> Result<Headers<'_>> {
 }
 
 fn identify(file: &[u8]) -> Result<Arch> {
-    if file.get(..4) != Some(b"\x7fELF") {
-        let head: Vec<String> = file.iter().take(4).map(|b| format!("{b:02x}")).collect();
-        let magic = if head.is_empty() { "nothing (it is empty)".into() } else { head.join(" ") };
-        return Err(ErrorKind::NotElf { magic });
+    if let Some(what) = Foreign::of(file) {
+        return Err(ErrorKind::NotElf { what });
     }
     within(file, "the ELF header", 0, HEADER_SIZE)?;
-    let unsupported = |what: String| ErrorKind::Unsupported { what };
-    match bytes::u8(file, 4) {
-        Some(2) => {}
-        class => return Err(unsupported(format!("ELF class {} at offset 4", class.unwrap_or(0)))),
-    }
-    match bytes::u8(file, 5) {
-        Some(1) => {}
-        data => return Err(unsupported(format!("ELF byte order {} at offset 5", data.unwrap_or(0)))),
-    }
-    let e_type = bytes::u16(file, 16).unwrap_or(0);
-    if e_type != 2 && e_type != 3 {
-        return Err(ErrorKind::NotExecutable { e_type });
-    }
-    match bytes::u16(file, 18) {
-        Some(EM_X86_64) => Ok(Arch::Amd64),
-        Some(EM_AARCH64) => Ok(Arch::Arm64),
-        other => {
-            let machine = other.unwrap_or(0);
-            Err(unsupported(format!("ELF machine {machine}{} at offset 18", machine_name(machine))))
-        }
+    let (class, order) = (bytes::u8(file, 4).unwrap_or(0), bytes::u8(file, 5).unwrap_or(0));
+    let half = |at| match order {
+        2 => bytes::u16(file, at).map_or(0, u16::swap_bytes),
+        _ => bytes::u16(file, at).unwrap_or(0),
+    };
+    let (e_type, machine) = (half(16), half(18));
+    is_linked(e_type)?;
+    let unsupported = |what: String| Err(ErrorKind::Unsupported { what });
+    let name = machine_name(machine);
+    match (class, order, machine) {
+        (2, 1, EM_X86_64) => Ok(Arch::Amd64),
+        (2, 1, EM_AARCH64) => Ok(Arch::Arm64),
+        (1, 1 | 2, _) => unsupported(format!("a 32-bit program ({name})")),
+        (2, 2, _) => unsupported(format!("a big-endian program ({name})")),
+        (2, 1, _) => unsupported(format!("a program for another machine ({name})")),
+        _ => unsupported(format!("an ELF file of class {class} and byte order {order}, which do not exist")),
     }
 }
 
-/// Names of the other machines that Go builds for.
-fn machine_name(machine: u16) -> &'static str {
-    match machine {
-        3 => " (386)",
-        8 => " (MIPS)",
-        21 => " (ppc64)",
-        22 => " (s390x)",
-        40 => " (arm)",
-        243 => " (riscv64)",
-        258 => " (loong64)",
-        _ => "",
+/// Whether an ELF file has been linked to something that can be loaded.
+fn is_linked(e_type: u16) -> Result<()> {
+    let not = |what: &str| Err(ErrorKind::NotExecutable { what: what.to_owned() });
+    match e_type {
+        2 | 3 => Ok(()),
+        1 => not("an object file"),
+        4 => not("a core dump"),
+        other => not(&format!("an ELF file of type {other}")),
     }
+}
+
+/// Names of the machines that people may have programs for; those that Go builds for as Go calls them.
+fn machine_name(machine: u16) -> String {
+    let name = match machine {
+        2 | 18 | 43 => "SPARC",
+        3 => "386",
+        8 => "MIPS",
+        20 => "PowerPC",
+        21 => "ppc64",
+        22 => "s390x",
+        40 => "arm",
+        50 => "Itanium",
+        EM_X86_64 => "amd64",
+        EM_AARCH64 => "arm64",
+        243 => "riscv64",
+        247 => "BPF",
+        258 => "loong64",
+        other => return format!("ELF machine {other}"),
+    };
+    name.to_owned()
+}
+
+/// Whether the sections say that the file holds debug information and no code: what `objcopy --only-keep-debug` and `dwz -m`
+/// write. Section headers can lie, so this only explains why nothing was found.
+pub(crate) fn is_debug_file(file: &[u8]) -> bool {
+    let sections = sections(file).unwrap_or_default();
+    let has_code =
+        sections.iter().any(|s| s.kind == SHT_PROGBITS && s.flags & SHF_EXECINSTR != 0 && s.size > 0);
+    let is_debug = |name: &[u8]| name.starts_with(b".debug_") || name.starts_with(b".zdebug_");
+    !has_code && sections.iter().any(|s| is_debug(s.name) && !s.is_nobits())
 }
 
 fn program_headers(file: &[u8], headers: &mut Headers<'_>) -> Result<()> {
@@ -163,9 +188,8 @@ fn program_headers(file: &[u8], headers: &mut Headers<'_>) -> Result<()> {
     let entry_size = bytes::u16(file, 54).unwrap_or(0);
     let count = bytes::u16(file, 56).unwrap_or(0);
     if count == 0 || entry_size != PROGRAM_HEADER_SIZE {
-        return Err(ErrorKind::Unsupported {
-            what: format!("ELF program headers: {count} of {entry_size} bytes (at offset 54)"),
-        });
+        let what = format!("an ELF file with {count} program headers of {entry_size} bytes");
+        return Err(ErrorKind::NotExecutable { what });
     }
     let size = u64::from(count) * u64::from(entry_size);
     within(file, "the program header table", offset, size)?;
@@ -266,16 +290,34 @@ mod tests {
         assert!(text.contains("2 loadable segments map 2097152 bytes of a file of 1048576"), "{text}");
     }
 
-    #[test]
-    fn names_another_machine() {
+    /// An ELF header with that class, byte order, type and machine.
+    fn header(class: u8, order: u8, e_type: u16, machine: u16) -> [u8; 64] {
         let mut file = [0u8; 64];
-        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
-        file[16] = 2;
-        file[18] = 243;
-        let text = parse(&file).err().map(|e| e.to_string()).unwrap_or_default();
-        assert!(text.contains("riscv64") && text.contains("offset 18"), "{text}");
-        file[4] = 1;
-        let text = parse(&file).err().map(|e| e.to_string()).unwrap_or_default();
-        assert!(text.contains("class 1"), "{text}");
+        file[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', class, order]);
+        let half = |value: u16| if order == 2 { value.to_be_bytes() } else { value.to_le_bytes() };
+        file[16..18].copy_from_slice(&half(e_type));
+        file[18..20].copy_from_slice(&half(machine));
+        file
+    }
+
+    #[test]
+    fn calls_other_elf_files_what_people_call_them() {
+        for (class, order, e_type, machine, what) in [
+            (1, 1, 2, 3, "a 32-bit program (386): "),
+            (1, 1, 3, 40, "a 32-bit program (arm): "),
+            (2, 1, 2, 243, "a program for another machine (riscv64): "),
+            (2, 1, 2, 999, "a program for another machine (ELF machine 999): "),
+            (2, 2, 2, 22, "a big-endian program (s390x): "),
+            (2, 1, 1, 62, "an object file, "),
+            (2, 1, 4, 62, "a core dump, "),
+            (1, 2, 4, 8, "a core dump, "),
+            (2, 1, 2, 62, "an ELF file with 0 program headers of 0 bytes, "),
+        ] {
+            let text = parse(&header(class, order, e_type, machine))
+                .err()
+                .map(|e| e.to_string())
+                .unwrap_or_default();
+            assert!(text.starts_with(what), "{text}");
+        }
     }
 }

@@ -4,9 +4,12 @@
 //! Addresses are `vaddr` (`p_vaddr`, no load bias) throughout. Not here: anything of Go.
 
 mod elf;
+mod foreign;
 mod relocations;
 
+pub(crate) use elf::is_debug_file;
 pub use elf::{Section, Segment};
+pub use foreign::Foreign;
 use relocations::Relocations;
 
 use crate::bytes;

@@ -55,7 +55,15 @@ pub fn child(name: &str) -> ExitCode {
 fn is_not_go(error: &anyhow::Error) -> bool {
     use analyzer::ErrorKind;
     let kind = error.downcast_ref::<analyzer::Error>().map(|error| &error.kind);
-    matches!(kind, Some(ErrorKind::NotGo | ErrorKind::NotElf { .. } | ErrorKind::Unsupported { .. }))
+    matches!(
+        kind,
+        Some(
+            ErrorKind::NotGo
+                | ErrorKind::NotGoLibrary
+                | ErrorKind::NotElf { .. }
+                | ErrorKind::Unsupported { .. }
+        )
+    )
 }
 
 /// A file's name may hold anything; the parent reads lines.
