@@ -26,7 +26,6 @@ use debug_file::Search;
 pub use error::{Error, ErrorKind};
 pub use go_image::GoImage;
 pub use plan::Plan;
-pub use planner::remedies::remedies;
 
 /// Which witnesses may speak. All do by default; tests withhold some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

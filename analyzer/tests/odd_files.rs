@@ -76,7 +76,7 @@ fn a_fifo_is_refused_and_not_waited_for() {
 fn a_reader_that_goes_away_does_not_change_the_status() {
     let folder = TempDir::new().expect("a folder");
     let good = build(&folder, "server", SERVER, STRIPPED);
-    let mut child = analyze(&[Path::new("--require"), Path::new("nosuch"), &good, &good])
+    let mut child = analyze(&[Path::new("--require"), Path::new("database/sql"), &good, &good])
         .spawn()
         .expect("analyze starts");
     drop(child.stdout.take());

@@ -46,6 +46,64 @@ fn download(package: &str) -> Result<PathBuf> {
     Ok(kept)
 }
 
+/// What every Debian system has, in the machine's own suite: programs, libraries, scripts, archives, data.
+const ESSENTIAL: [&str; 16] = [
+    "base-files",
+    "bash",
+    "coreutils",
+    "dash",
+    "debianutils",
+    "diffutils",
+    "dpkg",
+    "findutils",
+    "grep",
+    "gzip",
+    "libc-bin",
+    "libc6",
+    "perl-base",
+    "sed",
+    "tar",
+    "util-linux",
+];
+const SERVERS: [&str; 2] = ["syncthing", "prometheus-node-exporter"];
+
+/// A root file system of those packages with the two servers in it, unpacked into a folder.
+fn root_file_system(into: &Path) -> Result<()> {
+    for package in ESSENTIAL {
+        let kept = machine::cache_dir("debian")?.join(format!("{package}.deb"));
+        if !kept.is_file() {
+            download(package).with_context(|| format!("the Debian package {package}"))?;
+        }
+        run(Command::new("dpkg-deb").arg("-x").arg(&kept).arg(into))?;
+    }
+    for server in SERVERS {
+        let place = into.join("usr/local/bin").join(server);
+        fs::create_dir_all(place.parent().context("a folder")?)?;
+        machine::copy_program(&program(server)?, &place)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_root_file_system_with_two_servers_gives_their_verdicts_and_0() -> Result<()> {
+    let folder = tempfile::tempdir_in(machine::cache_dir("debian")?)?;
+    root_file_system(folder.path())?;
+    let analyze = |args: &[&str]| -> Result<(Option<i32>, String)> {
+        let out = Command::new(programs::path("analyze")?).args(args).arg(folder.path()).output()?;
+        ensure!(out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+        Ok((out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned()))
+    };
+    let (status, text) = analyze(&["--require", "net/http.server"])?;
+    println!("{text}");
+    ensure!(status == Some(0), "{status:?}: {text}");
+    ensure!(text.contains(" files: 2 Go programs, 0 failed, ") && text.contains(" without Go"), "{text}");
+    let (status, text) = analyze(&["--json"])?;
+    ensure!(status == Some(0), "{status:?}: {text}");
+    let plans: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    ensure!(plans.len() == SERVERS.len(), "{text}");
+    Ok(())
+}
+
 /// Runs `analyze --json` once; how long it took, and what it says.
 fn analyze(program: &Path) -> Result<(Duration, Value)> {
     let mut command = Command::new(programs::path("analyze")?);

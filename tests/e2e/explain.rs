@@ -61,6 +61,7 @@ fn a_function_that_a_profile_had_inlined() -> Result<()> {
     let words = [
         "(*response).finishRequest",
         "inlined into net/http.(*conn).serve",
+        "(inlined)",
         "would miss those calls",
         "-pgo=off",
     ];
@@ -71,7 +72,7 @@ fn a_function_that_a_profile_had_inlined() -> Result<()> {
 fn a_version_that_the_binary_does_not_tell() -> Result<()> {
     let args = ["-ldflags=-s -w -X runtime.buildVersion=unknown"];
     let file = Recipe { args: &args, ..Recipe::server(NEW, &[MAIN]) }.build()?;
-    says(&file, 0, &["version", "unknown", "database cannot vouch", "type data decides"])
+    says(&file, 0, &["(unknown-version)", "version", "unknown", "database cannot vouch", "type data decides"])
 }
 
 #[test]
@@ -88,7 +89,17 @@ fn witnesses_that_disagree_because_the_dwarf_is_another_build_s() -> Result<()> 
     let updates = sections.map(|(section, part)| format!("--update-section={section}={}", part.display()));
     let file = folder.path().join("mixed");
     objcopy(&updates.each_ref().map(String::as_str), &own, &file)?;
-    says(&file, 1, &["witnesses disagree about", "by type data", "by DWARF", "DWARF of the very same build"])
+    says(
+        &file,
+        1,
+        &[
+            "(witnesses-disagree)",
+            "witnesses disagree about",
+            "by type data",
+            "by DWARF",
+            "DWARF of the very same build",
+        ],
+    )
 }
 
 fn objcopy(options: &[&str], from: &Path, to: &Path) -> Result<()> {
@@ -115,7 +126,16 @@ fn a_function_that_a_patched_net_http_does_not_have() -> Result<()> {
     let files = [MAIN, ("overlay.json", overlay.as_str())];
     let args = ["-ldflags=-s -w", "-overlay={}/overlay.json"];
     let file = Recipe { args: &args, ..Recipe::server(NEW, &files) }.build()?;
-    says(&file, 1, &["role end", "(*response).finishRequest: no such function", "check that the library"])
+    says(
+        &file,
+        1,
+        &[
+            "(no-function)",
+            "role end",
+            "(*response).finishRequest: no such function",
+            "check that the library",
+        ],
+    )
 }
 
 #[test]

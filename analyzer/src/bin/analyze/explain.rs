@@ -2,78 +2,89 @@
 
 use std::io::Write;
 
-use analyzer::plan::{Cost, Library, Plan, Status as Tracing, Verdict, Witness};
+use analyzer::plan::{Cost, Finding, Library, Plan, Severity, Status as Tracing, Verdict, Witness};
 use anyhow::Result;
 use offsets::catalog;
 
+use crate::format::{Width, text, words};
 use crate::outcome::{Outcome, Status};
-use crate::output::{clean, complain};
-use crate::report;
+use crate::output::complain;
 
 /// Prints the argument; the status is that of this library alone.
-pub fn print(out: &mut impl Write, outcome: &Outcome, id: &str) -> Result<Status> {
+pub fn print(out: &mut impl Write, outcome: &Outcome, id: &str, width: Width) -> Result<Status> {
     let plan = match &outcome.result {
         Ok(plan) => plan,
         Err(error) => {
             complain(error);
-            paragraph(
-                out,
-                &format!("{}: no verdict on {id}, because the file is {}.", error.file, error.kind),
-            )?;
-            paragraph(out, &format!("Remedy: {}.", error.kind.remedy()))?;
+            paragraph(out, &format!("{}: no verdict on {id}: {}.", error.file, error.kind), width)?;
+            paragraph(out, &format!("Remedy: {}.", error.kind.remedy()), width)?;
             return Ok(Status::Unreadable);
         }
     };
     match plan.libraries.iter().find(|l| l.id == id) {
-        Some(library) => present(out, plan, library),
-        None => absent(out, plan, id),
+        Some(library) => present(out, plan, library, width),
+        None => absent(out, plan, id, width),
     }
 }
 
-fn absent(out: &mut impl Write, plan: &Plan, id: &str) -> Result<Status> {
-    let Some(entry) = catalog::entry(id) else {
-        let known: Vec<&str> = catalog::entries().iter().map(|e| e.id.as_str()).collect();
-        let known = known.join(", ");
-        paragraph(out, &format!("{id} is unknown to this version of strobe, which knows {known}."))?;
-        return Ok(Status::NotReady);
-    };
-    let signs = entry.present.join(", ");
-    paragraph(
-        out,
-        &format!("{}: {id} is not in the binary: its function table lists none of {signs}.", plan.file),
-    )?;
-    paragraph(out, "Remedy: none is needed, unless the program should use it: then it is not linked in.")?;
+fn absent(out: &mut impl Write, plan: &Plan, id: &str, width: Width) -> Result<Status> {
+    let signs = catalog::entry(id).map(|entry| entry.present.join(", ")).unwrap_or_default();
+    let why = format!("{}: {id} is not in the binary: its function table lists none of {signs}.", plan.file);
+    paragraph(out, &why, width)?;
+    let remedy = "Remedy: none is needed, unless the program should use it: then it is not linked in.";
+    paragraph(out, remedy, width)?;
     Ok(Status::Nothing)
 }
 
-fn present(out: &mut impl Write, plan: &Plan, library: &Library) -> Result<Status> {
+fn present(out: &mut impl Write, plan: &Plan, library: &Library, width: Width) -> Result<Status> {
     let status = match (library.status, library.verdict) {
         (Tracing::Recorded, _) => Status::Nothing,
         (Tracing::Instrumented, Verdict::Ready) => Status::Ready,
         (Tracing::Instrumented, Verdict::Partial | Verdict::Refused) => Status::NotReady,
     };
-    let (word, style) = report::word(library.verdict);
-    writeln!(out, "{}: {} is {style}{word}{style:#}.", clean(&plan.file), library.id)?;
-    paragraph(out, &version(library))?;
-    match &library.reason {
-        Some(reason) => {
-            let because = if library.verdict == Verdict::Ready { "Worth knowing" } else { "Because" };
-            reason.split("; ").try_for_each(|part| paragraph(out, &format!("{because}: {part}.")))?;
+    let (word, style) = words::verdict(library);
+    for line in text::wrap(&format!("{}: {} is {word}.", plan.file, library.id), width) {
+        match line.strip_suffix(&format!("{word}.")) {
+            Some(before) => writeln!(out, "{before}{style}{word}{style:#}.")?,
+            None => writeln!(out, "{line}")?,
         }
-        None => paragraph(
-            out,
-            "Every function, field, itab and map of the catalog was found, and all witnesses agree.",
-        )?,
     }
-    paragraph(out, &sites(library))?;
-    paragraph(out, &fields(library))?;
+    paragraph(out, &version(library), width)?;
+    for finding in &library.findings {
+        paragraph(out, &argument(finding, library), width)?;
+    }
+    if library.findings.is_empty() {
+        let all = "Every function, field, itab and map of the catalog was found, and all witnesses agree.";
+        paragraph(out, all, width)?;
+    }
+    paragraph(out, &sites(library), width)?;
+    paragraph(out, &fields(library), width)?;
     if let Some(file) = &plan.debug_file {
-        paragraph(out, &format!("The DWARF is that of {file}."))?;
+        paragraph(out, &format!("The DWARF is that of {file}."), width)?;
     }
-    for remedy in analyzer::remedies(library.reason.as_deref().unwrap_or_default()) {
-        paragraph(out, &format!("Remedy: {remedy}."))?;
+    let mut said: Vec<&str> = Vec::new();
+    for remedy in library.findings.iter().filter_map(|finding| finding.remedy.as_deref()) {
+        if !said.contains(&remedy) {
+            paragraph(out, &format!("Remedy: {remedy}."), width)?;
+            said.push(remedy);
+        }
     }
     Ok(status)
+}
+
+/// A finding as part of the argument: what decides the verdict is its cause, the rest is said beside it.
+fn argument(finding: &Finding, library: &Library) -> String {
+    let decides = match library.verdict {
+        Verdict::Refused => Severity::Refusal,
+        Verdict::Partial => Severity::Loss,
+        Verdict::Ready => Severity::Note,
+    };
+    let how = match finding.severity {
+        Severity::Note => "Worth knowing",
+        severity if severity == decides => "Because",
+        _ => "Besides",
+    };
+    format!("{how}: {} ({}).", finding.message, finding.code)
 }
 
 fn version(library: &Library) -> String {
@@ -82,7 +93,7 @@ fn version(library: &Library) -> String {
             format!(
                 "Its version is {version} of {}: {}.",
                 library.module,
-                report::matched(library.version_match)
+                words::matched(library.version_match)
             )
         }
         None => format!(
@@ -117,8 +128,8 @@ fn fields(library: &Library) -> String {
     )
 }
 
-fn paragraph(out: &mut impl Write, text: &str) -> Result<()> {
-    for line in report::wrap(text, usize::from(report::columns()).saturating_sub(2)) {
+fn paragraph(out: &mut impl Write, text: &str, width: Width) -> Result<()> {
+    for line in text::wrap(text, width.less(2)) {
         writeln!(out, "  {line}")?;
     }
     Ok(())

@@ -11,13 +11,14 @@ use analyzer::sites::{self, Code};
 use anyhow::{Context as _, Result};
 
 use crate::cli::{Inspect, What};
+use crate::input::Bytes;
 use crate::outcome::Status;
 use crate::output::{Output, clean};
 
 /// Prints one table.
 pub fn run(inspect: &Inspect) -> Result<Status> {
     let name = inspect.file.display();
-    let map = analyzer::map(&inspect.file).with_context(|| name.to_string())?;
+    let map = Bytes::open(&inspect.file).with_context(|| name.to_string())?;
     let go = GoImage::parse(&map).with_context(|| name.to_string())?;
     let mut out = BufWriter::new(Output::new(io::stdout().lock()));
     match inspect.what {

@@ -1,30 +1,41 @@
 //! `analyze`: says what can be instrumented in Go binaries, and why not.
 //!
 //! This file is the only one that knows exit statuses. What was typed becomes a list of files ([`targets`]) before any
-//! work; each file becomes a Plan or an error; [`report`] prints them.
+//! work; each file becomes a Plan or an error; [`format`] prints them.
 
 mod cli;
 mod explain;
+mod format;
+#[cfg(test)]
+mod golden;
+mod input;
 mod inspect;
+mod json;
+mod kernel_files;
+mod libraries;
 mod outcome;
 mod output;
-mod report;
 mod shrinking;
 mod tally;
 mod targets;
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 use rayon::prelude::*;
 
 use cli::{Cli, Command};
+use format::{Width, details, lines, text};
 use outcome::{Outcome, Status};
 use output::{Output, complain};
+use tally::Tally;
+use targets::Found;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse().and_then(once) {
         Ok(cli) => cli,
         Err(error) => {
             // Nothing can be done about a closed stdout or stderr here.
@@ -37,6 +48,7 @@ fn main() -> ExitCode {
     }
     let result = match &cli.command {
         Some(Command::Inspect(what)) => inspect::run(what),
+        Some(Command::Libraries(how)) => libraries::run(how),
         None => analyze(&cli),
     };
     match result {
@@ -48,11 +60,28 @@ fn main() -> ExitCode {
     }
 }
 
+/// Standard input can be read once.
+fn once(cli: Cli) -> Result<Cli, clap::Error> {
+    match cli.paths.iter().filter(|path| path.as_path() == Path::new(input::STDIN)).count() {
+        0 | 1 => Ok(cli),
+        _ => {
+            Err(Cli::command().error(ErrorKind::ValueValidation, "standard input (-) can be named once only"))
+        }
+    }
+}
+
 fn analyze(cli: &Cli) -> anyhow::Result<Status> {
     let found = targets::find(cli);
-    let mut out = Output::new(anstream::AutoStream::auto(io::stdout().lock()));
+    let to: Box<dyn Write> = if cli.quiet {
+        Box::new(io::sink())
+    } else {
+        Box::new(anstream::AutoStream::auto(io::stdout().lock()))
+    };
+    let mut out = Output::new(to);
+    let width = Width::of_stdout();
     let mut worst: Option<Status> = None;
-    let mut tally = tally::Tally::default();
+    let mut tally = Tally::new(&found);
+    let mut printed = 0;
     // In parts, so that a folder of thousands of files prints as it goes and holds few Plans at a time.
     for part in found.files.chunks(64) {
         let outcome = |target| Outcome::of(target, cli);
@@ -62,24 +91,83 @@ fn analyze(cli: &Cli) -> anyhow::Result<Status> {
             _ => part.par_iter().map(outcome).collect(),
         };
         for outcome in &outcomes {
+            tally.add(outcome);
+            if outcome.skipped.is_some() {
+                continue;
+            }
             let status = match &cli.explain {
-                Some(id) => explain::print(&mut out, outcome, id)?,
+                Some(id) => Some(explain::print(&mut out, outcome, id, width)?),
                 None => {
-                    report::print(&mut out, outcome, cli.json)?;
+                    printed += print(&mut out, outcome, cli, width, printed > 0)?;
                     outcome.status()
                 }
             };
-            worst = worst.max(Some(status));
-            tally.add(outcome);
+            worst = worst.max(status);
         }
     }
     for error in &found.errors {
         complain(error);
+        if cli.json {
+            writeln!(out, "{}", json::failed(error)?)?;
+        }
         worst = worst.max(Some(Status::Unreadable));
     }
-    if !cli.json && (found.folders > 0 || found.files.len() > 1) {
-        tally.print(&mut out, &found)?;
+    for why in cli.require.iter().filter_map(|id| tally.missing(id)) {
+        complain(why);
+        worst = worst.max(Some(Status::NotReady));
     }
+    conclude(&mut out, cli, &found, &tally, width)?;
     out.flush()?;
     Ok(worst.unwrap_or(Status::Nothing))
+}
+
+/// Prints one file's outcome; errors go to stderr. Says how many files were printed.
+fn print(
+    out: &mut impl Write,
+    outcome: &Outcome,
+    cli: &Cli,
+    width: Width,
+    more: bool,
+) -> anyhow::Result<usize> {
+    if let Err(error) = &outcome.result {
+        complain(error);
+    }
+    if cli.json {
+        writeln!(out, "{}", json::line(outcome)?)?;
+        return Ok(1);
+    }
+    let Ok(plan) = &outcome.result else { return Ok(0) };
+    if more {
+        writeln!(out)?;
+    }
+    if cli.verbose {
+        details::print(out, plan, width)?
+    } else {
+        lines::print(out, plan, width)?
+    }
+    Ok(1)
+}
+
+/// What comes behind the last file.
+fn conclude(
+    out: &mut impl Write,
+    cli: &Cli,
+    found: &Found,
+    tally: &Tally,
+    width: Width,
+) -> anyhow::Result<()> {
+    if cli.json {
+        return Ok(());
+    }
+    if cli.explain.is_none() && !cli.verbose && tally.has_doubts() {
+        let hint =
+            "`analyze --explain ID FILE` says why, and what to do; `analyze -v FILE` shows everything.";
+        writeln!(out)?;
+        text::wrap(hint, width).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    }
+    if found.folders > 0 || found.files.len() > 1 {
+        writeln!(out)?;
+        tally.print(out, found, width)?;
+    }
+    Ok(())
 }

@@ -1,10 +1,12 @@
 //! What came of one file, and which exit status that is.
 
-use analyzer::plan::{Library, Plan, Status as Tracing, Verdict};
-use analyzer::{Error, Options};
+use analyzer::debug_file::Search;
+use analyzer::plan::{Plan, Status as Tracing, Verdict};
+use analyzer::{Error, ErrorKind, Options};
 
 use crate::cli::Cli;
-use crate::targets::Target;
+use crate::input::Bytes;
+use crate::targets::{Source, Target};
 
 /// Statuses, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,49 +33,98 @@ impl Status {
     }
 }
 
+/// Why a file that a folder holds is passed over: it is not meant to be a Go program for the machines that strobe knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Skipped {
+    /// No ELF file.
+    NotElf,
+    /// ELF, but an object file, a core dump or debug information.
+    NotAProgram,
+    /// A program or a library without Go in it.
+    NotGo,
+    /// A plugin or a shared library of Go's.
+    GoLibrary,
+    /// For another machine.
+    OtherMachine,
+}
+
+impl Skipped {
+    fn of(error: &ErrorKind) -> Option<Self> {
+        match error {
+            ErrorKind::NotElf { .. } => Some(Skipped::NotElf),
+            ErrorKind::NotExecutable { .. } | ErrorKind::DebugFile => Some(Skipped::NotAProgram),
+            ErrorKind::NotGo | ErrorKind::NotGoLibrary => Some(Skipped::NotGo),
+            ErrorKind::Library { .. } => Some(Skipped::GoLibrary),
+            ErrorKind::Unsupported { .. } => Some(Skipped::OtherMachine),
+            _ => None,
+        }
+    }
+
+    /// What the summary calls them.
+    pub fn words(self) -> &'static str {
+        match self {
+            Skipped::NotElf => "no ELF files",
+            Skipped::NotAProgram => "object or debug files",
+            Skipped::NotGo => "without Go",
+            Skipped::GoLibrary => "Go plugins or libraries",
+            Skipped::OtherMachine => "for other machines",
+        }
+    }
+}
+
 /// A file's Plan or error.
 #[derive(Debug)]
 pub struct Outcome {
     /// What the analyzer made of it.
     pub result: Result<Plan, Error>,
-    /// Required libraries that are not ready in it.
-    pub missing: Vec<String>,
+    /// Why it does not count, when a folder holds it and it was not named.
+    pub skipped: Option<Skipped>,
 }
 
 impl Outcome {
     /// Plans one file.
     pub fn of(target: &Target, cli: &Cli) -> Self {
-        let mut result = analyzer::plan_file(&target.path, &Options::default(), &cli.debug_root);
-        if let Err(error) = &mut result {
-            error.file.clone_from(&target.name);
-        }
-        if let Ok(plan) = &mut result {
-            plan.file.clone_from(&target.name);
-        }
-        let ready = |id: &String| {
-            result
-                .as_ref()
-                .is_ok_and(|plan| plan.libraries.iter().any(|l| l.id == *id && l.verdict == Verdict::Ready))
+        let mut result = match &target.source {
+            Source::File(path) => analyzer::plan_file(path, &Options::default(), &cli.debug_root),
+            Source::Stdin => plan_stdin(&target.name, cli),
         };
-        let missing = cli.require.iter().filter(|id| !ready(id)).cloned().collect();
-        Outcome { result, missing }
+        match &mut result {
+            Ok(plan) => plan.file.clone_from(&target.name),
+            Err(error) => error.file.clone_from(&target.name),
+        }
+        let skipped = match &result {
+            Err(error) if target.in_folder => Skipped::of(&error.kind),
+            _ => None,
+        };
+        Outcome { result, skipped }
     }
 
-    /// The status of this file alone.
-    pub fn status(&self) -> Status {
-        let Ok(plan) = &self.result else { return Status::Unreadable };
-        let instrumentable = |l: &&Library| l.status == Tracing::Instrumented;
+    /// The status of this file alone; none when it does not count.
+    pub fn status(&self) -> Option<Status> {
+        let plan = match &self.result {
+            _ if self.skipped.is_some() => return None,
+            Ok(plan) => plan,
+            Err(_) => return Some(Status::Unreadable),
+        };
+        let instrumentable = |l: &&analyzer::plan::Library| l.status == Tracing::Instrumented;
         let mut libraries = plan.libraries.iter().filter(instrumentable).peekable();
-        if !self.missing.is_empty() {
-            Status::NotReady
-        } else if libraries.peek().is_none() {
+        Some(if libraries.peek().is_none() {
             Status::Nothing
         } else if libraries.all(|l| l.verdict == Verdict::Ready) {
             Status::Ready
         } else {
             Status::NotReady
-        }
+        })
     }
+}
+
+fn plan_stdin(name: &str, cli: &Cli) -> Result<Plan, Error> {
+    let fail = |kind| Error { file: name.to_owned(), kind };
+    let bytes = Bytes::stdin().map_err(fail)?;
+    let debug = Search { binary: None, roots: &cli.debug_root };
+    let plan = analyzer::plan_with(&bytes, name, &Options::default(), &debug);
+    bytes.is_unchanged().map_err(fail)?;
+    plan
 }
 
 #[cfg(test)]
@@ -85,5 +136,20 @@ mod tests {
         let mut all = [Status::Ready, Status::Unreadable, Status::Nothing, Status::NotReady];
         all.sort_by(|a, b| b.cmp(a));
         assert_eq!(all.map(Status::code), [2, 1, 3, 0]);
+    }
+
+    #[test]
+    fn a_go_program_that_cannot_be_planned_is_never_skipped() {
+        for error in [
+            ErrorKind::GoTooOld { version: "go1.17".into() },
+            ErrorKind::Packed { packer: "UPX" },
+            ErrorKind::Obfuscated { vaddr: 0, magic: 0 },
+            ErrorKind::NeedsOthers,
+            ErrorKind::SeveralRuntimes { count: 2 },
+            ErrorKind::Truncated { what: "x", offset: 0, need: 1, have: 0 },
+            std::io::Error::other("no permission").into(),
+        ] {
+            assert_eq!(Skipped::of(&error), None, "{error}");
+        }
     }
 }

@@ -1,0 +1,97 @@
+//! The long form (`-v`): behind each library's line its findings, functions and sites, fields, itabs and maps.
+
+use std::io::Write;
+
+use analyzer::plan::{Field, Finding, Library, Plan};
+use anyhow::Result;
+use comfy_table::Table;
+
+use super::lines::{self, Columns};
+use super::{Width, table, text, words};
+use crate::output::clean;
+
+/// How far what belongs to a library stands to the right.
+const INDENT: &str = "    ";
+
+/// Prints a file.
+pub fn print(out: &mut impl Write, plan: &Plan, width: Width) -> Result<()> {
+    lines::heading(out, plan, width)?;
+    let mut about =
+        format!("{} dependencies, database {}", plan.modules.len().saturating_sub(1), plan.database);
+    if let Some(file) = &plan.debug_file {
+        about += &format!(", DWARF of {file}");
+    }
+    text::wrap(&about, width.less(2)).iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+    if plan.libraries.is_empty() {
+        writeln!(out, "  {}", text::cut("nothing in it that strobe knows", width.less(2)))?;
+    }
+    let columns = Columns::of(&plan.libraries, width);
+    for library in &plan.libraries {
+        writeln!(out)?;
+        lines::line(out, library, columns)?;
+        self::library(out, library, width)?;
+    }
+    Ok(())
+}
+
+fn library(out: &mut impl Write, library: &Library, width: Width) -> Result<()> {
+    let version = library.version.as_deref().unwrap_or("of unknown version");
+    let about = format!("{} {version}: {}", library.module, words::matched(library.version_match));
+    let findings = library.findings.iter().map(finding);
+    for paragraph in std::iter::once(about).chain(findings) {
+        for line in text::wrap(&paragraph, width.less(INDENT.len())) {
+            writeln!(out, "{INDENT}{line}")?;
+        }
+    }
+    [sites(library, width), fields(&library.fields, width), itabs(library, width), maps(library, width)]
+        .iter()
+        .try_for_each(|rows| table::print(out, rows, INDENT))
+}
+
+fn finding(finding: &Finding) -> String {
+    format!("{} ({}): {}", words::severity(finding.severity), finding.code, finding.message)
+}
+
+fn sites(library: &Library, width: Width) -> Table {
+    let mut rows = table::new(width, INDENT.len(), &["role", "function", "address", "when", "cost"]);
+    for function in &library.functions {
+        for site in &function.sites {
+            let address = format!("{:#x}", site.vaddr);
+            let (when, cost) = (words::when(site.when), words::cost(site.cost));
+            rows.add_row([function.role.as_str(), &clean(&function.name), &address, when, cost]);
+        }
+    }
+    rows
+}
+
+fn fields(fields: &[Field], width: Width) -> Table {
+    let mut rows = table::new(width, INDENT.len(), &["field", "offset", "witnesses"]);
+    for field in fields {
+        let witnesses: Vec<&str> = field.witnesses.iter().map(|w| words::witness(*w)).collect();
+        let witnesses = match witnesses.join(", ") {
+            _ if !field.disputed.is_empty() => "disputed".to_owned(),
+            none if none.is_empty() => "nobody".to_owned(),
+            all => all,
+        };
+        let name = format!("{}.{}", field.type_name, field.field);
+        rows.add_row([name.as_str(), &clean(&words::offset(field)), &witnesses]);
+    }
+    rows
+}
+
+fn itabs(library: &Library, width: Width) -> Table {
+    let mut rows = table::new(width, INDENT.len(), &["interface", "concrete type", "itab"]);
+    for itab in &library.itabs {
+        let address = itab.vaddr.map_or("not found".to_owned(), |vaddr| format!("{vaddr:#x}"));
+        rows.add_row([&itab.interface, &itab.concrete, &address]);
+    }
+    rows
+}
+
+fn maps(library: &Library, width: Width) -> Table {
+    let mut rows = table::new(width, INDENT.len(), &["map", "implementation"]);
+    for map in &library.maps {
+        rows.add_row([map.type_name.as_str(), words::implementation(map.implementation)]);
+    }
+    rows
+}
