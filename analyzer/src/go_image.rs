@@ -52,6 +52,7 @@ impl<'a> GoImage<'a> {
         Self::open(file).map_err(|error| match error {
             // Those are told by what they lack.
             ErrorKind::NotGo
+            | ErrorKind::NotGoLibrary
             | ErrorKind::NotExecutable { .. }
             | ErrorKind::Truncated { .. }
             | ErrorKind::Missing { .. }
@@ -190,4 +191,43 @@ fn packer(file: &[u8]) -> Option<&'static str> {
     let tail = file.get(file.len().saturating_sub(64)..).unwrap_or_default();
     let has = |part: &[u8]| part.windows(UPX.len()).any(|w| w == UPX);
     (has(head) && has(tail)).then_some("UPX")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A shared library with one segment and these sections: name, `sh_type`, `sh_flags`.
+    fn library(sections: &[(&str, u32, u64)]) -> Vec<u8> {
+        let mut file = vec![0u8; 0x400];
+        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        (file[16], file[18], file[32], file[54], file[56]) = (3, 62, 64, 56, 1);
+        file[64] = 1;
+        file[64 + 32] = 200;
+        // Names from 0x100 on, headers from 0x200 on; the first section is that of the names.
+        (file[41], file[58], file[60]) = (2, 64, u8::try_from(sections.len() + 1).expect("few"));
+        let mut names = vec![0u8];
+        file[0x200 + 25] = 1;
+        for (i, (name, kind, flags)) in sections.iter().enumerate() {
+            let header = &mut file[0x200 + 64 * (i + 1)..][..64];
+            header[0] = u8::try_from(names.len()).expect("short");
+            header[4..8].copy_from_slice(&kind.to_le_bytes());
+            header[8..16].copy_from_slice(&flags.to_le_bytes());
+            header[32] = 8;
+            names.extend(name.as_bytes());
+            names.push(0);
+        }
+        file[0x200 + 32] = u8::try_from(names.len()).expect("short");
+        file[0x100..0x100 + names.len()].copy_from_slice(&names);
+        file
+    }
+
+    #[test]
+    fn a_debug_file_is_told_from_a_library() {
+        let (code, no_code, debug) = ((".text", 1, 6), (".text", 8, 6), (".debug_info", 1, 0));
+        let error = |sections: &[_]| GoImage::parse(&library(sections)).expect_err("no Go");
+        assert!(matches!(error(&[no_code, debug]), ErrorKind::DebugFile));
+        assert!(matches!(error(&[code, debug]), ErrorKind::NotGoLibrary));
+        assert!(matches!(error(&[code]), ErrorKind::NotGoLibrary));
+    }
 }
