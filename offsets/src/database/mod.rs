@@ -9,6 +9,7 @@
 pub mod format;
 pub mod observations;
 
+mod axes;
 mod compact;
 mod index;
 #[cfg(test)]
