@@ -27,7 +27,7 @@ mod wanted;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -143,9 +143,22 @@ fn lock_cache(store: &Store, progress: &Progress) -> Result<File> {
     Ok(file)
 }
 
-/// The file of a module in a folder of data.
+/// The file of a module in a folder of data: slashes become underlines, and an underline, which few paths have, the `%5F` that
+/// no path has. So no two modules have one name (`x.y/a/b_c` and `x.y/a_b/c` both were `x.y_a_b_c.json`).
 pub fn file_name(module: &str) -> String {
-    format!("{}.json", module.replace('/', "_"))
+    format!("{}.json", module.replace('_', "%5F").replace('/', "_"))
+}
+
+/// Where a module's document is, or is to be. A folder that was written before underlines were told apart keeps the name that
+/// the module has there.
+pub fn document_path(folder: &Path, module: &str) -> PathBuf {
+    let former = folder.join(format!("{}.json", module.replace('/', "_")));
+    let is_its = |text: String| {
+        let document = Document::parse(&former.display().to_string(), &text);
+        document.is_ok_and(|document| document.module == module)
+    };
+    let keeps = module.contains('_') && fs::read_to_string(&former).is_ok_and(is_its);
+    if keeps { former } else { folder.join(file_name(module)) }
 }
 
 /// The document of a module; an empty one where there is no file.
@@ -155,7 +168,15 @@ pub fn read_document(path: &Path, module: &str) -> Result<Document> {
             let name = path.display().to_string();
             // Putting it into a database checks it.
             offsets::Database::from_json([(name.as_str(), text.as_str())])?;
-            Ok(Document::parse(&name, &text)?)
+            let document = Document::parse(&name, &text)?;
+            if document.module != module {
+                bail!(
+                    "{name} is the file of {module} by its name, and has the data of {} in it: name it {}",
+                    document.module,
+                    file_name(&document.module)
+                );
+            }
+            Ok(document)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Document::new(module)),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
