@@ -56,7 +56,10 @@ impl Case<'_> {
             offset: None,
             witnesses: Vec::new(),
         };
-        if self.facts.ambiguous.contains(&field.type_name) {
+        if [&self.facts.ambiguous, &self.facts.ambiguous_dwarf]
+            .iter()
+            .any(|set| set.contains(&field.type_name))
+        {
             findings.refuse(format!("two types named {} have different fields", field.type_name));
             return out;
         }
@@ -121,8 +124,9 @@ impl Case<'_> {
             None => "no DWARF names it".to_owned(),
         };
         format!(
-            "not in the binary's type data, {dwarf}, and the database does not vouch for {} {version}",
-            self.entry.module
+            "not in the binary's type data, {dwarf}, and the database does not vouch for {} {version}{}",
+            self.entry.module,
+            self.silenced.as_deref().map(|why| format!(" {why}")).unwrap_or_default()
         )
     }
 

@@ -7,6 +7,7 @@ mod facts;
 mod fields;
 pub mod remedies;
 mod roles;
+mod settings;
 mod verdict;
 
 use std::cell::Cell;
@@ -40,7 +41,6 @@ pub(crate) fn make(
     let facts = Facts::gather(go, catalog::entries(), options, debug)?;
     let present = catalog::entries().iter().filter(|e| facts.is_present(e));
     let build = go.build.as_ref();
-    let decoded_bytes = Cell::new(0);
     Ok(Plan {
         schema_version: SCHEMA_VERSION,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -51,7 +51,7 @@ pub(crate) fn make(
         build_id: notes::build_id(&go.image),
         debug_file: facts.debug_file.as_ref().map(|p| p.to_string_lossy().into_owned()),
         modules: build.map(|b| b.modules().map(BuiltModule::to_plan).collect()).unwrap_or_default(),
-        libraries: present.map(|e| library(go, e, &facts, options, &decoded_bytes)).collect(),
+        libraries: present.map(|e| library(go, e, &facts, options)).collect(),
     })
 }
 
@@ -77,29 +77,36 @@ struct Case<'a> {
     version_text: Option<String>,
     version: Option<Version>,
     database: Option<&'static Database>,
-    /// How much code has been decoded for this file.
-    decoded_bytes: &'a Cell<u64>,
+    /// Why the database is not asked of this program.
+    silenced: Option<String>,
+    /// How much code has been decoded for this library.
+    decoded_bytes: Cell<u64>,
 }
 
-fn library(
-    go: &GoImage<'_>,
-    entry: &Entry,
-    facts: &Facts<'_>,
-    options: &Options,
-    decoded_bytes: &Cell<u64>,
-) -> Library {
+fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options) -> Library {
     let (version_text, unknown) = match version_of(go, entry) {
         Ok(text) => (Some(text), None),
         Err(why) => (None, Some(why)),
     };
     let version = version_text.as_deref().and_then(|v| Version::parse(&entry.module, v));
-    let database = options.database.then(Database::embedded);
+    let settings = go.build.as_ref().map(|b| b.settings.as_slice()).unwrap_or_default();
+    let silenced = settings::silence(&entry.module, go.go_version(), settings);
+    let database = (options.database && silenced.is_none()).then(Database::embedded);
     let version_match = match &version_text {
         Some(text) => version_match(Database::embedded().version_match(&entry.module, text)),
         None => VersionMatch::Unknown,
     };
-    let case =
-        Case { go, entry, facts, version_text: version_text.clone(), version, database, decoded_bytes };
+    let decoded_bytes = Cell::new(0);
+    let case = Case {
+        go,
+        entry,
+        facts,
+        version_text: version_text.clone(),
+        version,
+        database,
+        silenced,
+        decoded_bytes,
+    };
     let mut findings = Findings::default();
     findings.refuse_if(too_new(go.minor()));
     case.judge_version(unknown.as_deref(), &mut findings);
