@@ -11,8 +11,8 @@
 //! | field or method that is not exported | with its package's path: `net/http.c int` |
 //! | tag | behind the field, quoted as `strconv.Quote` does |
 //!
-//! A member's name: flags u8 (1 exported, 2 tag, 8 embedded since 1.19), uvarint length, bytes; uvarint length of the tag,
-//! bytes. The package that members belong to is the one at +48.
+//! A member's name: flags u8 (1 exported, 2 tag, 4 package, 8 embedded since 1.19), uvarint length, bytes; uvarint length of the
+//! tag, bytes; the package's name, i32 from `types`. Without one of its own a member belongs to the package at +48.
 
 use super::types::{Kind, Sink, Type, Types};
 use crate::bytes;
@@ -21,6 +21,7 @@ use crate::bytes;
 const MAX_TAG_BYTES: u64 = 1 << 14;
 const EXPORTED: u8 = 1;
 const TAGGED: u8 = 2;
+const PACKAGED: u8 = 4;
 const EMBEDDED: u8 = 8;
 /// A field's entry: name, type, offset.
 const FIELD_BYTES: u64 = 24;
@@ -32,6 +33,8 @@ struct Member<'a> {
     flags: u8,
     name: &'a [u8],
     tag: &'a [u8],
+    /// Its own package, where its type has none or another.
+    package: Option<&'a [u8]>,
 }
 
 impl<'a> Types<'a> {
@@ -79,8 +82,8 @@ impl<'a> Types<'a> {
 
     fn write_member(&self, t: &Type<'_>, member: &Member<'_>, out: &mut impl Sink) -> Option<()> {
         if member.flags & EXPORTED == 0 {
-            let package = self.image.pointer(t.vaddr.checked_add(48)?).and_then(|at| self.name_at(at));
-            out.put(package.unwrap_or_default())?;
+            let of_type = || self.name_at(self.image.pointer(t.vaddr.checked_add(48)?)?);
+            out.put(member.package.or_else(of_type).unwrap_or_default())?;
             out.put(b".")?;
         }
         out.put(member.name)
@@ -93,13 +96,16 @@ impl<'a> Types<'a> {
         let mut at = 1;
         bytes::uvarint(tail, &mut at)?;
         at = at.checked_add(name.len())?;
-        let tag = if flags & TAGGED == 0 {
-            &[][..]
-        } else {
+        let mut tag = &[][..];
+        if flags & TAGGED != 0 {
             let len = bytes::uvarint(tail, &mut at).filter(|&l| l <= MAX_TAG_BYTES)?;
-            tail.get(at..at.checked_add(usize::try_from(len).ok()?)?)?
-        };
-        Some(Member { flags, name, tag })
+            let end = at.checked_add(usize::try_from(len).ok()?)?;
+            tag = tail.get(at..end)?;
+            at = end;
+        }
+        let own = || self.name_at(self.at_offset(bytes::i32(tail, at)?)?);
+        let package = if flags & PACKAGED == 0 { None } else { own() };
+        Some(Member { flags, name, tag, package })
     }
 }
 
