@@ -44,7 +44,7 @@ fn compact(document: &Value) -> String {
     axes.dedup();
     let mask = |value: &Value| {
         let bits = items(value).iter().filter_map(|axis| axes.iter().position(|known| *known == word(axis)));
-        format!("{:x}", bits.fold(0_u64, |mask, bit| mask | 1 << bit))
+        hex(bits.collect())
     };
     let range =
         |run: &Value| format!("{}\t{}\t{}", position(&run["from"]), position(&run["to"]), mask(&run["arch"]));
@@ -66,6 +66,14 @@ fn compact(document: &Value) -> String {
         }
     }
     text
+}
+
+/// A set of positions as a hexadecimal mask, digit by digit: there may be more axes than any integer has bits.
+fn hex(bits: Vec<usize>) -> String {
+    let last = bits.iter().max().map_or(0, |bit| bit / 4);
+    let digit =
+        |place: usize| bits.iter().filter(|bit| **bit / 4 == place).fold(0, |d, bit| d | 1 << (bit % 4));
+    (0..=last).rev().map(|place| char::from_digit(digit(place), 16).expect("four bits")).collect()
 }
 
 fn items(value: &Value) -> &[Value] {

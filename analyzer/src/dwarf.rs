@@ -34,11 +34,30 @@ type Dwarf<'a> = gimli::Dwarf<Slice<'a>>;
 type Entry<'a> = DebuggingInformationEntry<Slice<'a>>;
 
 /// A struct's fields: name, offset, kind.
-pub type Structs = HashMap<String, Vec<(String, u64, String)>>;
+type Members = Vec<(String, u64, String)>;
+
+/// The layouts that were found.
+#[derive(Debug, Default)]
+pub struct Structs {
+    /// By the struct's name; of several that differ the first.
+    pub fields: HashMap<String, Members>,
+    /// Names that several structs have which differ: none of them can be told to be the one that is wanted.
+    pub ambiguous: HashSet<String>,
+}
+
+impl Structs {
+    fn add(&mut self, name: String, fields: Members) {
+        if self.fields.get(&name).is_some_and(|known| *known != fields) {
+            self.ambiguous.insert(name);
+        } else {
+            self.fields.insert(name, fields);
+        }
+    }
+}
 
 /// Reads the layouts of the wanted structs.
 pub fn structs(file: &[u8], wanted: &HashSet<&str>) -> Result<Structs> {
-    let mut out = Structs::new();
+    let mut out = Structs::default();
     let Ok(elf) = object::File::parse(file) else { return Ok(out) };
     if elf.section_by_name(".debug_info").is_none() {
         return Ok(out);
@@ -108,7 +127,7 @@ impl<'a> Reading<'_, 'a> {
             }
         }
         for header in others {
-            if out.len() >= self.wanted.len() {
+            if out.fields.len() >= self.wanted.len() {
                 break;
             }
             self.scan(&header, out)?;
@@ -140,7 +159,7 @@ impl<'a> Reading<'_, 'a> {
             if inside.as_ref().is_some_and(|&(at, _)| depth <= at)
                 && let Some((_, name)) = inside.take()
             {
-                out.insert(name, std::mem::take(&mut fields));
+                out.add(name, std::mem::take(&mut fields));
             }
             if inside.is_some() && entry.tag() == gimli::DW_TAG_member {
                 fields.extend(self.member(unit, entry)?);
@@ -150,7 +169,9 @@ impl<'a> Reading<'_, 'a> {
                 inside = Some((depth, name));
             }
         }
-        out.extend(inside.map(|(_, name)| (name, fields)));
+        if let Some((_, name)) = inside {
+            out.add(name, fields);
+        }
         Ok(())
     }
 

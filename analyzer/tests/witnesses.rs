@@ -3,7 +3,10 @@
 
 mod support;
 
+use std::collections::{BTreeMap, HashSet};
+
 use analyzer::go::closure;
+use analyzer::go::types::{Field, Kind};
 use analyzer::plan::{Cost, Library, Plan, Verdict, Witness};
 use analyzer::{GoImage, Options};
 use support::{Build, SERVER, STRIPPED, build};
@@ -144,5 +147,85 @@ fn a_field_of_another_kind_is_not_read() {
         assert!(reason.contains("another type") && reason.contains(field), "{reason}");
         let field = library.fields.iter().find(|f| f.field == field).expect("it is listed");
         assert_eq!((field.offset, field.witnesses.len()), (None, 0));
+    }
+}
+
+/// Kinds without a name of their own in every place that they can have.
+const UNNAMED: &str = r#"package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+)
+
+type local int
+
+type generic[T any] struct{ V T }
+
+type All struct {
+	Empty  struct{}
+	Any    interface{}
+	Plain  struct{ A, B int }
+	Tagged struct {
+		H http.Header `json:"h,omitempty" x:"a\tb"`
+		c local
+	}
+	Embed struct {
+		http.Request
+		*http.Server
+		local
+		io.Reader
+	}
+	Methods interface {
+		Do(r *http.Request, xs ...local) (n int, err error)
+		hidden(http.Header)
+	}
+	Mixed interface {
+		io.Reader
+		fmt.Stringer
+	}
+	Pointer  *struct{ X []struct{ y map[string]interface{ M() } } }
+	Function func(struct{ Z http.Dir }, ...interface{}) interface{ Error() string }
+	Channel  chan struct{ Q local }
+	Blank    struct{ _ int }
+	Generic  generic[struct{ h http.Header }]
+}
+
+var sink any
+
+func main() {
+	sink = All{}
+	fmt.Printf("%+v\n", sink)
+}
+"#;
+
+#[test]
+fn every_kind_is_spelled_as_dwarf_spells_it() {
+    let folder = TempDir::new().expect("a folder");
+    for arch in ["amd64", "arm64"] {
+        let how = Build { arch, mode: "exe", ldflags: "" };
+        let bytes = std::fs::read(build(&folder, arch, UNNAMED, how)).expect("the build");
+        let go = GoImage::parse(&bytes).expect("Go");
+        let types = go.types();
+        let mut by_types = BTreeMap::new();
+        closure::walk(&types, |t| {
+            if let Some(name) = types.full_name(t.vaddr).filter(|_| t.is_named() && t.kind == Kind::Struct) {
+                let kind = |f: Field<'_>| {
+                    let name = String::from_utf8_lossy(f.name).into_owned();
+                    (name, f.offset, types.full_name(f.type_vaddr).unwrap_or_default())
+                };
+                by_types.insert(name, types.fields(t).map(kind).collect::<Vec<_>>());
+            }
+        })
+        .expect("within the limits");
+        let wanted: HashSet<&str> = by_types.keys().map(String::as_str).collect();
+        let by_dwarf = analyzer::dwarf::structs(&bytes, &wanted).expect("DWARF");
+        assert_eq!(by_dwarf.ambiguous, HashSet::new(), "{arch}");
+        assert!(by_dwarf.fields.contains_key("main.All") && by_dwarf.fields.len() > 100, "{arch}");
+        // The shapes of type arguments are the compiler's own, and no catalog can name them.
+        for (name, fields) in by_dwarf.fields.iter().filter(|(name, _)| !name.contains("go.shape.")) {
+            assert_eq!(by_types.get(name), Some(fields), "{arch}: {name}");
+        }
     }
 }

@@ -5,10 +5,10 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use offsets::database::format::{Document, file_name};
+use offsets::database::format::Document;
 use offsets::database::observations::Observations;
 
-use crate::build::{lock, read_document, write_document};
+use crate::build::{document_path, lock, read_document, write_document};
 use crate::cli::MergeOptions;
 use crate::data;
 use crate::progress::Progress;
@@ -24,7 +24,7 @@ pub fn run(options: &MergeOptions) -> Result<bool> {
             data::refuse_newer(&name, &text)?;
         }
         for (module, document) in data::documents(folder)? {
-            let path = out.join(file_name(&module));
+            let path = document_path(out, &module);
             let mut all = Observations::read(&read_document(&path, &module)?);
             all.merge(Observations::read(&document)).with_context(|| {
                 format!("{module}: {} and {} cannot be merged", out.display(), folder.display())
@@ -35,4 +35,53 @@ pub fn run(options: &MergeOptions) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const ONE: &str = "x.y/a/b_c";
+    const OTHER: &str = "x.y/a_b/c";
+
+    fn write(path: &Path, module: &str) {
+        fs::write(path, Document::new(module).to_json()).expect("written");
+    }
+
+    fn modules(folder: &Path) -> Vec<String> {
+        data::documents(folder).expect("read").into_keys().collect()
+    }
+
+    fn merge(out: &Path, folders: &[&Path]) {
+        let folders = folders.iter().map(|f| f.to_path_buf()).collect();
+        assert!(run(&MergeOptions { out: out.to_owned(), folders }).expect("merged"));
+    }
+
+    #[test]
+    fn modules_whose_paths_differ_in_a_slash_and_an_underline_stay_apart() {
+        let root = tempfile::tempdir().expect("a folder");
+        let [a, b, out] = ["a", "b", "out"].map(|name| root.path().join(name));
+        for (folder, module) in [(&a, ONE), (&b, OTHER)] {
+            fs::create_dir(folder).expect("a folder");
+            write(&folder.join("x.y_a_b_c.json"), module);
+        }
+        merge(&out, &[&a, &b]);
+        assert_eq!(modules(&out), [ONE, OTHER]);
+        // What one of them was called before, it keeps.
+        merge(&a, &[&b]);
+        assert_eq!(modules(&a), [ONE, OTHER]);
+        let names: Vec<_> = fs::read_dir(&a).expect("listed").flatten().map(|e| e.file_name()).collect();
+        assert!(names.contains(&"x.y_a_b_c.json".into()) && names.contains(&"x.y_a%5Fb_c.json".into()));
+    }
+
+    #[test]
+    fn a_file_of_another_module_is_not_taken_for_this_one_s() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.y_c.json");
+        write(&path, "x.y/d");
+        let error = read_document(&path, "x.y/c").expect_err("another's").to_string();
+        assert!(error.contains("x.y/c by its name") && error.contains("name it x.y_d.json"), "{error}");
+    }
 }

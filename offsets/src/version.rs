@@ -15,6 +15,9 @@ use std::fmt;
 
 use crate::STD;
 
+/// The first release of Go whose name has a patch even where that is 0.
+const FIRST_WITH_PATCH: [u64; 3] = [1, 21, 0];
+
 /// A parsed version. Equality and order ignore a suffix or build metadata; compare [`Version::suffix`] where it matters.
 #[derive(Debug, Clone)]
 pub struct Version {
@@ -22,6 +25,8 @@ pub struct Version {
     pre: Pre,
     suffix: String,
     std: bool,
+    /// Whether a third number was written.
+    has_patch: bool,
 }
 
 /// What precedes a release. The order of the variants is the order of versions.
@@ -51,10 +56,12 @@ impl Version {
     fn parse_std(text: &str) -> Option<Self> {
         let mut rest = text.strip_prefix("go").unwrap_or(text);
         let mut release = [take_number(&mut rest)?, 0, 0];
+        let mut numbers = 1;
         for part in release.iter_mut().skip(1) {
             if let Some(mut tail) = rest.strip_prefix('.') {
                 *part = take_number(&mut tail)?;
                 rest = tail;
+                numbers += 1;
             }
         }
         let mut pre = Pre::Release;
@@ -64,7 +71,7 @@ impl Version {
                 rest = tail;
             }
         }
-        Some(Self { release, pre, suffix: rest.trim().to_owned(), std: true })
+        Some(Self { release, pre, suffix: rest.trim().to_owned(), std: true, has_patch: numbers == 3 })
     }
 
     fn parse_semantic(text: &str) -> Option<Self> {
@@ -83,7 +90,7 @@ impl Version {
             None if rest.is_empty() => Pre::Release,
             None => return None,
         };
-        Some(Self { release, pre, suffix: suffix.to_owned(), std: false })
+        Some(Self { release, pre, suffix: suffix.to_owned(), std: false, has_patch: true })
     }
 
     /// An experiment (`X:noswissmap`), a vendor's mark, or build metadata (`incompatible`); mostly empty.
@@ -106,9 +113,15 @@ impl Version {
         self.std && self.suffix.contains("X:")
     }
 
-    /// Whether it is a snapshot of Go's development (`go1.27-devel_0a1b2c3d`): it may be older than that release by any amount.
+    /// Whether it is a snapshot of Go's development (`go1.27-devel_0a1b2c3d`, `go1.27-20260301-RC00`) or a Go of somebody's own
+    /// (`go1.25-custom`): it may differ from that release by any amount. Since 1.21 every release names its patch (`go1.21.0`),
+    /// so a label behind a version without one is no vendor's mark on a release (`go1.25.5 (Red Hat 1.25.5-1.el9)`).
     pub fn is_development(&self) -> bool {
-        self.std && self.suffix.contains("devel")
+        let names_no_release = self.release >= FIRST_WITH_PATCH
+            && !self.has_patch
+            && self.pre == Pre::Release
+            && !self.suffix.is_empty();
+        self.std && (names_no_release || self.suffix.contains("devel"))
     }
 
     /// Whether it is made of a commit's time and hash (`v0.0.0-20200102030405-abcdef012345`, `v1.2.4-0.2020…`).
@@ -237,6 +250,25 @@ mod tests {
             let version = go(text);
             assert_eq!((version.suffix(), version.has_experiments()), (suffix, experiments), "{text}");
             assert_eq!(version.is_plain(), suffix.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_label_without_a_patch_is_a_snapshot_since_1_21() {
+        for (text, snapshot) in [
+            ("go1.27-20260301-RC00", true),
+            ("go1.25-custom", true),
+            ("go1.21 (mine)", true),
+            ("go1.27-devel_0a1b2c3d", true),
+            ("go1.27.1-devel_0a1b2c3d", true),
+            ("go1.25", false),
+            ("go1.25.0-custom", false),
+            ("go1.26.3 (Red Hat 1.26.3-1.el9)", false),
+            ("go1.24.4-X:nodwarf5", false),
+            ("go1.27rc1-custom", false),
+            ("go1.20-custom", false),
+        ] {
+            assert_eq!(go(text).is_development(), snapshot, "{text}");
         }
     }
 

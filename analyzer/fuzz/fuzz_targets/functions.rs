@@ -18,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
     let module = analyzer_fuzz::module(data.len(), true);
     for header in pclntab::locate(&image).headers {
         let Ok(functions) = Functions::open(&image, header, &module) else { continue };
-        let wanted = functions.name_offsets(&Names::new(["main.main", "a", ""]));
+        let Ok(wanted) = functions.name_offsets(&Names::new(["main.main", "a", ""])) else { return };
         let mut bounds = Bounds::default();
         for function in functions.iter().take(1000) {
             bounds.add(&functions, &function);

@@ -62,7 +62,7 @@ fn a_struct_is_read_from_any_unit() {
     for name in ["runtime", "other"] {
         let info = [unit(0, b"\x01a\0\0"), unit(0, &entries(name.as_bytes()))].concat();
         let found = read(&info, ABBREVIATIONS).expect("well formed");
-        assert_eq!(found.get("a.T"), Some(&vec![("x".to_owned(), 8, "int".to_owned())]), "{name}");
+        assert_eq!(found.fields.get("a.T"), Some(&vec![("x".to_owned(), 8, "int".to_owned())]), "{name}");
     }
 }
 
@@ -73,7 +73,7 @@ fn units_that_share_a_table_share_its_memory() {
         .flat_map(|i| [0x80 | i as u8, 0x80 | (i >> 7) as u8, (i >> 14) as u8 | 0x40, 0x11, 0, 0, 0])
         .collect();
     let info = unit(0, &[0]).repeat(1000);
-    assert!(read(&info, &table).expect("within the limits").is_empty());
+    assert!(read(&info, &table).expect("within the limits").fields.is_empty());
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn names_are_looked_at_no_further_than_they_can_be_wanted() {
     let info = unit(0, &[1, 0, 0, 0, 0].repeat(1 << 20));
     let sections: [(&str, &[u8]); 3] =
         [(".debug_info", &info), (".debug_abbrev", &table), (".debug_str", &[b'a'; 1 << 15])];
-    assert!(structs(&elf(&sections), &HashSet::from(["a.T"])).expect("cheap").is_empty());
+    assert!(structs(&elf(&sections), &HashSet::from(["a.T"])).expect("cheap").fields.is_empty());
 }
 
 #[test]
@@ -106,4 +106,18 @@ fn members_are_kept_up_to_a_limit() {
     let info = unit(0, &[b"\x01a\0\x02a.T\0", &member.repeat(300_000)[..]].concat());
     let error = read(&info, ABBREVIATIONS).expect_err("too many members");
     assert!(error.to_string().contains("members of structs"), "{error}");
+}
+
+#[test]
+fn structs_of_one_name_that_differ_are_told() {
+    let same = [unit(0, &entries(b"runtime")), unit(0, &entries(b"runtime"))].concat();
+    let found = read(&same, ABBREVIATIONS).expect("well formed");
+    assert!(found.ambiguous.is_empty() && found.fields.len() == 1);
+    let mut other = entries(b"runtime");
+    let at = other.len() - 7; // the member's offset, in front of its type and two ends
+    assert_eq!(other[at], 8);
+    other[at] = 16;
+    let found = read(&[unit(0, &entries(b"runtime")), unit(0, &other)].concat(), ABBREVIATIONS);
+    let found = found.expect("well formed");
+    assert_eq!(found.ambiguous, HashSet::from(["a.T".to_owned()]));
 }

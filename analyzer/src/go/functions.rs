@@ -25,13 +25,16 @@ use super::moduledata::ModuleData;
 use super::pclntab::Header;
 use super::wanted::{Names, Offsets};
 use crate::bytes;
-use crate::error::{Result, malformed};
+use crate::error::{ErrorKind, Result, malformed};
 use crate::image::Image;
 
 /// Longest function name that is read; generic instantiations reach some thousands of bytes.
 const MAX_NAME_BYTES: usize = 1 << 16;
 /// Longest pc-value table that is decoded, in runs.
 const MAX_RUNS: usize = 1 << 20;
+/// Most places in the name table that have a wanted name. The linker writes each name once; a file that repeats a short one
+/// costs its reader a hundred times its own size.
+const MAX_NAME_PLACES: usize = 1 << 16;
 const PCDATA_INL_TREE_INDEX: usize = 2;
 const FUNCDATA_INL_TREE: usize = 3;
 const FUNCDATA_ARG_INFO: usize = 5;
@@ -147,7 +150,7 @@ impl<'a> Functions<'a> {
     }
 
     /// Offsets in funcnametab of these names; a function that was inlined everywhere still has its name there.
-    pub fn name_offsets(&self, wanted: &Names<'_>) -> Offsets {
+    pub fn name_offsets(&self, wanted: &Names<'_>) -> Result<Offsets> {
         let mut out = HashMap::new();
         let mut start = 0usize;
         for end in memchr::memchr_iter(0, self.names) {
@@ -158,10 +161,14 @@ impl<'a> Functions<'a> {
                 && let Ok(offset) = u32::try_from(start)
             {
                 out.insert(offset, i);
+                if out.len() > MAX_NAME_PLACES {
+                    let (what, count) = ("places of wanted names in the name table", out.len() as u64);
+                    return Err(ErrorKind::Budget { what, count, limit: MAX_NAME_PLACES as u64 });
+                }
             }
             start = end + 1;
         }
-        Offsets::new(out)
+        Ok(Offsets::new(out))
     }
 
     /// The pc-value table at an offset of pctab, as runs.

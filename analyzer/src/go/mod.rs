@@ -11,5 +11,6 @@ pub mod moduledata;
 pub mod notes;
 pub mod pclntab;
 pub mod types;
+mod unnamed;
 pub mod version;
 pub mod wanted;

@@ -163,7 +163,7 @@ impl<'a> Types<'a> {
     }
 
     /// Ends with `None` when there is no such name, or when `out` wants no more of it.
-    fn write_name(&self, vaddr: u64, depth: u32, out: &mut impl Sink) -> Option<()> {
+    pub(super) fn write_name(&self, vaddr: u64, depth: u32, out: &mut impl Sink) -> Option<()> {
         if depth > MAX_DEPTH {
             return None;
         }
@@ -182,9 +182,14 @@ impl<'a> Types<'a> {
                 _ => b"chan ",
             })?,
             Kind::Map => return self.write_map(&t, depth, out),
-            Kind::Func => return self.write_signature(&t, depth, out),
-            // Without a name of their own: reflect's spelling, which names no import paths.
-            Kind::Basic | Kind::Interface | Kind::Struct => return out.put(self.short_name(&t)?),
+            Kind::Func => {
+                out.put(b"func")?;
+                return self.write_signature(&t, depth, out);
+            }
+            // Member by member: the descriptor's own text is reflect's spelling, which names no import paths.
+            Kind::Struct => return self.write_struct(&t, depth, out),
+            Kind::Interface => return self.write_interface(&t, depth, out),
+            Kind::Basic => return out.put(self.short_name(&t)?),
         }
         self.write_name(self.elem(&t)?, depth, out)
     }
@@ -196,13 +201,14 @@ impl<'a> Types<'a> {
         self.write_name(self.elem(t)?, depth, out)
     }
 
-    fn write_signature(&self, t: &Type<'_>, depth: u32, out: &mut impl Sink) -> Option<()> {
+    /// Parameters and results, from the parenthesis on.
+    pub(super) fn write_signature(&self, t: &Type<'_>, depth: u32, out: &mut impl Sink) -> Option<()> {
         let (start, len) = self.parameters(t)?;
         let ins = u64::from(bytes::u16(t.bytes, 48)?);
         let variadic = bytes::u16(t.bytes, 50)? & VARIADIC != 0;
         let outs = len.checked_sub(ins)?;
         let at = |i: u64| self.image.pointer(start.checked_add(i * 8)?);
-        out.put(b"func(")?;
+        out.put(b"(")?;
         for i in 0..ins {
             out.put(if i > 0 { b", " } else { b"" })?;
             if variadic && i + 1 == ins {
@@ -350,7 +356,7 @@ impl NameBudget {
 }
 
 /// Where a full name goes, part by part.
-trait Sink {
+pub(super) trait Sink {
     /// The next part; `None` when no more is wanted.
     fn put(&mut self, part: &[u8]) -> Option<()>;
     /// So many bytes were read, which need not appear in the name.

@@ -5,11 +5,13 @@
 
 mod elf;
 mod foreign;
+mod places;
 mod relocations;
 
 pub(crate) use elf::is_debug_file;
 pub use elf::{Section, Segment};
 pub use foreign::Foreign;
+use places::Places;
 use relocations::Relocations;
 
 use crate::bytes;
@@ -34,6 +36,7 @@ pub struct Image<'a> {
     pub sections: Vec<Section<'a>>,
     /// Whether it is a program, which the kernel starts, rather than a library, which a program loads.
     pub is_program: bool,
+    places: Places,
     notes: Vec<(u64, u64)>,
     relocations: Relocations<'a>,
 }
@@ -45,6 +48,7 @@ impl<'a> Image<'a> {
         let mut image = Image {
             file,
             arch: headers.arch,
+            places: Places::of(&headers.segments),
             segments: headers.segments,
             sections: headers.sections,
             is_program: headers.is_started,
@@ -61,7 +65,7 @@ impl<'a> Image<'a> {
 
     /// From `vaddr` to the end of what the file holds of its segment.
     pub fn tail(&self, vaddr: u64) -> Option<&'a [u8]> {
-        let segment = self.segments.iter().find(|s| s.holds(vaddr))?;
+        let segment = self.places.segment(vaddr)?;
         let start = usize::try_from(segment.file_offset.checked_add(vaddr - segment.vaddr)?).ok()?;
         let end = usize::try_from(segment.file_offset.checked_add(segment.file_size)?).ok()?;
         self.file.get(start..end)
@@ -90,7 +94,7 @@ impl<'a> Image<'a> {
 
     /// Where in the file `vaddr` is.
     pub fn file_offset(&self, vaddr: u64) -> Option<u64> {
-        let segment = self.segments.iter().find(|s| s.holds(vaddr))?;
+        let segment = self.places.segment(vaddr)?;
         segment.file_offset.checked_add(vaddr - segment.vaddr)
     }
 

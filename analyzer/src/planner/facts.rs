@@ -21,6 +21,10 @@ use crate::plan::MapLayout;
 /// What a program that loads plugins calls; `plugin.Open` is always inlined.
 const PLUGIN_OPEN: &str = "plugin.open";
 
+/// Most copies of one function: an assembly function and its wrapper are two, and each copy costs decoding and probes.
+pub(super) const MAX_COPIES: usize = 64;
+/// More functions than this with the names that the catalog wants end it: a server has some hundreds.
+const MAX_FOUND: u64 = 1 << 16;
 /// More fields than this the structs that the catalog names do not have; in real binaries they have some hundreds.
 const MAX_WANTED_FIELDS: u64 = 1 << 20;
 /// So much of a field's name tells two structs of one name apart; no field of a library is longer.
@@ -34,8 +38,8 @@ pub(super) type Fields = HashMap<String, (u64, String)>;
 pub(super) struct Facts<'a> {
     /// The function table.
     pub functions: Functions<'a>,
-    /// Every copy of the wanted functions.
-    pub copies: HashMap<&'a str, Vec<Function<'a>>>,
+    /// The copies of the wanted functions.
+    pub copies: HashMap<&'a str, Copies<'a>>,
     /// What each wanted one was inlined into: the first function's name and how many more there are, in one text.
     pub inlined_into: HashMap<&'a str, String>,
     /// Structs by full name, from type data.
@@ -44,6 +48,8 @@ pub(super) struct Facts<'a> {
     pub ambiguous: HashSet<String>,
     /// Structs by full name, from DWARF.
     pub dwarf: HashMap<String, Fields>,
+    /// Structs of one name that differ, by DWARF.
+    pub ambiguous_dwarf: HashSet<String>,
     /// The file that the DWARF is in, when that is not the binary.
     pub debug_file: Option<PathBuf>,
     /// Why DWARF that is there could not be read.
@@ -70,6 +76,7 @@ impl<'a> Facts<'a> {
             types: HashMap::new(),
             ambiguous: HashSet::new(),
             dwarf: HashMap::new(),
+            ambiguous_dwarf: HashSet::new(),
             debug_file: None,
             dwarf_error: None,
             itabs: HashMap::new(),
@@ -111,15 +118,17 @@ impl<'a> Facts<'a> {
         names.push(PLUGIN_OPEN);
         names.sort_unstable();
         names.dedup();
-        let offsets = self.functions.name_offsets(&Names::new(names.iter().copied()));
+        let offsets = self.functions.name_offsets(&Names::new(names.iter().copied()))?;
         if offsets.is_empty() {
             return Ok(());
         }
-        let mut trees = inline::Bounds::default();
+        let (mut trees, mut found) = (inline::Bounds::default(), 0);
         for function in self.functions.iter() {
             trees.add(&self.functions, &function);
             if let Some(name) = offsets.position(function.name_offset).and_then(|i| names.get(i)) {
-                self.copies.entry(name).or_default().push(function);
+                found += 1;
+                within_budget(found)?;
+                self.copies.entry(name).or_default().add(function);
             }
         }
         for (i, inlining) in inline::find(&go.image, &self.functions, go.pclntab.since_120, &offsets, trees)?
@@ -215,6 +224,7 @@ impl<'a> Facts<'a> {
             self.read_dwarf(&bytes, wanted);
             if let Err(error) = bytes.is_unchanged() {
                 self.dwarf.clear();
+                self.ambiguous_dwarf.clear();
                 self.dwarf_error = Some(error.to_string());
             }
             self.dwarf_error = self.dwarf_error.take().map(|error| format!("{}: {error}", path.display()));
@@ -230,11 +240,35 @@ impl<'a> Facts<'a> {
                 let fields = |list: Vec<(String, u64, String)>| {
                     list.into_iter().map(|(name, offset, kind)| (name, (offset, kind))).collect()
                 };
-                self.dwarf = structs.into_iter().map(|(name, list)| (name, fields(list))).collect();
+                self.dwarf = structs.fields.into_iter().map(|(name, list)| (name, fields(list))).collect();
+                self.ambiguous_dwarf = structs.ambiguous;
             }
             Err(error) => self.dwarf_error = Some(error.to_string()),
         }
     }
+}
+
+/// The functions of one wanted name.
+#[derive(Debug, Default)]
+pub(super) struct Copies<'a> {
+    /// The first ones: one more than a role may have, so that whoever reads this sees that they are too many.
+    pub kept: Vec<Function<'a>>,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl<'a> Copies<'a> {
+    fn add(&mut self, function: Function<'a>) {
+        self.count += 1;
+        if self.kept.len() <= MAX_COPIES {
+            self.kept.push(function);
+        }
+    }
+}
+
+fn within_budget(count: u64) -> Result<()> {
+    let what = "functions of the names that the catalog wants";
+    if count <= MAX_FOUND { Ok(()) } else { Err(ErrorKind::Budget { what, count, limit: MAX_FOUND }) }
 }
 
 /// A struct's full name, and the fields that the catalog names.

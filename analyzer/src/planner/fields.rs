@@ -69,7 +69,8 @@ impl Case<'_> {
             witnesses: Vec::new(),
             disputed: Vec::new(),
         };
-        if self.facts.ambiguous.contains(&field.type_name) {
+        let ambiguous = [&self.facts.ambiguous, &self.facts.ambiguous_dwarf];
+        if ambiguous.iter().any(|set| set.contains(&field.type_name)) {
             let why = format!("two types named {} have different fields", field.type_name);
             findings.refuse(Matter::new(Code::AmbiguousType, &field.type_name, why));
             return out;
@@ -120,7 +121,8 @@ impl Case<'_> {
             Arch::Arm64 => "arm64",
         };
         let version = owner.version_text.as_deref()?;
-        match self.database?.lookup(&owner.module, version, arch, &field.type_name, &field.name) {
+        let database = self.database.filter(|_| self.silenced(&owner.module).is_none())?;
+        match database.lookup(&owner.module, version, arch, &field.type_name, &field.name) {
             Lookup::Exact { offset, kind } | Lookup::Between { offset, kind, .. } => {
                 Some(Word::At(offset, kind.to_owned()))
             }
@@ -140,8 +142,9 @@ impl Case<'_> {
             Some(error) => format!("its DWARF cannot be read ({error})"),
             None => "no DWARF names it".to_owned(),
         };
+        let silenced = self.silenced(&owner.module).map(|why| format!(" {why}")).unwrap_or_default();
         let why = format!(
-            "{name}: not in the binary's type data, {dwarf}, and the database does not vouch for {} {version}",
+            "{name}: not in the binary's type data, {dwarf}, and the database does not vouch for {} {version}{silenced}",
             owner.module
         );
         Matter::new(Code::NoWitness, name, why)

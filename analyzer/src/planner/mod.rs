@@ -8,6 +8,7 @@ mod fields;
 mod owners;
 mod remedies;
 mod roles;
+mod settings;
 mod verdict;
 
 use std::cell::Cell;
@@ -42,7 +43,6 @@ pub(crate) fn make(
     let facts = Facts::gather(go, options.entries, options, debug)?;
     let present = options.entries.iter().filter(|e| facts.is_present(e));
     let build = go.build.as_ref();
-    let decoded_bytes = Cell::new(0);
     Ok(Plan {
         schema_version: SCHEMA_VERSION,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -53,7 +53,7 @@ pub(crate) fn make(
         build_id: notes::build_id(&go.image),
         debug_file: facts.debug_file.as_ref().map(|p| p.to_string_lossy().into_owned()),
         modules: build.map(|b| b.modules().map(BuiltModule::to_plan).collect()).unwrap_or_default(),
-        libraries: present.map(|e| library(go, e, &facts, options, &decoded_bytes)).collect(),
+        libraries: present.map(|e| library(go, e, &facts, options)).collect(),
     })
 }
 
@@ -78,17 +78,11 @@ struct Case<'a> {
     /// The entry's module and its version.
     owner: Owner,
     database: Option<&'static Database>,
-    /// How much code has been decoded for this file.
-    decoded_bytes: &'a Cell<u64>,
+    /// How much code has been decoded for this library.
+    decoded_bytes: Cell<u64>,
 }
 
-fn library(
-    go: &GoImage<'_>,
-    entry: &Entry,
-    facts: &Facts<'_>,
-    options: &Options,
-    decoded_bytes: &Cell<u64>,
-) -> Library {
+fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options) -> Library {
     let owner = Owner::of_module(go, &entry.module);
     let version_text = owner.version_text.clone();
     let database = options.database.then(Database::embedded);
@@ -96,7 +90,7 @@ fn library(
         Some(text) => version_match(Database::embedded().version_match(&entry.module, text)),
         None => VersionMatch::Unknown,
     };
-    let case = Case { go, entry, facts, owner, database, decoded_bytes };
+    let case = Case { go, entry, facts, owner, database, decoded_bytes: Cell::new(0) };
     let mut findings = Findings::default();
     findings.refuse_if(too_new(go.minor()));
     case.judge_version(&mut findings);
@@ -159,6 +153,12 @@ fn version_match(found: offsets::VersionMatch) -> VersionMatch {
 }
 
 impl Case<'_> {
+    /// Why the database is not asked of a module in this program, if it is not.
+    fn silenced(&self, module: &str) -> Option<String> {
+        let settings = self.go.build.as_ref().map(|build| build.settings.as_slice()).unwrap_or_default();
+        settings::silence(module, self.go.go_version(), settings)
+    }
+
     fn judge_version(&self, findings: &mut Findings) {
         if let Some(why) = &self.owner.unknown {
             let why = format!("its version is unknown ({why}), so the binary's own type data decides");

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! 0        0x1000      …         …           …              …           …             …
-//! ELF      build info  text      pclntab     funcdata       types       typelinks,    moduledata
-//! header                                     (gofunc)                   itabs
+//! ELF      build info  text      funcdata    types          typelinks,  pclntab       moduledata
+//! header                         (gofunc)                   itabs
 //! ```
 //! One segment maps the whole file at [`BASE`].
 
@@ -15,6 +15,8 @@ const TFLAG_NAMED: u8 = 4;
 /// The functions in the table, by name.
 const PROBED: &str = "net/http.(*conn).serve";
 pub const OUTER: &str = "main.f";
+/// The shortest name that is asked for in every file.
+const SHORT: &str = "plugin.open";
 
 /// Where the first one's name is.
 const PROBED_NAME: u32 = 1;
@@ -24,6 +26,10 @@ const PROBED_NAME: u32 = 1;
 pub struct Forged {
     /// How many functions named [`OUTER`] there are; one [`PROBED`] stands before them.
     pub outers: u64,
+    /// How many more functions named [`PROBED`] there are behind them.
+    pub copies: u64,
+    /// How often [`SHORT`] stands in the table of names.
+    pub repeats: usize,
     /// How many entries the inline tree has that all of those share; each says that [`PROBED`] was inlined.
     pub tree_entries: u64,
     /// The inline index's pc-value table of those, behind the byte that all tables begin with.
@@ -187,8 +193,6 @@ impl Forged {
         let text = out.len();
         out.push(0x55);
         out.extend([0xc3; 4095]);
-        let pclntab = out.len();
-        let [names, pctab, functab] = self.pclntab(&mut out, vaddr(text));
         let gofunc = out.len();
         for _ in 0..self.tree_entries {
             halves(&mut out, &[0, PROBED_NAME, 0, 0]);
@@ -210,6 +214,9 @@ impl Forged {
         self.itabs.iter().for_each(|&(interface, concrete)| words(&mut out, &[interface, concrete]));
         let itablinks = out.len();
         (0..self.itabs.len()).for_each(|i| words(&mut out, &[vaddr(itabs + 16 * i)]));
+        align(&mut out, 8);
+        let pclntab = out.len();
+        let [names, pctab, functab] = self.pclntab(&mut out, vaddr(text));
         let mut module = [0; 88];
         let at = [(0, pclntab), (1, names), (10, pctab), (13, functab), (16, functab), (22, text)];
         at.iter().for_each(|&(word, place)| module[word] = vaddr(place));
@@ -217,7 +224,7 @@ impl Forged {
         (module[37], module[38], module[40]) = (vaddr(TYPES), vaddr(etypes), vaddr(gofunc));
         (module[44], module[45]) = (vaddr(etypes), self.links.len() as u64);
         (module[47], module[48]) = (vaddr(itablinks), self.itabs.len() as u64);
-        (module[17], module[66]) = (self.outers + 2, 1);
+        (module[17], module[66]) = (self.outers + self.copies + 2, 1);
         words(&mut out, &module);
         header(&mut out, text);
         out
@@ -228,11 +235,11 @@ impl Forged {
         let start = out.len();
         let names = 96;
         let outer = PROBED_NAME + half(PROBED.len()) + 1;
-        let all = format!("\0{PROBED}\0{OUTER}\0");
+        let all = format!("\0{PROBED}\0{OUTER}\0{}", format!("{SHORT}\0").repeat(self.repeats));
         let pctab = (names + all.len()).next_multiple_of(8);
         let functab = (pctab + 1 + self.pctab.len()).next_multiple_of(8);
         halves(out, &[0xffff_fff1, 0x0801_0000]);
-        let count = self.outers + 1;
+        let count = self.outers + self.copies + 1;
         let tables = [names, pctab, pctab, pctab, functab].map(|at| at as u64);
         words(out, &[&[count, 0, text_vaddr], &tables[..]].concat());
         out.resize(start + names, 0);
@@ -244,7 +251,7 @@ impl Forged {
         let records = half(usize::try_from(count).expect("few") * 8 + 8);
         // The probed function has no funcdata (44 bytes); the others share a record: three pcdata, four funcdata.
         for i in 0..count {
-            let record = if i == 0 { records } else { records + 44 };
+            let record = if (1..=self.outers).contains(&i) { records + 44 } else { records };
             halves(out, &[u32::try_from(i * 16).expect("few"), record]);
         }
         halves(out, &[u32::try_from(count * 16).expect("few"), 0]);

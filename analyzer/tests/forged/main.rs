@@ -4,6 +4,9 @@
 
 mod forge;
 
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use analyzer::go::closure;
 use analyzer::plan::{Library, Plan, Verdict};
 use analyzer::{GoImage, Options};
@@ -145,4 +148,48 @@ fn a_name_held_against_a_text_is_the_name_put_together() {
     let map = types.get(map).expect("its descriptor");
     assert!(types.has_underlying_name(&map, "map[int]*net/http.T[a.B]"));
     assert!(!types.has_underlying_name(&map, "map[int]*net/http.T"));
+}
+
+/// What `analyze` says of a file that it may read with 100 MiB of its own, and how long that took.
+fn analyze(forged: Forged) -> (String, Duration) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hostile");
+    std::fs::write(&path, forged.build()).expect("written");
+    let begun = Instant::now();
+    // Data is what it allocates and its threads' stacks; the mapped file is none.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -d 102400 && exec \"$0\" \"$1\""]);
+    let output = limited.arg(env!("CARGO_BIN_EXE_analyze")).arg(&path).output().expect("sh");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    (said, begun.elapsed())
+}
+
+/// It takes less than a second as it is shipped; but this machine may do other things at the same time, and without the compiler's
+/// optimisations each pass over the file takes seconds.
+const SOON: Duration = Duration::from_secs(if cfg!(debug_assertions) { 120 } else { 5 });
+
+#[test]
+fn millions_of_functions_of_one_name_end_in_the_budget_s_error() {
+    let (said, took) = analyze(Forged { copies: (1 << 23) - 2, ..Forged::default() });
+    assert!(said.contains("too big: 65537 functions of the names that the catalog wants"), "{said}");
+    assert!(took < SOON, "{took:?}");
+}
+
+#[test]
+fn millions_of_places_of_one_name_end_in_the_budget_s_error() {
+    let (said, took) = analyze(Forged { repeats: 30_000_000, ..Forged::default() });
+    assert!(said.contains("too big: 65537 places of wanted names in the name table"), "{said}");
+    assert!(took < SOON, "{took:?}");
+}
+
+#[test]
+fn copies_are_counted_to_the_end_and_kept_to_the_limit() {
+    for (copies, words) in [(64, "there are 65 functions"), (9_999, "there are 10000 functions")] {
+        let plan = plan(Forged { copies, ..Forged::default() }).expect("a Plan");
+        let words = format!("{words} of the name net/http.(*conn).serve, the limit is 64");
+        assert!(reason(&plan).contains(&words), "{}", reason(&plan));
+    }
+    let plan = plan(Forged { copies: 63, ..Forged::default() }).expect("a Plan");
+    assert!(!reason(&plan).contains("the limit is 64"), "{}", reason(&plan));
 }

@@ -28,11 +28,11 @@ mod wanted;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use offsets::database::format::Document;
+use offsets::database::format::{Document, file_name};
 
 use crate::cli::BuildOptions;
 use crate::progress::Progress;
@@ -145,6 +145,18 @@ fn lock_cache(store: &Store, progress: &Progress) -> Result<File> {
     Ok(file)
 }
 
+/// Where a module's document is, or is to be. A folder that was written before underlines were told apart keeps the name that
+/// the module has there.
+pub fn document_path(folder: &Path, module: &str) -> PathBuf {
+    let former = folder.join(format!("{}.json", module.replace('/', "_")));
+    let is_its = |text: String| {
+        let document = Document::parse(&former.display().to_string(), &text);
+        document.is_ok_and(|document| document.module == module)
+    };
+    let keeps = module.contains('_') && fs::read_to_string(&former).is_ok_and(is_its);
+    if keeps { former } else { folder.join(file_name(module)) }
+}
+
 /// The document of a module, to be written again; an empty one where there is no file.
 pub fn read_document(path: &Path, module: &str) -> Result<Document> {
     match fs::read_to_string(path) {
@@ -153,7 +165,15 @@ pub fn read_document(path: &Path, module: &str) -> Result<Document> {
             // Putting it into a database checks it.
             offsets::Database::from_json([(name.as_str(), text.as_str())])?;
             data::refuse_newer(&name, &text)?;
-            Ok(Document::parse(&name, &text)?)
+            let document = Document::parse(&name, &text)?;
+            if document.module != module {
+                bail!(
+                    "{name} is the file of {module} by its name, and has the data of {} in it: name it {}",
+                    document.module,
+                    file_name(&document.module)
+                );
+            }
+            Ok(document)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Document::new(module)),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),

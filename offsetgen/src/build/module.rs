@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 use offsets::catalog::Entry;
-use offsets::database::format::{Hole, Tested, file_name};
+use offsets::database::format::{Hole, Tested};
 use offsets::database::observations::{Observations, Shape};
 use offsets::{STD, Version};
 
@@ -14,7 +14,7 @@ use super::journal::{Built, Journal};
 use super::listing::{self, Versions};
 use super::pipeline::{Done, Outcome, PROXY_FAILURES, Phase, Task};
 use super::wanted::Wanted;
-use super::{Surroundings, catalog, read_document, toolchains, write_document};
+use super::{Surroundings, catalog, document_path, read_document, toolchains, write_document};
 use crate::cli::BuildOptions;
 use crate::failure::{Failure, Stage};
 use crate::versions::{Release, release_of, spell};
@@ -26,7 +26,7 @@ pub fn build(
     options: &BuildOptions,
     around: &mut Surroundings<'_>,
 ) -> Result<bool> {
-    let path = options.out.join(file_name(module));
+    let path = document_path(&options.out, module);
     let before = read_document(&path, module)?;
     let all = Observations::read(&before);
     let mut run = Run::new(module, entries, options, all);

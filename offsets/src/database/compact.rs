@@ -1,7 +1,7 @@
 //! The embedded form of a document: what a look-up needs, in lines that are read when they are needed.
 //!
 //! build.rs writes it from the JSON; a test compares every answer of the two. Fields are separated by tabs, versions and
-//! axes are positions in their lists, and sets of axes are hexadecimal masks.
+//! axes are positions in their lists, and sets of axes are hexadecimal masks of any length.
 //!
 //! ```text
 //! A axis                                  in order
@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 
+use super::axes::Axes;
 use super::index::{Block, Index, Range, RunIndex, StructIndex};
 use crate::Version;
 
@@ -26,9 +27,7 @@ pub(super) fn read(module: &str, text: &'static str) -> Index {
         match line.split('\t').collect::<Vec<_>>()[..] {
             ["A", axis] => axes.push(axis.to_owned()),
             ["V", name, mask, agreed] => {
-                if let (Some(version), Ok(mask)) =
-                    (Version::parse(module, name), u64::from_str_radix(mask, 16))
-                {
+                if let (Some(version), Some(mask)) = (Version::parse(module, name), Axes::from_hex(mask)) {
                     names.push(name.to_owned());
                     versions.push(version);
                     built.push(mask);
@@ -65,5 +64,5 @@ pub(super) fn read_struct(lines: &str) -> StructIndex {
 
 fn range(first: &str, last: &str, mask: &str) -> Option<Range> {
     let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-    Some(Range { first, last, axes: u64::from_str_radix(mask, 16).ok()? })
+    Some(Range { first, last, axes: Axes::from_hex(mask)? })
 }

@@ -59,9 +59,10 @@ pub const LICENSE: &str = "Apache-2.0";
 /// The file that offsetgen writes beside the documents of a folder, and that is none.
 pub const INDEX: &str = "index.json";
 
-/// The name of a module's file in a folder of data.
+/// The name of a module's file in a folder of data: slashes become underlines, and an underline, which few paths have, the `%5F`
+/// that no path has. So no two modules have one name (`x.y/a/b_c` and `x.y/a_b/c` both were `x.y_a_b_c.json`).
 pub fn file_name(module: &str) -> String {
-    format!("{}.json", module.replace('/', "_"))
+    format!("{}.json", module.replace('_', "%5F").replace('/', "_"))
 }
 
 /// One module's figures.

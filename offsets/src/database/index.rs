@@ -6,12 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
+use super::axes::Axes;
 use super::format::{Document, Run};
 use super::{Basis, DatabaseError, Lookup, VersionMatch, compact};
 use crate::Version;
-
-/// A set of axes, by their position in [`Index::axes`].
-pub(super) type Axes = u64;
 
 #[derive(Debug, Clone)]
 pub(super) struct Index {
@@ -42,7 +40,7 @@ pub(super) struct StructIndex {
     pub fields: BTreeMap<String, Vec<RunIndex>>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Range {
     pub first: usize,
     pub last: usize,
@@ -75,12 +73,12 @@ struct Neighbours {
 }
 
 impl Range {
-    fn covers(&self, index: usize, axis: Axes) -> bool {
-        (self.first..=self.last).contains(&index) && self.axes & axis != 0
+    fn covers(&self, index: usize, axis: usize) -> bool {
+        (self.first..=self.last).contains(&index) && self.axes.has(axis)
     }
 
     fn overlaps(&self, other: &Self) -> bool {
-        self.first <= other.last && other.first <= self.last && self.axes & other.axes != 0
+        self.first <= other.last && other.first <= self.last && self.axes.meets(&other.axes)
     }
 }
 
@@ -140,15 +138,16 @@ impl Index {
         self.versions.last().is_some_and(|last| !last.is_pseudo())
     }
 
-    fn axis(&self, name: &str) -> Axes {
-        self.axes.iter().position(|axis| axis == name).map_or(0, |position| 1 << position)
+    /// An axis's position; one that no set has where nothing was compiled for it.
+    fn axis(&self, name: &str) -> usize {
+        self.axes.iter().position(|axis| axis == name).unwrap_or(usize::MAX)
     }
 
-    fn is_built(&self, index: usize, axis: Axes) -> bool {
-        self.built.get(index).is_some_and(|built| built & axis != 0)
+    fn is_built(&self, index: usize, axis: usize) -> bool {
+        self.built.get(index).is_some_and(|built| built.has(axis))
     }
 
-    fn tested(&self, record: &StructIndex, index: usize, axis: Axes) -> bool {
+    fn tested(&self, record: &StructIndex, index: usize, axis: usize) -> bool {
         self.is_built(index, axis) && record.tested.iter().any(|range| range.covers(index, axis))
     }
 
@@ -197,7 +196,7 @@ impl Index {
     /// either side, that was compiled with another: then the version alone says nothing. It is tried on one architecture
     /// and counts for all.
     fn depends(&self, record: &StructIndex, runs: &[RunIndex], version: &Version) -> bool {
-        let others: Vec<(Axes, Axes)> = self
+        let others: Vec<(usize, usize)> = self
             .axes
             .iter()
             .filter_map(|name| name.split_once('+').map(|(base, other)| (base, other, name)))
@@ -228,7 +227,7 @@ impl Index {
     }
 }
 
-fn place(runs: &[RunIndex], index: usize, axis: Axes) -> Option<(u64, &str)> {
+fn place(runs: &[RunIndex], index: usize, axis: usize) -> Option<(u64, &str)> {
     let run = runs.iter().find(|run| run.range.covers(index, axis))?;
     Some((run.offset, run.kind.as_str()))
 }
@@ -282,13 +281,11 @@ impl Checker<'_> {
     }
 
     fn mask(&self, path: &str, names: &[String]) -> Result<Axes, DatabaseError> {
-        let mut mask = 0;
-        for name in names {
+        let position = |name: &String| {
             let position = self.axes.iter().position(|axis| axis == name);
-            let bit = position.and_then(|position| 1_u64.checked_shl(u32::try_from(position).ok()?));
-            mask |= bit.ok_or_else(|| self.error(path, format!("nothing was compiled for {name}")))?;
-        }
-        Ok(mask)
+            position.ok_or_else(|| self.error(path, format!("nothing was compiled for {name}")))
+        };
+        names.iter().map(position).collect()
     }
 
     fn range(&self, path: &str, from: &str, to: &str, arch: &[String]) -> Result<Range, DatabaseError> {

@@ -10,6 +10,7 @@ pub mod format;
 pub mod observations;
 pub mod unknown;
 
+mod axes;
 mod compact;
 mod index;
 #[cfg(test)]

@@ -110,6 +110,8 @@ fn version_matches() {
         ("1.20.14", VersionMatch::Outside),
         ("1.24.13 X:nocoverageredesign", VersionMatch::Outside),
         ("1.24.13-vendor", VersionMatch::Between),
+        ("go1.23-custom", VersionMatch::Outside),
+        ("go1.24-20250301-RC00", VersionMatch::Outside),
         ("unknown", VersionMatch::Unknown),
     ] {
         assert_eq!(database.version_match(STD, version), expected, "{version}");
@@ -458,4 +460,23 @@ fn what_contradicts_is_not_merged() {
     let said = |other| one(0, "h1:a").merge(other).expect_err("a conflict").to_string();
     assert!(said(one(8, "h1:a")).contains("1.21.0: what was compiled for amd64 differs"));
     assert!(said(one(0, "h1:b")).contains("1.21.0: the module's hash differs"));
+}
+
+/// A module that many Gos, dependencies or experiments were tried with has more axes than a word has bits.
+#[test]
+fn more_axes_than_a_word_has_bits() {
+    let mut all = Observations::default();
+    let both = |second| shape(&[("Method", 0, "string"), ("ctx", second, "context.Context")]);
+    let text = "1.21.0";
+    all.add_toolchain(&toolchain(text));
+    all.record(version(text), &tested(text), "amd64", both(16));
+    for other in 100..200 {
+        let second = if other == 199 { 24 } else { 16 };
+        all.record(version(text), &tested(text), &format!("amd64+go1.{other}.0"), both(second));
+    }
+    let json = all.into_document(STD).to_json();
+    let database = Database::from_json([("std.json", json.as_str())]).expect("a database");
+    let ask = |field| database.lookup(STD, text, "amd64", "net/http.Request", field);
+    assert_eq!(ask("Method"), Lookup::Exact { offset: 0, kind: "string" });
+    assert_eq!(ask("ctx"), Lookup::Differs { below: text, above: text }, "the last axis says otherwise");
 }
