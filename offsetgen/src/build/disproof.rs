@@ -96,9 +96,7 @@ mod tests {
         let mut shape = Shape::default();
         let fields = [("Subject", (0, "string".to_owned())), ("Data", (16, "[]uint8".to_owned()))];
         let fields = fields.into_iter().map(|(name, place)| (name.to_owned(), place)).collect();
-        shape
-            .structs
-            .insert("a.b/nats.go.Msg".into(), Some(Layout { size: 40, fields, ..Layout::default() }));
+        shape.structs.insert("a.b/nats.go.Msg".into(), Some(Layout { size: 40, fields }));
         shape.structs.insert("a.b/nats.go.Mesage".into(), None);
         shape.functions.insert("a.b/nats.go.(*Conn).Publsh".into(), None);
         shape.functions.insert("a.b/other.F".into(), None);

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 use strobe_tests::built::Recipe;
 
 use crate::{
-    CGO, Expected, MAIN, NEW, NEWEST, PLAIN, WHOLE, analyze, bare, build, is_ready, names, plan, types_alone,
-    read,
+    CGO, Expected, MAIN, NEW, NEWEST, PLAIN, WHOLE, analyze, bare, build, is_ready, names, plan, read,
+    types_alone,
 };
 use crate::{server, stripped};
 

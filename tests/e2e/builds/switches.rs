@@ -15,7 +15,8 @@ fn no_site_behind_a_call_where_a_jump_table_leads() -> Result<()> {
     let files = [("main.go", include_str!("switches.go"))];
     for version in ["1.19.13", "1.22.12", NEW, NEWEST] {
         for (arch, mode) in [("amd64", "exe"), ("amd64", "pie"), ("arm64", "exe"), ("arm64", "pie")] {
-            let file = build(&Recipe { version, arch, mode, args: &["-ldflags=-s"], files: &files, modules: &[] })?;
+            let file =
+                build(&Recipe { version, arch, mode, args: &["-ldflags=-s"], files: &files, modules: &[] })?;
             let plan = plan(&read(&file)?, &options)?;
             let library = plan.libraries.first().context("the library")?;
             let roles: Vec<&str> = library.functions.iter().map(|f| f.role.as_str()).collect();
