@@ -103,7 +103,7 @@ fn every_offset_is_that_of_the_unstripped_twin() -> Result<()> {
 
 #[test]
 fn type_data_alone_is_enough() -> Result<()> {
-    let options = Options { types: true, dwarf: false, database: false };
+    let options = Options { dwarf: false, database: false, ..Options::default() };
     for version in golang::NEWEST {
         let what = format!("Go {version}");
         let plan = plan_file(&golang::build("httpserver", version, Build::Stripped)?, &options, &[])?;
