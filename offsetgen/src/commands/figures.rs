@@ -3,7 +3,7 @@
 //! The database answers with its reasons ([`Lookup`]); a table of another program has an offset, and mostly no architecture. So
 //! only what was built itself counts here, and on the second architecture what nothing speaks against.
 
-use offsets::{ARCHITECTURES, Basis, Database, Lookup, STD, Version};
+use offsets::{ARCHITECTURES, Basis, Database, Lookup, STD, Version, catalog};
 
 /// A field in a module of the database.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,18 +79,10 @@ fn vouched(lookup: Lookup<'_>) -> Option<Option<u64>> {
     }
 }
 
-/// The module that defines a type, by its import path: that of the standard library has no dot in its first element, any other
-/// begins with the path of its module, the longest of those that are recorded.
+/// The module that defines a type, if it is recorded.
 pub fn owner<'a>(database: &'a Database, type_name: &str) -> Option<&'a str> {
-    let (package, _) = type_name.rsplit_once('.')?;
-    let first = package.split('/').next().unwrap_or_default();
-    if !first.contains('.') || first == "vendor" {
-        return database.modules().find(|module| *module == STD);
-    }
-    let within = |module: &&str| {
-        package.strip_prefix(*module).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    database.modules().filter(within).max_by_key(|module| module.len())
+    let owner = catalog::owner(type_name, database.modules())?;
+    database.modules().find(|module| *module == owner)
 }
 
 /// A version as other tables have it (`1.20.0`, `0.4.47`), of one that the database has (`1.20`, `v0.4.47`).
