@@ -25,24 +25,33 @@ pub struct Census {
 
 /// Whether something that is wanted is in no program, or is another than the catalog says.
 pub fn is_needed(wanted: &Wanted<'_>, shape: &Shape) -> bool {
-    !of(wanted, "", "", shape, &Census::default()).is_empty()
+    !of(wanted, "", "", shape, None).is_empty()
 }
 
-/// One line for each name of the catalog that this version does not have so.
-pub fn of(wanted: &Wanted<'_>, module: &str, version: &str, shape: &Shape, census: &Census) -> Vec<String> {
+/// One line for each name of the catalog that this version does not have so. What an earlier run has left has no census: the names
+/// that come nearest to structs and functions are then not known, those of fields are.
+pub fn of(
+    wanted: &Wanted<'_>,
+    module: &str,
+    version: &str,
+    shape: &Shape,
+    census: Option<&Census>,
+) -> Vec<String> {
     let mut lines = Vec::new();
     for name in wanted.structs.iter().filter(|name| shape.structs.get(**name) == Some(&None)) {
         let package = names::package(name).unwrap_or_default();
         let of_package = |other: &&String| names::package(other) == Some(package);
         let line = format!("{module} {version} has no struct {name}");
-        lines.push(line + &nearest(name, package, census.structs.iter().filter(of_package)));
+        let nearest = census.map(|census| nearest(name, package, census.structs.iter().filter(of_package)));
+        lines.push(line + &nearest.unwrap_or_default());
     }
     for name in wanted.functions.iter().filter(|name| shape.functions.get(**name) == Some(&None)) {
         let package = Symbol::parse(name, module).map(|symbol| symbol.package).unwrap_or_default();
         let inside =
             |other: &&String| other.strip_prefix(&*package).is_some_and(|rest| rest.starts_with('.'));
         let line = format!("{module} {version} has no function {name}");
-        lines.push(line + &nearest(name, &package, census.functions.iter().filter(inside)));
+        let nearest = census.map(|census| nearest(name, &package, census.functions.iter().filter(inside)));
+        lines.push(line + &nearest.unwrap_or_default());
     }
     for (type_name, field, kind) in &wanted.fields {
         let Some(Some(layout)) = shape.structs.get(*type_name) else { continue };
@@ -106,7 +115,7 @@ mod tests {
             functions: own(&["a.b/nats.go.(*Conn).Publish", "a.b/nats.go.Connect", "a.b/nats.Publsh"]),
         };
         assert!(is_needed(&wanted, &shape));
-        let lines = of(&wanted, "a.b/nats.go", "v1.2.3", &shape, &census);
+        let lines = of(&wanted, "a.b/nats.go", "v1.2.3", &shape, Some(&census));
         let text = lines.join("\n");
         assert!(text.contains("no struct a.b/nats.go.Mesage; nearest: a.b/nats.go.Message, "), "{text}");
         assert!(text.contains("Publsh; nearest: a.b/nats.go.(*Conn).Publish"), "{text}");

@@ -21,7 +21,7 @@ use offsets::database::observations::Shape;
 
 use super::attempt::{Ready, Recipe, prepare};
 use super::axis::{Axis, FIRST};
-use super::disproof;
+use super::disproof::{self, Census};
 use super::journal::{Built, Journal};
 use super::wanted::Wanted;
 use super::{GENERATOR, Surroundings};
@@ -251,7 +251,12 @@ impl<'a> Phase<'a> {
         }
         match known {
             _ if task.recorded => return Ok(Begun::Nothing),
-            Some(built) => return Ok(Begun::Done(Box::new(built))),
+            Some(built) => {
+                if position == 0 && task.axis == FIRST {
+                    self.disprove(task, &built.shape, None);
+                }
+                return Ok(Begun::Done(Box::new(built)));
+            }
             None if late => return Ok(Begun::Nothing),
             None => {}
         }
@@ -291,6 +296,12 @@ impl<'a> Phase<'a> {
     fn has_leader(&self, built: &Built) -> bool {
         let leader = built.tested.same_as.as_ref();
         leader.is_none_or(|leader| self.tasks.iter().any(|task| task.text == *leader))
+    }
+
+    /// Says what the first version does not have of what the catalog names.
+    fn disprove(&self, task: &Task<'_>, shape: &Shape, census: Option<&Census>) {
+        let lines = disproof::of(&task.wanted, self.module, &task.text, shape, census);
+        lines.iter().for_each(|line| self.around.progress.say(&format!("note: {line}")));
     }
 
     fn is_std(&self) -> bool {
@@ -396,8 +407,7 @@ impl<'a> Phase<'a> {
         }
         let found = result?;
         if first && disproof::is_needed(&task.wanted, &found.shape) {
-            let lines = disproof::of(&task.wanted, self.module, &task.text, &found.shape, &ready.census()?);
-            lines.iter().for_each(|line| self.around.progress.say(&format!("note: {line}")));
+            self.disprove(task, &found.shape, Some(&ready.census()?));
         }
         let packages = task.wanted.packages().union(&found.embedded).cloned().collect();
         let source = ready.digest(&packages, self.is_std()).context("cannot digest the source")?;
