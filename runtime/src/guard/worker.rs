@@ -541,12 +541,7 @@ impl Worker {
                 self.tables.names.remove(&file);
             }
             Action::Attach { file, attempt, content } => self.attach(file, attempt, content),
-            Action::Detach { attempt, .. } => {
-                if let Err(error) = self.keeper.detach(attempt) {
-                    // It hears nothing, so it will let go of everything in a second.
-                    warn!("asking the keeper to take probes out: {error}");
-                }
-            }
+            Action::Detach { attempt, .. } => self.keeper.detach(attempt),
             Action::Watch(process) => self.watch_process(process),
             Action::Unwatch(process) => self.unwatch(process),
             Action::Configure { process, generation, file } => self.configure(process, generation, file),
@@ -696,7 +691,7 @@ impl Worker {
     /// Detach, then forget: what the programs have sent until then is drained afterwards.
     fn take_all_out(&mut self) -> anyhow::Result<()> {
         for attempt in self.tables.attempts.keys() {
-            self.keeper.detach(*attempt).context("asking the keeper to take all probes out")?;
+            self.keeper.detach(*attempt);
         }
         let began = Instant::now();
         while !self.keeper.is_idle() && began.elapsed() < GOOD_BYE {

@@ -1,6 +1,6 @@
 //! The agent's end: starts the child, asks it, and knows what it holds, so that nothing is forgotten when it ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
@@ -44,6 +44,8 @@ pub struct Keeper {
     socket: OwnedFd,
     /// Attachments that were asked for and have not come to their end; true: its probes are there.
     attempts: BTreeMap<u64, bool>,
+    /// Those of them that are to be taken out, while the socket has no room to say so.
+    unsent: Unsent,
     starts: u32,
     /// Heartbeats since the keeper answered one.
     unanswered: u32,
@@ -53,7 +55,14 @@ impl Keeper {
     /// Starts the child.
     pub fn start() -> anyhow::Result<Self> {
         let (child, socket) = start()?;
-        Ok(Self { child, socket, attempts: BTreeMap::new(), starts: 1, unanswered: 0 })
+        Ok(Self {
+            child,
+            socket,
+            attempts: BTreeMap::new(),
+            unsent: Unsent::default(),
+            starts: 1,
+            unanswered: 0,
+        })
     }
 
     /// Readable when there is news.
@@ -63,6 +72,7 @@ impl Keeper {
 
     /// Says that guard is there, each [`super::HEARTBEAT`]; ends a keeper that has not answered for too long.
     pub fn alive(&mut self) {
+        self.unsent.send(self.socket.as_fd());
         // A child that is gone is seen by `news`; one that does not read does not answer either.
         let _ = wire::send(self.socket.as_fd(), &Request::Alive, &[]);
         self.unanswered += 1;
@@ -93,9 +103,10 @@ impl Keeper {
         Ok(())
     }
 
-    /// Asks to take them out again.
-    pub fn detach(&mut self, attempt: u64) -> io::Result<()> {
-        wire::send(self.socket.as_fd(), &Request::Detach { attempt }, &[])
+    /// Asks to take them out again: now, or as soon as the keeper has read what it was asked before.
+    pub fn detach(&mut self, attempt: u64) {
+        self.unsent.0.insert(attempt);
+        self.unsent.send(self.socket.as_fd());
     }
 
     /// All that the keeper has said. Where it has ended, its probes are gone with it: that is said of each of them, and another
@@ -105,7 +116,11 @@ impl Keeper {
         loop {
             match wire::receive(self.socket.as_fd()).context("reading what the keeper says")? {
                 Received::Message(reply, _) => news.extend(self.take(reply)),
-                Received::Nothing => return Ok(news),
+                Received::Nothing => {
+                    // What it has answered it has read, so that there is room.
+                    self.unsent.send(self.socket.as_fd());
+                    return Ok(news);
+                }
                 Received::Ended => {
                     news.extend(self.lost());
                     self.restart()?;
@@ -127,18 +142,23 @@ impl Keeper {
                 (attempt, News::Attached { no_lease })
             }
             Reply::Refused { attempt, reason, passing } => {
-                self.attempts.remove(&attempt);
+                self.is_over(attempt);
                 (attempt, News::Refused { reason, passing })
             }
             Reply::NotAsPlanned { attempt, content } => {
-                self.attempts.remove(&attempt);
+                self.is_over(attempt);
                 (attempt, News::NotAsPlanned(content))
             }
             Reply::Detached { attempt, why } => {
-                self.attempts.remove(&attempt);
+                self.is_over(attempt);
                 (attempt, News::Detached(why))
             }
         })
+    }
+
+    fn is_over(&mut self, attempt: u64) {
+        self.attempts.remove(&attempt);
+        self.unsent.0.remove(&attempt);
     }
 
     fn lost(&mut self) -> Vec<(u64, News)> {
@@ -151,6 +171,7 @@ impl Keeper {
             };
             (attempt, news)
         };
+        self.unsent = Unsent::default();
         std::mem::take(&mut self.attempts).into_iter().map(gone).collect()
     }
 
@@ -178,6 +199,24 @@ impl Keeper {
     /// Waits for news, for at most so long.
     pub fn wait(&self, limit: Duration) -> io::Result<()> {
         wait(self.socket.as_fd(), limit)
+    }
+}
+
+/// Attachments to be taken out that the keeper has not been told of: its socket takes a few hundred messages. One that was
+/// forgotten here would keep its probes for ever.
+#[derive(Default)]
+struct Unsent(BTreeSet<u64>);
+
+impl Unsent {
+    /// Sends as many as there is room for.
+    fn send(&mut self, socket: BorrowedFd<'_>) {
+        while let Some(&attempt) = self.0.first() {
+            // Full: `alive` and `news` come back to it. Where the other end is gone, so are the probes, and `news` says so.
+            if wire::send(socket, &Request::Detach { attempt }, &[]).is_err() {
+                return;
+            }
+            self.0.remove(&attempt);
+        }
     }
 }
 
@@ -216,5 +255,33 @@ fn start() -> anyhow::Result<(Child, OwnedFd)> {
         Received::Message(Reply::Ready, _) => Ok((child, socket)),
         Received::Ended => bail!("the keeper of the probes ended at once; what it printed says why"),
         other => bail!("the keeper of the probes did not begin in {} s: {other:?}", PATIENCE.as_secs()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_forgotten_while_the_keeper_does_not_read() {
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+                .expect("a socket");
+        let mut unsent = Unsent::default();
+        let all: BTreeSet<u64> = (0..2_000).collect();
+        let mut heard = BTreeSet::new();
+        for attempt in &all {
+            unsent.0.insert(*attempt);
+            unsent.send(ours.as_fd());
+        }
+        assert!(unsent.0.len() > 100, "the socket takes {} messages", all.len() - unsent.0.len());
+        while heard.len() < all.len() {
+            match wire::receive(theirs.as_fd()).expect("a message") {
+                Received::Message(Request::Detach { attempt }, _) => assert!(heard.insert(attempt)),
+                Received::Nothing => unsent.send(ours.as_fd()),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(heard == all && unsent.0.is_empty());
     }
 }
