@@ -226,6 +226,10 @@ impl Worker {
         if self.reported.elapsed() >= REPORT {
             self.reported = Instant::now();
             self.losses.report(&counters);
+            // What the kernel's filter of names cannot tell, and what could not be looked at for too long, is found so.
+            if matches!(self.target, Target::Exe(_)) {
+                self.find_running();
+            }
         }
         Ok(())
     }
@@ -436,8 +440,8 @@ impl Worker {
         let Planned { file, content, result } = planned;
         let name = self.name(file);
         let result = match (content, result) {
-            (None, _) => Err(Failure::Passing(format!("{name}: it was written to while it was planned"))),
             (_, Err(PlanError::TryAgain(reason))) => Err(Failure::Passing(reason)),
+            (None, _) => Err(Failure::Passing(format!("{name}: it was written to while it was planned"))),
             (_, Err(PlanError::Refused(reason))) => Err(Failure::Final(reason.into())),
             (_, Err(PlanError::NotGo(text))) => Err(Failure::Final(Reason { text, not_go: true })),
             (_, Ok(plan)) => match attach::layout(&plan) {
