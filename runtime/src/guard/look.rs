@@ -37,6 +37,8 @@ pub struct Looked {
     pub ticket: u64,
     /// None: it is not wanted.
     pub found: Result<Option<Found>, OpenError>,
+    /// Whether it is known to be wanted: a failure is then the user's concern.
+    pub wanted: bool,
 }
 
 /// What its spans are to say of a process.
@@ -78,8 +80,9 @@ pub fn start(mut targets: Targets, sources: Sources, door: Door) -> anyhow::Resu
             }
             match inbox.recv_timeout(REFRESH) {
                 Ok(Job::Look { id, followed, ran, ticket }) => {
-                    let found = look(id, followed, ran, &targets);
-                    door.send(Message::Looked(Box::new(Looked { pid: id.pid, ticket, found })));
+                    let mut wanted = false;
+                    let found = look(id, followed, ran, &targets, &mut wanted);
+                    door.send(Message::Looked(Box::new(Looked { pid: id.pid, ticket, found, wanted })));
                 }
                 Ok(Job::Facts { id, process, generation, plan }) => {
                     let source = facts(id, process, &plan, &sources);
@@ -101,10 +104,12 @@ fn look(
     followed: u32,
     ran: Option<(u64, (u64, u64))>,
     targets: &Targets,
+    wanted: &mut bool,
 ) -> Result<Option<Found>, OpenError> {
     let process = discover::open(id)?;
     let runs_on = ran == Some((process.start_ticks, process.inode()));
-    if !runs_on && !targets.wants(&process, followed) {
+    *wanted = runs_on || targets.wants(&process, followed);
+    if !*wanted {
         return Ok(None);
     }
     let file = process.executable()?;

@@ -2,7 +2,7 @@
 //! says. Nothing here waits for anybody else.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
     path::PathBuf,
     sync::{Arc, mpsc},
@@ -37,6 +37,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often the programs' counters are looked at, and how often what they say is lost is said.
 const COUNT: Duration = Duration::from_secs(1);
 const REPORT: Duration = Duration::from_secs(10);
+/// So many lines about processes that may not be looked at are remembered, so as not to be said again.
+const MAX_REFUSED_LOOKS: usize = 1024;
 /// The counter of exec events that the ring had no room for.
 const EXEC_LOST: &str = "processes.exec_lost";
 /// Plans that are made at a time.
@@ -86,6 +88,8 @@ pub struct Worker {
     alive: Instant,
     counted: Instant,
     reported: Instant,
+    /// What was said of wanted processes that may not be looked at.
+    refused_looks: BTreeSet<String>,
 }
 
 impl Worker {
@@ -132,6 +136,7 @@ impl Worker {
             alive: Instant::now(),
             counted: Instant::now(),
             reported: Instant::now(),
+            refused_looks: BTreeSet::new(),
         };
         // SAFETY: the ring is the worker's and lives as long as its epoll descriptor.
         let exec_ring = unsafe { BorrowedFd::borrow_raw(worker.exec_ring.as_raw_fd()) };
@@ -375,16 +380,19 @@ impl Worker {
     }
 
     fn looked(&mut self, looked: Looked) {
-        let Looked { pid, ticket, found } = looked;
+        let Looked { pid, ticket, found, wanted } = looked;
         if let (Ok(Some(found)), Some(known)) = (&found, self.tables.processes.get_mut(&pid))
             && found.process.start_ticks == known.key.started
         {
             known.runs = found.process.inode();
         }
         let look = match found {
-            Ok(Some(found)) => self.sight(found).map_or_else(|error| self.failed_look(&error), Look::Runs),
+            Ok(Some(found)) => match self.sight(found) {
+                Ok(sight) => Look::Runs(sight),
+                Err(error) => self.failed_look(&error, wanted),
+            },
             Ok(None) => Look::Unwanted,
-            Err(error) => self.failed_look(&error),
+            Err(error) => self.failed_look(&error, wanted),
         };
         if look == Look::Gone && self.target == Target::Pid(pid) && !self.tables.processes.contains_key(&pid)
         {
@@ -419,7 +427,7 @@ impl Worker {
         Ok(Sight { started: process.start_ticks, image: *image, file, content: *content })
     }
 
-    fn failed_look(&self, error: &OpenError) -> Look {
+    fn failed_look(&mut self, error: &OpenError, wanted: bool) -> Look {
         match error {
             OpenError::Gone { .. } | OpenError::KernelThread { .. } => Look::Gone,
             OpenError::TryAgain { .. } => Look::Failed(Failure::Passing(error.to_string())),
@@ -427,7 +435,16 @@ impl Worker {
             OpenError::NotAllowed { .. } | OpenError::Failed { .. }
                 if matches!(self.target, Target::Exe(_)) =>
             {
-                debug!("{error}");
+                let text = error.to_string();
+                // Each look at all processes comes by it again.
+                if wanted && self.refused_looks.insert(text.clone()) {
+                    warn!("not traced: {text}");
+                } else {
+                    debug!("{text}");
+                }
+                if self.refused_looks.len() > MAX_REFUSED_LOOKS {
+                    self.refused_looks.clear();
+                }
                 Look::Unwanted
             }
             OpenError::NotAllowed { .. } | OpenError::Failed { .. } => {
