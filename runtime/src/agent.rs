@@ -18,7 +18,7 @@ use crate::{
     discover::Target,
     drain::{Drain, RecordRing},
     export::Pipeline,
-    guard::{Audience, Guard, News, Parts},
+    guard::{Audience, Guard, News, Parts, state::Reason},
     libraries::Sampling,
     programs::{Programs, Wake},
     resource::Totals,
@@ -42,7 +42,7 @@ pub enum Ended {
     /// The target process is gone.
     TargetGone,
     /// The target cannot be traced, for this reason.
-    Untraceable(String),
+    Untraceable(Reason),
     /// The caller asked for it.
     Stopped,
 }

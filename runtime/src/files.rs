@@ -1,7 +1,7 @@
 //! Which file, exactly: a probe belongs to an inode, and an inode's content can change (house.md, decision 10).
 
 use std::{
-    fs::{File, Metadata},
+    fs::File,
     io,
     os::{
         fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd},
@@ -13,49 +13,32 @@ use std::{
 use analyzer::plan::Site;
 use serde::{Deserialize, Serialize};
 
-use crate::discover::KernelInode;
-
-/// A file and its content, as far as the kernel tells: equal means that nothing was written in between.
+/// The content of one file, as far as the kernel tells: equal means that nothing was written in between.
 ///
 /// It decides whether a Plan may be used again, and nothing else: chmod, chown, ln and rename change it too, while the inode,
-/// and so the probes in it, stay ([`FileIdentity::inode`]).
+/// and so the probes in it, stay. Which file it is of is not in here, since stat(2) shows another inode in every overlay mount:
+/// that is told by the inode that the kernel probes ([`crate::discover::KernelInode`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileIdentity {
-    inode: KernelInode,
     size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
 }
 
 impl FileIdentity {
-    /// Of an open file, with the inode that stat(2) shows.
+    /// Of an open file.
     pub fn of(file: &File) -> io::Result<Self> {
         let meta = file.metadata()?;
-        Ok(Self::new(KernelInode { dev: meta.dev(), ino: meta.ino() }, &meta))
+        Ok(Self {
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        })
     }
 
     /// Of an open file, by its descriptor.
     pub fn of_descriptor(file: BorrowedFd<'_>) -> io::Result<Self> {
         Self::of(&File::from(file.try_clone_to_owned()?))
-    }
-
-    /// Of an open file, with the inode that the kernel's probes belong to ([`crate::discover::Watch::kernel_inode`]).
-    pub fn with_inode(file: &File, inode: KernelInode) -> io::Result<Self> {
-        Ok(Self::new(inode, &file.metadata()?))
-    }
-
-    /// The inode that its probes belong to.
-    pub fn inode(&self) -> KernelInode {
-        self.inode
-    }
-
-    fn new(inode: KernelInode, meta: &Metadata) -> Self {
-        Self {
-            inode,
-            size: meta.size(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        }
     }
 
     /// Does nothing but the change time tell the two apart? That is what chmod, chown, ln and rename leave behind, and a write
@@ -66,12 +49,7 @@ impl FileIdentity {
 
     /// No file's: what could not be read is equal to nothing that was.
     pub fn unknown() -> Self {
-        Self {
-            inode: KernelInode { dev: u64::MAX, ino: u64::MAX },
-            size: u64::MAX,
-            modified: (-1, -1),
-            changed: (-1, -1),
-        }
+        Self { size: u64::MAX, modified: (-1, -1), changed: (-1, -1) }
     }
 
     /// The same with another change time, as chmod leaves it.
@@ -82,9 +60,9 @@ impl FileIdentity {
 
     /// One that is not any file's, for tests of what is decided by identities.
     #[cfg(test)]
-    pub fn numbered(ino: u64, content: u64) -> Self {
+    pub fn numbered(content: u64) -> Self {
         let time = (i64::try_from(content).unwrap_or(0), 0);
-        Self { inode: KernelInode { dev: 1, ino }, size: content, modified: time, changed: time }
+        Self { size: content, modified: time, changed: time }
     }
 }
 
@@ -143,7 +121,6 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(20));
         std::fs::write(file.path(), b"\x90\x90\x90\x90").expect("overwritten");
         assert_ne!(FileIdentity::of(&open).expect("identity"), before);
-        assert_eq!(FileIdentity::of(&open).expect("identity").inode(), before.inode());
         assert!(
             check_site(&open, &site).expect_err("changed").to_string().contains("are 90, the plan says 55")
         );

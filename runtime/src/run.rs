@@ -13,7 +13,7 @@ use crate::{
     discover::Target,
     export::Stream,
     log,
-    start::{self, Refusal, STATUS_FAILED},
+    start::{self, Refusal, STATUS_FAILED, STATUS_MISSING},
 };
 
 /// Done.
@@ -65,15 +65,20 @@ pub fn run(args: cli::Run) -> ExitCode {
 
 fn run_target(target: Target, witness: Option<u32>, config: &Config) -> Result<(), Refusal> {
     start::tokio_runtime()?.block_on(async {
+        // Before anything that takes a while: a stop in the first moments is a stop, too.
+        let stop = interrupted()?;
         let mut agent = start::agent(target, start::programs(witness, config)?, config, Stream::Stdout)?;
         agent.find_running()?;
-        let ended = agent.run(interrupted()?).await?;
+        let ended = agent.run(stop).await?;
         // A second signal ends the good-bye.
         agent.finish(GOOD_BYE, interrupted()?).await?;
         match ended {
             Ended::TargetGone => info!("the target has ended"),
             Ended::Stopped => info!("stopped"),
-            Ended::Untraceable(reason) => return Err(Refusal { status: STATUS_FAILED, reason }),
+            Ended::Untraceable(reason) => {
+                let status = if reason.not_allowed { STATUS_MISSING } else { STATUS_FAILED };
+                return Err(Refusal { status, reason: reason.text });
+            }
         }
         Ok(())
     })

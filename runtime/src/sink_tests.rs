@@ -145,3 +145,18 @@ fn what_is_kept_has_a_bound() {
     sink.forget(1, 1);
     assert_eq!(sink.held_bytes, 0);
 }
+
+#[test]
+fn every_loss_is_documented_by_its_name() {
+    let text = include_str!("../../docs/strobe.md");
+    let kernel = runtime_ebpf::libraries::ALL.iter().flat_map(|library| library.counters);
+    let kernel = runtime_ebpf::counters::ALL.iter().chain(kernel);
+    let mut losses: Vec<&str> = kernel.filter(|count| count.is_loss).map(|count| count.name).collect();
+    let joiners = crate::libraries::joiners();
+    losses.extend(
+        joiners.iter().flat_map(|(_, joiner)| joiner.counters()).filter(|c| c.is_loss).map(|c| c.name),
+    );
+    losses.extend(["records.lost.unknown_process", "records.lost.undecodable"]);
+    let missing: Vec<&str> = losses.into_iter().filter(|name| !text.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/strobe.md says nothing of {missing:?}");
+}

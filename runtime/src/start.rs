@@ -7,10 +7,11 @@ use tracing::warn;
 
 use crate::{
     agent::{Agent, WayOut},
+    causes,
     config::Config,
     discover::{self, Target, WatchError},
     export::{Outputs, Pipeline, Stream},
-    features::Facts,
+    features::{Facts, Missing},
     libraries::{self, Sampling},
     log,
     programs::{LoadOptions, Programs},
@@ -34,7 +35,7 @@ pub struct Refusal {
 
 impl From<anyhow::Error> for Refusal {
     fn from(error: anyhow::Error) -> Self {
-        Self { status: STATUS_FAILED, reason: format!("{error:#}") }
+        Self { status: STATUS_FAILED, reason: with_limit(&error) }
     }
 }
 
@@ -60,15 +61,24 @@ pub fn programs(witness: Option<u32>, config: &Config) -> Result<Programs, Refus
         in_flight_entries: config.capacity.in_flight_entries,
         ring_bytes: config.capacity.ring_bytes,
     };
-    Programs::load(&options).map_err(|error| missing(facts.missing_for_programs(&error).to_string()))
+    Programs::load(&options).map_err(|error| match facts.missing_for_programs(&error) {
+        Missing::Limit(reason) => Refusal { status: STATUS_FAILED, reason },
+        other => missing(other.to_string()),
+    })
 }
 
 /// The agent with its exporters; nothing is traced yet. Needs a tokio runtime.
 pub fn agent(target: Target, programs: Programs, config: &Config, stream: Stream) -> Result<Agent, Refusal> {
     Agent::new(target, programs, way_out(config, stream)?).map_err(|error| Refusal {
         status: if error.is::<WatchError>() { STATUS_MISSING } else { STATUS_FAILED },
-        reason: format!("{error:#}"),
+        reason: with_limit(&error),
     })
+}
+
+/// An error with its causes, and the limit that is behind it if one is.
+fn with_limit(error: &anyhow::Error) -> String {
+    let limit = causes::errno(error.as_ref()).and_then(causes::limit);
+    limit.map_or_else(|| format!("{error:#}"), |limit| format!("{error:#}: {limit}"))
 }
 
 /// Starts the exporters that the configuration asks for; a terminal on `stream` gets the waterfall if it names none.

@@ -260,7 +260,13 @@ pub fn open(path: &Path) -> anyhow::Result<File> {
     if !executable(path) {
         bail!("{}: not an executable file", path.display());
     }
-    File::open(path).with_context(|| format!("{}: opening it", path.display()))
+    File::open(path).with_context(|| match nix::unistd::access(path, nix::unistd::AccessFlags::R_OK) {
+        // What everybody may execute, only its owner may read.
+        Err(Errno::EACCES) => {
+            format!("{}: strobe needs the capability CAP_DAC_READ_SEARCH to read it", path.display())
+        }
+        _ => format!("{}: opening it", path.display()),
+    })
 }
 
 /// Passes a signal on to the command.

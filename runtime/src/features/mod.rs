@@ -8,7 +8,7 @@ use std::{fmt, fs, io, os::unix::fs::MetadataExt as _};
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
 
-use crate::causes::chain;
+use crate::causes::{self, chain};
 use crate::programs::ProgramsError;
 
 mod report;
@@ -139,6 +139,8 @@ pub enum Missing {
     Memlock(u64),
     /// In a nested PID namespace nobody says which process is which.
     ProcessIds,
+    /// A limit that strobe was given is reached: in words, with what to do.
+    Limit(String),
     /// The programs do not load, for another reason.
     Programs(String),
 }
@@ -178,6 +180,7 @@ impl fmt::Display for Missing {
                 "strobe is in a PID namespace of its own and this kernel has no BTF (/sys/kernel/btf/vmlinux, \
                  CONFIG_DEBUG_INFO_BTF): it cannot be told which process is which; give it the host's PID namespace",
             ),
+            Self::Limit(what) => f.write_str(what),
             Self::Programs(why) => write!(f, "this kernel refuses strobe's programs: {why}"),
         }
     }
@@ -289,7 +292,7 @@ impl Facts {
 
     /// What is missing when the programs were not loaded.
     pub fn missing_for_programs(&self, error: &ProgramsError) -> Missing {
-        self.missing_after(trials::errno(error), || chain(error))
+        self.missing_after(causes::errno(error), || chain(error))
     }
 
     fn missing_after(&self, errno: Option<Errno>, text: impl FnOnce() -> String) -> Missing {
@@ -299,6 +302,9 @@ impl Facts {
         }
         if denied && let Some(missing) = self.missing_for_bpf() {
             return missing;
+        }
+        if let Some(limit) = errno.filter(|errno| *errno != Errno::EAGAIN).and_then(causes::limit) {
+            return Missing::Limit(format!("{}: {limit}", text()));
         }
         match () {
             () if self.kernel < OLDEST_KERNEL => Missing::Kernel(self.kernel),

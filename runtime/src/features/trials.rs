@@ -185,20 +185,6 @@ pub fn perf_event_paranoid() -> i32 {
     text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(2)
 }
 
-/// What the kernel said, from among an error's causes.
-pub fn errno(error: &(dyn std::error::Error + 'static)) -> Option<Errno> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>()
-            && let Some(errno) = error.raw_os_error()
-        {
-            return Some(Errno::from_raw(errno));
-        }
-        cause = error.source();
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -69,7 +69,7 @@ pub enum News {
         /// Its id.
         pid: u32,
         /// Why.
-        reason: String,
+        reason: state::Reason,
     },
     /// There is no such process any more.
     Ended(u32),

@@ -74,11 +74,13 @@ pub struct Reason {
     pub text: String,
     /// Its file is no Go program: a script, a wrapper, which may start one.
     pub not_go: bool,
+    /// A privilege is lacking; the text names it.
+    pub not_allowed: bool,
 }
 
 impl From<String> for Reason {
     fn from(text: String) -> Self {
-        Self { text, not_go: false }
+        Self { text, not_go: false, not_allowed: false }
     }
 }
 

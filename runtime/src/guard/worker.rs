@@ -386,6 +386,13 @@ impl Worker {
         {
             known.runs = found.process.inode();
         }
+        // What has no executable is no process to the state machine either, but the user asked for it by its number.
+        let nothing = match &found {
+            Err(error @ OpenError::KernelThread { .. }) => {
+                format!("{error}: there is nothing in it to trace")
+            }
+            _ => format!("process {pid}: there is no such process"),
+        };
         let look = match found {
             Ok(Some(found)) => match self.sight(found) {
                 Ok(sight) => Look::Runs(sight),
@@ -396,8 +403,7 @@ impl Worker {
         };
         if look == Look::Gone && self.target == Target::Pid(pid) && !self.tables.processes.contains_key(&pid)
         {
-            let reason = format!("process {pid}: there is no such process");
-            (self.news)(News::NotTraced { pid, reason });
+            (self.news)(News::NotTraced { pid, reason: nothing.into() });
         }
         self.on(Event::Looked { pid, ticket, look });
         self.in_hand = None;
@@ -447,9 +453,10 @@ impl Worker {
                 }
                 Look::Unwanted
             }
-            OpenError::NotAllowed { .. } | OpenError::Failed { .. } => {
-                Look::Failed(Failure::Final(error.to_string().into()))
+            OpenError::NotAllowed { .. } => {
+                Look::Failed(Failure::Final(Reason { not_allowed: true, ..error.to_string().into() }))
             }
+            OpenError::Failed { .. } => Look::Failed(Failure::Final(error.to_string().into())),
         }
     }
 
@@ -460,7 +467,7 @@ impl Worker {
             (_, Err(PlanError::TryAgain(reason))) => Err(Failure::Passing(reason)),
             (None, _) => Err(Failure::Passing(format!("{name}: it was written to while it was planned"))),
             (_, Err(PlanError::Refused(reason))) => Err(Failure::Final(reason.into())),
-            (_, Err(PlanError::NotGo(text))) => Err(Failure::Final(Reason { text, not_go: true })),
+            (_, Err(PlanError::NotGo(text))) => Err(Failure::Final(Reason { not_go: true, ..text.into() })),
             (_, Ok(plan)) => match attach::layout(&plan) {
                 Ok(layout) => {
                     self.tables.plans.insert(file, Ready { plan: Arc::new(plan), layout });
@@ -699,7 +706,7 @@ impl Worker {
             // Whoever waited for it may have given up.
             let _ = answer.send(Err(reason.clone()));
         }
-        (self.news)(News::NotTraced { pid, reason: reason.text });
+        (self.news)(News::NotTraced { pid, reason });
     }
 
     fn name(&self, file: Inode) -> String {

@@ -44,3 +44,40 @@ fn a_second_signal_ends_at_once() -> Result<()> {
     ensure!(agent.stderr.text().contains("spans that were not sent are dropped"), "{}", agent.output());
     Ok(())
 }
+
+/// A stop in the first moments, while the programs are being loaded, is a stop as any other: status 0.
+#[test]
+fn signals_are_heard_before_the_programs_are_loaded() -> Result<()> {
+    let (_folder, app) = app("signals")?;
+    let exe = app.to_str().context("path")?;
+    let mut agent = Running::start(&mut strobe(&["run", "--exe", exe])?)?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // In this order: what is loaded by then, and then whether it would be heard.
+        let loaded = holds_a_map(agent.pid());
+        let hears = hears_sigterm(agent.pid())?;
+        ensure!(!loaded || hears, "maps are made and SIGTERM would kill it");
+        if hears {
+            break;
+        }
+        ensure!(Instant::now() < deadline, "it never hears:\n{}", agent.output());
+    }
+    agent.signal(libc::SIGTERM)?;
+    let status = agent.wait(PATIENCE)?;
+    ensure!(status.code() == Some(0), "{status}: {}", agent.output());
+    Ok(())
+}
+
+fn holds_a_map(pid: u32) -> bool {
+    let listed = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    listed
+        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+        .any(|link| link.ends_with("anon_inode:bpf-map"))
+}
+
+/// proc(5): SigCgt is a mask in hexadecimal, in which signal N is bit N-1.
+fn hears_sigterm(pid: u32) -> Result<bool> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).context("no SigCgt")?;
+    Ok(u64::from_str_radix(caught.trim(), 16)? & (1 << (libc::SIGTERM - 1)) != 0)
+}

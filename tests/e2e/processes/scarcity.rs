@@ -94,8 +94,45 @@ fn a_binary_that_may_not_be_read_names_the_capability() -> Result<()> {
     let wrapper = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"];
     let mut agent = Running::start(&mut stage.wrapped(&wrapper, &["run", "--pid", &pid])?)?;
     let status = agent.wait(PATIENCE)?;
-    ensure!(matches!(status.code(), Some(1 | 3)), "{status}: {}", agent.output());
+    ensure!(status.code() == Some(3), "{status}: {}", agent.output());
     ensure!(agent.stderr.text().contains("CAP_DAC_READ_SEARCH"), "{}", agent.output());
+    let app = text(&stage.app)?;
+    let mut strict = Running::start(&mut stage.wrapped(&wrapper, &["exec", "--strict", "--", app])?)?;
+    let status = strict.wait(PATIENCE)?;
+    ensure!(status.code() == Some(125), "{status}: {}", strict.output());
+    ensure!(strict.stderr.text().contains("CAP_DAC_READ_SEARCH"), "{}", strict.output());
+    // Each look at all processes comes by it, and there is one every ten seconds.
+    let agent = Running::start(&mut stage.wrapped(&wrapper, &["run", "--exe", app])?)?;
+    agent.expect_stderr("CAP_DAC_READ_SEARCH", 0)?;
+    std::thread::sleep(Duration::from_secs(11));
+    let said = agent.stderr.text().matches("CAP_DAC_READ_SEARCH").count();
+    ensure!(said == 1, "said {said} times:\n{}", agent.output());
+    Ok(())
+}
+
+/// The kernel's own threads have process ids, too.
+#[test]
+fn a_thread_of_the_kernel_is_called_one() -> Result<()> {
+    let stage = Stage::new()?;
+    // kthreadd, in the initial PID namespace, where this test's agent is.
+    let mut agent = Running::start(&mut stage.strobe(&["run", "--pid", "2"])?)?;
+    let status = agent.wait(PATIENCE)?;
+    ensure!(status.code() == Some(1), "{status}: {}", agent.output());
+    agent.expect_stderr("process 2 is a thread of the kernel's own", 0)?;
+    Ok(())
+}
+
+/// A limit that is too low to begin with is named, and not taken for the kernel's refusal.
+#[test]
+fn a_limit_of_descriptors_that_is_too_low_is_named() -> Result<()> {
+    let stage = Stage::new()?;
+    let app = text(&stage.app)?;
+    let wrapper = ["prlimit", "--nofile=20:20"];
+    let mut agent = Running::start(&mut stage.wrapped(&wrapper, &["run", "--exe", app])?)?;
+    let status = agent.wait(PATIENCE)?;
+    ensure!(status.code() == Some(1), "{status}: {}", agent.output());
+    agent.expect_stderr("strobe may have 20 files open (RLIMIT_NOFILE", 0)?;
+    ensure!(!agent.stderr.text().contains("kernel refuses"), "{}", agent.output());
     Ok(())
 }
 

@@ -24,7 +24,8 @@ crate::counters! { Counter:
     Replaced = "net_http_server.replaced", info;
     /// The same where the agent does not know the beginning.
     ReplacedUnannounced = "net_http_server.lost.never_ended", loss;
-    /// An end without an entry: the request began before the agent came, or was refused before its handler.
+    /// An end without an entry: the request began before the agent came, was refused before its handler, or found
+    /// no room when it began (counted then).
     BeganBefore = "net_http_server.began_before", info;
     /// What was kept does not belong to what ended (another goroutine, response or connection): it was dropped. If the agent
     /// has its beginning, it counts it as never ended.

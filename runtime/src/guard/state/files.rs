@@ -33,8 +33,8 @@ enum Plan {
     Ready,
     /// For good, as long as the content is the same.
     Refused(Reason),
-    /// Tried often enough; the next start tries again.
-    GivenUp(Reason),
+    /// Tried often enough, until then; the next start tries again, or a look a while later.
+    GivenUp(Reason, Moment),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,9 +55,9 @@ impl State {
                 file.restarted = Some(now);
             }
             file.processes.insert(pid);
-            if matches!(file.plan, Plan::GivenUp(_)) {
-                (file.plan, file.retry) = (Plan::None, Backoff::default());
-            }
+        }
+        if matches!(file.plan, Plan::GivenUp(_, since) if arrives || now >= since + Backoff::LONGEST) {
+            (file.plan, file.retry) = (Plan::None, Backoff::default());
         }
         if file.take_content(sight.content) {
             self.outdated(sight.file);
@@ -100,7 +100,7 @@ impl State {
             Ok(()) => Plan::Ready,
             Err(Failure::Final(reason)) => Plan::Refused(reason),
             Err(Failure::Passing(_)) if file.retry.again(now) => Plan::None,
-            Err(Failure::Passing(reason)) => Plan::GivenUp(reason.into()),
+            Err(Failure::Passing(reason)) => Plan::GivenUp(reason.into(), now),
         };
         if file.plan == Plan::Ready {
             file.retry = Backoff::default();
@@ -132,7 +132,7 @@ impl State {
                 match failure {
                     _ if outdated => {}
                     Failure::Passing(_) if file.retry.again(now) => {}
-                    Failure::Passing(reason) => file.plan = Plan::GivenUp(reason.into()),
+                    Failure::Passing(reason) => file.plan = Plan::GivenUp(reason.into(), now),
                     Failure::Final(reason) => file.plan = Plan::Refused(reason),
                 }
                 self.settle(key);
@@ -223,7 +223,7 @@ impl State {
     fn advance(&mut self, key: Inode) {
         let Some(file) = self.files.get_mut(&key) else { return };
         match &file.plan {
-            Plan::Refused(reason) | Plan::GivenUp(reason) => {
+            Plan::Refused(reason) | Plan::GivenUp(reason, _) => {
                 let (reason, pids) = (reason.clone(), file.processes.clone());
                 for pid in pids {
                     self.tell(pid, &reason);
@@ -265,7 +265,7 @@ impl State {
         if !file.processes.is_empty() {
             return;
         }
-        if matches!(file.plan, Plan::None | Plan::GivenUp(_)) {
+        if matches!(file.plan, Plan::None | Plan::GivenUp(..)) {
             self.files.remove(&key);
             self.actions.push(Action::DropPlan(key));
             return;
@@ -322,7 +322,7 @@ impl FileState {
     }
 
     fn wants_descriptor(&self) -> bool {
-        !self.held && !matches!(self.plan, Plan::Refused(_) | Plan::GivenUp(_)) && self.retry.due.is_none()
+        !self.held && !matches!(self.plan, Plan::Refused(_) | Plan::GivenUp(..)) && self.retry.due.is_none()
     }
 
     /// It is being started again and again, and nobody can write to it: its probes stay for a while after the last process.

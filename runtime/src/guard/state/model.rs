@@ -145,7 +145,7 @@ impl Machine {
     }
 
     fn content(&self, file: u64) -> FileIdentity {
-        FileIdentity::numbered(file, self.contents.get(&file).copied().unwrap_or(0))
+        FileIdentity::numbered(self.contents.get(&file).copied().unwrap_or(0))
     }
 
     /// A content in which nothing can be traced.

@@ -9,12 +9,12 @@ const FILE: Inode = Inode { dev: 1, ino: 10 };
 const OTHER: Inode = Inode { dev: 1, ino: 20 };
 const START: Moment = Moment::from_secs(100);
 
-fn content(file: Inode, number: u64) -> FileIdentity {
-    FileIdentity::numbered(file.ino, number)
+fn content(number: u64) -> FileIdentity {
+    FileIdentity::numbered(number)
 }
 
 fn sight(file: Inode, started: u64, image: u64) -> Sight {
-    Sight { started, image, file, content: content(file, 0) }
+    Sight { started, image, file, content: content(0) }
 }
 
 /// A machine in which answers are given by hand.
@@ -49,7 +49,7 @@ impl Desk {
     }
 
     fn planned(&mut self, file: Inode, result: Result<(), Failure>) -> Vec<Action> {
-        self.on(Event::Planned { file, content: content(file, 0), result })
+        self.on(Event::Planned { file, content: content(0), result })
     }
 
     fn attached(&mut self, file: Inode, lease: bool) -> Vec<Action> {
@@ -120,7 +120,7 @@ fn a_refused_file_is_closed_and_stays_refused_until_its_content_changes() {
     assert!(actions.contains(&Action::Close(FILE)), "{actions:?}");
     let actions = desk.runs(2, sight(FILE, 2, 2));
     assert!(!actions.iter().any(|action| matches!(action, Action::Keep(_) | Action::Plan(_))), "{actions:?}");
-    let written = Sight { content: content(FILE, 1), ..sight(FILE, 3, 3) };
+    let written = Sight { content: content(1), ..sight(FILE, 3, 3) };
     assert!(desk.runs(3, written).contains(&Action::Plan(FILE)));
 }
 
@@ -136,6 +136,39 @@ fn a_passing_failure_is_tried_again_and_nothing_is_held_open_until_then() {
     let ticket = desk.ticket;
     let actions = desk.on(Event::Looked { pid: 1, ticket, look: Look::Runs(sight(FILE, 1, 1)) });
     assert_eq!(actions, [Action::Keep(FILE), Action::Plan(FILE)]);
+}
+
+#[test]
+fn what_was_given_up_is_taken_up_by_a_look_later() {
+    let mut desk = Desk::default();
+    desk.runs(1, sight(FILE, 1, 1));
+    let mut actions = Vec::new();
+    for _ in 0..=super::TRIES {
+        actions = desk.planned(FILE, Err(Failure::Passing("too many open files".into())));
+        desk.now += Duration::from_secs(31);
+        desk.on(Event::Tick);
+        let ticket = desk.ticket;
+        desk.on(Event::Looked { pid: 1, ticket, look: Look::Runs(sight(FILE, 1, 1)) });
+    }
+    assert!(actions.iter().any(|action| matches!(action, Action::NotTraced { pid: 1, .. })), "{actions:?}");
+    desk.on(Event::Found(1));
+    let ticket = desk.ticket;
+    let actions = desk.on(Event::Looked { pid: 1, ticket, look: Look::Runs(sight(FILE, 1, 1)) });
+    assert!(actions.contains(&Action::Plan(FILE)), "{actions:?}");
+}
+
+#[test]
+fn a_process_whose_looks_were_given_up_is_looked_at_again_when_it_is_found() {
+    let mut desk = Desk::default();
+    desk.on(Event::Found(1));
+    for _ in 0..=super::TRIES {
+        let (ticket, look) = (desk.ticket, Look::Failed(Failure::Passing("too many open files".into())));
+        desk.on(Event::Looked { pid: 1, ticket, look });
+        desk.now += Duration::from_secs(31);
+        desk.on(Event::Tick);
+    }
+    assert_eq!(desk.state.processes(), 0);
+    assert!(matches!(desk.on(Event::Found(1)).as_slice(), [Action::Look { pid: 1, .. }]));
 }
 
 #[test]
@@ -167,10 +200,10 @@ fn without_a_lease_nothing_lingers() {
 #[test]
 fn chmod_while_it_runs_changes_nothing_and_a_write_does() {
     let mut desk = Desk::traced(true);
-    let touched = content(FILE, 0).touched();
+    let touched = content(0).touched();
     let actions = desk.runs(2, Sight { content: touched, ..sight(FILE, 2, 2) });
     assert!(matches!(actions.as_slice(), [Action::Watch(_), Action::Configure { .. }]), "{actions:?}");
-    let actions = desk.runs(3, Sight { content: content(FILE, 1), ..sight(FILE, 3, 3) });
+    let actions = desk.runs(3, Sight { content: content(1), ..sight(FILE, 3, 3) });
     assert!(detaches(&actions), "{actions:?}");
 }
 
