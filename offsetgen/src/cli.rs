@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::build::memory::LEAST;
+use crate::memory::LEAST;
 
 /// Builds strobe's offset database, and answers from it.
 #[derive(Debug, Parser)]

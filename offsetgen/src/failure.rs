@@ -11,7 +11,6 @@
 use anyhow::Error;
 
 use crate::net::FetchError;
-use crate::toolchain::Output;
 
 /// What a failure is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,8 +101,8 @@ impl Failure {
     }
 
     /// Of a compilation, which needs no network.
-    pub fn of_build(output: &Output, text: String) -> Self {
-        let stage = if output.killed || any(&text, &MACHINE) { Stage::Machine } else { Stage::Compile };
+    pub fn of_build(killed: bool, text: String) -> Self {
+        let stage = if killed || any(&text, &MACHINE) { Stage::Machine } else { Stage::Compile };
         Self { stage, text }
     }
 
@@ -184,7 +183,6 @@ mod tests {
 
     #[test]
     fn what_a_compiler_says() {
-        let ended = |killed| Output { success: false, killed, stdout: String::new(), stderr: String::new() };
         for (killed, text, expected) in [
             (false, "./main.go:6:2: undefined: m.T", Stage::Compile),
             (false, "./m.go:7: undefined: unsafe.Sizeof: 404 ", Stage::Compile),
@@ -192,7 +190,7 @@ mod tests {
             (false, "write /x: no space left on device", Stage::Machine),
             (true, "", Stage::Machine),
         ] {
-            assert_eq!(Failure::of_build(&ended(killed), text.to_owned()).stage, expected, "{text}");
+            assert_eq!(Failure::of_build(killed, text.to_owned()).stage, expected, "{text}");
         }
     }
 

@@ -3,23 +3,21 @@
 //! This file is the only place that knows exit statuses. What the user typed becomes plain configuration in [`cli`];
 //! each command is a module.
 
-mod build;
+mod catalog;
 mod cli;
 mod commands;
 mod data;
-mod diff;
 mod effort;
 mod failure;
-mod index;
-mod lookup;
-mod merge;
+mod files;
+mod go;
+mod hex;
+mod memory;
 mod net;
 mod output;
+mod probe;
 mod progress;
-mod report;
-mod store;
-mod toolchain;
-mod versions;
+mod record;
 
 use std::process::ExitCode;
 
@@ -31,11 +29,6 @@ use cli::{Cli, Command};
 /// `EX_USAGE` of sysexits.h: the command line is wrong.
 const EXIT_USAGE: u8 = 64;
 
-/// Bytes in hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
-
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -46,14 +39,14 @@ fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
-        Command::Build(options) => build::run(&options),
-        Command::Update(options) => build::run(&options.into_build()),
-        Command::Verify(options) => build::verify::run(&options),
-        Command::Merge(options) => merge::run(&options),
-        Command::Diff(options) => diff::run(&options),
-        Command::Report(options) => report::run(&options),
-        Command::Toolchain(options) => toolchain::run(&options),
-        Command::Lookup(options) => lookup::run(&options),
+        Command::Build(options) => commands::build::run(&options),
+        Command::Update(options) => commands::build::run(&options.into_build()),
+        Command::Verify(options) => commands::verify::run(&options),
+        Command::Merge(options) => commands::merge::run(&options),
+        Command::Diff(options) => commands::diff::run(&options),
+        Command::Report(options) => commands::report::run(&options),
+        Command::Toolchain(options) => commands::toolchain::run(&options),
+        Command::Lookup(options) => commands::lookup::run(&options),
         Command::Export(options) => commands::export::run(&options),
         Command::Compare(options) => commands::compare::run(&options),
     };

@@ -16,10 +16,8 @@ pub mod names;
 pub mod version;
 
 pub use database::{Basis, Database, DatabaseError, Lookup, VersionMatch};
+pub use names::STD;
 pub use version::Version;
-
-/// The name under which the standard library stands where a module's path is asked for.
-pub const STD: &str = "std";
 
 /// The architectures that the database has figures for, as Go spells them.
 pub const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];

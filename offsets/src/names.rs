@@ -12,7 +12,8 @@
 
 use std::borrow::Cow;
 
-use crate::STD;
+/// The name under which the standard library stands where a module's path is asked for.
+pub const STD: &str = "std";
 
 /// The plain form of a name as a linker spells it.
 pub fn plain(name: &[u8]) -> Cow<'_, [u8]> {

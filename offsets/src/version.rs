@@ -13,7 +13,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use crate::STD;
+use crate::names::STD;
 
 /// The first release of Go whose name has a patch even where that is 0.
 const FIRST_WITH_PATCH: [u64; 3] = [1, 21, 0];

@@ -1,4 +1,5 @@
-//! The committed data: it validates against the schema, is in its one canonical text, and says what is known to be so.
+//! The committed data: it validates against the schema and says what is known to be so. (That it is in its one canonical text
+//! is a test of offsetgen.)
 //!
 //! The figures below were measured apart from this project's code, with DWARF and the binaries' own type data of 64
 //! builds; they are not what offsetgen printed.
@@ -57,8 +58,6 @@ fn data_validates_against_the_schema() {
         newer["versions"][0]["added"] = serde_json::json!(7);
         assert!(schema.is_valid(&newer) && !narrow.is_valid(&newer), "{name}: an added key");
         assert!(Document::parse(&name, &newer.to_string()).is_ok(), "{name}: an added key is passed over");
-        let unknown = offsets::database::unknown::keys(&name, &newer.to_string()).expect("reads");
-        assert_eq!(unknown, ["added", "versions[0].added"]);
     }
 }
 
@@ -99,13 +98,6 @@ fn the_index_is_that_of_the_files() {
         let hash = Sha256::digest(fs::read(folder().join(file)).expect("the file"));
         let hash = hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         assert_eq!((one["sha256"].as_str(), file), (Some(hash.as_str()), file_name(module).as_str()));
-    }
-}
-
-#[test]
-fn data_is_canonical() {
-    for (name, text) in documents() {
-        assert_eq!(Document::parse(&name, &text).expect("reads").to_json(), text, "{name}");
     }
 }
 

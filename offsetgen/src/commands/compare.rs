@@ -12,7 +12,8 @@ use offsets::{ARCHITECTURES, Database, Version};
 use super::figures::{Field, built, folded, said};
 use super::tables::{Claim, Table};
 use crate::cli::CompareOptions;
-use crate::{data, output};
+use crate::data::folder;
+use crate::output;
 
 /// So many fields of which the same is said are named, more are counted.
 const NAMED: usize = 4;
@@ -28,7 +29,7 @@ enum Verdict {
 /// True when something could be compared and nothing differs.
 pub fn run(options: &CompareOptions) -> Result<bool> {
     let table = Table::read(&options.file)?;
-    let own = options.data.as_deref().map(data::database).transpose()?;
+    let own = options.data.as_deref().map(folder::database).transpose()?;
     let database = own.as_ref().unwrap_or_else(|| Database::embedded());
     let claims = table.claims(database);
     let verdicts: Vec<Verdict> = claims.iter().map(|claim| judge(database, claim)).collect();

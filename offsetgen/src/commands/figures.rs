@@ -118,10 +118,11 @@ mod tests {
     use offsets::database::format::Document;
 
     use super::*;
+    use crate::data::text::json;
 
     #[test]
     fn a_struct_belongs_to_the_module_with_the_longest_path() {
-        let texts = [STD, "example.org/a", "example.org/a/b"].map(|module| Document::new(module).to_json());
+        let texts = [STD, "example.org/a", "example.org/a/b"].map(|module| json(&Document::new(module)));
         let names = ["std.json", "a.json", "b.json"];
         let files = names.iter().copied().zip(texts.iter().map(String::as_str));
         let database = Database::from_json(files).expect("a database");

@@ -1,13 +1,19 @@
-//! Commands that hand figures to other programs, and hold them against theirs.
+//! One module for each command. What several of them share:
 //!
 //! | module | has |
 //! |---|---|
-//! | [`export`] | the database as a table that another program reads |
-//! | [`compare`] | another program's table against the database |
 //! | [`figures`] | what may be said of a field where the answer has no room for a doubt |
-//! | [`tables`] | those tables' forms, read and written |
+//! | [`tables`] | other programs' tables, read by [`compare`] and written by [`export`] |
 
+pub mod build;
 pub mod compare;
+pub mod diff;
 pub mod export;
+pub mod lookup;
+pub mod merge;
+pub mod report;
+pub mod toolchain;
+pub mod verify;
+
 mod figures;
 mod tables;

@@ -6,15 +6,14 @@
 //! ```text
 //! A axis                                  in order
 //! V version mask agrees                   ascending; what it was compiled for; 1: and alike with another Go
-//! S struct                                what follows is this struct's
-//! T first last mask                       where it was looked for
-//! F field first last mask offset type     a run
+//! S struct                                what follows is this struct's ([`Block`])
 //! ```
 
 use std::collections::BTreeMap;
 
 use super::axes::Axes;
-use super::index::{Block, Index, Range, RunIndex, StructIndex};
+use super::block::Block;
+use super::index::Index;
 use crate::Version;
 
 /// The head of the text, and each struct's lines for later. Lines that are not as above are passed over: they are part of
@@ -43,26 +42,4 @@ pub(super) fn read(module: &str, text: &'static str) -> Index {
     });
     let structs: BTreeMap<String, Block> = blocks.collect();
     Index { names, versions, axes, built, agrees, structs }
-}
-
-/// One struct's lines.
-pub(super) fn read_struct(lines: &str) -> StructIndex {
-    let mut record = StructIndex::default();
-    for line in lines.lines() {
-        match line.split('\t').collect::<Vec<_>>()[..] {
-            ["T", first, last, mask] => record.tested.extend(range(first, last, mask)),
-            ["F", field, first, last, mask, offset, kind] => {
-                let run = range(first, last, mask).zip(offset.parse().ok());
-                let run = run.map(|(range, offset)| RunIndex { range, offset, kind: kind.to_owned() });
-                record.fields.entry(field.to_owned()).or_default().extend(run);
-            }
-            _ => {}
-        }
-    }
-    record
-}
-
-fn range(first: &str, last: &str, mask: &str) -> Option<Range> {
-    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-    Some(Range { first, last, axes: Axes::from_hex(mask)? })
 }

@@ -37,16 +37,13 @@
 //! other. A field without a run for a version that its struct was tested in does not exist there.
 //!
 //! Keys are added within a schema version: a reader passes over those that it does not know. Whoever reads a file to write it
-//! again has to ask for them first ([`super::unknown`]), since it would lose them.
-//!
-//! The text is deterministic: keys in a fixed order, one run per line, so that a change is a readable diff.
+//! again has to ask for them first, since it would lose them (offsetgen does).
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::DatabaseError;
+use super::error::DatabaseError;
 
 /// The version of the JSON that this module reads and writes.
 pub const SCHEMA_VERSION: u64 = 3;
@@ -165,7 +162,7 @@ pub struct Struct {
     /// Its size, where it exists.
     pub sizes: Vec<SizeRun>,
     /// All its fields, in any version.
-    pub fields: BTreeMap<String, Vec<Run>>,
+    pub fields: BTreeMap<String, Vec<FieldRun>>,
 }
 
 /// One function.
@@ -206,7 +203,7 @@ pub struct SizeRun {
 
 /// A field's place in a range of recorded versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Run {
+pub struct FieldRun {
     /// First version.
     pub from: String,
     /// Last version.
@@ -288,94 +285,10 @@ impl Document {
         };
         let Versioned { schema_version: found } = serde_json::from_str(text).map_err(json)?;
         if found != SCHEMA_VERSION {
-            return Err(DatabaseError::Schema { file: file.to_owned(), found });
+            return Err(DatabaseError::Schema { file: file.to_owned(), found, known: SCHEMA_VERSION });
         }
         serde_json::from_str(text).map_err(json)
     }
-
-    /// The one text of this document.
-    pub fn to_json(&self) -> String {
-        let mut out = String::new();
-        let id = line(&format!("{DATA_ID}{}", file_name(&self.module)));
-        let _ = write!(out, "{{\n  \"$schema\": {},\n  \"$id\": {id},\n", line(SCHEMA_ID));
-        let _ = writeln!(out, "  \"license\": {},", line(LICENSE));
-        let _ = writeln!(out, "  \"schema_version\": {},", self.schema_version);
-        let _ = write!(out, "  \"module\": {},\n  \"settings\": ", line(&self.module));
-        map(&mut out, 2, &self.settings, |out, text| out.push_str(&line(text)));
-        out.push_str(",\n  \"toolchains\": ");
-        list(&mut out, 2, &self.toolchains);
-        out.push_str(",\n  \"versions\": ");
-        list(&mut out, 2, &self.versions);
-        out.push_str(",\n  \"holes\": ");
-        list(&mut out, 2, &self.holes);
-        out.push_str(",\n  \"structs\": ");
-        map(&mut out, 2, &self.structs, |out, record| {
-            searched(out, &record.tested, &record.unreached);
-            out.push_str(",\n      \"sizes\": ");
-            list(out, 6, &record.sizes);
-            out.push_str(",\n      \"fields\": ");
-            map(out, 6, &record.fields, |out, runs| list(out, 8, runs));
-            out.push_str("\n    }");
-        });
-        out.push_str(",\n  \"functions\": ");
-        map(&mut out, 2, &self.functions, |out, record| {
-            searched(out, &record.tested, &record.unreached);
-            out.push_str(",\n      \"runs\": ");
-            list(out, 6, &record.runs);
-            out.push_str("\n    }");
-        });
-        out.push_str("\n}\n");
-        out
-    }
-}
-
-/// How the record of a struct or function begins.
-fn searched(out: &mut String, tested: &[Span], unreached: &[Span]) {
-    out.push_str("{\n      \"tested\": ");
-    list(out, 6, tested);
-    if !unreached.is_empty() {
-        out.push_str(",\n      \"unreached\": ");
-        list(out, 6, unreached);
-    }
-}
-
-fn comma(index: usize) -> &'static str {
-    if index == 0 { "" } else { "," }
-}
-
-/// A JSON object with one key per line.
-fn map<T>(
-    out: &mut String,
-    indent: usize,
-    items: &BTreeMap<String, T>,
-    mut value: impl FnMut(&mut String, &T),
-) {
-    out.push('{');
-    for (index, (key, item)) in items.iter().enumerate() {
-        let _ = write!(out, "{}\n{:indent$}  {}: ", comma(index), "", line(key));
-        value(out, item);
-    }
-    if !items.is_empty() {
-        let _ = write!(out, "\n{:indent$}", "");
-    }
-    out.push('}');
-}
-
-/// A JSON array with one element per line.
-fn list<T: Serialize>(out: &mut String, indent: usize, items: &[T]) {
-    out.push('[');
-    for (index, item) in items.iter().enumerate() {
-        let _ = write!(out, "{}\n{:indent$}  {}", comma(index), "", line(item));
-    }
-    if !items.is_empty() {
-        let _ = write!(out, "\n{:indent$}", "");
-    }
-    out.push(']');
-}
-
-/// Compact JSON. The types above hold strings, numbers and lists of them, which always serialize.
-fn line<T: Serialize + ?Sized>(value: &T) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

@@ -4,11 +4,12 @@
 //! runs of a field claim the same version and axis.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::OnceLock;
 
+use super::answer::{Basis, Lookup, VersionMatch};
 use super::axes::Axes;
-use super::format::{Document, Run};
-use super::{Basis, DatabaseError, Lookup, VersionMatch, compact};
+use super::block::{Block, Range, RunIndex, StructIndex, place};
+use super::error::DatabaseError;
+use super::format::{Document, FieldRun};
 use crate::Version;
 
 #[derive(Debug, Clone)]
@@ -27,59 +28,12 @@ pub(super) struct Index {
     pub structs: BTreeMap<String, Block>,
 }
 
-/// A struct's runs: at hand, or in the lines of the embedded form until it is asked for.
-#[derive(Debug, Clone)]
-pub(super) struct Block {
-    lines: &'static str,
-    record: OnceLock<StructIndex>,
-}
-
-#[derive(Debug, Clone, Default)]
-pub(super) struct StructIndex {
-    pub tested: Vec<Range>,
-    pub fields: BTreeMap<String, Vec<RunIndex>>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Range {
-    pub first: usize,
-    pub last: usize,
-    pub axes: Axes,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct RunIndex {
-    pub range: Range,
-    pub offset: u64,
-    pub kind: String,
-}
-
-impl Block {
-    pub(super) fn later(lines: &'static str) -> Self {
-        Self { lines, record: OnceLock::new() }
-    }
-
-    fn record(&self) -> &StructIndex {
-        self.record.get_or_init(|| compact::read_struct(self.lines))
-    }
-}
-
 /// A version's tested neighbours, as indices; the same twice where it was tested itself.
 #[derive(Clone, Copy)]
 struct Neighbours {
     below: usize,
     above: usize,
     exact: bool,
-}
-
-impl Range {
-    fn covers(&self, index: usize, axis: usize) -> bool {
-        (self.first..=self.last).contains(&index) && self.axes.has(axis)
-    }
-
-    fn overlaps(&self, other: &Self) -> bool {
-        self.first <= other.last && other.first <= self.last && self.axes.meets(&other.axes)
-    }
 }
 
 impl Index {
@@ -102,7 +56,7 @@ impl Index {
                 let runs = checker.runs(&format!("{path}.fields.{field}"), runs)?;
                 index.fields.insert(field.clone(), runs);
             }
-            structs.insert(name.clone(), Block { lines: "", record: OnceLock::from(index) });
+            structs.insert(name.clone(), Block::from(index));
         }
         let names = document.versions.iter().map(|tested| tested.version.clone()).collect();
         let agrees = document.versions.iter().map(|tested| !tested.agrees.is_empty()).collect();
@@ -227,11 +181,6 @@ impl Index {
     }
 }
 
-fn place(runs: &[RunIndex], index: usize, axis: usize) -> Option<(u64, &str)> {
-    let run = runs.iter().find(|run| run.range.covers(index, axis))?;
-    Some((run.offset, run.kind.as_str()))
-}
-
 /// Every axis of a document, each once, ascending.
 fn axes(document: &Document) -> Vec<String> {
     let mut axes: Vec<String> =
@@ -300,7 +249,7 @@ impl Checker<'_> {
         Ok(Range { first, last, axes: self.mask(path, arch)? })
     }
 
-    fn runs(&self, path: &str, runs: &[Run]) -> Result<Vec<RunIndex>, DatabaseError> {
+    fn runs(&self, path: &str, runs: &[FieldRun]) -> Result<Vec<RunIndex>, DatabaseError> {
         let mut indexed: Vec<RunIndex> = Vec::new();
         for run in runs {
             let range = self.range(path, &run.from, &run.to, &run.arch)?;

@@ -20,12 +20,13 @@ use offsets::Database;
 use super::figures::Field;
 use super::tables::Table;
 use crate::cli::{ExportOptions, Format};
-use crate::{data, output};
+use crate::data::folder;
+use crate::output;
 use left_out::LeftOut;
 
 /// True, or an error.
 pub fn run(options: &ExportOptions) -> Result<bool> {
-    let own = options.data.as_deref().map(data::database).transpose()?;
+    let own = options.data.as_deref().map(folder::database).transpose()?;
     let database = own.as_ref().unwrap_or_else(|| Database::embedded());
     let mut fields = match &options.like {
         Some(file) => Table::read(file)?.fields(database),

@@ -1,5 +1,6 @@
 //! The forms of other programs' tables, as their published files have them. Both are read by `compare` and `export --like`.
 
+mod claim;
 pub mod obi;
 pub mod otel_auto;
 
@@ -9,18 +10,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use offsets::{Database, Version};
 
-use super::figures::Field;
+pub use claim::Claim;
 
-/// What another program's table says of one field in one version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    /// Of what.
-    pub field: Field,
-    /// As the database spells it.
-    pub version: String,
-    /// None: it has no such field.
-    pub offset: Option<u64>,
-}
+use super::figures::Field;
 
 /// A table that was read.
 pub enum Table {

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use offsets::{Database, Version};
 use serde::{Deserialize, Serialize};
 
-use super::Claim;
+use super::claim::Claim;
 use crate::commands::figures::{self, Field};
 
 /// The whole table.

@@ -13,7 +13,7 @@
 use offsets::Database;
 use serde::{Deserialize, Serialize};
 
-use super::Claim;
+use super::claim::Claim;
 use crate::commands::figures::{self, Field};
 
 /// One Go module.
