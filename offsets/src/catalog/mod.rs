@@ -8,12 +8,15 @@
 
 mod error;
 mod raw;
+mod reader;
+mod site;
 #[cfg(test)]
 mod tests;
 
 use std::sync::LazyLock;
 
 pub use error::CatalogError;
+pub use site::{At, Site};
 
 use crate::{Version, names};
 
@@ -115,38 +118,6 @@ pub struct Role {
     pub sites: Vec<Site>,
     /// Line in [`Entry::file`].
     pub line: usize,
-}
-
-/// One place where a role can be seen.
-#[derive(Debug, Clone)]
-pub struct Site {
-    /// Linker name of the function.
-    pub function: String,
-    /// Where in it.
-    pub at: At,
-    /// For [`At::AfterCall`]: linker name of the function whose return is seen.
-    pub callee: Option<String>,
-    /// The function's argument words as FUNCDATA_ArgInfo has them, single spaces between (`{8} {8 8} 8`).
-    pub args: Option<String>,
-    /// For [`At::AfterCall`]: how many registers hold results, which must be untouched at the site.
-    pub results: u8,
-    /// What is different where this site is taken.
-    pub note: Option<String>,
-    /// The module's versions in which the site means what the role says.
-    pub versions: Range,
-    /// Line in [`Entry::file`].
-    pub line: usize,
-}
-
-/// Where in a function a site is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum At {
-    /// Once per call, before an argument register is changed.
-    Entry,
-    /// At its returns.
-    Exit,
-    /// After the return of a callee.
-    AfterCall,
 }
 
 /// A struct field that is read.

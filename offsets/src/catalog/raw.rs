@@ -7,13 +7,10 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::line_of;
-use super::{At, CatalogError, Entry, Field, Itab, Map, Range, Role, Site, Status, Target, Variant};
-use crate::{Version, names};
-
-type Text = Spanned<String>;
-
-/// Integer results in registers: nine on amd64 (Go's ABIInternal), more on arm64.
-const MAX_RESULTS: u8 = 9;
+use super::reader::{Reader, Text};
+use super::site::{self, RawSite};
+use super::{CatalogError, Entry, Field, Itab, Map, Range, Role, Status, Target, Variant};
+use crate::names;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,19 +70,6 @@ struct RawRole {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawSite {
-    function: Text,
-    at: Text,
-    callee: Option<Text>,
-    args: Option<Text>,
-    results: Option<Spanned<u8>>,
-    note: Option<Text>,
-    since: Option<Text>,
-    until: Option<Text>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawField {
     r#type: Text,
     name: Text,
@@ -123,74 +107,7 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Entry, CatalogError> {
     reader.entry(raw)
 }
 
-struct Reader<'a> {
-    file: &'a str,
-    text: &'a str,
-}
-
 impl Reader<'_> {
-    fn error(&self, offset: usize, key: &str, reason: impl Into<String>) -> CatalogError {
-        let line = line_of(self.text, offset);
-        CatalogError { file: self.file.to_owned(), line, key: key.to_owned(), reason: reason.into() }
-    }
-
-    /// An error of the TOML reader: its span is the key or value; the key is the first word of that line.
-    fn syntax(&self, error: &toml::de::Error) -> CatalogError {
-        let offset = error.span().map_or(0, |span| span.start);
-        let line = self.text.lines().nth(line_of(self.text, offset) - 1).unwrap_or_default();
-        let key = line.split('=').next().unwrap_or_default().trim();
-        self.error(offset, if key.is_empty() { "(file)" } else { key }, error.message().trim())
-    }
-
-    fn text(&self, key: &str, value: Text) -> Result<String, CatalogError> {
-        let offset = value.span().start;
-        let value = value.into_inner();
-        if value.trim().is_empty() { Err(self.error(offset, key, "is empty")) } else { Ok(value) }
-    }
-
-    /// The name of a function or a type, which the catalog writes plainly.
-    fn name(&self, key: &str, value: Text) -> Result<String, CatalogError> {
-        let offset = value.span().start;
-        let name = self.text(key, value)?;
-        match names::plain_text(&name) {
-            plain if *plain == name => Ok(name),
-            plain => {
-                Err(self.error(offset, key, format!("{name:?} is the linker's spelling: write {plain:?}")))
-            }
-        }
-    }
-
-    fn optional(&self, key: &str, value: Option<Text>) -> Result<Option<String>, CatalogError> {
-        value.map(|value| self.text(key, value)).transpose()
-    }
-
-    fn version(&self, module: &str, key: &str, value: Option<Text>) -> Result<Option<Version>, CatalogError> {
-        let Some(value) = value else { return Ok(None) };
-        let parsed = Version::parse(module, value.as_ref()).filter(|version| version.suffix().is_empty());
-        parsed.map(Some).ok_or_else(|| {
-            self.error(value.span().start, key, format!("{:?} is no version of {module}", value.as_ref()))
-        })
-    }
-
-    fn range(
-        &self,
-        module: &str,
-        table: &str,
-        since: Option<Text>,
-        until: Option<Text>,
-    ) -> Result<Range, CatalogError> {
-        let offset = until.as_ref().map_or(0, |until| until.span().start);
-        let since = self.version(module, &format!("{table}since"), since)?;
-        let until = self.version(module, &format!("{table}until"), until)?;
-        match (&since, &until) {
-            (Some(since), Some(until)) if until <= since => {
-                let reason = format!("{until} is not after since = {since} (until is exclusive)");
-                Err(self.error(offset, &format!("{table}until"), reason))
-            }
-            _ => Ok(Range { since, until }),
-        }
-    }
-
     fn entry(&self, raw: RawEntry) -> Result<Entry, CatalogError> {
         let module = self.text("module", raw.module)?;
         let status = match raw.status.as_ref().as_str() {
@@ -256,14 +173,6 @@ impl Reader<'_> {
         Ok(Target { source: self.text("target.source", raw.source)?, variants })
     }
 
-    fn unknown(&self, value: &Text, key: &str, found: &str, expected: &str) -> CatalogError {
-        self.error(value.span().start, key, format!("{found:?} is not {expected}"))
-    }
-
-    fn at_line(&self, line: usize, key: &str, reason: String) -> CatalogError {
-        CatalogError { file: self.file.to_owned(), line, key: key.to_owned(), reason }
-    }
-
     fn role(&self, module: &str, raw: Spanned<RawRole>) -> Result<Role, CatalogError> {
         let offset = raw.span().start;
         let raw = raw.into_inner();
@@ -279,46 +188,11 @@ impl Reader<'_> {
             hot: raw.hot,
             if_present: raw.if_present,
             gives: self.optional("role.gives", raw.gives)?,
-            sites: raw.site.into_iter().map(|site| self.site(module, site)).collect::<Result<_, _>>()?,
-            line: line_of(self.text, offset),
-        })
-    }
-
-    fn site(&self, module: &str, raw: Spanned<RawSite>) -> Result<Site, CatalogError> {
-        let offset = raw.span().start;
-        let raw = raw.into_inner();
-        let at = match raw.at.as_ref().as_str() {
-            "entry" => At::Entry,
-            "exit" => At::Exit,
-            "after_call" => At::AfterCall,
-            other => return Err(self.unknown(&raw.at, "role.site.at", other, "entry, exit or after_call")),
-        };
-        if (at == At::AfterCall) != raw.callee.is_some() {
-            let reason = "a site at \"after_call\" names its callee, no other does";
-            return Err(self.error(raw.at.span().start, "role.site.callee", reason));
-        }
-        let results = raw.results.as_ref().map_or(0, |results| *results.as_ref());
-        if (at == At::AfterCall) != (1..=MAX_RESULTS).contains(&results) {
-            let at = raw.results.as_ref().map_or(offset, |results| results.span().start);
-            let reason =
-                "a site at \"after_call\" says how many registers hold results (1 to 9), no other does";
-            return Err(self.error(at, "role.site.results", reason));
-        }
-        let args_offset = raw.args.as_ref().map_or(offset, |args| args.span().start);
-        let args = self.optional("role.site.args", raw.args)?;
-        if args.as_ref().is_some_and(|args| !is_arg_shape(args)) {
-            let reason =
-                "is not argument words as in \"{8} {8 8} 8\": sizes in bytes, braces around an aggregate";
-            return Err(self.error(args_offset, "role.site.args", reason));
-        }
-        Ok(Site {
-            function: self.name("role.site.function", raw.function)?,
-            at,
-            callee: raw.callee.map(|callee| self.name("role.site.callee", callee)).transpose()?,
-            args,
-            results,
-            note: self.optional("role.site.note", raw.note)?,
-            versions: self.range(module, "role.site.", raw.since, raw.until)?,
+            sites: raw
+                .site
+                .into_iter()
+                .map(|site| site::parse(self, module, site))
+                .collect::<Result<_, _>>()?,
             line: line_of(self.text, offset),
         })
     }
@@ -396,21 +270,4 @@ fn overlap(a: &Range, b: &Range) -> bool {
     let before =
         |x: &Range, y: &Range| matches!((&x.until, &y.since), (Some(until), Some(since)) if until <= since);
     !before(a, b) && !before(b, a)
-}
-
-/// `{8} {8 8} 8`: sizes, balanced braces, `...` where the compiler cut a long list and `_` where it has no offset.
-fn is_arg_shape(text: &str) -> bool {
-    let spaced = text.replace('{', " { ").replace('}', " } ");
-    let mut depth = 0_usize;
-    for token in spaced.split_whitespace() {
-        match token {
-            "{" => depth += 1,
-            "}" if depth == 0 => return false,
-            "}" => depth -= 1,
-            "..." | "_" => {}
-            size if size.parse::<u8>().is_ok() => {}
-            _ => return false,
-        }
-    }
-    depth == 0 && !text.contains("  ")
 }
