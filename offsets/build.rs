@@ -58,10 +58,28 @@ fn compact(document: &Value) -> String {
         for span in items(&record["tested"]) {
             let _ = writeln!(text, "T\t{}", range(span));
         }
+        for run in items(&record["sizes"]) {
+            let _ = writeln!(text, "Z\t{}\t{}", range(run), run["size"]);
+        }
         for (field, runs) in record["fields"].as_object().into_iter().flatten() {
             for run in items(runs) {
                 let _ =
                     writeln!(text, "F\t{field}\t{}\t{}\t{}", range(run), run["offset"], word(&run["type"]));
+            }
+        }
+    }
+    for (name, record) in document["functions"].as_object().into_iter().flatten() {
+        let _ = writeln!(text, "N\t{name}");
+        for span in items(&record["tested"]) {
+            let _ = writeln!(text, "T\t{}", range(span));
+        }
+        for run in items(&record["runs"]) {
+            let _ = writeln!(text, "R\t{}\t{}", range(run), word(&run["inlined"]));
+            for (line, list) in [("P", "params"), ("Q", "results")] {
+                for one in items(&run[list]) {
+                    let [name, kind, at] = ["name", "type", "at"].map(|key| word(&one[key]));
+                    let _ = writeln!(text, "{line}\t{name}\t{kind}\t{at}");
+                }
             }
         }
     }

@@ -7,9 +7,11 @@
 //! Not here: how a Plan is made (`planner`), and anything about processes.
 
 mod finding;
+mod value;
 
 pub use finding::{Code, Finding, Severity};
 use serde::{Deserialize, Serialize};
+pub use value::{Value, Word};
 
 /// The version of the JSON that this module reads and writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -48,6 +50,16 @@ pub enum Arch {
     Amd64,
     /// AArch64, little endian.
     Arm64,
+}
+
+impl Arch {
+    /// As Go spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Arch::Amd64 => "amd64",
+            Arch::Arm64 => "arm64",
+        }
+    }
 }
 
 /// The identifiers that a linker left in the notes.
@@ -153,12 +165,18 @@ pub struct Function {
     pub name: String,
     /// Its role in the catalog entry (`start`).
     pub role: String,
+    /// What the catalog calls the alternative that was taken for that role, where it gives it a name.
+    #[serde(default)]
+    pub site: Option<String>,
     /// First instruction.
     pub vaddr: u64,
     /// In bytes, padding included.
     pub size: u64,
     /// Where to put probes for that role.
     pub sites: Vec<Site>,
+    /// What the catalog wants to have read there, and where it lies: the same at each of the sites.
+    #[serde(default)]
+    pub values: Vec<Value>,
 }
 
 /// One probe site.
@@ -238,6 +256,8 @@ pub enum Witness {
     Dwarf,
     /// The offset database, for this very version or between two that agree.
     Database,
+    /// The function's argument words and their places in its caller's frame, which every binary has for tracebacks.
+    Args,
 }
 
 /// A static itab: the pair of words by which an interface value names its concrete type.

@@ -257,7 +257,7 @@ fn json_has_the_documented_keys() {
         ],
     );
     assert_eq!((&library["id"], &library["verdict"]), (&"net/http.server".into(), &"ready".into()));
-    has_keys(&library["functions"][0], &["name", "role", "vaddr", "size", "sites"]);
+    has_keys(&library["functions"][0], &["name", "role", "site", "vaddr", "size", "sites", "values"]);
     has_keys(&library["functions"][0]["sites"][0], &["vaddr", "file_offset", "bytes", "when", "cost"]);
     has_keys(&library["fields"][0], &["type", "field", "kind", "offset", "witnesses", "disputed"]);
     let recorded =

@@ -213,8 +213,11 @@ pub struct LookupOptions {
     #[arg(value_name = "VERSION")]
     pub version: String,
     /// Fields, with the struct's full import path (`net/http.Request.Method`)
-    #[arg(value_name = "TYPE.FIELD", required = true, value_parser = parse_field)]
+    #[arg(value_name = "TYPE.FIELD", required_unless_present = "functions", value_parser = parse_field)]
     pub fields: Vec<(String, String)>,
+    /// A function, by its linker name (`net/http.(*conn).readRequest`): where its parameters and results lie; may be repeated
+    #[arg(long = "function", value_name = "NAME")]
+    pub functions: Vec<String>,
     /// Architecture
     #[arg(long, value_name = "ARCH", default_value = "amd64", value_parser = offsets::ARCHITECTURES)]
     pub arch: String,

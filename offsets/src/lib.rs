@@ -7,15 +7,17 @@
 //! - [`database`]: where those fields lie in each tested version, written by `offsetgen` alone, one JSON file per Go
 //!   module under `data/`.
 //!
-//! [`version`] is the grammar both are read with, [`names`] what packages, types and functions are called. Deliberately not here: I/O, networking, ELF. A caller that has files
-//! of its own hands their text over.
+//! [`version`] is the grammar both are read with, [`names`] what packages, types and functions are called, [`abi`] where a
+//! function's parameters and results lie. Deliberately not here: I/O, networking, ELF. A caller that has files of its own
+//! hands their text over.
 
+pub mod abi;
 pub mod catalog;
 pub mod database;
 pub mod names;
 pub mod version;
 
-pub use database::{Basis, Database, DatabaseError, Lookup, VersionMatch};
+pub use database::{Answer, Basis, Database, DatabaseError, Lookup, VersionMatch};
 pub use names::STD;
 pub use version::Version;
 

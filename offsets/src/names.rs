@@ -75,6 +75,20 @@ pub fn owner<'m>(package: &str, modules: impl IntoIterator<Item = &'m str>) -> O
     known.or_else(|| is_std(package).then_some(STD))
 }
 
+/// The same of a function by its linker name, plainly written. Where its package ends the name does not tell for sure
+/// (`a/b.c.F` may be of the package `a/b.c` or a method of `a/b`), so that the modules decide.
+pub fn owner_of_function<'m>(function: &str, modules: impl IntoIterator<Item = &'m str>) -> Option<&'m str> {
+    let leads = |module: &&str| {
+        let rest = function.strip_prefix(*module);
+        rest.is_some_and(|rest| rest.starts_with(['.', '/']))
+    };
+    let known = modules.into_iter().filter(|module| *module != STD).filter(leads).max_by_key(|m| m.len());
+    // The first word of a path with a dot is followed by a slash; `runtime.main` has none.
+    let first = function.split('(').next().unwrap_or_default().split_once('/');
+    let is_std = first.is_none_or(|(first, _)| is_std(first));
+    known.or_else(|| is_std.then_some(STD))
+}
+
 /// Whether a path is one of the standard library's, as far as the path tells.
 fn is_std(package: &str) -> bool {
     let first = package.split('/').next().unwrap_or_default();
@@ -113,6 +127,26 @@ mod tests {
             ("string", None),
         ] {
             assert_eq!(package(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn functions_have_the_owners_of_their_packages() {
+        let modules = ["github.com/nats-io/nats.go", "google.golang.org/grpc", "std"];
+        for (function, want) in [
+            ("net/http.serverHandler.ServeHTTP", Some("std")),
+            ("net/http.(*conn).serve.func1", Some("std")),
+            ("runtime.main", Some("std")),
+            ("vendor/golang.org/x/net/http2/hpack.NewDecoder", Some("std")),
+            ("github.com/nats-io/nats.go.(*Conn).Publish", Some("github.com/nats-io/nats.go")),
+            ("github.com/nats-io/nats.go.Connect", Some("github.com/nats-io/nats.go")),
+            (
+                "google.golang.org/grpc/internal/transport.(*http2Server).operateHeaders",
+                Some("google.golang.org/grpc"),
+            ),
+            ("google.golang.org/grpcx.F", None),
+        ] {
+            assert_eq!(owner_of_function(function, modules), want, "{function}");
         }
     }
 

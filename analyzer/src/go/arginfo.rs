@@ -31,6 +31,23 @@ pub fn shape(bytes: &[u8]) -> Option<String> {
     }
 }
 
+/// The frame offset of each word in order.
+pub fn offsets(bytes: &[u8]) -> Option<Vec<Option<u8>>> {
+    let mut out = Vec::new();
+    let mut rest = bytes.iter().copied().take(MAX_BYTES);
+    loop {
+        match rest.next()? {
+            0xff => return Some(out),
+            0xfe | 0xfd | 0xfc => {}
+            0xfb => out.push(None),
+            offset => {
+                rest.next()?;
+                out.push(Some(offset));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +61,8 @@ mod tests {
         assert_eq!(shape(&[0xff]).as_deref(), Some(""));
         assert_eq!(shape(&[0xfe, 0xfb, 0xfc, 0xfd, 0xff]).as_deref(), Some("{_ ...}"));
         assert_eq!(shape(&[0, 8]), None);
+        assert_eq!(offsets(&bytes), Some(vec![Some(0), Some(8), Some(16), Some(24)]));
+        assert_eq!(offsets(&[0xfe, 0xfb, 0xfc, 0xfd, 0xff]), Some(vec![None]));
+        assert_eq!(offsets(&[0, 8]), None);
     }
 }

@@ -241,6 +241,11 @@ impl<'a> Functions<'a> {
         super::arginfo::shape(self.image.tail(self.funcdata(function, FUNCDATA_ARG_INFO)?)?)
     }
 
+    /// Where each of these words lies above the first one of its caller's frame; absent of a word too far to be recorded.
+    pub fn arg_offsets(&self, function: &Function<'_>) -> Option<Vec<Option<u8>>> {
+        super::arginfo::offsets(self.image.tail(self.funcdata(function, FUNCDATA_ARG_INFO)?)?)
+    }
+
     fn funcdata(&self, function: &Function<'_>, index: usize) -> Option<u64> {
         let count = usize::from(bytes::u8(function.record, function.late + 3)?);
         let npcdata = usize::try_from(function.npcdata()?).ok()?;

@@ -100,6 +100,10 @@ codes! {
     NoExitSite = "no-exit-site",
     /// No instruction is reached behind each call of the callee, and only there.
     NoSiteAfterCall = "no-site-after-call",
+    /// Nobody says where a parameter or result lies that is read there.
+    NoPlace = "no-place",
+    /// Witnesses give different places of a parameter or result.
+    PlacesDisagree = "places-disagree",
     /// Two types in the binary have the same name and other fields.
     AmbiguousType = "ambiguous-type",
     /// Witnesses give different offsets for a field.

@@ -14,7 +14,7 @@ use super::Case;
 use super::facts::Fields;
 use super::owners::Owner;
 use super::verdict::{Findings, Matter};
-use crate::plan::{Arch, Claim, Code, Field, Itab, MapImplementation, MapLayout, Witness};
+use crate::plan::{Claim, Code, Field, Itab, MapImplementation, MapLayout, Witness};
 
 /// What one witness says of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,10 +116,7 @@ impl Case<'_> {
     }
 
     fn recorded(&self, field: &offsets::catalog::Field, owner: &Owner) -> Option<Word> {
-        let arch = match self.go.image.arch {
-            Arch::Amd64 => "amd64",
-            Arch::Arm64 => "arm64",
-        };
+        let arch = self.go.image.arch.name();
         let version = owner.version_text.as_deref()?;
         let database = self.database.filter(|_| self.silenced(&owner.module).is_none())?;
         match database.lookup(&owner.module, version, arch, &field.type_name, &field.name) {
@@ -247,6 +244,7 @@ fn word(witness: Witness) -> &'static str {
         Witness::Types => "by type data",
         Witness::Dwarf => "by DWARF",
         Witness::Database => "by the database",
+        Witness::Args => "by its argument words",
     }
 }
 

@@ -4,11 +4,13 @@
 //! itself ([`fields`], [`roles`]), so that none takes another down.
 
 mod facts;
+mod failure;
 mod fields;
 mod owners;
 mod remedies;
 mod roles;
 mod settings;
+mod values;
 mod verdict;
 
 use std::cell::Cell;

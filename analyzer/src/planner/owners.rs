@@ -47,6 +47,21 @@ impl Owner {
     }
 }
 
+impl Owner {
+    /// The owner of a function that an entry names, by the same rules.
+    pub fn of_function(go: &GoImage<'_>, entry: &Entry, function: &str) -> Self {
+        let built = go.build.as_ref();
+        let listed = built.iter().flat_map(|build| build.modules().map(|module| module.path.as_str()));
+        let recorded = catalog::entries().iter().map(|entry| entry.module.as_str());
+        let known = recorded.chain(Database::embedded().modules()).chain([entry.module.as_str()]);
+        let owner = names::owner_of_function(function, listed).filter(|owner| *owner != offsets::STD);
+        match owner.or_else(|| names::owner_of_function(function, known)) {
+            Some(owner) => Self::of_module(go, owner),
+            None => Self::of_module(go, &entry.module),
+        }
+    }
+}
+
 /// The version of a module in this binary, after replacement; else why there is none.
 fn version_of(go: &GoImage<'_>, module: &str) -> Result<String, String> {
     if module == offsets::STD {

@@ -41,7 +41,11 @@ pub(super) fn remedy(code: Code) -> Option<&'static str> {
              function, so that it stays a function of its own"
         }
         Code::NoFunction => REACHABLE,
-        Code::OtherArguments => RELEASED,
+        Code::OtherArguments | Code::NoPlace => RELEASED,
+        Code::PlacesDisagree => {
+            "use a released version of the library and Go as its makers release it; if both are, the offset database is wrong for \
+             this version: report it"
+        }
         Code::WitnessesDisagree => {
             "deploy the file as the Go linker wrote it, with the DWARF of the very same build or with none (`strip -g` is fine); \
              if it is unchanged, the offset database is wrong for this version: report it"

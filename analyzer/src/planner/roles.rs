@@ -7,10 +7,12 @@ use offsets::catalog::{At, Role, Site as Alternative};
 
 use super::Case;
 use super::facts::{Copies, MAX_COPIES};
+use super::failure::Failure;
+use super::values::results_kept;
 use super::verdict::{Findings, Matter};
 use crate::go::buildinfo::Minor;
 use crate::go::functions::{self, Function as GoFunction};
-use crate::plan::{Code as Word, Cost, Function, Site};
+use crate::plan::{Code as Word, Cost, Function, Site, Value};
 use crate::sites::{self, Code};
 
 /// Most bytes of code that are decoded for one library; its functions with roles have some ten KB. Each library has its own:
@@ -113,17 +115,25 @@ impl Case<'_> {
                 return Err(Failure(Word::OtherArguments, why));
             }
         }
-        let sites = self.sites(wanted, function)?;
+        let values = self.values(wanted, function)?;
+        let sites = self.sites(wanted, function, &values)?;
         Ok(Function {
             name: wanted.function.clone(),
             role: role.name.clone(),
+            site: wanted.name.clone(),
             vaddr: function.vaddr,
             size: function.size,
             sites,
+            values,
         })
     }
 
-    fn sites(&self, wanted: &Alternative, function: &GoFunction<'_>) -> Result<Vec<Site>, Failure> {
+    fn sites(
+        &self,
+        wanted: &Alternative,
+        function: &GoFunction<'_>,
+        values: &[Value],
+    ) -> Result<Vec<Site>, Failure> {
         let image = &self.go.image;
         spend(&self.decoded_bytes, function.size)?;
         let code = Code::read(image, &self.facts.functions, *function).ok_or_else(|| {
@@ -138,34 +148,22 @@ impl Case<'_> {
             }),
             At::Exit => sites::exits(image, &code)
                 .ok_or_else(|| Failure(Word::NoExitSite, "its returns cannot all be found".to_owned())),
-            At::AfterCall => self.after_call(wanted, &code),
+            At::AfterCall => self.after_call(wanted, &code, results_kept(values, image.arch)?),
         }
     }
 
-    fn after_call(&self, wanted: &Alternative, code: &Code<'_>) -> Result<Vec<Site>, Failure> {
+    fn after_call(&self, wanted: &Alternative, code: &Code<'_>, results: u8) -> Result<Vec<Site>, Failure> {
         let callee = wanted.callee.as_deref().unwrap_or_default();
         let targets: Vec<u64> = self.copies(callee)?.iter().map(|f| f.vaddr).collect();
         if self.facts.inlined_into.contains_key(callee) {
             let why = format!("{callee} was inlined, a probe behind its calls would miss some");
             return Err(Failure(Word::Inlined, why));
         }
-        sites::after_calls(&self.go.image, code, &targets, wanted.results).ok_or_else(|| {
+        sites::after_calls(&self.go.image, code, &targets, results).ok_or_else(|| {
             let why =
                 format!("no emulated instruction follows each call of {callee} with its results in place");
             Failure(Word::NoSiteAfterCall, why)
         })
-    }
-}
-
-/// Why an alternative cannot be taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Failure(Word, String);
-
-impl Failure {
-    /// The finding about the role that this alternative was to serve.
-    fn of(self, role: &Role, function: &str) -> Matter {
-        let Failure(code, why) = self;
-        Matter::new(code, function, format!("no site for role {} in {function}: {why}", role.name))
     }
 }
 

@@ -1,8 +1,11 @@
-//! `offsetgen lookup`: what the database knows of a field, and how well.
+//! `offsetgen lookup`: what the database knows of a field or a function, and how well.
 //!
-//! The output is a contract (docs/offsetgen.md): one line per field, `TYPE.FIELD<TAB>offset<TAB>word`.
+//! The output is a contract (docs/offsetgen.md): one line per field, `TYPE.FIELD<TAB>offset<TAB>word`, then one per function,
+//! `NAME<TAB>(parameters) (results)<TAB>word`.
 
 use anyhow::Result;
+use offsets::database::Signature;
+use offsets::database::format::{Inlined, Parameter};
 use offsets::{Basis, Database, Lookup};
 use serde::Serialize;
 
@@ -17,6 +20,18 @@ struct Report<'a> {
     arch: &'a str,
     database: &'a str,
     fields: Vec<Answer<'a>>,
+    functions: Vec<Function<'a>>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    inlined: Option<Inlined>,
+    params: Option<&'a [Parameter]>,
+    results: Option<&'a [Parameter]>,
+    r#match: &'a str,
+    below: Option<&'a str>,
+    above: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -31,7 +46,7 @@ struct Answer<'a> {
     above: Option<&'a str>,
 }
 
-/// True when every field was found, or is known to be absent.
+/// True when everything was found, or is known to be absent.
 pub fn run(options: &LookupOptions) -> Result<bool> {
     let own;
     let database = match &options.data {
@@ -43,13 +58,18 @@ pub fn run(options: &LookupOptions) -> Result<bool> {
     };
     let answers: Vec<Answer<'_>> =
         options.fields.iter().map(|field| answer(options, database, field)).collect();
-    let known = answers.iter().all(|answer| matches!(answer.r#match, "exact" | "between" | "absent"));
+    let functions: Vec<Function<'_>> =
+        options.functions.iter().map(|name| function(options, database, name)).collect();
+    let mut words = answers.iter().map(|one| one.r#match).chain(functions.iter().map(|one| one.r#match));
+    let known = words.all(|word| matches!(word, "exact" | "between" | "absent"));
     if options.json {
         let (module, version, arch) = (&options.module, &options.version, &options.arch);
-        let report = Report { module, version, arch, database: database.digest(), fields: answers };
+        let report =
+            Report { module, version, arch, database: database.digest(), fields: answers, functions };
         output::print(&(serde_json::to_string(&report)? + "\n"))?;
     } else {
-        output::print(&answers.iter().map(line).collect::<String>())?;
+        let lines = answers.iter().map(line).chain(functions.iter().map(function_line));
+        output::print(&lines.collect::<String>())?;
     }
     Ok(known)
 }
@@ -58,6 +78,33 @@ fn line(answer: &Answer<'_>) -> String {
     let Answer { r#type, field, offset, r#match, .. } = answer;
     let offset = offset.map_or_else(|| "-".to_owned(), |offset| offset.to_string());
     format!("{type}.{field}\t{offset}\t{match}\n")
+}
+
+fn function_line(function: &Function<'_>) -> String {
+    let list = |list: &[Parameter]| {
+        let one = |p: &Parameter| format!("{} {}", p.name, p.at).trim().to_owned();
+        format!("({})", list.iter().map(one).collect::<Vec<_>>().join(", "))
+    };
+    let places = match (function.params, function.results) {
+        (Some(params), Some(results)) => format!("{} {}", list(params), list(results)),
+        _ => "-".to_owned(),
+    };
+    format!("{}\t{places}\t{}\n", function.name, function.r#match)
+}
+
+fn function<'a>(options: &'a LookupOptions, database: &'a Database, name: &'a str) -> Function<'a> {
+    let found = database.function(&options.module, &options.version, &options.arch, name);
+    let (below, above) = found.neighbours().unzip();
+    let signature: Option<&Signature> = found.known();
+    Function {
+        name,
+        inlined: signature.map(|signature| signature.inlined),
+        params: signature.map(|signature| signature.params.as_slice()),
+        results: signature.map(|signature| signature.results.as_slice()),
+        r#match: found.word(),
+        below,
+        above,
+    }
 }
 
 fn answer<'a>(options: &LookupOptions, database: &'a Database, field: &'a (String, String)) -> Answer<'a> {

@@ -42,6 +42,25 @@ fn several_fields_end_with_the_worst() {
 }
 
 #[test]
+fn functions() {
+    let name = "net/http.(*conn).readRequest";
+    let places = "(c rax, ctx rbx rcx) (w rax, err rbx rcx)";
+    for (version, places, word, code) in
+        [("1.22.12", places, "exact", 0), ("1.22.3", places, "between", 0), ("1.28.0", "-", "outside", 1)]
+    {
+        let expected = format!("{name}\t{places}\t{word}\n");
+        assert_eq!(lookup(&["std", version, "--function", name]), (Some(code), expected));
+    }
+    let (code, text) =
+        lookup(&["std", "1.22.12", "--function", "net/http.none", "net/http.Request.Method", "--json"]);
+    let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((code, &value["fields"][0]["offset"]), (Some(1), &0.into()));
+    let unknown = serde_json::json!({"name": "net/http.none", "inlined": null, "params": null, "results": null,
+        "match": "unknown", "below": null, "above": null});
+    assert_eq!(value["functions"][0], unknown);
+}
+
+#[test]
 fn json() {
     let (code, text) =
         lookup(&["std", "1.22.3", "--json", "net/http.Request.ctx", "net/http.Request.Pattern"]);

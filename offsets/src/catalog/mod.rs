@@ -12,11 +12,13 @@ mod reader;
 mod site;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::sync::LazyLock;
 
 pub use error::CatalogError;
 pub use site::{At, Site};
+pub use values::{Source, Value};
 
 use crate::{Version, names};
 

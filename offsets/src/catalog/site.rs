@@ -6,13 +6,14 @@ use toml::Spanned;
 use super::Range;
 use super::error::{CatalogError, line_of};
 use super::reader::{Reader, Text};
-
-/// Integer results in registers: nine on amd64 (Go's ABIInternal), more on arm64.
-const MAX_RESULTS: u8 = 9;
+use super::values::{self, RawValues, Value};
+use crate::abi::shape;
 
 /// One place where a role can be seen.
 #[derive(Debug, Clone)]
 pub struct Site {
+    /// What the agent calls this alternative, where it has to know which was taken.
+    pub name: Option<String>,
     /// Linker name of the function.
     pub function: String,
     /// Where in it.
@@ -21,8 +22,11 @@ pub struct Site {
     pub callee: Option<String>,
     /// The function's argument words as FUNCDATA_ArgInfo has them, single spaces between (`{8} {8 8} 8`).
     pub args: Option<String>,
-    /// For [`At::AfterCall`]: how many registers hold results, which must be untouched at the site.
-    pub results: u8,
+    /// The words of the results that the site sees in the notation of `args`: the function's at an exit, the callee's after a
+    /// call.
+    pub returns: Option<String>,
+    /// Parameters and results that the agent reads there.
+    pub values: Vec<Value>,
     /// What is different where this site is taken.
     pub note: Option<String>,
     /// The module's versions in which the site means what the role says.
@@ -42,14 +46,27 @@ pub enum At {
     AfterCall,
 }
 
+impl At {
+    /// Whether parameters are in place at such a site; else results are.
+    pub fn sees_arguments(self) -> bool {
+        match self {
+            At::Entry => true,
+            At::Exit | At::AfterCall => false,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSite {
+    name: Option<Text>,
     function: Text,
     at: Text,
     callee: Option<Text>,
     args: Option<Text>,
-    results: Option<Spanned<u8>>,
+    returns: Option<Text>,
+    #[serde(default)]
+    values: RawValues,
     note: Option<Text>,
     since: Option<Text>,
     until: Option<Text>,
@@ -69,44 +86,36 @@ pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawSite>) ->
         let reason = "a site at \"after_call\" names its callee, no other does";
         return Err(reader.error(raw.at.span().start, "role.site.callee", reason));
     }
-    let results = raw.results.as_ref().map_or(0, |results| *results.as_ref());
-    if (at == At::AfterCall) != (1..=MAX_RESULTS).contains(&results) {
-        let at = raw.results.as_ref().map_or(offset, |results| results.span().start);
-        let reason = "a site at \"after_call\" says how many registers hold results (1 to 9), no other does";
-        return Err(reader.error(at, "role.site.results", reason));
+    let args = shape(reader, "role.site.args", raw.args)?;
+    let returns_offset = raw.returns.as_ref().map_or(offset, |returns| returns.span().start);
+    let returns = shape(reader, "role.site.returns", raw.returns)?;
+    if returns.is_some() && at.sees_arguments() {
+        let reason = "the site has no results yet";
+        return Err(reader.error(returns_offset, "role.site.returns", reason));
     }
-    let args_offset = raw.args.as_ref().map_or(offset, |args| args.span().start);
-    let args = reader.optional("role.site.args", raw.args)?;
-    if args.as_ref().is_some_and(|args| !is_arg_shape(args)) {
-        let reason =
-            "is not argument words as in \"{8} {8 8} 8\": sizes in bytes, braces around an aggregate";
-        return Err(reader.error(args_offset, "role.site.args", reason));
-    }
+    let values = values::read(raw.values, at.sees_arguments(), args.is_some());
+    let values = values.map_err(|defect| reader.error(defect.offset, "role.site.values", defect.reason))?;
     Ok(Site {
+        name: reader.optional("role.site.name", raw.name)?,
         function: reader.name("role.site.function", raw.function)?,
         at,
         callee: raw.callee.map(|callee| reader.name("role.site.callee", callee)).transpose()?,
         args,
-        results,
+        returns,
+        values,
         note: reader.optional("role.site.note", raw.note)?,
         versions: reader.range(module, "role.site.", raw.since, raw.until)?,
         line: line_of(reader.text, offset),
     })
 }
 
-/// `{8} {8 8} 8`: sizes, balanced braces, `...` where the compiler cut a long list and `_` where it has no offset.
-fn is_arg_shape(text: &str) -> bool {
-    let spaced = text.replace('{', " { ").replace('}', " } ");
-    let mut depth = 0_usize;
-    for token in spaced.split_whitespace() {
-        match token {
-            "{" => depth += 1,
-            "}" if depth == 0 => return false,
-            "}" => depth -= 1,
-            "..." | "_" => {}
-            size if size.parse::<u8>().is_ok() => {}
-            _ => return false,
-        }
+/// Argument or result words.
+fn shape(reader: &Reader<'_>, key: &str, value: Option<Text>) -> Result<Option<String>, CatalogError> {
+    let offset = value.as_ref().map_or(0, |value| value.span().start);
+    let shape = reader.optional(key, value)?;
+    if shape.as_ref().is_some_and(|text| text.contains("  ") || shape::parse(text).is_none()) {
+        let reason = "is not words as in \"{8} {8 8} 8\": sizes in bytes, braces around an aggregate";
+        return Err(reader.error(offset, key, reason));
     }
-    depth == 0 && !text.contains("  ")
+    Ok(shape)
 }

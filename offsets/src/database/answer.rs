@@ -1,5 +1,7 @@
 //! What the database answers, and how good it is.
 
+use super::format::{FunctionRun, Inlined, Parameter};
+
 /// What the database knows of one field in one version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookup<'a> {
@@ -89,5 +91,94 @@ impl<'a> Lookup<'a> {
             Lookup::Differs { .. } | Lookup::Outside => "outside",
             Lookup::Unknown => "unknown",
         }
+    }
+}
+
+/// What the database knows of a struct's size or a function's signature in one version: the same kinds of answer as of a field
+/// ([`Lookup`]), around another figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer<'a, T> {
+    /// That very version was built.
+    Exact(&'a T),
+    /// The version was not built, but its tested neighbours on both sides agree.
+    Between {
+        /// What they agree in.
+        what: &'a T,
+        /// The tested version below it.
+        below: &'a str,
+        /// The tested version above it.
+        above: &'a str,
+    },
+    /// The version, or both of its neighbours, were built and have no such struct or function.
+    Absent(Basis<'a>),
+    /// The version lies between two tested ones that disagree.
+    Differs {
+        /// The tested version below it.
+        below: &'a str,
+        /// The tested version above it.
+        above: &'a str,
+    },
+    /// The version is older or newer than all that was tested, or was built with experiments.
+    Outside,
+    /// Never recorded: no such module, architecture, struct or function, or the text is no version.
+    Unknown,
+}
+
+impl<'a, T> Answer<'a, T> {
+    /// The figure where the version itself, or both its neighbours, vouch for it.
+    pub fn known(&self) -> Option<&'a T> {
+        match self {
+            Answer::Exact(what) | Answer::Between { what, .. } => Some(what),
+            _ => None,
+        }
+    }
+
+    /// The word that `offsetgen lookup` prints, as [`Lookup::word`].
+    pub fn word(&self) -> &'static str {
+        match self {
+            Answer::Exact(_) => "exact",
+            Answer::Between { .. } => "between",
+            Answer::Absent(_) => "absent",
+            Answer::Differs { .. } | Answer::Outside => "outside",
+            Answer::Unknown => "unknown",
+        }
+    }
+
+    /// The tested neighbours that the answer rests on.
+    pub fn neighbours(&self) -> Option<(&'a str, &'a str)> {
+        match *self {
+            Answer::Between { below, above, .. }
+            | Answer::Differs { below, above }
+            | Answer::Absent(Basis::Between { below, above }) => Some((below, above)),
+            _ => None,
+        }
+    }
+}
+
+/// How a function is called. Versions agree in it when types and places are the same: a parameter's name and whether calls
+/// were inlined (the probe target's affair) are told, and not compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// Whether calls were inlined in the program that was built.
+    pub inlined: Inlined,
+    /// The receiver first.
+    pub params: Vec<Parameter>,
+    /// In order.
+    pub results: Vec<Parameter>,
+}
+
+impl Signature {
+    /// Whether a caller of one can call the other.
+    pub(super) fn is_called_as(&self, other: &Self) -> bool {
+        let alike = |a: &[Parameter], b: &[Parameter]| {
+            a.iter().map(|p| (&p.r#type, &p.at)).eq(b.iter().map(|p| (&p.r#type, &p.at)))
+        };
+        alike(&self.params, &other.params) && alike(&self.results, &other.results)
+    }
+}
+
+impl From<&FunctionRun> for Signature {
+    fn from(run: &FunctionRun) -> Self {
+        Self { inlined: run.inlined, params: run.params.clone(), results: run.results.clone() }
     }
 }

@@ -7,6 +7,7 @@
 //! A axis                                  in order
 //! V version mask agrees                   ascending; what it was compiled for; 1: and alike with another Go
 //! S struct                                what follows is this struct's ([`Block`])
+//! N function                              the same of a function; all of them stand behind the structs
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,7 +20,8 @@ use crate::Version;
 /// The head of the text, and each struct's lines for later. Lines that are not as above are passed over: they are part of
 /// the program, and a test reads them all.
 pub(super) fn read(module: &str, text: &'static str) -> Index {
-    let mut parts = text.split("\nS\t");
+    let mut functions = text.split("\nN\t");
+    let mut parts = functions.next().unwrap_or_default().split("\nS\t");
     let (mut axes, mut names, mut versions) = (Vec::new(), Vec::new(), Vec::new());
     let (mut built, mut agrees) = (Vec::new(), Vec::new());
     for line in parts.next().unwrap_or_default().lines() {
@@ -36,10 +38,12 @@ pub(super) fn read(module: &str, text: &'static str) -> Index {
             _ => {}
         }
     }
-    let blocks = parts.filter_map(|part| {
-        let (name, lines) = part.split_once('\n')?;
-        Some((name.to_owned(), Block::later(lines)))
-    });
-    let structs: BTreeMap<String, Block> = blocks.collect();
-    Index { names, versions, axes, built, agrees, structs }
+    let (structs, functions) = (blocks(parts), blocks(functions));
+    Index { names, versions, axes, built, agrees, structs, functions }
+}
+
+/// Each one's lines by its name.
+fn blocks<R>(parts: std::str::Split<'static, &str>) -> BTreeMap<String, Block<R>> {
+    let named = parts.map(|part| part.split_once('\n').unwrap_or((part, "")));
+    named.map(|(name, lines)| (name.to_owned(), Block::later(lines))).collect()
 }

@@ -245,6 +245,17 @@ pub enum Inlined {
     Always,
 }
 
+impl Inlined {
+    /// As JSON spells it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Partly => "partly",
+            Self::Always => "always",
+        }
+    }
+}
+
 /// A parameter at a function's entry, or a result at its return.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Parameter {

@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::answer::{Basis, Lookup, VersionMatch};
+use super::answer::{Answer, Basis, Lookup, Signature, VersionMatch};
 use super::axes::Axes;
-use super::block::{Block, Range, RunIndex, StructIndex, place};
+use super::block::{Block, FunctionIndex, Range, RunIndex, Runs, StructIndex};
 use super::error::DatabaseError;
-use super::format::{Document, FieldRun};
+use super::format::{Document, Span};
 use crate::Version;
 
 #[derive(Debug, Clone)]
@@ -25,7 +25,9 @@ pub(super) struct Index {
     /// For each version, whether another Go was tried and gave the same layouts.
     pub agrees: Vec<bool>,
     /// By name.
-    pub structs: BTreeMap<String, Block>,
+    pub structs: BTreeMap<String, Block<StructIndex>>,
+    /// By linker name, plainly written.
+    pub functions: BTreeMap<String, Block<FunctionIndex>>,
 }
 
 /// A version's tested neighbours, as indices; the same twice where it was tested itself.
@@ -44,23 +46,31 @@ impl Index {
         let checker = Checker { file, document, axes: &axes, positions };
         let versions = checker.versions()?;
         let built = checker.built()?;
-        let mut structs = BTreeMap::new();
-        for (name, record) in &document.structs {
+        let structs = document.structs.iter().map(|(name, record)| {
             let path = format!("structs.{name}");
-            let mut index = StructIndex::default();
-            for (position, span) in record.tested.iter().enumerate() {
-                let path = format!("{path}.tested[{position}]");
-                index.tested.push(checker.range(&path, &span.from, &span.to, &span.arch)?);
-            }
+            let mut index =
+                StructIndex { tested: checker.spans(&path, &record.tested)?, ..StructIndex::default() };
+            let sizes = record.sizes.iter().map(|run| (&run.from, &run.to, &run.arch, run.size));
+            index.sizes = checker.runs(&format!("{path}.sizes"), sizes)?;
             for (field, runs) in &record.fields {
-                let runs = checker.runs(&format!("{path}.fields.{field}"), runs)?;
-                index.fields.insert(field.clone(), runs);
+                let place = runs.iter().map(|run| (run.offset, run.r#type.clone()));
+                let runs = runs.iter().zip(place).map(|(run, place)| (&run.from, &run.to, &run.arch, place));
+                index.fields.insert(field.clone(), checker.runs(&format!("{path}.fields.{field}"), runs)?);
             }
-            structs.insert(name.clone(), Block::from(index));
-        }
+            Ok((name.clone(), Block::from(index)))
+        });
+        let structs = structs.collect::<Result<_, DatabaseError>>()?;
+        let functions = document.functions.iter().map(|(name, record)| {
+            let path = format!("functions.{name}");
+            let runs = record.runs.iter().map(|run| (&run.from, &run.to, &run.arch, Signature::from(run)));
+            let runs = checker.runs(&format!("{path}.runs"), runs)?;
+            let index = FunctionIndex { tested: checker.spans(&path, &record.tested)?, runs };
+            Ok((name.clone(), Block::from(index)))
+        });
+        let functions = functions.collect::<Result<_, DatabaseError>>()?;
         let names = document.versions.iter().map(|tested| tested.version.clone()).collect();
         let agrees = document.versions.iter().map(|tested| !tested.agrees.is_empty()).collect();
-        Ok(Self { names, versions, axes, built, agrees, structs })
+        Ok(Self { names, versions, axes, built, agrees, structs, functions })
     }
 
     pub(super) fn version_match(&self, version: &Version) -> VersionMatch {
@@ -101,55 +111,87 @@ impl Index {
         self.built.get(index).is_some_and(|built| built.has(axis))
     }
 
-    fn tested(&self, record: &StructIndex, index: usize, axis: usize) -> bool {
+    fn tested<T>(&self, record: &Runs<'_, T>, index: usize, axis: usize) -> bool {
         self.is_built(index, axis) && record.tested.iter().any(|range| range.covers(index, axis))
     }
 
     pub(super) fn lookup(&self, version: &Version, arch: &str, type_name: &str, field: &str) -> Lookup<'_> {
-        let Some(record) = self.structs.get(type_name).map(Block::record) else { return Lookup::Unknown };
-        let Some(runs) = record.fields.get(field) else { return Lookup::Unknown };
-        let axis = self.axis(arch);
-        let tested = |index: usize| self.tested(record, index, axis);
-        if !(0..self.versions.len()).any(tested) {
+        let Some(record) = self.structs.get(type_name).map(Block::<StructIndex>::record) else {
             return Lookup::Unknown;
+        };
+        let Some(runs) = record.fields.get(field) else { return Lookup::Unknown };
+        let runs = Runs { tested: &record.tested, runs, same: |a, b| a == b };
+        match self.find(&runs, version, arch) {
+            Answer::Exact((offset, kind)) => Lookup::Exact { offset: *offset, kind },
+            Answer::Between { what: (offset, kind), below, above } => {
+                Lookup::Between { offset: *offset, kind, below, above }
+            }
+            Answer::Absent(basis) => Lookup::Absent(basis),
+            Answer::Differs { below, above } => Lookup::Differs { below, above },
+            Answer::Outside => Lookup::Outside,
+            Answer::Unknown => Lookup::Unknown,
+        }
+    }
+
+    pub(super) fn size(&self, version: &Version, arch: &str, type_name: &str) -> Answer<'_, u64> {
+        let Some(record) = self.structs.get(type_name).map(Block::<StructIndex>::record) else {
+            return Answer::Unknown;
+        };
+        let runs = Runs { tested: &record.tested, runs: &record.sizes, same: |a, b| a == b };
+        self.find(&runs, version, arch)
+    }
+
+    pub(super) fn function(&self, version: &Version, arch: &str, name: &str) -> Answer<'_, Signature> {
+        let Some(record) = self.functions.get(name).map(Block::<FunctionIndex>::record) else {
+            return Answer::Unknown;
+        };
+        let runs = Runs { tested: &record.tested, runs: &record.runs, same: Signature::is_called_as };
+        self.find(&runs, version, arch)
+    }
+
+    fn find<'s, T>(&'s self, runs: &Runs<'s, T>, version: &Version, arch: &str) -> Answer<'s, T> {
+        let axis = self.axis(arch);
+        let tested = |index: usize| self.tested(runs, index, axis);
+        if !(0..self.versions.len()).any(tested) {
+            return Answer::Unknown;
         }
         let not_reached = |index: usize| self.is_built(index, axis) && !tested(index);
         let Some(near) = self.neighbours(version, tested) else {
             // At either end, one that was built and did not reach the struct is known for just that.
             let own = self.versions.iter().position(|known| known == version && version.is_plain());
-            return if own.is_some_and(not_reached) { Lookup::Unknown } else { Lookup::Outside };
+            return if own.is_some_and(not_reached) { Answer::Unknown } else { Answer::Outside };
         };
         // One that was built between the two and did not reach the struct may have any layout.
         if (near.below..=near.above).any(not_reached) {
-            return Lookup::Unknown;
+            return Answer::Unknown;
         }
         let (below, above) = (self.name(near.below), self.name(near.above));
-        if self.depends(record, runs, version) || self.moves(record, runs, near) {
-            return Lookup::Differs { below, above };
+        if self.depends(runs, version) || self.moves(runs, near) {
+            return Answer::Differs { below, above };
         }
-        match (place(runs, near.below, axis), place(runs, near.above, axis)) {
-            (Some((offset, kind)), _) if near.exact => Lookup::Exact { offset, kind },
-            (None, _) if near.exact => Lookup::Absent(Basis::Exact),
-            (Some(a), Some(b)) if a == b => Lookup::Between { offset: a.0, kind: a.1, below, above },
-            (None, None) => Lookup::Absent(Basis::Between { below, above }),
-            _ => Lookup::Differs { below, above },
+        match (runs.at(near.below, axis), runs.at(near.above, axis)) {
+            (Some(what), _) if near.exact => Answer::Exact(what),
+            (None, _) if near.exact => Answer::Absent(Basis::Exact),
+            (Some(a), Some(b)) if (runs.same)(a, b) => Answer::Between { what: a, below, above },
+            (None, None) => Answer::Absent(Basis::Between { below, above }),
+            _ => Answer::Differs { below, above },
         }
     }
 
-    /// Whether some architecture has seen the field move between two neighbours: another architecture, for which fewer were
+    /// Whether some architecture has seen the figure change between two neighbours: another architecture, for which fewer were
     /// built, then has nothing to go by, even if these two agree.
-    fn moves(&self, record: &StructIndex, runs: &[RunIndex], near: Neighbours) -> bool {
+    fn moves<T>(&self, runs: &Runs<'_, T>, near: Neighbours) -> bool {
         self.axes.iter().filter(|name| !name.contains('+')).map(|name| self.axis(name)).any(|axis| {
-            let mut seen = (near.below..=near.above).filter(|index| self.tested(record, *index, axis));
+            let mut seen = (near.below..=near.above).filter(|index| self.tested(runs, *index, axis));
             let Some(first) = seen.next() else { return false };
-            seen.any(|index| place(runs, index, axis) != place(runs, first, axis))
+            seen.any(|index| !runs.is_same((index, axis), (first, axis)))
         })
     }
 
-    /// Whether another Go or dependency is known to put the field elsewhere, in that version or in the nearest one, on
+    /// Whether another Go or dependency is known to change the figure, in that version or in the nearest one, on
     /// either side, that was compiled with another: then the version alone says nothing. It is tried on one architecture
     /// and counts for all.
-    fn depends(&self, record: &StructIndex, runs: &[RunIndex], version: &Version) -> bool {
+    fn depends<T>(&self, runs: &Runs<'_, T>, version: &Version) -> bool {
         let others: Vec<(usize, usize)> = self
             .axes
             .iter()
@@ -164,7 +206,7 @@ impl Index {
         };
         let differs = |index: usize| {
             others.iter().any(|&(base, other)| {
-                self.tested(record, index, other) && place(runs, index, other) != place(runs, index, base)
+                self.tested(runs, index, other) && !runs.is_same((index, other), (index, base))
             })
         };
         let start = self.versions.partition_point(|known| known < version);
@@ -249,14 +291,26 @@ impl Checker<'_> {
         Ok(Range { first, last, axes: self.mask(path, arch)? })
     }
 
-    fn runs(&self, path: &str, runs: &[FieldRun]) -> Result<Vec<RunIndex>, DatabaseError> {
-        let mut indexed: Vec<RunIndex> = Vec::new();
-        for run in runs {
-            let range = self.range(path, &run.from, &run.to, &run.arch)?;
+    fn spans(&self, path: &str, spans: &[Span]) -> Result<Vec<Range>, DatabaseError> {
+        let range = |(position, span): (usize, &Span)| {
+            self.range(&format!("{path}.tested[{position}]"), &span.from, &span.to, &span.arch)
+        };
+        spans.iter().enumerate().map(range).collect()
+    }
+
+    /// Runs as their first and last version, their axes, and what holds in them.
+    fn runs<'r, T>(
+        &self,
+        path: &str,
+        runs: impl Iterator<Item = (&'r String, &'r String, &'r Vec<String>, T)>,
+    ) -> Result<Vec<RunIndex<T>>, DatabaseError> {
+        let mut indexed: Vec<RunIndex<T>> = Vec::new();
+        for (from, to, arch, what) in runs {
+            let range = self.range(path, from, to, arch)?;
             if indexed.iter().any(|other| other.range.overlaps(&range)) {
-                return Err(self.error(path, format!("two runs claim {} to {}", run.from, run.to)));
+                return Err(self.error(path, format!("two runs claim {from} to {to}")));
             }
-            indexed.push(RunIndex { range, offset: run.offset, kind: run.r#type.clone() });
+            indexed.push(RunIndex { range, what });
         }
         Ok(indexed)
     }

@@ -22,7 +22,7 @@ use std::sync::{LazyLock, OnceLock};
 
 use sha2::{Digest, Sha256};
 
-pub use answer::{Basis, Lookup, VersionMatch};
+pub use answer::{Answer, Basis, Lookup, Signature, VersionMatch};
 pub use error::DatabaseError;
 
 use crate::Version;
@@ -135,6 +135,24 @@ impl Database {
         match (self.modules.get(module), Version::parse(module, version)) {
             (Some(module), Some(version)) => module.index().version_match(&version),
             _ => VersionMatch::Unknown,
+        }
+    }
+
+    /// The size of a struct in bytes.
+    pub fn size(&self, module: &str, version: &str, arch: &str, type_name: &str) -> Answer<'_, u64> {
+        match (self.modules.get(module), Version::parse(module, version)) {
+            (Some(module), Some(version)) => module.index().size(&version, arch, type_name),
+            _ => Answer::Unknown,
+        }
+    }
+
+    /// How a function is called: types and places of its parameters and results. `name` is the linker's, plainly written
+    /// (`net/http.(*conn).serve`). The places are those of Go's calling convention ([`crate::abi`]): where the program that was
+    /// built has the function inlined everywhere they are what a copy would have.
+    pub fn function(&self, module: &str, version: &str, arch: &str, name: &str) -> Answer<'_, Signature> {
+        match (self.modules.get(module), Version::parse(module, version)) {
+            (Some(module), Some(version)) => module.index().function(&version, arch, name),
+            _ => Answer::Unknown,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Every kind of answer, and every contradiction that a document can hold.
 
-use super::format::{FieldRun, SizeRun, Span, Tested, Toolchain};
+use super::format::{FieldRun, FunctionRun, Inlined, Parameter, SizeRun, Span, Tested, Toolchain};
 use super::*;
 use crate::STD;
 
@@ -105,6 +105,43 @@ fn answers() {
     );
 }
 
+/// How `net/http.serve` is called in versions that lie between, outside, and on an architecture that differs.
+#[test]
+fn functions_and_sizes() {
+    let mut draft = Draft::new(STD);
+    for (version, at) in [("1.21.13", "rax"), ("1.22.12", "rax"), ("1.23.12", "rbx")] {
+        for (arch, at) in [("amd64", at), ("arm64", "r0")] {
+            draft.record(version, arch, &[("Method", 0, "string")]);
+            let (from, to, arch) = (version.to_owned(), version.to_owned(), vec![arch.to_owned()]);
+            let [name, kind, at] = ["c", "*net/http.conn", at].map(str::to_owned);
+            let params = vec![Parameter { name, r#type: kind, at }];
+            let tested = Span { from: from.clone(), to: to.clone(), arch: arch.clone() };
+            let run = FunctionRun { from, to, arch, inlined: Inlined::No, params, results: Vec::new() };
+            let functions = &mut draft.0.functions;
+            functions.entry("net/http.gone".to_owned()).or_default().tested.push(tested.clone());
+            let record = functions.entry("net/http.serve".to_owned()).or_default();
+            record.tested.push(tested);
+            record.runs.push(run);
+        }
+    }
+    let database = draft.database();
+    let ask = |version, arch| database.function(STD, version, arch, "net/http.serve");
+    let at = |answer: &Answer<'_, super::Signature>| answer.known().map(|s| s.params[0].at.clone());
+    assert_eq!(at(&ask("1.22.12", "amd64")).as_deref(), Some("rax"));
+    assert!(matches!(ask("1.22.12", "amd64"), Answer::Exact(_)));
+    assert_eq!(at(&ask("1.22.3", "amd64")).as_deref(), Some("rax"));
+    assert_eq!(ask("1.22.3", "amd64").neighbours(), Some(("1.21.13", "1.22.12")));
+    assert_eq!(ask("1.23.3", "amd64"), Answer::Differs { below: "1.22.12", above: "1.23.12" });
+    // What has moved on one architecture may have moved on the other, where these two agree.
+    assert_eq!(ask("1.23.3", "arm64").word(), "outside");
+    assert_eq!(ask("1.28", "amd64"), Answer::Outside);
+    assert_eq!(database.function(STD, "1.22.12", "amd64", "net/http.gone"), Answer::Absent(Basis::Exact));
+    assert_eq!(database.function(STD, "1.22.12", "amd64", "net/http.none"), Answer::Unknown);
+    assert_eq!(database.function("a/b", "v1.0.0", "amd64", "net/http.serve"), Answer::Unknown);
+    assert_eq!(database.size(STD, "1.22.3", "arm64", "net/http.Request").known(), Some(&264));
+    assert_eq!(database.size(STD, "1.22.3", "arm64", "net/http.None"), Answer::Unknown);
+}
+
 #[test]
 fn version_matches() {
     let database = draft().database();
@@ -194,6 +231,22 @@ fn the_embedded_database_is_that_of_its_files() {
                     let ask = |of: &'static Database| of.lookup(module, &version.version, arch, name, field);
                     let expected = whole.lookup(module, &version.version, arch, name, field);
                     assert_eq!(ask(embedded), expected, "{name}.{field} in {}", version.version);
+                }
+            }
+        }
+        for version in document.versions.iter().map(|version| version.version.as_str()) {
+            for arch in crate::ARCHITECTURES {
+                for name in document.structs.keys() {
+                    let ask = |of: &'static Database| of.size(module, version, arch, name);
+                    assert_eq!(ask(embedded), whole.size(module, version, arch, name), "{name} in {version}");
+                }
+                for name in document.functions.keys() {
+                    let ask = |of: &'static Database| of.function(module, version, arch, name);
+                    assert_eq!(
+                        ask(embedded),
+                        whole.function(module, version, arch, name),
+                        "{name} in {version}"
+                    );
                 }
             }
         }

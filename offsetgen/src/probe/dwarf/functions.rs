@@ -1,14 +1,14 @@
 //! Functions: whether they are in the program, whether their calls are inlined, and where their parameters lie.
 //!
-//! The words of a signature are those of the DWARF's types, and [`abi`](super::abi) assigns them: a function's results have
+//! The words of a signature are those of the DWARF's types, and [`offsets::abi`] assigns them: a function's results have
 //! no location of their own at its return.
 
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
+use offsets::abi::{self, Kind, Place as At};
 use offsets::database::format::{Inlined, Parameter};
 
-use super::abi::{self, Kind};
 use super::program::{Place, Program, origin};
 use crate::probe::shape::Signature;
 
@@ -47,12 +47,16 @@ pub(super) fn signature(
         }
     }
     let kinds = |words: &[Word]| words.iter().map(|word| word.words.clone()).collect::<Vec<_>>();
-    let (at_entry, at_return) = abi::assign(&kinds(&params), &kinds(&results), arch);
-    let join = |words: Vec<Word>, places: Vec<String>| {
+    let assigned = abi::assign(&kinds(&params), &kinds(&results), arch);
+    let join = |words: Vec<Word>, places: Vec<At>| {
         let pairs = words.into_iter().zip(places);
-        pairs.map(|(word, at)| Parameter { name: word.name, r#type: word.kind, at }).collect()
+        pairs.map(|(word, at)| Parameter { name: word.name, r#type: word.kind, at: at.to_string() }).collect()
     };
-    Ok(Some(Signature { inlined, params: join(params, at_entry), results: join(results, at_return) }))
+    Ok(Some(Signature {
+        inlined,
+        params: join(params, assigned.params),
+        results: join(results, assigned.results),
+    }))
 }
 
 /// The results and the parameters of one DIE. The compiler lists a result once more where it moved it.

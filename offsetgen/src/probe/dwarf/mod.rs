@@ -10,7 +10,6 @@
 //!
 //! Sections may be compressed; from Go 1.25 they are DWARF 5. Deliberately not here: lines, locations, variables.
 
-mod abi;
 mod functions;
 mod program;
 mod types;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
+use offsets::abi::{Kind, Word};
 use offsets::names::package;
 
-use super::abi::{Kind, Word};
 use super::program::{Entry, Place, Program, Unit, place, reference};
 use crate::probe::shape::Layout;
 

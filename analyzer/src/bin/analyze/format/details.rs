@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use analyzer::plan::{Field, Finding, Library, Plan};
+use analyzer::plan::{Field, Finding, Function, Library, Plan};
 use anyhow::Result;
 use comfy_table::Table;
 
@@ -43,9 +43,15 @@ fn library(out: &mut impl Write, library: &Library, width: Width) -> Result<()> 
             writeln!(out, "{INDENT}{line}")?;
         }
     }
-    [sites(library, width), fields(&library.fields, width), itabs(library, width), maps(library, width)]
-        .iter()
-        .try_for_each(|rows| table::print(out, rows, INDENT))
+    [
+        sites(library, width),
+        values(library, width),
+        fields(&library.fields, width),
+        itabs(library, width),
+        maps(library, width),
+    ]
+    .iter()
+    .try_for_each(|rows| table::print(out, rows, INDENT))
 }
 
 fn finding(finding: &Finding) -> String {
@@ -58,7 +64,30 @@ fn sites(library: &Library, width: Width) -> Table {
         for site in &function.sites {
             let address = format!("{:#x}", site.vaddr);
             let (when, cost) = (words::when(site.when), words::cost(site.cost));
-            rows.add_row([function.role.as_str(), &clean(&function.name), &address, when, cost]);
+            let role = role(function);
+            rows.add_row([role.as_str(), &clean(&function.name), &address, when, cost]);
+        }
+    }
+    rows
+}
+
+/// The role, and which of its alternatives was taken where that has a name.
+fn role(function: &Function) -> String {
+    match &function.site {
+        Some(site) => format!("{} ({site})", function.role),
+        None => function.role.clone(),
+    }
+}
+
+fn values(library: &Library, width: Width) -> Table {
+    let mut rows = table::new(width, INDENT.len(), &["role", "value", "source", "where", "witnesses"]);
+    for function in &library.functions {
+        for value in &function.values {
+            let place: Vec<String> = value.words.iter().cloned().map(String::from).collect();
+            let witnesses: Vec<&str> = value.witnesses.iter().map(|w| words::witness(*w)).collect();
+            let witnesses = if witnesses.is_empty() { "catalog".to_owned() } else { witnesses.join(", ") };
+            let role = role(function);
+            rows.add_row([role.as_str(), &value.name, &value.source, &place.join(" "), &witnesses]);
         }
     }
     rows

@@ -67,6 +67,7 @@ pub fn witness(witness: Witness) -> &'static str {
         Witness::Types => "types",
         Witness::Dwarf => "DWARF",
         Witness::Database => "database",
+        Witness::Args => "arguments",
     }
 }
 
