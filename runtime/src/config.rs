@@ -8,23 +8,31 @@
 //!
 //! Not here: command-line options, and the variables of the traced processes ([`crate::resource`]).
 
-use std::collections::HashMap;
 use std::ffi::OsString;
-use std::str::FromStr;
-use std::time::Duration;
 
 use runtime_ebpf::sampler::{ROOT_OFF, ROOT_ON, ROOT_RATIO, Sampler};
 
 use crate::spans::Settings;
 
+mod batch;
 mod capacity;
+mod env;
 mod otlp;
+mod pairs;
 
+pub use batch::{
+    BSP_EXPORT_TIMEOUT, BSP_MAX_CONCURRENT_EXPORTS, BSP_MAX_EXPORT_BATCH_SIZE, BSP_MAX_QUEUE_SIZE,
+    BSP_SCHEDULE_DELAY, Batch, DEFAULT_BATCH_SPANS, DEFAULT_CONCURRENT, DEFAULT_DELAY,
+    DEFAULT_EXPORT_TIMEOUT, DEFAULT_QUEUE_SPANS, MAX_QUEUE_SPANS,
+};
 pub use capacity::{
     BEGUN_BYTES, Capacity, DEFAULT_BEGUN_BYTES, DEFAULT_IN_FLIGHT, DEFAULT_RING_BYTES, MAX_IN_FLIGHT,
     RING_BYTES,
 };
 pub use otlp::{Otlp, OtlpError};
+pub(crate) use pairs::parse_pairs;
+
+use env::Env;
 
 /// `STROBE_FIELDS_ONLY`: see [`Config::fields_only`].
 pub const FIELDS_ONLY: &str = "STROBE_FIELDS_ONLY";
@@ -46,16 +54,6 @@ pub const TRACES_SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 pub const TRACES_SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
 /// `OTEL_PROPAGATORS`: default `tracecontext,baggage`.
 pub const PROPAGATORS: &str = "OTEL_PROPAGATORS";
-/// `OTEL_BSP_SCHEDULE_DELAY`: see [`Batch::delay`].
-pub const BSP_SCHEDULE_DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
-/// `OTEL_BSP_EXPORT_TIMEOUT`: see [`Batch::export_timeout`].
-pub const BSP_EXPORT_TIMEOUT: &str = "OTEL_BSP_EXPORT_TIMEOUT";
-/// `OTEL_BSP_MAX_QUEUE_SIZE`: see [`Batch::queue_spans`].
-pub const BSP_MAX_QUEUE_SIZE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
-/// `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`: see [`Batch::batch_spans`].
-pub const BSP_MAX_EXPORT_BATCH_SIZE: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
-/// `OTEL_BSP_MAX_CONCURRENT_EXPORTS`: see [`Batch::concurrent`]. Not in the specification; OpenTelemetry's Rust SDK has it.
-pub const BSP_MAX_CONCURRENT_EXPORTS: &str = "OTEL_BSP_MAX_CONCURRENT_EXPORTS";
 /// `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`: attributes per span; falls back to the next; default 128.
 pub const SPAN_ATTRIBUTE_COUNT_LIMIT: &str = "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT";
 /// `OTEL_ATTRIBUTE_COUNT_LIMIT`.
@@ -69,23 +67,6 @@ pub const HTTP_KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 /// `STROBE_SENSITIVE_QUERY_PARAMETERS`: a list that replaces the query keys whose values are redacted; `none`: none is.
 /// OpenTelemetry has this in configuration files alone (`sensitive_query_parameters`).
 pub const SENSITIVE_QUERY_PARAMETERS: &str = "STROBE_SENSITIVE_QUERY_PARAMETERS";
-
-/// Default of [`Batch::delay`].
-pub const DEFAULT_DELAY: Duration = Duration::from_millis(5_000);
-/// Default of [`Batch::export_timeout`].
-pub const DEFAULT_EXPORT_TIMEOUT: Duration = Duration::from_millis(30_000);
-/// Default of [`Batch::queue_spans`]. The specification's 2048 are made for one process; an agent has those of a whole node,
-/// and what one drain of the record ring brings at 20,000 spans a second alone would fill them.
-pub const DEFAULT_QUEUE_SPANS: usize = 32_768;
-/// Default of [`Batch::batch_spans`].
-pub const DEFAULT_BATCH_SPANS: usize = 512;
-/// Default of [`Batch::concurrent`]: at a round trip of 100 ms these carry 80,000 spans a second. Half as many were too few for
-/// 20,000 in a test on a busy machine, where a round trip took 300 ms.
-pub const DEFAULT_CONCURRENT: usize = 16;
-/// The most of [`Batch::concurrent`].
-const MAX_CONCURRENT: usize = 64;
-/// The most that a queue may be asked to hold.
-pub const MAX_QUEUE_SPANS: usize = 1 << 20;
 
 /// How much the agent logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,21 +108,6 @@ pub enum Exporter {
     Console,
 }
 
-/// The queue in front of an exporter, as the specification's batching span processor has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Batch {
-    /// A batch is sent this long after its first span, or when it is full.
-    pub delay: Duration,
-    /// An attempt to send may take this long; zero: no limit.
-    pub export_timeout: Duration,
-    /// Spans that may wait; more are dropped, and counted.
-    pub queue_spans: usize,
-    /// Spans per request.
-    pub batch_spans: usize,
-    /// Requests under way at a time, those included that wait for their next attempt.
-    pub concurrent: usize,
-}
-
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -173,59 +139,16 @@ pub struct Config {
     pub otlp: Result<Otlp, OtlpError>,
 }
 
-/// Looks variables up and collects warnings.
-pub(crate) struct Env<'a> {
-    get: &'a dyn Fn(&str) -> Option<OsString>,
-    pub(crate) warnings: Vec<String>,
-}
-
-impl Env<'_> {
-    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
-        match (self.get)(name)?.into_string() {
-            Ok(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
-            Err(_) => {
-                self.warn(name, "is not UTF-8");
-                None
-            }
-        }
-    }
-
-    pub(crate) fn warn(&mut self, name: &str, why: &str) {
-        self.warnings.push(format!("{name} {why}; it is ignored"));
-    }
-
-    fn number<N: FromStr>(&mut self, name: &str, valid: impl Fn(&N) -> bool, what: &str) -> Option<N> {
-        let text = self.text(name)?;
-        let number = text.parse().ok().filter(valid);
-        if number.is_none() {
-            self.warn(name, &format!("is {text:?}, not {what}"));
-        }
-        number
-    }
-
-    pub(crate) fn millis(&mut self, name: &str) -> Option<Duration> {
-        self.number(name, |_: &u32| true, "a number of milliseconds")
-            .map(|ms| Duration::from_millis(u64::from(ms)))
-    }
-
-    fn list(&mut self, name: &str) -> Option<Vec<String>> {
-        let text = self.text(name)?;
-        let items: Vec<String> =
-            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect();
-        (!items.is_empty()).then_some(items)
-    }
-}
-
 impl Config {
     /// Reads the configuration; the second half are warnings for the log.
     pub fn from_env(get: impl Fn(&str) -> Option<OsString>) -> (Self, Vec<String>) {
-        let mut env = Env { get: &get, warnings: Vec::new() };
+        let mut env = Env::new(&get);
         if env.text(CONFIG_FILE).is_some() {
             env.warn(CONFIG_FILE, "is not supported (the other variables are used)");
         }
         let (exporters, exporter_named) = exporters(&mut env);
         let config = Self {
-            disabled: flag(&mut env, SDK_DISABLED),
+            disabled: env.flag(SDK_DISABLED),
             service_name: env.text(SERVICE_NAME),
             resource_attributes: resource_attributes(&mut env),
             log_level: log_level(&mut env),
@@ -233,8 +156,8 @@ impl Config {
             exporter_configured: exporter_named || otlp::endpoint_is_set(&mut env),
             sampler: sampler(&mut env),
             extract: extract(&mut env),
-            fields_only: flag(&mut env, FIELDS_ONLY),
-            batch: batch(&mut env),
+            fields_only: env.flag(FIELDS_ONLY),
+            batch: Batch::from_env(&mut env),
             spans: span_settings(&mut env),
             capacity: Capacity::from_env(&mut env),
             otlp: Otlp::from_env(&mut env),
@@ -246,17 +169,6 @@ impl Config {
     pub fn from_process_env() -> (Self, Vec<String>) {
         Self::from_env(|name| std::env::var_os(name))
     }
-}
-
-fn flag(env: &mut Env<'_>, name: &str) -> bool {
-    let Some(text) = env.text(name) else { return false };
-    if text.eq_ignore_ascii_case("true") {
-        return true;
-    }
-    if !text.eq_ignore_ascii_case("false") {
-        env.warn(name, &format!("is {text:?}, neither true nor false"));
-    }
-    false
 }
 
 fn log_level(env: &mut Env<'_>) -> LogLevel {
@@ -356,22 +268,6 @@ fn extract(env: &mut Env<'_>) -> bool {
     extract
 }
 
-fn batch(env: &mut Env<'_>) -> Batch {
-    let positive = |spans: &usize| (1..=MAX_QUEUE_SPANS).contains(spans);
-    let what = "a number of spans from 1 to 1048576";
-    let queue_spans = env.number(BSP_MAX_QUEUE_SIZE, positive, what).unwrap_or(DEFAULT_QUEUE_SPANS);
-    let some = |requests: &usize| (1..=MAX_CONCURRENT).contains(requests);
-    let concurrent = env.number(BSP_MAX_CONCURRENT_EXPORTS, some, "a number of requests from 1 to 64");
-    let batch_spans = env.number(BSP_MAX_EXPORT_BATCH_SIZE, positive, what).unwrap_or(DEFAULT_BATCH_SPANS);
-    Batch {
-        delay: env.millis(BSP_SCHEDULE_DELAY).unwrap_or(DEFAULT_DELAY),
-        export_timeout: env.millis(BSP_EXPORT_TIMEOUT).unwrap_or(DEFAULT_EXPORT_TIMEOUT),
-        queue_spans,
-        batch_spans: batch_spans.min(queue_spans),
-        concurrent: concurrent.unwrap_or(DEFAULT_CONCURRENT),
-    }
-}
-
 fn span_settings(env: &mut Env<'_>) -> Settings {
     let mut limit = |special: &str, general: &str| {
         let what = "a number";
@@ -399,33 +295,6 @@ fn resource_attributes(env: &mut Env<'_>) -> Vec<(String, String)> {
         env.warn(RESOURCE_ATTRIBUTES, &format!("cannot be read ({why})"));
         Vec::new()
     })
-}
-
-/// Parses `key=value,key=value` with percent-encoded values: all of it or nothing. The text may be a stranger's: time and
-/// memory grow with its length alone.
-pub(crate) fn parse_pairs(text: &str) -> Result<Vec<(String, String)>, &'static str> {
-    let mut pairs: Vec<(String, String)> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').ok_or("a pair without `=`")?;
-        let (key, value) = (decode(key)?, decode(value)?);
-        if key.is_empty() {
-            return Err("an empty key");
-        }
-        match places.get(&key).and_then(|place| pairs.get_mut(*place)) {
-            Some((_, old)) => *old = value,
-            None => {
-                places.insert(key.clone(), pairs.len());
-                pairs.push((key, value));
-            }
-        }
-    }
-    Ok(pairs)
-}
-
-fn decode(text: &str) -> Result<String, &'static str> {
-    let bytes = crate::spans::text::percent_decode(text.trim().as_bytes()).ok_or("a broken %-escape")?;
-    String::from_utf8(bytes).map_err(|_| "an escape that is not UTF-8")
 }
 
 #[cfg(test)]

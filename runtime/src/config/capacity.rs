@@ -2,7 +2,7 @@
 //!
 //! Everything here is a bound on memory: what does not fit is not traced, and counted.
 
-use super::Env;
+use super::env::Env;
 
 /// `STROBE_MAX_IN_FLIGHT`: see [`Capacity::in_flight_entries`].
 pub const MAX_IN_FLIGHT: &str = "STROBE_MAX_IN_FLIGHT";

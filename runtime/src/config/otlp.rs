@@ -7,7 +7,8 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Env, parse_pairs};
+use super::env::Env;
+use super::pairs::parse_pairs;
 use crate::export::secrets::{text_without_secrets, without_secrets};
 
 /// `OTEL_EXPORTER_OTLP_ENDPOINT`, to which `/v1/traces` is appended; without a scheme it is taken for `http://`.

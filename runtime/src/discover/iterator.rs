@@ -14,7 +14,7 @@ use aya::{
     programs::{Iter, ProgramError, ProgramFd},
 };
 
-use super::{process::owned, watch::WatchError};
+use super::{descriptor::owned, error::WatchError};
 
 /// `enum bpf_cmd` and `enum bpf_attach_type` (include/uapi/linux/bpf.h).
 const BPF_LINK_CREATE: libc::c_long = 28;

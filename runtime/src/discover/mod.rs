@@ -10,6 +10,9 @@
 //! [`ProcessId`] has both. Not here: what becomes of a process (guard), what is in its file (planning).
 
 mod btf;
+mod descriptor;
+mod error;
+mod filesystems;
 mod inode;
 mod iterator;
 mod layout;
@@ -19,10 +22,10 @@ mod target;
 mod watch;
 
 pub use btf::BtfError;
+pub use descriptor::{has_ended, pidfd_open, pollable};
+pub use error::{OpenError, WatchError, is_passing};
 pub use inode::KernelInode;
 pub use limits::raise_descriptor_limit;
-pub use process::{
-    OpenError, Process, ProcessId, has_ended, is_passing, open, open_for_reading, pidfd_open, pollable,
-};
+pub use process::{Process, ProcessId, open, open_for_reading};
 pub use target::{Target, Targets};
-pub use watch::{ExecRing, Watch, WatchError};
+pub use watch::{ExecRing, Watch};

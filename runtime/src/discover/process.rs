@@ -2,16 +2,21 @@
 //! whether what was read is of one and the same process and program. An id alone may be another process's by now.
 
 use std::{
-    ffi::{CStr, CString},
+    ffi::CString,
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind},
     os::{
-        fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
         unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
     },
     path::{Path, PathBuf},
 };
 
+use super::{
+    descriptor::{has_ended, pidfd_open},
+    error::OpenError,
+    filesystems::{are_all_local, is_root_local, open_in},
+};
 use crate::files::descriptor_path;
 
 /// A process in both numberings that matter.
@@ -21,78 +26,6 @@ pub struct ProcessId {
     pub pid: u32,
     /// As the eBPF programs have it: in the initial PID namespace.
     pub tgid: u32,
-}
-
-/// Why a process could not be looked at.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// It has ended, or is another process or program by now.
-    #[error("process {pid} is gone")]
-    Gone {
-        /// Which.
-        pid: u32,
-    },
-    /// It has no executable: it is one of the kernel's own.
-    #[error("process {pid} is a thread of the kernel's own")]
-    KernelThread {
-        /// Which.
-        pid: u32,
-    },
-    /// strobe or the machine has run out of something: descriptors, memory. That passes.
-    #[error("process {pid}: {what}: {error}: it will be tried again")]
-    TryAgain {
-        /// Which.
-        pid: u32,
-        /// What strobe was doing.
-        what: &'static str,
-        /// What the kernel said.
-        error: io::Error,
-    },
-    /// A privilege is missing.
-    #[error("process {pid}: {what}: {error}: strobe needs the capability {needs} for it")]
-    NotAllowed {
-        /// Which.
-        pid: u32,
-        /// What strobe was doing.
-        what: &'static str,
-        /// The capability.
-        needs: &'static str,
-        /// What the kernel said.
-        error: io::Error,
-    },
-    /// Anything else.
-    #[error("process {pid}: {what}: {error}")]
-    Failed {
-        /// Which.
-        pid: u32,
-        /// What strobe was doing.
-        what: &'static str,
-        /// What the kernel said.
-        error: io::Error,
-    },
-}
-
-impl OpenError {
-    /// Sorts the kernel's answer; `needs` is the capability by which that call would be allowed.
-    fn from_io(pid: u32, what: &'static str, needs: &'static str, error: io::Error) -> Self {
-        if is_passing(&error) {
-            return Self::TryAgain { pid, what, error };
-        }
-        match error.raw_os_error() {
-            Some(libc::ESRCH | libc::ENOENT) => Self::Gone { pid },
-            Some(libc::EACCES | libc::EPERM) => Self::NotAllowed { pid, what, needs, error },
-            _ => Self::Failed { pid, what, error },
-        }
-    }
-}
-
-/// Is this an error of the moment, which says nothing of the thing that was asked for?
-pub fn is_passing(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::Interrupted
-        || matches!(
-            error.raw_os_error(),
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN | libc::ENOBUFS)
-        )
 }
 
 /// A process that is there, or was until a moment ago. Holds two descriptors, neither of which keeps anybody from writing to
@@ -218,62 +151,6 @@ impl Process {
     }
 }
 
-/// openat2(2) with `root` for the root of all paths and links.
-fn open_in(root: &File, path: &CStr, resolve: u64) -> io::Result<File> {
-    // SAFETY: open_how is plain integers, for which zeros are its defaults.
-    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
-    how.flags = (libc::O_PATH | libc::O_CLOEXEC) as u64;
-    how.resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS | resolve;
-    // SAFETY: a descriptor, a string that ends in a zero, and a struct with its size.
-    let fd = unsafe {
-        libc::syscall(libc::SYS_openat2, root.as_raw_fd(), path.as_ptr(), &raw const how, size_of_val(&how))
-    };
-    owned(fd).map(File::from)
-}
-
-/// Is the root of a `/proc/PID/mountinfo` on a file system of this machine's own? Its lines are `ID PARENT DEV ROOT MOUNTPOINT
-/// OPTIONS… - TYPE SOURCE …`; what is mounted last at a place is seen there.
-fn is_root_local(mountinfo: &str) -> bool {
-    let root = mountinfo.lines().rfind(|line| line.split(' ').nth(4) == Some("/"));
-    root.and_then(kind_of).is_some_and(|kind| LOCAL.contains(&kind))
-}
-
-/// Are all of them, so that no path can lead to one that waits for somebody?
-fn are_all_local(mountinfo: &str) -> bool {
-    let answers =
-        |line| kind_of(line).is_some_and(|kind| LOCAL.contains(&kind) || KERNELS_OWN.contains(&kind));
-    !mountinfo.is_empty() && mountinfo.lines().all(answers)
-}
-
-fn kind_of(line: &str) -> Option<&str> {
-    line.split_once(" - ")?.1.split(' ').next()
-}
-
-/// File systems of this machine's own disks and memory.
-const LOCAL: [&str; 10] =
-    ["btrfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "overlay", "squashfs", "tmpfs", "xfs"];
-/// What the kernel itself answers for.
-const KERNELS_OWN: [&str; 18] = [
-    "binfmt_misc",
-    "bpf",
-    "cgroup",
-    "cgroup2",
-    "configfs",
-    "debugfs",
-    "devpts",
-    "devtmpfs",
-    "efivarfs",
-    "fusectl",
-    "hugetlbfs",
-    "mqueue",
-    "nsfs",
-    "proc",
-    "pstore",
-    "securityfs",
-    "sysfs",
-    "tracefs",
-];
-
 /// Device and number of an open file's inode. Asks no file system: they never change. Kernel 4.11.
 pub(super) fn inode_of(file: &File) -> io::Result<(u64, u64)> {
     // SAFETY: statx is plain integers, for which zeros are fine.
@@ -321,36 +198,6 @@ fn without_deleted(exe: &Path) -> &Path {
     bytes.strip_suffix(b" (deleted)").map_or(exe, |path| Path::new(std::ffi::OsStr::from_bytes(path)))
 }
 
-/// Registers an owner of a descriptor with the event loop.
-pub fn pollable<F: std::os::fd::AsRawFd>(owner: F) -> io::Result<tokio::io::unix::AsyncFd<F>> {
-    // SAFETY: every owner passed here keeps one descriptor open as long as it lives, names that same one each time, and moves
-    // into the AsyncFd.
-    unsafe { tokio::io::unix::AsyncFd::register(owner) }.map_err(io::Error::from)
-}
-
-/// Kernel 5.3.
-pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
-    // SAFETY: a system call with two integers.
-    owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
-}
-
-/// Has the process behind a pidfd ended? Its last thread has; its parent may not know yet.
-pub fn has_ended(pidfd: &impl AsFd) -> bool {
-    let mut poll = libc::pollfd { fd: pidfd.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one pollfd of ours; 0: it does not wait.
-    unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
-}
-
-/// What a system call that makes a descriptor has returned.
-pub(super) fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    // SAFETY: the caller's system call has made it just now, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -371,18 +218,6 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_somebody_else_runs_is_not_asked() {
-        let line = |kind: &str| {
-            format!("1 0 8:1 / / rw,relatime - {kind} /dev/x rw\n2 1 0:5 / /proc rw - proc proc rw\n")
-        };
-        assert!(is_root_local(&line("ext4")) && is_root_local(&line("overlay")));
-        assert!(!is_root_local(&line("fuse.sshfs")) && !is_root_local(&line("nfs4")) && !is_root_local(""));
-        assert!(!is_root_local(&(line("ext4") + &line("fuse.x"))));
-        assert!(are_all_local(&(line("ext4") + &line("proc") + &line("tmpfs"))));
-        assert!(!are_all_local(&(line("ext4") + &line("fuse.x"))) && !are_all_local(""));
-    }
-
-    #[test]
     fn one_that_ends_is_gone() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
         let process = open(ProcessId { pid: child.id(), tgid: child.id() }).expect("opened");
@@ -395,16 +230,5 @@ mod tests {
         assert!(matches!(open(process.id), Err(OpenError::Gone { .. })));
         child.wait().expect("reaped");
         assert!(matches!(open(process.id), Err(OpenError::Gone { .. })));
-    }
-
-    #[test]
-    fn the_kernels_answers_are_sorted() {
-        let sorted = |errno| OpenError::from_io(1, "x", "CAP_X", io::Error::from_raw_os_error(errno));
-        for errno in [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN] {
-            assert!(matches!(sorted(errno), OpenError::TryAgain { .. }));
-        }
-        assert!(matches!(sorted(libc::ESRCH), OpenError::Gone { .. }));
-        assert!(sorted(libc::EACCES).to_string().contains("needs the capability CAP_X"));
-        assert!(matches!(sorted(libc::EIO), OpenError::Failed { .. }));
     }
 }

@@ -18,82 +18,18 @@ use runtime_ebpf::process::{ExecEvent, FOLLOW, Layout, MAX_WANTED, Name, TREE, T
 use tracing::warn;
 
 use super::{
-    btf::{Btf, BtfError},
+    btf::Btf,
+    error::WatchError,
     inode::{KernelInode, Mapping, is_on_overlay},
     iterator::{Iterator, Tasks, lines},
     layout::layout,
     process::ProcessId,
     target::{Target, Targets},
 };
-use crate::{
-    causes::chain,
-    programs::{Programs, Refusal},
-};
+use crate::programs::{Programs, Refusal};
 
 /// Inode of the first PID namespace (include/uapi/linux/nsfs.h, `PID_NS_INIT_INO`; include/linux/proc_ns.h before 6.16).
 const INITIAL_NAMESPACE_INO: u64 = 0xEFFF_FFFC;
-
-/// Why processes cannot be watched.
-#[derive(Debug, thiserror::Error)]
-pub enum WatchError {
-    /// The agent's process ids and the kernel's cannot be brought together.
-    #[error(
-        "strobe runs in a PID namespace of its own, and this kernel does not tell how its processes are numbered there ({0}): \
-         run strobe in the host's PID namespace (docker run --pid=host; Kubernetes: hostPID: true)"
-    )]
-    Namespace(Box<WatchError>),
-    /// `/proc` is not of the namespace that this process is in.
-    #[error(
-        "/proc shows another PID namespace than strobe's own: mount a /proc of this namespace (unshare --mount-proc), or run \
-         strobe in the namespace that /proc shows"
-    )]
-    ForeignProc,
-    /// The kernel does not say where its fields are.
-    #[error(transparent)]
-    Btf(#[from] BtfError),
-    /// A program did not load or attach.
-    #[error("{action} the eBPF program `{program}`: {error}")]
-    Program {
-        /// `loading`, `attaching`.
-        action: &'static str,
-        /// Its name in the object.
-        program: &'static str,
-        /// What the kernel said.
-        error: Box<Refusal>,
-    },
-    /// An iterator did not run.
-    #[error("the eBPF iterator `{program}`: {error}")]
-    Iterator {
-        /// Its name in the object.
-        program: &'static str,
-        /// What the kernel said.
-        error: io::Error,
-    },
-    /// A map could not be written.
-    #[error("the eBPF map `{map}`: {}", chain(error))]
-    Map {
-        /// Its name in the object.
-        map: &'static str,
-        /// What the kernel said.
-        error: MapError,
-    },
-    /// The object lacks what the agent expects: they are of different versions.
-    #[error("the eBPF object has no {kind} `{name}`: run scripts/build-ebpf")]
-    Missing {
-        /// `program` or `map`.
-        kind: &'static str,
-        /// Its name.
-        name: &'static str,
-    },
-    /// `/proc` cannot be read.
-    #[error("{what}: {error}")]
-    Proc {
-        /// What strobe was doing.
-        what: &'static str,
-        /// What the kernel said.
-        error: io::Error,
-    },
-}
 
 /// [`Layout`] as a map's value.
 #[repr(transparent)]

@@ -28,8 +28,8 @@ use nix::{
 };
 
 use super::{
-    STATUS_CANNOT_RUN, STATUS_FAILED, STATUS_NOT_FOUND,
     environment::{self, Successor},
+    status::{STATUS_CANNOT_RUN, STATUS_FAILED, STATUS_NOT_FOUND},
 };
 use crate::cli;
 

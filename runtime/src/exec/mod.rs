@@ -26,18 +26,13 @@ mod command;
 mod environment;
 mod gate;
 mod signals;
+mod status;
 mod supervise;
 mod watch;
 
 use command::{Command, Gated};
+use status::{STATUS_CANNOT_RUN, STATUS_FAILED, STATUS_NOT_FOUND};
 use supervise::Child;
-
-/// strobe itself failed.
-pub const STATUS_FAILED: u8 = 125;
-/// The command cannot be run.
-pub const STATUS_CANNOT_RUN: u8 = 126;
-/// The command was not found.
-pub const STATUS_NOT_FOUND: u8 = 127;
 
 /// `strobe exec`.
 pub fn exec(args: &cli::Exec) -> ExitCode {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Url, redirect};
 
-use super::StartError;
+use super::error::StartError;
 use crate::causes::chain;
 use crate::config::Otlp;
 use crate::resource::{AGENT_NAME, AGENT_VERSION};

@@ -15,15 +15,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, Exporter, OtlpError};
+use crate::config::Config;
 use crate::resource::Resource;
 use crate::spans::Span;
 
 pub mod batch;
 pub mod cause;
 mod client;
+mod error;
 mod limit;
 mod otlp;
+mod outputs;
 mod probe;
 pub mod retry;
 pub mod secrets;
@@ -33,66 +35,13 @@ mod trouble;
 pub mod waterfall;
 pub mod wire;
 
+pub use error::StartError;
+pub use outputs::{Outputs, Stream};
 pub use stats::Stats;
 
 use batch::Item;
 use limit::Limiter;
 use stats::Counters;
-
-/// Why exporting cannot begin.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration asks for what the exporter cannot do.
-    #[error(transparent)]
-    Config(#[from] OtlpError),
-    /// A certificate or key that cannot be used.
-    #[error("{variable}: {}: {why}", path.display())]
-    Pem {
-        /// The variable that names the file.
-        variable: &'static str,
-        /// The file.
-        path: std::path::PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// The HTTP client could not be set up.
-    #[error("cannot set up the OTLP client: {0}")]
-    Client(String),
-    /// The thread of an exporter could not be started.
-    #[error("cannot start the exporter's thread: {0}")]
-    Thread(#[source] std::io::Error),
-}
-
-/// A standard stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error: under `exec`, standard output belongs to the program.
-    Stderr,
-}
-
-/// Where spans go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outputs {
-    /// To an OTLP endpoint.
-    pub otlp: bool,
-    /// As a waterfall.
-    pub waterfall: Option<Stream>,
-}
-
-impl Outputs {
-    /// What the configuration asks for; where it names no exporter, a waterfall if `stream` is a terminal.
-    pub fn choose(config: &Config, stream: Stream, is_terminal: bool) -> Self {
-        if !config.exporter_configured && is_terminal {
-            return Self { otlp: false, waterfall: Some(stream) };
-        }
-        Self {
-            otlp: config.exporters.contains(&Exporter::Otlp),
-            waterfall: config.exporters.contains(&Exporter::Console).then_some(stream),
-        }
-    }
-}
 
 /// The running exporters.
 pub struct Pipeline {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::StartError;
 use super::batch::Queue;
+use super::error::StartError;
 use super::otlp::{self, Sender};
 use super::secrets::without_secrets;
 use super::stats::Counters;

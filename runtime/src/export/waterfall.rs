@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::Stream;
+use super::outputs::Stream;
 
 pub mod draw;
 mod row;

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Facts, OLDEST_KERNEL, Trial, trials};
+use super::facts::Facts;
+use super::missing::OLDEST_KERNEL;
+use super::trial::Trial;
+use super::trials;
 use crate::programs::{LoadOptions, Programs};
 
 /// One line of `strobe features`.

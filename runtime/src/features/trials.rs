@@ -13,7 +13,7 @@ use nix::{
     sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit},
 };
 
-use super::Trial;
+use super::trial::Trial;
 use crate::{
     guard::keeper::probe,
     programs::{Programs, ProgramsError, multi_support},

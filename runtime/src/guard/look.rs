@@ -11,42 +11,18 @@ use std::{
 use analyzer::Plan;
 use anyhow::Context as _;
 
-use super::{Door, Message};
+use super::{
+    message::{Door, Facts, Found, Looked, Message},
+    state::{Failure, ProcessKey},
+};
 use crate::{
-    discover::{self, OpenError, Process, ProcessId, Targets},
+    discover::{self, OpenError, ProcessId, Targets},
     files::FileIdentity,
-    guard::state::{Failure, ProcessKey},
     sources::{Source, Sources},
 };
 
 /// How often paths are resolved again when nobody asks for anything: a link may lead elsewhere now.
 const REFRESH: Duration = Duration::from_secs(1);
-
-/// A wanted process, with what its file is known by.
-pub struct Found {
-    pub process: Process,
-    pub file: File,
-    pub content: FileIdentity,
-    /// Tells one execution from the next.
-    pub image: u64,
-}
-
-/// What came of a look.
-pub struct Looked {
-    pub pid: u32,
-    pub ticket: u64,
-    /// None: it is not wanted.
-    pub found: Result<Option<Found>, OpenError>,
-    /// Whether it is known to be wanted: a failure is then the user's concern.
-    pub wanted: bool,
-}
-
-/// What its spans are to say of a process.
-pub struct Facts {
-    pub process: ProcessKey,
-    pub generation: u32,
-    pub source: Result<Source, Failure>,
-}
 
 /// What the thread is asked for.
 pub enum Job {

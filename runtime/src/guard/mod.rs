@@ -15,6 +15,8 @@
 pub mod keeper;
 mod look;
 mod losses;
+mod message;
+mod parts;
 pub mod state;
 mod tables;
 mod worker;
@@ -29,87 +31,10 @@ use std::{
 use anyhow::Context as _;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use crate::{
-    discover::Target,
-    libraries::Sampling,
-    planning::PlanError,
-    programs::Programs,
-    sources::{Source, Sources},
-};
+pub use parts::{Audience, News, Parts};
 
-/// Who has to hear which process a generation is: drain.
-pub trait Audience: Send {
-    /// Before the programs are told of it.
-    fn know(&self, tgid: u32, generation: u32, source: Arc<Source>);
-    /// After they have forgotten it: what is in the ring still counts.
-    fn forget(&self, tgid: u32, generation: u32);
-}
-
-/// What guard needs.
-pub struct Parts {
-    /// What the user asked for.
-    pub target: Target,
-    /// The loaded programs.
-    pub programs: Programs,
-    /// What every process is configured with.
-    pub sampling: Sampling,
-    /// Who processes are.
-    pub sources: Sources,
-    /// Who hears of them.
-    pub audience: Box<dyn Audience>,
-}
-
-/// What guard tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
-    /// This process is traced now.
-    Traced(u32),
-    /// This process runs and is not traced, for this reason.
-    NotTraced {
-        /// Its id.
-        pid: u32,
-        /// Why.
-        reason: state::Reason,
-    },
-    /// There is no such process any more.
-    Ended(u32),
-    /// guard cannot go on.
-    Failed(String),
-}
-
-/// What the worker hears.
-enum Message {
-    Looked(Box<look::Looked>),
-    Facts(Box<look::Facts>),
-    Targets(crate::discover::Targets),
-    Planned(Box<tables::Planned>),
-    Prepare {
-        pid: u32,
-        file: File,
-        name: PathBuf,
-        answer: mpsc::Sender<Result<(), state::Reason>>,
-    },
-    FindRunning,
-    /// A process whose end cannot be waited for.
-    Ended(state::ProcessKey),
-    Stop,
-}
-
-/// Where messages for the worker go.
-#[derive(Clone)]
-struct Door {
-    messages: mpsc::Sender<Message>,
-    bell: Arc<EventFd>,
-}
-
-impl Door {
-    fn send(&self, message: Message) {
-        // It may have ended: then nobody needs this any more. The bell is rung after the message is there.
-        if self.messages.send(message).is_ok() {
-            let _ = self.bell.write(1);
-        }
-    }
-}
+use crate::planning::PlanError;
+use message::{Door, Message};
 
 /// The running thread.
 pub struct Guard {

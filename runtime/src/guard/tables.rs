@@ -12,14 +12,7 @@ use analyzer::Plan;
 use runtime_ebpf::abi::MAX_FILES;
 
 use super::state::{Inode, ProcessKey};
-use crate::{attach::Layout, discover::ProcessId, files::FileIdentity, planning::PlanError};
-
-/// A Plan, or why there is none, with the content that the file had before and after.
-pub struct Planned {
-    pub file: Inode,
-    pub content: Option<FileIdentity>,
-    pub result: Result<Plan, PlanError>,
-}
+use crate::{attach::Layout, discover::ProcessId};
 
 /// A Plan that something can be done with.
 pub struct Ready {

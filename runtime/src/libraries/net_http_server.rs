@@ -12,7 +12,11 @@ use runtime_ebpf::{
     net_http_server::{END_WINDOW, File, IN_FLIGHT_BYTES, READER_WINDOW, REQUEST_WINDOW},
 };
 
-use super::{ConfigError, Flight, Library, bytes_of, join, offset, role, stack_check, walk};
+use super::{
+    join,
+    library::{ConfigError, Flight, Library},
+    values::{bytes_of, offset, role, stack_check, walk},
+};
 
 /// The library.
 pub struct NetHttpServer;

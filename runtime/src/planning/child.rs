@@ -19,6 +19,8 @@ use nix::{
 
 use crate::discover::is_passing;
 
+/// The child's hidden subcommand.
+pub const SUBCOMMAND: &str = "plan-child";
 /// Processor time for one Plan; the largest binary seen (315 MB) needs a fraction of a second. At the hard limit, a second
 /// later, the kernel would send SIGKILL, which the parent takes for want of memory.
 const CPU_SECONDS: u64 = 10;

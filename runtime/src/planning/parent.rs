@@ -12,8 +12,8 @@ use std::{
 };
 
 use super::{
-    PlanError, Planned, SUBCOMMAND,
-    child::{STATUS_NOT_GO, STATUS_TRY_AGAIN, WARNING},
+    answer::{PlanError, Planned},
+    child::{STATUS_NOT_GO, STATUS_TRY_AGAIN, SUBCOMMAND, WARNING},
 };
 use crate::discover::is_passing;
 

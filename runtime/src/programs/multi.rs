@@ -18,7 +18,7 @@ use aya::{
 };
 use aya_obj::{Object, generated::bpf_insn};
 
-use super::{ProgramsError, refusal::Refusal};
+use super::{error::ProgramsError, refusal::Refusal};
 use crate::guard::keeper::probe::{BPF_TRACE_UPROBE_MULTI, multi};
 
 /// `BPF_PROG_LOAD` of `enum bpf_cmd`, `BPF_PROG_TYPE_KPROBE` of `enum bpf_prog_type` (include/uapi/linux/bpf.h).

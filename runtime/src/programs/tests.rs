@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use super::*;
+use crate::causes::chain;
 
 /// What the kernel itself allows is a million; each program stays far below, whatever a later kernel's verifier does.
 const MOST_VERIFIED: u32 = 100_000;

@@ -9,9 +9,12 @@
 use std::borrow::Cow;
 
 pub mod clock;
+mod counts;
 pub mod redaction;
 pub mod semconv;
 pub mod text;
+
+pub use counts::Counts;
 
 /// A span's attributes: key and value.
 pub type Attributes<'a> = Vec<(&'static str, Value<'a>)>;
@@ -132,17 +135,4 @@ impl Settings {
             }
         }
     }
-}
-
-/// What building spans left out. Nothing is lost in silence: the caller logs and exports these.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    /// Spans built.
-    pub built: u64,
-    /// Routes that did not fit their slot, and were left out.
-    pub routes_cut: u64,
-    /// Other strings that did not fit their slot, and were kept in part.
-    pub texts_cut: u64,
-    /// Strings that were not UTF-8, and were repaired.
-    pub texts_repaired: u64,
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::records::Text;
-use crate::spans::Counts;
+use crate::spans::counts::Counts;
 
 /// The string, repaired: what is not UTF-8 becomes U+FFFD; a character that the slot cut in two is left off.
 pub fn lossy<'a>(text: Text<'a>, counts: &mut Counts) -> Cow<'a, str> {

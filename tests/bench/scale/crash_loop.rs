@@ -11,7 +11,7 @@ use strobe_tests::{
     process::Running,
 };
 
-use super::{Outcome, agent::Agent, service};
+use super::{agent::Agent, outcome::Outcome, service};
 
 const STARTS: u32 = 12;
 const PER_SECOND: usize = 5_000;

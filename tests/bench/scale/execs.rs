@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use strobe_tests::client::Connection;
 
-use super::{Outcome, agent::Agent, service};
+use super::{agent::Agent, outcome::Outcome, service};
 
 /// 50,000 a minute.
 const PER_SECOND: u32 = 833;

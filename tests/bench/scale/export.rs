@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use strobe_tests::load::{self, Case, Load};
 
-use super::{Outcome, agent::Agent, service};
+use super::{agent::Agent, outcome::Outcome, service};
 
 const ROUND_TRIP: Duration = Duration::from_millis(100);
 const PER_SECOND: u32 = 20_000;

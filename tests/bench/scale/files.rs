@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration, time::Instant};
 use anyhow::Result;
 use strobe_tests::client::Connection;
 
-use super::{Outcome, agent::Agent, agent::text, service};
+use super::{agent::Agent, agent::text, outcome::Outcome, service};
 
 const FILES: usize = 500;
 /// Of the machine, not of the agent: five hundred Go programs start on two processors.

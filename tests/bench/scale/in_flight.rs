@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::Result;
 use strobe_tests::client::Connection;
 
-use super::{Outcome, agent::Agent, agent::text, service};
+use super::{agent::Agent, agent::text, outcome::Outcome, service};
 
 const REQUESTS: usize = 10_000;
 

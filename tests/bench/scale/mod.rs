@@ -10,6 +10,7 @@ mod execs;
 mod export;
 mod files;
 mod in_flight;
+mod outcome;
 mod ring;
 pub mod service;
 mod stop;
@@ -19,18 +20,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-/// What came of a case.
-#[derive(Debug)]
-pub struct Outcome {
-    /// What has to hold, in words.
-    pub target: String,
-    /// What was measured, in words.
-    pub figure: String,
-    /// Whether the figure meets the target.
-    pub met: bool,
-    /// What the agent used during the case, and what it lost.
-    pub used: agent::Used,
-}
+use outcome::Outcome;
 
 type Case = (&'static str, fn() -> Result<Outcome>);
 

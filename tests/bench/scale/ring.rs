@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use strobe_tests::load::{self, Case, Load};
 
-use super::{Outcome, agent::Agent, service};
+use super::{agent::Agent, outcome::Outcome, service};
 
 /// Shorter than what makes the watchdog detach.
 const STOPPED: Duration = Duration::from_millis(400);

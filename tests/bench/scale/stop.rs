@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Result, ensure};
 use strobe_tests::load::{Case, Load};
 
-use super::{Outcome, agent::Agent, agent::tail, service};
+use super::{agent::Agent, agent::tail, outcome::Outcome, service};
 
 const LIMIT: Duration = Duration::from_secs(2);
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use strobe_tests::load::{self, Case, Load};
 
-use super::{Outcome, agent::Agent, service};
+use super::{agent::Agent, outcome::Outcome, service};
 
 const THREADS: &str = "5000";
 const REQUESTS: usize = 20_000;

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Entry, Registry, folder};
+use super::entry::{Entry, Registry, folder};
 use crate::machine::{find, run};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";

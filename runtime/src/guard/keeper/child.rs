@@ -13,8 +13,9 @@ use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::file::{Probed, Programs};
+use super::lease;
+use super::message::{HEARTBEAT, Probe, Reply, Request, SILENCES, Why};
 use super::wire::{self, Received};
-use super::{HEARTBEAT, Probe, Reply, Request, SILENCES, Why, lease};
 use crate::{files::FileIdentity, priority};
 
 /// Threads for what waits for grace periods: those of many files pass together.

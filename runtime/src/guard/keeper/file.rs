@@ -3,7 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use super::{Probe, Reply, lease, probe};
+use super::message::{Probe, Reply};
+use super::{lease, probe};
 use crate::files::{self, FileIdentity, check_bytes};
 
 /// The programs that came along with a file.

@@ -10,8 +10,8 @@ use anyhow::{Context as _, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
+use super::message::{Probe, Reply, Request, SUBCOMMAND, UNANSWERED, Why};
 use super::wire::{self, Received};
-use super::{Probe, Reply, Request, SUBCOMMAND, UNANSWERED, Why};
 use crate::files::FileIdentity;
 
 /// How long the child may take to start.
@@ -70,7 +70,7 @@ impl Keeper {
         self.socket.as_fd()
     }
 
-    /// Says that guard is there, each [`super::HEARTBEAT`]; ends a keeper that has not answered for too long.
+    /// Says that guard is there, each [`super::message::HEARTBEAT`]; ends a keeper that has not answered for too long.
     pub fn alive(&mut self) {
         self.unsent.send(self.socket.as_fd());
         // A child that is gone is seen by `news`; one that does not read does not answer either.

@@ -4,37 +4,23 @@
 //!
 //! `STROBE_MODEL_SEED=N` runs the one sequence N, and prints it.
 
+mod answers;
+mod random;
+mod work;
+mod world;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Action, Event, Failure, Inode, LINGER, Look, Moment, ProcessKey, Sight, State};
+use super::{Action, Event, Failure, Inode, LINGER, Moment, ProcessKey, State};
 use crate::files::FileIdentity;
+use random::Random;
+use work::Work;
 
 const SEQUENCES: u64 = 100_000;
 const STEPS: usize = 40;
 const FILES: u64 = 3;
 const PIDS: u64 = 4;
-
-/// splitmix64: a sequence is its seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % limit
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    fn pick(&mut self, length: usize) -> usize {
-        usize::try_from(self.below(length as u64)).unwrap_or(0)
-    }
-}
 
 /// What a process really is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,43 +28,6 @@ struct Real {
     started: u64,
     image: u64,
     file: u64,
-}
-
-/// Work that somebody has been given and not answered yet.
-#[derive(Debug, Clone)]
-enum Work {
-    /// Without an answer, the question only; with one, what the look found: it is delivered later still.
-    Look {
-        pid: u32,
-        ticket: u64,
-        found: Option<Look>,
-    },
-    Plan(Inode),
-    Attach {
-        file: Inode,
-        attempt: u64,
-        content: FileIdentity,
-    },
-    Detach {
-        file: Inode,
-        attempt: u64,
-    },
-    Deliver(Event),
-}
-
-impl Work {
-    /// Will guard hear that this file's probes, planning or attachment have come to their end?
-    fn is_news_of(&self, about: Inode) -> bool {
-        match self {
-            Self::Deliver(
-                Event::Detached { file, .. }
-                | Event::NotAsPlanned { file, .. }
-                | Event::AttachFailed { file, .. }
-                | Event::Planned { file, .. },
-            ) => *file == about,
-            _ => false,
-        }
-    }
 }
 
 /// Probes as the kernel has them.
@@ -253,178 +202,6 @@ impl Machine {
         for file in &self.held {
             assert!(self.state.files.contains_key(file), "{file:?} is held open and forgotten");
         }
-    }
-
-    /// One thing happens in the world, or one piece of work goes on.
-    fn step(&mut self) {
-        match self.random.below(16) {
-            0..=2 => self.start(),
-            3 | 4 => self.exec(),
-            5 | 6 => self.exit(),
-            7 => self.write(),
-            8 => self.pass(),
-            9 if self.random.one_in(4) => self.unasked(),
-            _ if self.work.is_empty() => self.pass(),
-            _ => self.go_on(),
-        }
-    }
-
-    fn pid(&mut self) -> u32 {
-        u32::try_from(1 + self.random.below(PIDS)).unwrap_or(1)
-    }
-
-    fn start(&mut self) {
-        let pid = self.pid();
-        if self.processes.contains_key(&pid) {
-            return;
-        }
-        self.serial += 1;
-        let real = Real { started: self.serial, image: self.serial, file: self.random.below(FILES) };
-        self.processes.insert(pid, real);
-        self.executed(pid);
-        if self.random.one_in(5) {
-            // It is found by the list of /proc as well.
-            self.give(Event::Found(pid));
-        }
-    }
-
-    fn exec(&mut self) {
-        let pid = self.pid();
-        let same = self.random.one_in(2);
-        let file = self.random.below(FILES);
-        let Some(real) = self.processes.get_mut(&pid) else { return };
-        self.serial += 1;
-        real.image = self.serial;
-        if !same {
-            real.file = file;
-        }
-        self.executed(pid);
-    }
-
-    fn executed(&mut self, pid: u32) {
-        if self.random.one_in(8) {
-            self.lost_events = true;
-        } else if self.random.one_in(2) {
-            self.give(Event::Executed(pid));
-        } else {
-            self.work.push(Work::Deliver(Event::Executed(pid)));
-        }
-    }
-
-    fn exit(&mut self) {
-        let pid = self.pid();
-        let Some(real) = self.processes.remove(&pid) else { return };
-        self.last_exit.insert(inode(real.file), self.now);
-        let process = ProcessKey { pid, started: real.started };
-        if self.watched.contains(&process) {
-            self.work.push(Work::Deliver(Event::Exited(process)));
-        }
-    }
-
-    /// Somebody overwrites a file: not while it runs (ETXTBSY), and under a lease only when the probes are gone.
-    fn write(&mut self) {
-        let file = self.random.below(FILES);
-        if self.processes.values().any(|real| real.file == file) {
-            return;
-        }
-        if self.probed.get(&inode(file)).is_some_and(|probed| probed.lease) {
-            self.unprobe(inode(file));
-        }
-        *self.contents.entry(file).or_default() += 1;
-    }
-
-    /// The keeper lets go of a file unasked: a writer, or guard was silent for too long.
-    fn unasked(&mut self) {
-        let files: Vec<Inode> = self.probed.keys().copied().collect();
-        if !files.is_empty() {
-            let file = files[self.random.pick(files.len())];
-            self.unprobe(file);
-        }
-    }
-
-    fn unprobe(&mut self, file: Inode) {
-        let Some(probed) = self.probed.remove(&file) else { return };
-        self.work.push(Work::Deliver(Event::Detached { file, attempt: probed.attempt }));
-    }
-
-    fn pass(&mut self) {
-        self.now += Duration::from_millis(self.random.below(1500));
-        self.give(Event::Tick);
-    }
-
-    /// A list of /proc: what a lost event causes.
-    fn rescan(&mut self) {
-        self.lost_events = false;
-        let pids: BTreeSet<u32> =
-            self.processes.keys().copied().chain(self.watched.iter().map(|p| p.pid)).collect();
-        for pid in pids {
-            self.give(Event::Found(pid));
-        }
-    }
-
-    fn go_on(&mut self) {
-        let index = self.random.pick(self.work.len());
-        // Answers come in any order, but what one descriptor says comes in the order in which it was said.
-        match self.work.remove(index) {
-            Work::Look { pid, ticket, found: None } => {
-                let look = self.look(pid);
-                self.work.push(Work::Look { pid, ticket, found: Some(look) });
-            }
-            Work::Look { pid, ticket, found: Some(look) } => self.give(Event::Looked { pid, ticket, look }),
-            Work::Plan(file) => self.plan(file),
-            Work::Attach { file, attempt, content } => self.attach(file, attempt, content),
-            Work::Detach { file, attempt } => {
-                if self.probed.get(&file).is_some_and(|probed| probed.attempt == attempt) {
-                    self.unprobe(file);
-                }
-            }
-            Work::Deliver(event) => self.give(event),
-        }
-    }
-
-    fn look(&mut self, pid: u32) -> Look {
-        if self.failures && self.random.one_in(10) {
-            return Look::Failed(self.failure());
-        }
-        match self.processes.get(&pid) {
-            None => Look::Gone,
-            Some(real) => Look::Runs(Sight {
-                started: real.started,
-                image: real.image,
-                file: inode(real.file),
-                content: self.content(real.file),
-            }),
-        }
-    }
-
-    fn plan(&mut self, file: Inode) {
-        self.planning.remove(&file);
-        let content = self.content(file.ino);
-        let number = self.contents.get(&file.ino).copied().unwrap_or(0);
-        let result = if self.failures && self.random.one_in(6) {
-            Err(self.failure())
-        } else if Self::is_refused(number) {
-            Err(Failure::Final("nothing in it".into()))
-        } else {
-            self.plans.insert(file, content);
-            Ok(())
-        };
-        self.give(Event::Planned { file, content, result });
-    }
-
-    fn attach(&mut self, file: Inode, attempt: u64, planned: FileIdentity) {
-        self.attaching.remove(&file);
-        if self.failures && self.random.one_in(6) {
-            let failure = self.failure();
-            return self.work.push(Work::Deliver(Event::AttachFailed { file, attempt, failure }));
-        }
-        let content = self.content(file.ino);
-        if content != planned {
-            return self.work.push(Work::Deliver(Event::NotAsPlanned { file, attempt, content }));
-        }
-        let lease = !self.random.one_in(3);
-        self.probed.insert(file, Probed { attempt, lease });
-        self.give(Event::Attached { file, attempt, lease });
     }
 
     /// No more failures, no more happenings: everything is answered and all times come.

@@ -1,31 +1,11 @@
 //! Processes: looked at, in their file's set, configured, gone.
 
-use super::{Action, Backoff, Failure, Inode, LOOK_PATIENCE, Look, Moment, ProcessKey, Reason, Sight, State};
-
-/// A process that is wanted.
-#[derive(Debug)]
-pub(super) struct Process {
-    started: u64,
-    image: u64,
-    /// The file in whose set it is; none: nobody knows what it runs, or it is out for a while after a failure.
-    pub(super) file: Option<Inode>,
-    /// What the programs know it by; none: they do not trace it.
-    pub(super) generation: Option<u32>,
-    /// After a configuration that failed.
-    pub(super) retry: Backoff,
-    /// It was said that it is not traced, and why.
-    pub(super) told: bool,
-}
-
-/// A look that was asked for.
-#[derive(Debug)]
-pub(super) struct Looking {
-    ticket: u64,
-    /// When it became unknown what this process runs.
-    since: Moment,
-    /// After a look that failed; while one is due, none is under way.
-    retry: Backoff,
-}
+use super::{
+    State,
+    backoff::Backoff,
+    event::{Action, Failure, Inode, Look, Moment, ProcessKey, Reason, Sight},
+    process::{LOOK_PATIENCE, Looking, Process},
+};
 
 impl State {
     /// What it ran is gone, and so is its configuration: nobody knows yet what it runs now.
@@ -194,19 +174,6 @@ impl State {
         self.leave(pid);
         if let Some(process) = self.processes.remove(&pid) {
             self.actions.push(Action::Unwatch(ProcessKey { pid, started: process.started }));
-        }
-    }
-}
-
-impl Process {
-    fn new(sight: &Sight) -> Self {
-        Self {
-            started: sight.started,
-            image: sight.image,
-            file: None,
-            generation: None,
-            retry: Backoff::default(),
-            told: false,
         }
     }
 }

@@ -19,7 +19,7 @@ use runtime_ebpf::{net_http_server::records::ENDED_CLIENT, record::Head};
 
 use super::begun::{Begun, PEER};
 use super::records::{self, EndedView, Record};
-use super::span;
+use super::span::span;
 use crate::libraries::join::{self, Count, SpanContext};
 use crate::records::DecodeError;
 

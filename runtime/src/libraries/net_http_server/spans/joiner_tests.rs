@@ -5,7 +5,7 @@ use runtime_ebpf::net_http_server::records::{
 };
 
 use super::super::records::tests::{began_fields, began_wire, ended, some_began, some_ended, whole};
-use super::super::tests::lines_of;
+use super::super::span::tests::lines_of;
 use super::*;
 use crate::libraries::join::Joiner as _;
 use crate::records::tests::{bytes_of, some_head};

@@ -1,4 +1,4 @@
-use super::records::tests::{some_began, some_ended};
+use super::super::records::tests::{some_began, some_ended};
 use super::*;
 use crate::records;
 use runtime_ebpf::net_http_server::records::{
@@ -44,14 +44,16 @@ fn with_span<T>(
             }
         }
     }
-    let began = super::records::tests::began_fields(began, &at_began);
-    let ended = super::records::tests::ended(ended, &at_end);
+    let began = super::super::records::tests::began_fields(began, &at_began);
+    let ended = super::super::records::tests::ended(ended, &at_end);
     let decode = |bytes| {
         let (head, bytes) = records::head(bytes).expect("a head");
-        super::records::decode(&head, bytes).expect("decodes")
+        super::super::records::decode(&head, bytes).expect("decodes")
     };
-    let super::records::Record::BeganFields(fixed, texts) = decode(&began) else { panic!("a beginning") };
-    let super::records::Record::Ended(ended) = decode(&ended) else { panic!("an end") };
+    let super::super::records::Record::BeganFields(fixed, texts) = decode(&began) else {
+        panic!("a beginning")
+    };
+    let super::super::records::Record::Ended(ended) = decode(&ended) else { panic!("an end") };
     let begun = Begun::from_fields(&fixed, &texts);
     let clock = Clock::with_offset_ns(1_000_000);
     look(&span(&begun, &ended, &clock, settings, &mut Counts::default()))
@@ -60,7 +62,7 @@ fn with_span<T>(
 type Texts<'t> = &'t [(In, &'t [u8])];
 
 /// A span as sorted `key=value` lines, the form that the tables below compare.
-pub(super) fn lines_of(span: &Span<'_>) -> Vec<String> {
+pub(in super::super) fn lines_of(span: &Span<'_>) -> Vec<String> {
     let mut lines = vec![format!("name={}", span.name), format!("error={}", span.error)];
     for (key, value) in &span.attributes {
         lines.push(match value {

@@ -1,0 +1,51 @@
+//! What guard needs, and what it tells.
+
+use std::sync::Arc;
+
+use super::state::Reason;
+use crate::{
+    discover::Target,
+    libraries::Sampling,
+    programs::Programs,
+    sources::{Source, Sources},
+};
+
+/// Who has to hear which process a generation is: drain.
+pub trait Audience: Send {
+    /// Before the programs are told of it.
+    fn know(&self, tgid: u32, generation: u32, source: Arc<Source>);
+    /// After they have forgotten it: what is in the ring still counts.
+    fn forget(&self, tgid: u32, generation: u32);
+}
+
+/// What guard needs.
+pub struct Parts {
+    /// What the user asked for.
+    pub target: Target,
+    /// The loaded programs.
+    pub programs: Programs,
+    /// What every process is configured with.
+    pub sampling: Sampling,
+    /// Who processes are.
+    pub sources: Sources,
+    /// Who hears of them.
+    pub audience: Box<dyn Audience>,
+}
+
+/// What guard tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// This process is traced now.
+    Traced(u32),
+    /// This process runs and is not traced, for this reason.
+    NotTraced {
+        /// Its id.
+        pid: u32,
+        /// Why.
+        reason: Reason,
+    },
+    /// There is no such process any more.
+    Ended(u32),
+    /// guard cannot go on.
+    Failed(String),
+}

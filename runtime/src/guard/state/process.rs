@@ -1,0 +1,49 @@
+//! A process that is wanted, and a look at one.
+
+use std::time::Duration;
+
+use super::{
+    backoff::Backoff,
+    event::{Inode, Moment, Sight},
+};
+
+/// How long a process that executed something counts as one of its old file's while nobody can say what it executed.
+pub const LOOK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A process that is wanted.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) started: u64,
+    pub(super) image: u64,
+    /// The file in whose set it is; none: nobody knows what it runs, or it is out for a while after a failure.
+    pub(super) file: Option<Inode>,
+    /// What the programs know it by; none: they do not trace it.
+    pub(super) generation: Option<u32>,
+    /// After a configuration that failed.
+    pub(super) retry: Backoff,
+    /// It was said that it is not traced, and why.
+    pub(super) told: bool,
+}
+
+/// A look that was asked for.
+#[derive(Debug)]
+pub(super) struct Looking {
+    pub(super) ticket: u64,
+    /// When it became unknown what this process runs.
+    pub(super) since: Moment,
+    /// After a look that failed; while one is due, none is under way.
+    pub(super) retry: Backoff,
+}
+
+impl Process {
+    pub(super) fn new(sight: &Sight) -> Self {
+        Self {
+            started: sight.started,
+            image: sight.image,
+            file: None,
+            generation: None,
+            retry: Backoff::default(),
+            told: false,
+        }
+    }
+}

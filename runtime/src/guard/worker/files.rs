@@ -1,0 +1,149 @@
+//! Files: kept open, planned, probed by the keeper.
+
+use std::{
+    os::fd::{AsFd as _, BorrowedFd},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use tracing::{debug, info, warn};
+
+use super::Worker;
+use crate::{
+    attach,
+    files::FileIdentity,
+    guard::{
+        keeper::{self, Why},
+        message::{Message, Planned},
+        state::{Event, Failure, Inode, Reason},
+        tables::{Attempt, Ready},
+    },
+    planning::PlanError,
+};
+
+impl Worker {
+    pub(super) fn keepers(&mut self, attempt: u64, news: keeper::News) {
+        let Some(file) = self.tables.attempts.get(&attempt).map(|attempt| attempt.file) else { return };
+        let name = self.name(file);
+        let event = match news {
+            keeper::News::Attached { no_lease } => {
+                if let Some(reason) = &no_lease {
+                    debug!("{name}: no lease: {reason}; its probes go with its last process");
+                }
+                let probes = self.tables.plans.get(&file).map_or(0, |ready| ready.layout.probes.len());
+                info!(file = %name, probes, "probes attached");
+                Event::Attached { file, attempt, lease: no_lease.is_none() }
+            }
+            keeper::News::Refused { reason, passing } => {
+                self.tables.end_attempt(attempt);
+                let reason = format!("{name}: attaching its probes: {reason}");
+                debug!("{reason}");
+                let failure = if passing { Failure::Passing(reason) } else { Failure::Final(reason.into()) };
+                Event::AttachFailed { file, attempt, failure }
+            }
+            keeper::News::NotAsPlanned(content) => {
+                self.tables.end_attempt(attempt);
+                Event::NotAsPlanned { file, attempt, content }
+            }
+            keeper::News::Detached(why) => {
+                self.tables.end_attempt(attempt);
+                match why {
+                    Why::Asked => debug!("{name}: its probes are gone"),
+                    Why::Writer => info!("{name}: somebody wants to write to it: its probes are gone"),
+                    Why::Silence => warn!(
+                        "{name}: strobe was stopped or too slow for a second: its probes were taken out"
+                    ),
+                    Why::KeeperGone => warn!("{name}: its probes are gone with their keeper"),
+                }
+                Event::Detached { file, attempt }
+            }
+        };
+        self.on(event);
+    }
+
+    pub(super) fn planned(&mut self, planned: Planned) {
+        let Planned { file, content, result } = planned;
+        let name = self.name(file);
+        let result = match (content, result) {
+            (_, Err(PlanError::TryAgain(reason))) => Err(Failure::Passing(reason)),
+            (None, _) => Err(Failure::Passing(format!("{name}: it was written to while it was planned"))),
+            (_, Err(PlanError::Refused(reason))) => Err(Failure::Final(reason.into())),
+            (_, Err(PlanError::NotGo(text))) => Err(Failure::Final(Reason { not_go: true, ..text.into() })),
+            (_, Ok(plan)) => match attach::layout(&plan) {
+                Ok(layout) => {
+                    self.tables.plans.insert(file, Ready { plan: Arc::new(plan), layout });
+                    Ok(())
+                }
+                Err(error) => Err(Failure::Final(format!("{error:#}").into())),
+            },
+        };
+        if let Err(Failure::Passing(reason)) = &result {
+            warn!("not traced yet, and tried again in a moment: {reason}");
+        } else if let Err(failure) = &result {
+            debug!("{failure:?}");
+        }
+        let content = content.unwrap_or_else(FileIdentity::unknown);
+        self.on(Event::Planned { file, content, result });
+    }
+
+    pub(super) fn keep(&mut self, file: Inode) {
+        let Some(found) = &self.in_hand else { return };
+        match found.file.try_clone() {
+            Ok(descriptor) => {
+                self.tables.names.insert(file, found.process.exe.clone());
+                self.tables.kept.insert(file, Arc::new(descriptor));
+            }
+            // Planning and attaching will find that there is none, and try again.
+            Err(error) => warn!("{}: keeping it open: {error}", found.process.exe.display()),
+        }
+    }
+
+    pub(super) fn plan(&mut self, file: Inode) {
+        let door = self.door.clone();
+        let Some(kept) = self.tables.kept.get(&file).map(Arc::clone) else {
+            let result = Err(PlanError::TryAgain(format!("{}: it could not be kept open", self.name(file))));
+            return door.send(Message::Planned(Box::new(Planned { file, content: None, result })));
+        };
+        let before = FileIdentity::of(&kept).ok();
+        let again = Arc::downgrade(&kept);
+        self.planner.submit(kept, self.name(file), move |result| {
+            let after = again.upgrade().and_then(|file| FileIdentity::of(&file).ok());
+            let content = before.filter(|before| after.as_ref() == Some(before));
+            door.send(Message::Planned(Box::new(Planned { file, content, result })));
+        });
+    }
+
+    pub(super) fn attach(&mut self, file: Inode, attempt: u64, content: FileIdentity) {
+        if let Err(error) = self.ask_attach(file, attempt, content) {
+            self.tables.end_attempt(attempt);
+            let failure = Failure::Passing(format!("{}: attaching its probes: {error:#}", self.name(file)));
+            self.on(Event::AttachFailed { file, attempt, failure });
+        }
+    }
+
+    pub(super) fn ask_attach(
+        &mut self,
+        file: Inode,
+        attempt: u64,
+        content: FileIdentity,
+    ) -> anyhow::Result<()> {
+        let index = self.tables.take_index().context("too many files are traced")?;
+        self.tables.attempts.insert(attempt, Attempt { file, index });
+        let kept = self.tables.kept.get(&file).context("it could not be kept open")?;
+        let layout = &self.tables.plans.get(&file).context("its plan is not here")?.layout;
+        self.programs.set_file(index, &layout.core, &layout.libraries)?;
+        let programs: Vec<BorrowedFd<'_>> =
+            layout.programs.iter().map(|name| self.programs.descriptor(name)).collect::<Result<_, _>>()?;
+        let multi = self.programs.is_multi();
+        self.keeper
+            .attach(attempt, kept.as_fd(), content, layout.probes.clone(), &programs, multi)
+            .context("asking the keeper of the probes")
+    }
+
+    pub(super) fn name(&self, file: Inode) -> String {
+        self.tables.names.get(&file).map_or_else(
+            || format!("the file with inode {} on device {}", file.ino, file.dev),
+            |name| name.display().to_string(),
+        )
+    }
+}

@@ -1,0 +1,86 @@
+//! What the agent has to know of a library, whichever it is.
+
+use analyzer::{Plan, plan};
+
+use super::join;
+
+/// What the agent has to know of a library.
+pub trait Library: Sync {
+    /// Catalog id.
+    fn id(&self) -> &'static str;
+    /// Its code in a record's head (`runtime_ebpf::libraries`).
+    fn code(&self) -> u16;
+    /// The program for each role of the catalog entry; what begins a span stands in front of what ends it.
+    fn programs(&self) -> &'static [(&'static str, &'static str)];
+    /// Programs that the others go on in, in the order of their places in [`Library::tail_map`].
+    fn tails(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// The map that holds them.
+    fn tail_map(&self) -> &'static str {
+        ""
+    }
+    /// The map of its configurations, an array by file index.
+    fn file_map(&self) -> &'static str;
+    /// The map of what is open between two hits, if it has one.
+    fn flight(&self) -> Option<Flight> {
+        None
+    }
+    /// The value of [`Library::file_map`] for the files of a Plan.
+    fn config(&self, library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError>;
+    /// What makes spans of its records.
+    fn joiner(&self) -> Box<dyn join::Joiner>;
+}
+
+/// A library's in-flight table, as far as the agent has to know it. Keys are two words, goroutine and tgid; a value's first four
+/// bytes are its generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flight {
+    /// The table.
+    pub map: &'static str,
+    /// Bytes of a value.
+    pub value_bytes: usize,
+    /// The map whose word 1 takes the number of entries that the agent has removed.
+    pub use_map: &'static str,
+    /// The global that is told the table's size.
+    pub entries_global: &'static str,
+}
+
+/// Why a ready library of a Plan could not be turned into a configuration: the Plan and the agent disagree.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A role without which nothing works has no site.
+    #[error("{library}: the plan has no site for the role `{role}`")]
+    NoSite {
+        /// Catalog id.
+        library: &'static str,
+        /// Role name.
+        role: &'static str,
+    },
+    /// A required offset is missing or beyond what the programs can read.
+    #[error(
+        "{library}: {type_name}.{field}: the offset {offset:?} is not usable (a multiple of 8 up to {limit})"
+    )]
+    Offset {
+        /// Catalog id.
+        library: &'static str,
+        /// Go type.
+        type_name: &'static str,
+        /// Its field.
+        field: &'static str,
+        /// What the plan says.
+        offset: Option<u64>,
+        /// What the programs can do.
+        limit: u64,
+    },
+    /// A required itab is missing.
+    #[error("{library}: the plan has no address for the itab ({interface}, {concrete})")]
+    Itab {
+        /// Catalog id.
+        library: &'static str,
+        /// Interface type.
+        interface: &'static str,
+        /// Concrete type.
+        concrete: &'static str,
+    },
+}
