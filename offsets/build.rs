@@ -13,7 +13,9 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=catalog");
     println!("cargo::rerun-if-changed=data");
-    fs::write(out.join("catalog.rs"), list(&root.join("catalog"), "toml", "CATALOG")?)?;
+    let catalog = root.join("catalog");
+    let targets = list(&catalog.join("targets"), "go", "TARGETS")?;
+    fs::write(out.join("catalog.rs"), list(&catalog, "toml", "CATALOG")? + &targets)?;
     let data = root.join("data");
     let digest = format!("const DIGEST: &str = {:?};\n", digest(&data)?);
     fs::write(out.join("data.rs"), list(&data, "json", "DATA")? + &digest + &compacted(&data, &out)?)

@@ -8,8 +8,8 @@
 //!   module under `data/`.
 //!
 //! [`version`] is the grammar both are read with, [`names`] what packages, types and functions are called, [`abi`] where a
-//! function's parameters and results lie. Deliberately not here: I/O, networking, ELF. A caller that has files of its own
-//! hands their text over.
+//! function's parameters and results lie. Deliberately not here: I/O, networking, ELF, and what the database is made from
+//! (`offsetgen`). A caller that has files of its own hands their text over.
 
 pub mod abi;
 pub mod catalog;

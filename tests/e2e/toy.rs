@@ -14,8 +14,9 @@ use strobe_tests::process::{PATIENCE, Running};
 use strobe_tests::spans::Value;
 
 /// Where each file of `tests/toy` goes.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("catalog.toml", "offsets/catalog/toy-wheel.toml"),
+    ("target.go", "offsets/catalog/targets/toy-wheel.go"),
     ("shared.rs", "runtime-ebpf/src/libraries/toy_wheel.rs"),
     ("programs.rs", "runtime-ebpf/src/programs/toy_wheel.rs"),
     ("agent.rs", "runtime/src/libraries/toy_wheel.rs"),

@@ -7,20 +7,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::catalog::Catalog;
 use crate::cli::BuildOptions;
 use crate::data::folder::lock;
+use crate::effort;
 use crate::go::cache::Store;
 use crate::go::choice;
 use crate::memory::Bounds;
 use crate::progress::Progress;
 use crate::record::run;
 use crate::record::surroundings::{Surroundings, lock_cache};
-use crate::{catalog, effort};
 
 /// True when the database was written (or is the same as before) and all versions that were asked for by name are in it.
 pub fn run(options: &BuildOptions) -> Result<bool> {
     let begun = Instant::now();
-    let entries = catalog::read(options.catalog.as_deref(), &options.only)?;
+    let catalog = Catalog::read(options.catalog.as_deref(), &options.only)?;
     let progress = Progress::new();
     let bounds = Bounds::new(options.jobs.map(NonZeroUsize::get), options.memory);
     let store = Store::open(&options.cache)?.with_bounds(bounds);
@@ -30,7 +31,7 @@ pub fn run(options: &BuildOptions) -> Result<bool> {
         bail!("--out and the cache are both {}: each needs a folder of its own", options.out.display());
     }
     let _locks = [lock(&options.out, &progress)?, lock_cache(&store, &progress)?];
-    let modules: BTreeSet<&str> = entries.iter().map(|entry| entry.module.as_str()).collect();
+    let modules: BTreeSet<&str> = catalog.entries.iter().map(|entry| entry.module.as_str()).collect();
     let deadline = options.stop_after.map(|minutes| begun + Duration::from_secs(minutes * 60));
     let mut around = Surroundings {
         store: &store,
@@ -51,8 +52,7 @@ pub fn run(options: &BuildOptions) -> Result<bool> {
     let ordered =
         modules.iter().filter(|m| **m == offsets::STD).chain(modules.iter().filter(|m| **m != offsets::STD));
     for module in ordered {
-        let own: Vec<_> = entries.iter().filter(|entry| entry.module == **module).cloned().collect();
-        match run::build(module, &own, options, &mut around) {
+        match run::build(module, &catalog.of_module(module), options, &mut around) {
             Ok(all) => complete &= all,
             Err(error) => failures.push(error.context((*module).to_owned())),
         }

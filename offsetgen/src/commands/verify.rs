@@ -11,7 +11,7 @@ use offsets::Version;
 use offsets::catalog::Entry;
 
 use super::diff;
-use crate::catalog;
+use crate::catalog::Catalog;
 use crate::cli::VerifyOptions;
 use crate::data::folder;
 use crate::failure::Stage;
@@ -36,21 +36,21 @@ struct Candidate {
 
 /// True when every entry that is still served agrees, and most are.
 pub fn run(options: &VerifyOptions) -> Result<bool> {
-    let entries = catalog::read(options.catalog.as_deref(), &options.only)?;
+    let catalog = Catalog::read(options.catalog.as_deref(), &options.only)?;
     let progress = Progress::new();
     let store = Store::open(&options.cache)?.with_bounds(Bounds::new(Some(1), None));
     // A build beside it could take toolchains away.
     let _lock = lock_cache(&store, &progress)?;
     let fresh = store.scratch("verify-")?;
     let store = store.with_build_cache(fresh.path());
-    let candidates = candidates(options, &entries)?;
+    let candidates = candidates(options, &catalog.entries)?;
     let chosen = sample(candidates, options);
     if chosen.is_empty() {
         bail!("nothing is recorded that could be verified");
     }
     let (mut agree, mut withheld) = (0, 0);
     for (position, candidate) in chosen.iter().enumerate() {
-        let verdict = match check(candidate, &entries, &store, &progress, options.trust_on_first_use) {
+        let verdict = match check(candidate, &catalog, &store, &progress, options.trust_on_first_use) {
             Ok(differences) if differences.is_empty() => {
                 agree += 1;
                 "agrees".to_owned()
@@ -131,13 +131,13 @@ fn sample(mut all: Vec<Candidate>, options: &VerifyOptions) -> Vec<Candidate> {
 /// What is different.
 fn check(
     candidate: &Candidate,
-    entries: &[Entry],
+    catalog: &Catalog,
     store: &Store,
     progress: &Progress,
     trust_on_first_use: bool,
 ) -> Result<Vec<String>> {
     let Candidate { module, version, axis, build } = candidate;
-    let own: Vec<Entry> = entries.iter().filter(|entry| entry.module == *module).cloned().collect();
+    let own = catalog.of_module(module);
     let wanted = Wanted::new(&own, version).context("the catalog no longer covers it")?;
     let tested = &build.tested;
     let toolchain = store.ensure(candidate.release()?, progress)?;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use offsets::catalog::{self, Entry};
+use offsets::catalog::{Field, owner};
 use offsets::{Version, names};
 use sha2::{Digest, Sha256};
 
 use super::symbol::Symbol;
+use crate::catalog::Catalog;
 use crate::hex::hex;
 
 /// Everything to find out about one version.
@@ -26,11 +27,11 @@ pub struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     /// What the entries that cover a version want; none if none does.
-    pub fn new(entries: &'a [Entry], version: &Version) -> Option<Self> {
+    pub fn new(catalog: &'a Catalog, version: &Version) -> Option<Self> {
         let mut wanted = Self::default();
-        for entry in entries.iter().filter(|entry| entry.versions.contains(version)) {
+        for entry in catalog.entries.iter().filter(|entry| entry.versions.contains(version)) {
             let module = entry.module.as_str();
-            let is_own = |name: &&str| catalog::owner(name, [module]) == Some(module);
+            let is_own = |name: &&str| owner(name, [module]) == Some(module);
             let is_own_function = |name: &&str| {
                 let package = Symbol::parse(name, module).map(|symbol| symbol.package);
                 package.is_some_and(|package| names::owner(&package, [module]) == Some(module))
@@ -38,14 +39,11 @@ impl<'a> Wanted<'a> {
             wanted.module = module;
             wanted.structs.extend(entry.structs().into_iter().filter(is_own));
             wanted.functions.extend(entry.functions().into_iter().filter(is_own_function));
-            let is_expected =
-                |f: &&catalog::Field| is_own(&f.type_name.as_str()) && f.versions.contains(version);
+            let is_expected = |f: &&Field| is_own(&f.type_name.as_str()) && f.versions.contains(version);
             let fields = entry.fields.iter().filter(is_expected);
             wanted.fields.extend(fields.map(|f| (f.type_name.as_str(), f.name.as_str(), f.kind.as_str())));
-            let source = entry.target.source_for(version);
-            if !entry.is_borrowed() && !wanted.sources.contains(&source) {
-                wanted.sources.push(source);
-            }
+            let program = catalog.program(entry, version).filter(|text| !wanted.sources.contains(text));
+            wanted.sources.extend(program);
         }
         (!wanted.sources.is_empty()).then_some(wanted)
     }

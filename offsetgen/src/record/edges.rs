@@ -90,7 +90,7 @@ impl<'a> Recording<'a> {
 
     fn edge_task(&self, version: &Version, axis: String, go: Option<Release>) -> Option<Task<'a>> {
         let build = self.all.build(version)?;
-        let wanted = Wanted::new(self.entries, version)?;
+        let wanted = Wanted::new(self.catalog, version)?;
         let settled = |(known, hole): (&Version, &Hole)| {
             known == version && hole.axis.as_deref() == Some(&axis) && hole.stage == Stage::Compile.word()
         };
@@ -265,7 +265,7 @@ impl<'a> Recording<'a> {
     /// The packages of what the catalog names in a version, and of the types that lie in it by value.
     fn packages(&self, version: &Version) -> BTreeSet<String> {
         let mut packages =
-            Wanted::new(self.entries, version).map(|wanted| wanted.packages()).unwrap_or_default();
+            Wanted::new(self.catalog, version).map(|wanted| wanted.packages()).unwrap_or_default();
         let shape = self.all.build(version).and_then(|build| build.axes.get(FIRST));
         let layouts = shape.into_iter().flat_map(|shape| shape.structs.values().flatten());
         let kinds = layouts.flat_map(|layout| layout.fields.values().map(|(_, kind)| kind));

@@ -21,7 +21,7 @@ impl Recording<'_> {
             self.versions.iter().rev().map(|(v, t)| (v.clone(), t.clone())).collect();
         let (mut tasks, mut in_a_row) = (Vec::new(), 0);
         for (version, text) in versions {
-            let Some(wanted) = Wanted::new(self.entries, &version) else { continue };
+            let Some(wanted) = Wanted::new(self.catalog, &version) else { continue };
             let recorded = self.is_done(&version);
             let hole = |stage: &str, reason: String| {
                 let (version, stage) = (text.clone(), stage.to_owned());

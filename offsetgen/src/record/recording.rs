@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use offsets::catalog::Entry;
 use offsets::database::format::{Hole, Tested};
 use offsets::{STD, Version};
 
 use super::journal::Journal;
 use super::observations::Observations;
+use crate::catalog::Catalog;
 use crate::cli::BuildOptions;
 use crate::failure::Stage;
 use crate::go::listing::Versions;
@@ -18,7 +18,7 @@ use crate::probe::wanted::Wanted;
 /// All of it.
 pub(super) struct Recording<'a> {
     pub(super) module: &'a str,
-    pub(super) entries: &'a [Entry],
+    pub(super) catalog: &'a Catalog,
     pub(super) options: &'a BuildOptions,
     pub(super) journal: Journal,
     pub(super) all: Observations,
@@ -41,7 +41,7 @@ pub(super) struct Recording<'a> {
 impl<'a> Recording<'a> {
     pub(super) fn new(
         module: &'a str,
-        entries: &'a [Entry],
+        catalog: &'a Catalog,
         options: &'a BuildOptions,
         all: Observations,
         journal: Journal,
@@ -49,7 +49,7 @@ impl<'a> Recording<'a> {
         let before = all.versions().chain(all.holes().map(|(version, _)| version)).cloned().collect();
         Self {
             module,
-            entries,
+            catalog,
             options,
             journal,
             all,
@@ -69,7 +69,7 @@ impl<'a> Recording<'a> {
     }
 
     pub(super) fn covered(&self, version: &Version) -> bool {
-        self.entries.iter().any(|entry| !entry.is_borrowed() && entry.versions.contains(version))
+        self.catalog.entries.iter().any(|entry| !entry.is_borrowed() && entry.versions.contains(version))
     }
 
     /// Whether all that the catalog names was looked for. What the target did not reach, `build` tries again: the catalog may
@@ -91,7 +91,7 @@ impl<'a> Recording<'a> {
 
     /// Whether there is nothing to be done for a version on the first architecture.
     pub(super) fn is_done(&self, version: &Version) -> bool {
-        let wanted = Wanted::new(self.entries, version);
+        let wanted = Wanted::new(self.catalog, version);
         wanted.is_some_and(|wanted| self.is_recorded(version, FIRST, &wanted))
             || (self.options.new_only && self.is_known(version))
     }

@@ -2,20 +2,20 @@
 
 use anyhow::{Result, bail};
 use offsets::Version;
-use offsets::catalog::Entry;
 
 use super::journal::Journal;
 use super::observations::Observations;
 use super::recording::Recording;
 use super::surroundings::Surroundings;
 use super::{GENERATOR, SETTINGS, check};
+use crate::catalog::Catalog;
 use crate::cli::BuildOptions;
 use crate::data::document::{document_path, read_document, write_document};
 
 /// True when every version that was asked for by name is recorded, and nothing failed that may pass.
 pub fn build(
     module: &str,
-    entries: &[Entry],
+    catalog: &Catalog,
     options: &BuildOptions,
     around: &mut Surroundings<'_>,
 ) -> Result<bool> {
@@ -23,7 +23,7 @@ pub fn build(
     let before = read_document(&path, module)?;
     let all = Observations::read(&before);
     let journal = Journal::new(around.store.cache(), module, options);
-    let mut run = Recording::new(module, entries, options, all, journal);
+    let mut run = Recording::new(module, catalog, options, all, journal);
     run.find_versions(&before, around)?;
     if run.versions.is_empty() {
         return Ok(true);
@@ -35,7 +35,7 @@ pub fn build(
         run.edges(around)?;
     }
     run.all.refresh_followers();
-    let errors = check::check(entries, &run.all);
+    let errors = check::check(&catalog.entries, &run.all);
     let agrees = errors.is_empty();
     if !agrees {
         let (disagree, errors) = ("the catalog does not agree with what was built", errors.join("\n"));

@@ -10,15 +10,9 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use crate::support::{host, offsetgen, outcome};
+use crate::support::{host, offsetgen, outcome, write_catalog};
 
-const CATALOG: &str = r#"id = "t"
-title = "t"
-module = "std"
-status = "recorded"
-present = ["main.main"]
-[target]
-source = '''
+const CATALOG: &str = r#"-- t.go --
 package main
 
 import "unsafe"
@@ -34,7 +28,14 @@ type T struct {
 type E struct{ p unsafe.Pointer }
 
 func main() { println(&T{}) }
-'''
+-- t.toml --
+id = "t"
+title = "t"
+module = "std"
+status = "recorded"
+present = ["main.main"]
+[target]
+file = "t.go"
 [[field]]
 type = "main.T"
 name = "b"
@@ -74,8 +75,7 @@ struct Bench {
 impl Bench {
     fn new(catalog: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        fs::create_dir(folder.path().join("catalog")).expect("a folder");
-        fs::write(folder.path().join("catalog/t.toml"), catalog).expect("written");
+        write_catalog(&folder.path().join("catalog"), catalog);
         Self { folder }
     }
 
@@ -144,7 +144,8 @@ fn a_field_that_no_version_has() {
         let bench = Bench::new(&CATALOG.replace(from, to));
         let (code, message) = outcome(&bench.run(&[]));
         assert_eq!(code, Some(1), "{message}");
-        let line = CATALOG.lines().position(|line| line == "[[field]]").expect("a field") + 1;
+        let toml = CATALOG.lines().skip_while(|line| *line != "-- t.toml --");
+        let line = toml.skip(1).position(|line| line == "[[field]]").expect("a field") + 1;
         assert!(message.contains(&format!("catalog/t.toml:{line}: {expected}")), "{message}");
         assert!(!bench.data().exists(), "a database was written");
     }

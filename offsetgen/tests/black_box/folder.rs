@@ -11,7 +11,14 @@ use tempfile::TempDir;
 pub const MODULE: &str = "example.org/m";
 
 /// The catalog's one entry.
-pub const CATALOG: &str = r#"id = "m"
+pub const CATALOG: &str = r#"-- m.go --
+package main
+
+import "example.org/m"
+
+func main() { println(m.F(&m.T{})) }
+-- m.toml --
+id = "m"
 title = "m"
 module = "example.org/m"
 since = "v1.0.0"
@@ -19,13 +26,7 @@ status = "recorded"
 structs = ["example.org/m.T", "example.org/m.U", "example.org/m.None"]
 functions = ["example.org/m.F"]
 [target]
-source = '''
-package main
-
-import "example.org/m"
-
-func main() { println(m.F(&m.T{})) }
-'''
+file = "m.go"
 "#;
 
 /// A document with these versions, holes, structs and functions.

@@ -1,10 +1,8 @@
 //! What a version says that is not plain: it holds for one architecture, rests on another module, or is not reached.
 
-use std::fs;
-
 use crate::modules::{Place, json};
 use crate::published::*;
-use crate::support::outcome;
+use crate::support::{outcome, write_catalog};
 
 /// A field has another type in a new release. `update` records it and says so; `build`, whose user works on the catalog, does not.
 #[test]
@@ -158,7 +156,7 @@ fn another_target_for_what_was_not_reached() {
     assert_eq!(lookup(&place, "v1.0.0", "example.org/m.Late.B"), "example.org/m.Late.B\t-\tunknown");
     let reaching =
         more.replace("var t m.T\n", "var t m.T\n\nvar late m.Late\n").replace("(&t)", "(&t, &late)");
-    fs::write(place.path("catalog/m.toml"), reaching).expect("written");
+    write_catalog(&place.path("catalog"), &reaching);
     let data = place.path("data").display().to_string();
     let before = place.text();
     success(&place.command(&proxy, &["update", "--out", &data]).output().expect("runs"));

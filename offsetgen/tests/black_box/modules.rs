@@ -9,23 +9,24 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::build::ready;
-use crate::support::{Answer, Proxy, offsetgen, outcome, zip};
+use crate::support::{Answer, Proxy, offsetgen, outcome, write_catalog, zip};
 
 const MODULE: &str = "example.org/m";
-const CATALOG: &str = r#"id = "m"
+const CATALOG: &str = r#"-- m.go --
+package main
+
+import "example.org/m"
+
+func main() { println(m.F(&m.T{})) }
+-- m.toml --
+id = "m"
 title = "m"
 module = "example.org/m"
 status = "recorded"
 structs = ["example.org/m.T"]
 functions = ["example.org/m.F"]
 [target]
-source = '''
-package main
-
-import "example.org/m"
-
-func main() { println(m.F(&m.T{})) }
-'''
+file = "m.go"
 "#;
 
 /// What the module's own maker has published.
@@ -80,7 +81,7 @@ impl Place {
         for name in ["catalog", "cache", "data"] {
             fs::create_dir(folder.path().join(name)).expect("a folder");
         }
-        fs::write(folder.path().join("catalog/m.toml"), catalog).expect("written");
+        write_catalog(&folder.path().join("catalog"), catalog);
         // The toolchain's marker and what it has compiled of its own library are shared, nothing else is.
         for name in ["toolchains", "build"] {
             let shared = ready().cache.path().join(name);

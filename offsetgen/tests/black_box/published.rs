@@ -6,13 +6,7 @@ use std::process::{Command, Output};
 use crate::modules::{Place, json};
 use crate::support::{Answer, Proxy, outcome, zip};
 
-pub const CATALOG: &str = r#"id = "m"
-title = "m"
-module = "example.org/m"
-status = "recorded"
-structs = ["example.org/m.T"]
-[target]
-source = """
+pub const CATALOG: &str = r#"-- m.go --
 package main
 
 import "example.org/m"
@@ -20,7 +14,14 @@ import "example.org/m"
 var t m.T
 
 func main() { println(&t) }
-"""
+-- m.toml --
+id = "m"
+title = "m"
+module = "example.org/m"
+status = "recorded"
+structs = ["example.org/m.T"]
+[target]
+file = "m.go"
 "#;
 
 /// Modules' files by `MODULE@VERSION`, as their makers have published them; each has a go.mod.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::folder::{CATALOG, MODULE, command, document, folder, run, version};
+use crate::support::write_catalog;
 
 /// A folder with `catalog/`, `data/` and a file of versions.
 fn place(versions: usize, holes: &Value, file: &str) -> TempDir {
@@ -28,7 +29,7 @@ fn place(versions: usize, holes: &Value, file: &str) -> TempDir {
         fs::create_dir(place.path().join(name)).expect("a folder");
     }
     crate::folder::write(&place.path().join("data"), &data);
-    fs::write(place.path().join("catalog/m.toml"), CATALOG).expect("written");
+    write_catalog(&place.path().join("catalog"), CATALOG);
     fs::write(place.path().join("versions.txt"), file).expect("written");
     place
 }
@@ -141,7 +142,7 @@ fn what_a_file_knows_and_the_data_does_not_is_a_hole() {
 fn a_file_adds_nothing_to_a_module_that_no_catalog_entry_covers() {
     let place = place(3, &json!([]), "example.org/m v1.2.0\n");
     let other = CATALOG.replace(MODULE, "example.org/other").replace("id = \"m\"", "id = \"other\"");
-    fs::write(place.path().join("catalog/m.toml"), other).expect("written");
+    write_catalog(&place.path().join("catalog"), &other);
     let (_, said) = report(&place, &["--json"]);
     let values = said.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let counts: Vec<_> =

@@ -111,3 +111,13 @@ pub fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
     }
     writer.finish().expect("finishes").into_inner()
 }
+
+/// Writes a catalog: its files stand one behind the other, each under a line `-- NAME --` (Go's txtar).
+pub fn write_catalog(folder: &Path, text: &str) {
+    std::fs::create_dir_all(folder.join("targets")).expect("a folder");
+    for part in text.split("-- ").skip(1) {
+        let (name, text) = part.split_once(" --\n").expect("a name");
+        let place = if name.ends_with(".go") { folder.join("targets") } else { folder.to_owned() };
+        std::fs::write(place.join(name), text).expect("written");
+    }
+}

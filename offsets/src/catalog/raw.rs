@@ -6,10 +6,11 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::error::line_of;
+use super::entry::{Entry, Field, Itab, Map, Role, Status, Target, Variant};
+use super::error::{CatalogError, line_of};
+use super::range::Range;
 use super::reader::{Reader, Text};
 use super::site::{self, RawSite};
-use super::{CatalogError, Entry, Field, Itab, Map, Range, Role, Status, Target, Variant};
 use crate::names;
 
 #[derive(Deserialize)]
@@ -26,7 +27,7 @@ struct RawEntry {
     structs: Vec<Text>,
     #[serde(default)]
     functions: Vec<Text>,
-    target: RawTarget,
+    target: Option<RawTarget>,
     #[serde(default)]
     role: Vec<Spanned<RawRole>>,
     #[serde(default)]
@@ -40,7 +41,7 @@ struct RawEntry {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawTarget {
-    source: Text,
+    file: Text,
     #[serde(default)]
     variant: Vec<RawVariant>,
 }
@@ -50,7 +51,7 @@ struct RawTarget {
 struct RawVariant {
     since: Option<Text>,
     until: Option<Text>,
-    source: Text,
+    file: Text,
 }
 
 #[derive(Deserialize)]
@@ -133,7 +134,7 @@ impl Reader<'_> {
             present,
             structs,
             functions: self.names("functions", raw.functions)?,
-            target: self.target(&module, raw.target)?,
+            target: raw.target.map(|target| self.target(&module, target)).transpose()?,
             roles,
             fields: self.fields(&module, raw.field)?,
             itabs: raw.itab.into_iter().map(|itab| self.itab(itab)).collect::<Result<_, _>>()?,
@@ -167,10 +168,19 @@ impl Reader<'_> {
     fn target(&self, module: &str, raw: RawTarget) -> Result<Target, CatalogError> {
         let variant = |raw: RawVariant| {
             let versions = self.range(module, "target.variant.", raw.since, raw.until)?;
-            Ok(Variant { versions, source: self.text("target.variant.source", raw.source)? })
+            Ok(Variant { versions, file: self.file("target.variant.file", raw.file)? })
         };
         let variants = raw.variant.into_iter().map(variant).collect::<Result<_, CatalogError>>()?;
-        Ok(Target { source: self.text("target.source", raw.source)?, variants })
+        Ok(Target { file: self.file("target.file", raw.file)?, variants })
+    }
+
+    /// The name of a file of `targets/`, and of nothing outside of it.
+    fn file(&self, key: &str, value: Text) -> Result<String, CatalogError> {
+        let name = value.as_ref();
+        if name.contains(['/', '\\']) || name.starts_with('.') || !name.ends_with(".go") {
+            return Err(self.error(value.span().start, key, "is no NAME.go in targets/"));
+        }
+        self.text(key, value)
     }
 
     fn role(&self, module: &str, raw: Spanned<RawRole>) -> Result<Role, CatalogError> {

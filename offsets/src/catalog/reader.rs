@@ -2,8 +2,8 @@
 
 use toml::Spanned;
 
-use super::Range;
 use super::error::{CatalogError, line_of};
+use super::range::Range;
 use crate::{Version, names};
 
 /// A text of the file with its place.

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Range;
 use super::error::{CatalogError, line_of};
+use super::range::Range;
 use super::reader::{Reader, Text};
 use super::values::{self, RawValues, Value};
 use crate::abi::shape;

@@ -1,7 +1,7 @@
 //! The embedded files are read, and every defect of a file is told with its line and key.
 
 use super::*;
-use crate::STD;
+use crate::{STD, Version};
 
 const GOOD: &str = r#"id = "x"
 title = "x"
@@ -10,7 +10,7 @@ since = "1.19"
 status = "recorded"
 present = ["a.B"]
 [target]
-source = "package main"
+file = "x.go"
 [[role]]
 name = "start"
 required = true
@@ -51,6 +51,28 @@ fn embedded_files_are_read() {
     assert_eq!(route("1.27.4"), ["Pattern"]);
 }
 
+/// What is recorded has to be built: an embedded entry has a target, and each program of `targets/` is some entry's.
+#[test]
+fn embedded_entries_and_their_targets() {
+    let mut named: Vec<&str> = Vec::new();
+    for entry in entries() {
+        let target = entry.target.as_ref().unwrap_or_else(|| panic!("{} has no target", entry.file));
+        named.extend(target.files());
+    }
+    named.sort_unstable();
+    named.dedup();
+    let mut there: Vec<&str> = targets().iter().map(|(name, _)| *name).collect();
+    there.sort_unstable();
+    assert_eq!(there, named);
+    assert!(targets().iter().all(|(_, text)| text.starts_with("package main\n")));
+}
+
+#[test]
+fn an_entry_of_the_users_own_needs_no_target() {
+    let own = GOOD.replace("[target]\nfile = \"x.go\"\n", "");
+    assert!(load_dir([("own.toml", own.as_str())]).expect("reads")[0].target.is_none());
+}
+
 #[test]
 fn a_good_file_knows_its_lines() {
     let entry = &load_dir([("good.toml", GOOD)]).expect("reads")[0];
@@ -77,6 +99,8 @@ fn defects_name_file_line_and_key() {
         ("args = \"{8} {8 8} 8\"", "args = 8", "bad.toml:15: args: invalid type: integer"),
         ("present = [\"a.B\"]", "present = []", "bad.toml:6: present: names no function"),
         ("type = \"a/b.T\"", "type = \"T\"", "bad.toml:17: field.type: "),
+        ("file = \"x.go\"", "file = \"../x.go\"", "bad.toml:8: target.file: is no NAME.go in targets/"),
+        ("file = \"x.go\"", "file = \"x.c\"", "bad.toml:8: target.file: is no NAME.go in targets/"),
         ("id = \"x\"", "id = x", "bad.toml:1: id: "),
     ] {
         let text = GOOD.replace(from, to);

@@ -61,8 +61,9 @@ fn difference(before: &Path, after: &Path) -> Result<String> {
 #[test]
 fn a_hash_that_the_checksum_database_does_not_know() -> Result<()> {
     const CATALOG: &str = "id = 'm'\ntitle = 'm'\nmodule = 'example.org/m'\nstatus = 'recorded'\n\
-        structs = ['example.org/m.T']\n[target]\nsource = '''\npackage main\n\nimport \"example.org/m\"\n\n\
-        var t m.T\n\nfunc main() { println(&t) }\n'''\n";
+        structs = ['example.org/m.T']\n[target]\nfile = 'm.go'\n";
+    const TARGET: &str =
+        "package main\n\nimport \"example.org/m\"\n\nvar t m.T\n\nfunc main() { println(&t) }\n";
     let mut newest = NEWEST.rsplit(',');
     let (newest, recorded_by) = (newest.next().context("a version")?, newest.next().context("two versions")?);
     let files = [("main.go", include_str!("sumdb.go"))];
@@ -72,8 +73,9 @@ fn a_hash_that_the_checksum_database_does_not_know() -> Result<()> {
     let line = server.expect_stdout("http://", 0)?;
     let (proxy, database) = line.split_once('\t').context("two words")?;
     let folder = tempfile::tempdir()?;
-    fs::create_dir(folder.path().join("catalog"))?;
+    fs::create_dir_all(folder.path().join("catalog/targets"))?;
     fs::write(folder.path().join("catalog/m.toml"), CATALOG)?;
+    fs::write(folder.path().join("catalog/targets/m.go"), TARGET)?;
     let mut build = Command::new(programs::path("offsetgen")?);
     build.args(["build", "--arch", "amd64", "--go", recorded_by, "--cache"]).arg(machine::cache()?);
     build.arg("--catalog").arg(folder.path().join("catalog")).arg("--out").arg(folder.path());
@@ -107,19 +109,38 @@ fn a_hash_that_the_checksum_database_does_not_know() -> Result<()> {
     Ok(())
 }
 
-/// The walk through of `offsets/catalog/README.md`, with its own text: one TOML file, no Rust.
+/// The targets are Go as gofmt writes it, by the newest toolchain that offsetgen fetches.
+#[test]
+fn the_targets_are_formatted() -> Result<()> {
+    let newest = NEWEST.rsplit(',').next().context("a version")?;
+    let mut gofmt = Command::new(built::toolchain(newest)?.join("bin/gofmt"));
+    let targets = machine::workspace().join("offsets/catalog/targets");
+    let out = machine::run(gofmt.arg("-l").arg(&targets))?;
+    let said = String::from_utf8_lossy(&out.stdout);
+    ensure!(said.is_empty(), "gofmt -w {said}");
+    // It says so of one that is not.
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("x.go"), "package main\nfunc main(){ }\n")?;
+    let mut gofmt = Command::new(built::toolchain(newest)?.join("bin/gofmt"));
+    let out = machine::run(gofmt.arg("-l").arg(folder.path()))?;
+    ensure!(String::from_utf8_lossy(&out.stdout).contains("x.go"), "it finds nothing");
+    Ok(())
+}
+
+/// The walk through of `offsets/catalog/README.md`, with its own text: a TOML file and a Go program, no Rust.
 #[test]
 fn a_newcomer_adds_a_library() -> Result<()> {
     let readme = fs::read_to_string(machine::workspace().join("offsets/catalog/README.md"))?;
-    let toml = readme
-        .split("   ```toml\n")
-        .nth(1)
-        .and_then(|rest| rest.split("   ```\n").next())
-        .context("the TOML of the README")?;
-    let toml: String =
-        toml.lines().map(|line| format!("{}\n", line.strip_prefix("   ").unwrap_or(line))).collect();
+    let text = |language: &str| -> Result<String> {
+        let behind = readme.split(&format!("   ```{language}\n")).nth(1);
+        let text = behind.and_then(|rest| rest.split("   ```\n").next());
+        let text = text.with_context(|| format!("the {language} of the README"))?;
+        Ok(text.lines().map(|line| format!("{}\n", line.strip_prefix("   ").unwrap_or(line))).collect())
+    };
+    let (toml, go) = (text("toml")?, text("go")?);
     let module = "github.com/julienschmidt/httprouter";
-    let newcomer = Newcomer::build(module, "v1.3.0", &toml)?;
+    ensure!(toml.contains("file = \"httprouter.go\""), "{toml}");
+    let newcomer = Newcomer::build(module, "v1.3.0", &toml, ("httprouter.go", &go))?;
     ensure!(!newcomer.said.contains(&format!("note: {module}")), "{}", newcomer.said);
     newcomer.expect("Param.Value", "16\texact")
 }
@@ -130,7 +151,8 @@ fn a_newcomer_adds_a_library() -> Result<()> {
 fn a_newcomer_adds_a_library_with_a_dot_in_its_path() -> Result<()> {
     let module = "github.com/nats-io/nats.go";
     let toml = include_str!("nats.toml");
-    let newcomer = Newcomer::build(module, "v1.49.0", toml)?;
+    let program = ("nats.go", include_str!("nats.go"));
+    let newcomer = Newcomer::build(module, "v1.49.0", toml, program)?;
     ensure!(!newcomer.said.contains(&format!("note: {module}")), "{}", newcomer.said);
     newcomer.expect("Msg.Subject", "0\texact")?;
     let text = fs::read_to_string(newcomer.folder.path().join("data/github.com_nats-io_nats.go.json"))?;
@@ -138,13 +160,14 @@ fn a_newcomer_adds_a_library_with_a_dot_in_its_path() -> Result<()> {
     let publish = document.functions.get(&format!("{module}.(*Conn).PublishMsg")).context("the function")?;
     ensure!(!publish.runs.is_empty(), "{publish:?}");
     let wrong = toml.replace("name = \"Subject\"", "name = \"Subjet\"");
-    let error = Newcomer::build(module, "v1.49.0", &wrong).err().context("no field Subjet")?.to_string();
+    let error =
+        Newcomer::build(module, "v1.49.0", &wrong, program).err().context("no field Subjet")?.to_string();
     let note = format!("note: {module} v1.49.0 has no field {module}.Msg.Subjet; nearest: Subject");
     ensure!(error.contains(&note) && error.contains("no tested version"), "{error}");
     Ok(())
 }
 
-/// Who has written one catalog file and built it.
+/// Who has written one catalog file with its program, and built it.
 struct Newcomer {
     module: &'static str,
     version: &'static str,
@@ -153,11 +176,17 @@ struct Newcomer {
 }
 
 impl Newcomer {
-    fn build(module: &'static str, version: &'static str, toml: &str) -> Result<Self> {
+    fn build(
+        module: &'static str,
+        version: &'static str,
+        toml: &str,
+        (program, text): (&str, &str),
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let catalog = folder.path().join("catalog");
-        fs::create_dir(&catalog)?;
+        fs::create_dir_all(catalog.join("targets"))?;
         fs::write(catalog.join("library.toml"), toml)?;
+        fs::write(catalog.join("targets").join(program), text)?;
         let newest = NEWEST.rsplit(',').next().context("a version")?;
         let mut build = Command::new(programs::path("offsetgen")?);
         build.args(["build", "--only", module, "--versions", version, "--go", newest, "--cache"]);

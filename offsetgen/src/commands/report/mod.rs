@@ -20,7 +20,7 @@ use anyhow::{Context, Result};
 use offsets::catalog::Entry;
 use offsets::database::format::Document;
 
-use crate::catalog;
+use crate::catalog::Catalog;
 use crate::cli::ReportOptions;
 use crate::data::folder;
 use crate::output;
@@ -28,7 +28,7 @@ use coverage::{Coverage, Share};
 
 /// True when at least 99 of 100 buildable versions of every module of the catalog are recorded, and of each some.
 pub fn run(options: &ReportOptions) -> Result<bool> {
-    let entries = catalog::read(options.catalog.as_deref(), &options.only)?;
+    let entries = Catalog::read(options.catalog.as_deref(), &options.only)?.entries;
     let documents = folder::documents(&options.data)?;
     let file = match &options.versions_from {
         Some(file) => fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,

@@ -1,0 +1,21 @@
+//! Ranges of versions.
+
+use crate::Version;
+
+/// A half-open range of versions.
+#[derive(Debug, Clone, Default)]
+pub struct Range {
+    /// The first version in it; none is the beginning.
+    pub since: Option<Version>,
+    /// The first version after it; none is no end.
+    pub until: Option<Version>,
+}
+
+impl Range {
+    /// Whether a version lies in it. A pre-release of Go counts as its release: `1.23rc1` has what came `since = "1.23"`.
+    pub fn contains(&self, version: &Version) -> bool {
+        let version = version.as_released();
+        self.since.as_ref().is_none_or(|since| *since <= version)
+            && self.until.as_ref().is_none_or(|until| version < *until)
+    }
+}
