@@ -1,0 +1,81 @@
+//! How the source is laid out: no file of a crate imports another in a circle, and none is too long to be read at once.
+//!
+//! | module | has |
+//! |---|---|
+//! | [`tree`] | a crate's modules, and the file that each is in |
+//! | [`words`] | what one file defines, imports and names |
+//! | [`names`] | where an item that a path names is defined |
+//! | [`circles`] | files that import one another |
+//! | [`sizes`] | files that are too long |
+//!
+//! **An import** is a `use`, or a path in code, a macro's arguments included, that leads to an item which another file of the
+//! same crate defines. A re-export is followed to the definition, so whoever asks a parent for what it re-exports from a child
+//! imports the child. A `mod` line is no import, and neither is the name of a module by itself: what is asked of that module is.
+//! A parent may so import its children; a child that then imports an item of the parent closes a circle, and that item wants a
+//! file of its own. Calls of methods are not seen: they name no file. What is compiled for unit tests alone (`#[cfg(test)]`) may
+//! look at anything.
+
+mod circles;
+#[cfg(test)]
+mod made_up;
+mod names;
+mod sizes;
+mod tree;
+mod words;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use strobe_tests::machine;
+
+/// Rooms that are being taken apart, and have circles until then. One that has none is to be struck off.
+const OWED: [&str; 1] = ["analyzer/src/"];
+
+/// Every crate's root: its libraries, programs and tests.
+fn roots(workspace: &Path) -> Result<Vec<PathBuf>> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--no-deps", "--offline", "--locked", "--format-version", "1"]);
+    let out = machine::run(cargo.current_dir(workspace))?;
+    let metadata: serde_json::Value = serde_json::from_slice(&out.stdout).context("cargo metadata")?;
+    let packages = metadata["packages"].as_array().context("packages")?;
+    let targets = packages.iter().flat_map(|package| package["targets"].as_array().into_iter().flatten());
+    targets.map(|target| Ok(PathBuf::from(target["src_path"].as_str().context("src_path")?))).collect()
+}
+
+#[test]
+fn no_file_imports_another_in_a_circle() -> Result<()> {
+    let workspace = machine::workspace();
+    let (mut all, mut owed) = (Vec::new(), Vec::new());
+    let roots = roots(&workspace)?;
+    ensure!(roots.len() > 20, "there are {} crates: what has become of the others?", roots.len());
+    for root in roots {
+        let found = circles::of(&tree::Crate::read(&root, &|path| std::fs::read_to_string(path).ok())?);
+        for circle in found.into_iter().map(|circle| circle.replace(&format!("{}/", workspace.display()), ""))
+        {
+            let room =
+                OWED.iter().find(|room| circle.lines().all(|line| line.trim_start().starts_with(**room)));
+            match room {
+                Some(room) => owed.push(*room),
+                None => all.push(circle),
+            }
+        }
+    }
+    let done: Vec<&&str> = OWED.iter().filter(|room| !owed.contains(room)).collect();
+    ensure!(done.is_empty(), "{done:?} have no circles any more: OWED need not name them");
+    all.sort();
+    all.dedup();
+    ensure!(all.is_empty(), "{} circles of imports:\n{}", all.len(), all.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn no_file_is_too_long() -> Result<()> {
+    let workspace = machine::workspace();
+    let out = machine::run(Command::new("git").args(["ls-files", "*.rs", "*.go"]).current_dir(&workspace))?;
+    let files = String::from_utf8(out.stdout)?;
+    ensure!(files.lines().count() > 300, "git knows {} files", files.lines().count());
+    let said = sizes::wrong(files.lines(), &|file| std::fs::read_to_string(workspace.join(file)).ok());
+    ensure!(said.is_empty(), "{}", said.join("\n"));
+    Ok(())
+}
