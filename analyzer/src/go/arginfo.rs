@@ -38,7 +38,7 @@ pub fn offsets(bytes: &[u8]) -> Option<Vec<Option<u8>>> {
     loop {
         match rest.next()? {
             0xff => return Some(out),
-            0xfe | 0xfd | 0xfc => {}
+            0xfc..=0xfe => {}
             0xfb => out.push(None),
             offset => {
                 rest.next()?;
