@@ -41,13 +41,24 @@ type Members = Vec<(String, u64, String)>;
 pub struct Structs {
     /// By the struct's name; of several that differ the first.
     pub fields: HashMap<String, Members>,
+    /// Bytes of a value, by the struct's name.
+    pub sizes: HashMap<String, u64>,
     /// Names that several structs have which differ: none of them can be told to be the one that is wanted.
     pub ambiguous: HashSet<String>,
 }
 
+/// A struct whose members are being read.
+struct Begun {
+    depth: isize,
+    name: String,
+    size: Option<u64>,
+}
+
 impl Structs {
-    fn add(&mut self, name: String, fields: Members) {
-        if self.fields.get(&name).is_some_and(|known| *known != fields) {
+    fn add(&mut self, Begun { name, size, .. }: Begun, fields: Members) {
+        let other_size = self.sizes.get(&name).copied().zip(size).is_some_and(|(known, size)| known != size);
+        self.sizes.extend(size.map(|size| (name.clone(), size)));
+        if other_size || self.fields.get(&name).is_some_and(|known| *known != fields) {
             self.ambiguous.insert(name);
         } else {
             self.fields.insert(name, fields);
@@ -151,26 +162,27 @@ impl<'a> Reading<'_, 'a> {
         let table = self.table(header)?;
         let unit = Unit { header, table: &table };
         let mut entries = header.entries(&table);
-        let mut inside: Option<(isize, String)> = None;
+        let mut inside: Option<Begun> = None;
         let mut fields = Vec::new();
         while let Some(entry) = entries.next_dfs().map_err(malformed)? {
             self.costs.entry(Some(&entry.attrs))?;
             let depth = entry.depth();
-            if inside.as_ref().is_some_and(|&(at, _)| depth <= at)
-                && let Some((_, name)) = inside.take()
+            if inside.as_ref().is_some_and(|begun| depth <= begun.depth)
+                && let Some(begun) = inside.take()
             {
-                out.add(name, std::mem::take(&mut fields));
+                out.add(begun, std::mem::take(&mut fields));
             }
             if inside.is_some() && entry.tag() == gimli::DW_TAG_member {
                 fields.extend(self.member(unit, entry)?);
             } else if entry.tag() == gimli::DW_TAG_structure_type
                 && let Some(name) = self.wanted_name(entry)
             {
-                inside = Some((depth, name));
+                let size = entry.attr_value(gimli::DW_AT_byte_size).and_then(|size| size.udata_value());
+                inside = Some(Begun { depth, name, size });
             }
         }
-        if let Some((_, name)) = inside {
-            out.add(name, fields);
+        if let Some(begun) = inside {
+            out.add(begun, fields);
         }
         Ok(())
     }

@@ -7,10 +7,12 @@
 //! Not here: how a Plan is made (`planner`), and anything about processes.
 
 mod finding;
+mod types;
 mod value;
 
 pub use finding::{Code, Finding, Severity};
 use serde::{Deserialize, Serialize};
+pub use types::{Descriptor, Held, Size};
 pub use value::{Value, Word};
 
 /// The version of the JSON that this module reads and writes.
@@ -120,6 +122,12 @@ pub struct Library {
     pub itabs: Vec<Itab>,
     /// The layouts of the maps to walk.
     pub maps: Vec<MapLayout>,
+    /// Sizes of types, to step through slices of them.
+    #[serde(default)]
+    pub sizes: Vec<Size>,
+    /// Descriptors of types, to recognise what an `interface {}` holds.
+    #[serde(default)]
+    pub types: Vec<Descriptor>,
 }
 
 /// Where a version stands in the database.
@@ -269,6 +277,9 @@ pub struct Itab {
     pub concrete: String,
     /// Its address; at run time the load bias is added.
     pub vaddr: Option<u64>,
+    /// Where a value of a context's concrete type holds what leads on; null of other interfaces, and where there is no such field.
+    #[serde(default)]
+    pub holds: Option<Held>,
 }
 
 /// How a map type is laid out in this binary.
@@ -289,6 +300,12 @@ pub struct MapLayout {
     pub elem_stride: u64,
     /// Size of a bucket (its overflow pointer is the last word) or of a group.
     pub group_size: u64,
+    /// Whether a slot has a pointer to the key in place of the key, as it is of keys longer than 128 bytes.
+    #[serde(default)]
+    pub indirect_keys: bool,
+    /// The same of elements.
+    #[serde(default)]
+    pub indirect_elems: bool,
 }
 
 /// Go's two map implementations.

@@ -124,6 +124,7 @@ fn unheard(bytes: &[u8], asked: BTreeMap<&str, Vec<Field>>) -> Result<Vec<String
         (entry.id, entry.present, entry.fields) =
             (module.to_owned(), vec!["runtime.main".to_owned()], fields);
         (entry.roles, entry.itabs, entry.maps) = (Vec::new(), Vec::new(), Vec::new());
+        (entry.sizes, entry.types) = (Vec::new(), Vec::new());
         Ok(entry)
     });
     // The catalog lives as long as the program; a test may make one for each binary.

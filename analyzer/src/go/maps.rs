@@ -7,7 +7,8 @@
 //! | 1.27 | group size @80, keysOff @88, keyStride @96, elemsOff @104, elemStride @112, elemOff @120, flags @128 | 136 |
 //!
 //! Which of the first two it is shows without a version: the size of the bucket type stands at 82, that of the group
-//! type at 80. A key or an element of more than 128 bytes is kept behind a pointer (the sizes above are then 8).
+//! type at 80. A key or an element of more than 128 bytes is kept behind a pointer (the sizes above are then 8), which the flags
+//! say: bits 0 and 1 of a bucket's map, 2 and 3 of a group's.
 
 use super::types::{Kind, Type, Types};
 use crate::bytes;
@@ -55,20 +56,38 @@ pub fn underlying_name(types: &Types<'_>, t: &Type<'_>) -> Option<String> {
 pub fn layout(types: &Types<'_>, t: &Type<'_>) -> Option<MapLayout> {
     let word = |at| bytes::u64(t.bytes(), at);
     let byte = |at| bytes::u8(t.bytes(), at).map(u64::from);
+    let flags = |at| bytes::u32(t.bytes(), at);
     let type_name = underlying_name(types, t)?;
     let hmap = || {
         let (key_stride, elem_stride) = (byte(80)?, byte(81)?);
         let elems_offset = HEADER + SLOTS * key_stride;
         let group_size = u64::from(bytes::u16(t.bytes(), 82)?);
-        Some((MapImplementation::Hmap, HEADER, key_stride, elems_offset, elem_stride, group_size))
+        Some((MapImplementation::Hmap, HEADER, key_stride, elems_offset, elem_stride, group_size, flags(84)?))
     };
     let swiss = || {
         let (slot, elem) = (word(88)?, word(96)?);
-        Some((MapImplementation::Swiss, HEADER, slot, HEADER.checked_add(elem)?, slot, word(80)?))
+        Some((
+            MapImplementation::Swiss,
+            HEADER,
+            slot,
+            HEADER.checked_add(elem)?,
+            slot,
+            word(80)?,
+            flags(104)? >> 2,
+        ))
     };
-    let strides =
-        || Some((MapImplementation::Swiss, word(88)?, word(96)?, word(104)?, word(112)?, word(80)?));
-    let (implementation, keys_offset, key_stride, elems_offset, elem_stride, group_size) =
+    let strides = || {
+        Some((
+            MapImplementation::Swiss,
+            word(88)?,
+            word(96)?,
+            word(104)?,
+            word(112)?,
+            word(80)?,
+            flags(128)? >> 2,
+        ))
+    };
+    let (implementation, keys_offset, key_stride, elems_offset, elem_stride, group_size, indirect) =
         match shape(types, t)? {
             Shape::Hmap => hmap()?,
             Shape::Swiss => swiss()?,
@@ -83,5 +102,7 @@ pub fn layout(types: &Types<'_>, t: &Type<'_>) -> Option<MapLayout> {
         elems_offset,
         elem_stride,
         group_size,
+        indirect_keys: indirect & 1 != 0,
+        indirect_elems: indirect & 2 != 0,
     })
 }

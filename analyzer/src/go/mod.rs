@@ -4,6 +4,7 @@ pub mod arginfo;
 pub mod buildinfo;
 pub mod closure;
 pub mod functions;
+pub mod held;
 pub mod inline;
 pub mod itabs;
 pub mod maps;

@@ -118,6 +118,10 @@ codes! {
     NoItab = "no-itab",
     /// There is no descriptor of the map type.
     NoMap = "no-map",
+    /// There is no descriptor of the type.
+    NoType = "no-type",
+    /// There are more concrete types of an interface than are listed.
+    TooManyTypes = "too-many-types",
 }
 
 impl fmt::Display for Code {

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 
 use offsets::catalog::Entry;
 
+use super::described::{Described, Found};
+use super::implementers::{self, Implementers};
+use super::names::{bare, bare_name};
 use crate::Options;
 use crate::debug_file::Search;
 use crate::dwarf;
@@ -54,8 +57,14 @@ pub(super) struct Facts<'a> {
     pub debug_file: Option<PathBuf>,
     /// Why DWARF that is there could not be read.
     pub dwarf_error: Option<String>,
+    /// Sizes of structs, from DWARF.
+    pub dwarf_sizes: HashMap<String, u64>,
+    /// Types by full name whose size or descriptor is wanted, from type data.
+    pub descriptors: HashMap<String, Found>,
     /// (interface, concrete type) → address.
     pub itabs: HashMap<(String, String), u64>,
+    /// All concrete types of an interface.
+    pub implementers: HashMap<String, Implementers>,
     /// `map[K]V` → layout.
     pub maps: HashMap<String, MapLayout>,
 }
@@ -79,7 +88,10 @@ impl<'a> Facts<'a> {
             ambiguous_dwarf: HashSet::new(),
             debug_file: None,
             dwarf_error: None,
+            dwarf_sizes: HashMap::new(),
+            descriptors: HashMap::new(),
             itabs: HashMap::new(),
+            implementers: HashMap::new(),
             maps: HashMap::new(),
         };
         facts.find_functions(go, entries)?;
@@ -87,8 +99,11 @@ impl<'a> Facts<'a> {
         if present.is_empty() {
             return Ok(facts);
         }
-        let wanted: HashSet<&str> =
-            present.iter().flat_map(|e| e.fields.iter().map(|f| f.type_name.as_str())).collect();
+        let wanted = |e: &&'a Entry| {
+            let fields = e.fields.iter().map(|f| f.type_name.as_str());
+            fields.chain(e.sizes.iter().map(|size| size.type_name.as_str())).collect::<Vec<_>>()
+        };
+        let wanted: HashSet<&str> = present.iter().flat_map(wanted).collect();
         if options.types {
             facts.find_types(go, &present)?;
         }
@@ -147,21 +162,27 @@ impl<'a> Facts<'a> {
             present.iter().flat_map(|e| &e.maps).map(|m| m.type_name.as_str()).collect();
         map_names.sort_unstable();
         map_names.dedup();
+        let mut described = Described::new(present);
         let mut over = None;
-        closure::walk(&types, |t| match t.kind {
-            Kind::Struct if t.is_named() && over.is_none() => {
-                over = self.keep_struct(&types, t, &structs, &mut seen).err()
+        closure::walk(&types, |t| {
+            described.look_at(&types, t);
+            match t.kind {
+                Kind::Struct if t.is_named() && over.is_none() => {
+                    over = self.keep_struct(&types, t, &structs, &mut seen).err()
+                }
+                Kind::Map => {
+                    let Some(i) = map_names.iter().position(|name| types.has_underlying_name(t, name)) else {
+                        return;
+                    };
+                    let name = map_names.swap_remove(i);
+                    self.maps.extend(maps::layout(&types, t).map(|layout| (name.to_owned(), layout)));
+                }
+                _ => {}
             }
-            Kind::Map => {
-                let Some(i) = map_names.iter().position(|name| types.has_underlying_name(t, name)) else {
-                    return;
-                };
-                let name = map_names.swap_remove(i);
-                self.maps.extend(maps::layout(&types, t).map(|layout| (name.to_owned(), layout)));
-            }
-            _ => {}
         })?;
+        self.descriptors = described.into_found();
         over.map_or(Ok(()), Err)?;
+        self.implementers = implementers::find(&types, present)?;
         self.find_itabs(&types, present);
         Ok(())
     }
@@ -197,18 +218,19 @@ impl<'a> Facts<'a> {
 
     fn find_itabs(&mut self, types: &Types<'_>, present: &[&Entry]) {
         let wanted: Vec<_> = present.iter().flat_map(|e| &e.itabs).collect();
-        let interfaces = Names::new(wanted.iter().map(|i| bare_name(&i.interface)));
+        let pairs = wanted.iter().filter_map(|i| Some((&i.interface, i.concrete.as_ref()?)));
+        let wanted: Vec<(&String, &String)> = pairs.collect();
+        let interfaces = Names::new(wanted.iter().map(|(interface, _)| bare_name(interface)));
         for itab in itabs::all(types) {
             let short = types.get(itab.interface).and_then(|t| types.short_name(&t));
             if short.is_none_or(|n| interfaces.position(bare(n)).is_none()) {
                 continue;
             }
-            let is_it = |w: &&&offsets::catalog::Itab| {
-                types.has_full_name(itab.interface, &w.interface)
-                    && types.has_full_name(itab.concrete, &w.concrete)
+            let is_it = |(interface, concrete): &&(&String, &String)| {
+                types.has_full_name(itab.interface, interface) && types.has_full_name(itab.concrete, concrete)
             };
-            if let Some(wanted) = wanted.iter().find(is_it) {
-                let names = (wanted.interface.clone(), wanted.concrete.clone());
+            if let Some(&(interface, concrete)) = wanted.iter().find(is_it) {
+                let names = (interface.clone(), concrete.clone());
                 self.itabs.entry(names).or_insert(itab.vaddr);
             }
         }
@@ -225,6 +247,7 @@ impl<'a> Facts<'a> {
             if let Err(error) = bytes.is_unchanged() {
                 self.dwarf.clear();
                 self.ambiguous_dwarf.clear();
+                self.dwarf_sizes.clear();
                 self.dwarf_error = Some(error.to_string());
             }
             self.dwarf_error = self.dwarf_error.take().map(|error| format!("{}: {error}", path.display()));
@@ -242,6 +265,7 @@ impl<'a> Facts<'a> {
                 };
                 self.dwarf = structs.fields.into_iter().map(|(name, list)| (name, fields(list))).collect();
                 self.ambiguous_dwarf = structs.ambiguous;
+                self.dwarf_sizes = structs.sizes;
             }
             Err(error) => self.dwarf_error = Some(error.to_string()),
         }
@@ -333,38 +357,5 @@ fn holders(functions: &Functions<'_>, inlining: &inline::Inlining<'_>) -> String
     match inlining.copies.saturating_sub(1) {
         0 => first,
         more => format!("{first} and {more} more"),
-    }
-}
-
-/// `net/http.Request` → `Request`. Descriptors say `http.Request` at a glance, where `http` is the package's name: that is the
-/// last word of its path for some packages only (`github.com/segmentio/kafka-go` is package `kafka`), and the path costs a look
-/// at another place.
-fn bare_name(full: &str) -> &str {
-    std::str::from_utf8(bare(full.as_bytes())).unwrap_or(full)
-}
-
-/// The same for a name as `reflect` prints it.
-fn bare(name: &[u8]) -> &[u8] {
-    // Type arguments have paths of their own.
-    let head = name.split(|&byte| byte == b'[').next().unwrap_or(name);
-    let start = memchr::memrchr(b'.', head).map_or(0, |dot| dot + 1);
-    name.get(start..).unwrap_or(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bare_name_is_the_same_however_the_package_is_written() {
-        for (full, short, want) in [
-            ("net/http.Request", "http.Request", "Request"),
-            ("github.com/segmentio/kafka-go.Message", "kafka.Message", "Message"),
-            ("github.com/jackc/pgx/v5.Conn", "pgx.Conn", "Conn"),
-            ("github.com/nats-io/nats.go.Msg", "nats.Msg", "Msg"),
-            ("sync/atomic.Pointer[a/b.T]", "atomic.Pointer[a/b.T]", "Pointer[a/b.T]"),
-        ] {
-            assert_eq!((bare_name(full), bare(short.as_bytes())), (want, want.as_bytes()));
-        }
     }
 }

@@ -149,18 +149,39 @@ impl Case<'_> {
 
     /// The itabs of the entry.
     pub fn itabs(&self, findings: &mut Findings) -> Vec<Itab> {
+        let (all, pairs): (Vec<_>, Vec<_>) = self.entry.itabs.iter().partition(|w| w.concrete.is_none());
         let one = |wanted: &offsets::catalog::Itab| {
-            let key = (wanted.interface.clone(), wanted.concrete.clone());
+            let concrete = wanted.concrete.clone().unwrap_or_default();
+            let key = (wanted.interface.clone(), concrete.clone());
             let vaddr = self.facts.itabs.get(&key).copied();
             if vaddr.is_none() {
-                let pair = format!("({}, {})", wanted.interface, wanted.concrete);
+                let pair = format!("({}, {concrete})", wanted.interface);
                 let why = format!("no static itab of {pair} in the type data");
                 let matter = Matter::new(Code::NoItab, pair, why);
                 findings.lack(wanted.required, wanted.gives.as_deref(), matter);
             }
-            Itab { interface: wanted.interface.clone(), concrete: wanted.concrete.clone(), vaddr }
+            Itab { interface: wanted.interface.clone(), concrete, vaddr, holds: None }
         };
-        self.entry.itabs.iter().map(one).collect()
+        let mut out: Vec<Itab> = pairs.into_iter().map(one).collect();
+        all.into_iter().for_each(|wanted| out.extend(self.implementers(wanted, findings)));
+        out
+    }
+
+    /// Every concrete type that the binary has for an interface.
+    fn implementers(&self, wanted: &offsets::catalog::Itab, findings: &mut Findings) -> Vec<Itab> {
+        let name = wanted.interface.as_str();
+        let found = self.facts.implementers.get(name);
+        let Some(found) = found.filter(|found| !found.itabs.is_empty()) else {
+            let why = format!("no static itab of any type for {name} in the type data");
+            let matter = Matter::new(Code::NoItab, name, why);
+            findings.lack(wanted.required, wanted.gives.as_deref(), matter);
+            return Vec::new();
+        };
+        if let more @ 1.. = found.count.saturating_sub(found.itabs.len() as u64) {
+            let why = format!("{} types have {name}: {more} of them are not listed", found.count);
+            findings.note(Matter::new(Code::TooManyTypes, name, why));
+        }
+        found.itabs.clone()
     }
 
     /// The maps of the entry.
@@ -187,6 +208,8 @@ fn unknown_map(type_name: &str) -> MapLayout {
         elems_offset: 0,
         elem_stride: 0,
         group_size: 0,
+        indirect_keys: false,
+        indirect_elems: false,
     }
 }
 
@@ -239,7 +262,7 @@ fn say(testimony: &Testimony, what: impl Fn(&Word) -> String) -> String {
     words.join(", ")
 }
 
-fn word(witness: Witness) -> &'static str {
+pub(super) fn word(witness: Witness) -> &'static str {
     match witness {
         Witness::Types => "by type data",
         Witness::Dwarf => "by DWARF",

@@ -3,9 +3,13 @@
 //! Each table of the binary is gone through once for all catalog entries together ([`facts`]); then each entry is judged by
 //! itself ([`fields`], [`roles`]), so that none takes another down.
 
+mod described;
+mod descriptors;
 mod facts;
 mod failure;
 mod fields;
+mod implementers;
+mod names;
 mod owners;
 mod remedies;
 mod roles;
@@ -101,6 +105,8 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
     let fields = case.fields(&mut findings);
     let itabs = case.itabs(&mut findings);
     let maps = case.maps(&mut findings);
+    let sizes = case.sizes(&mut findings);
+    let types = case.descriptors(&mut findings);
     let status = match entry.status {
         catalog::Status::Instrumented => Status::Instrumented,
         catalog::Status::Recorded => Status::Recorded,
@@ -119,6 +125,8 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
         fields,
         itabs,
         maps,
+        sizes,
+        types,
     }
 }
 

@@ -57,10 +57,10 @@ pub(super) fn remedy(code: Code) -> Option<&'static str> {
         Code::AmbiguousType => {
             "build with one version of that package: two structs of the same name cannot be told apart"
         }
-        Code::NoWitness | Code::NoItab | Code::NoMap => FOR_REFLECTION,
+        Code::NoWitness | Code::NoItab | Code::NoMap | Code::NoType => FOR_REFLECTION,
         Code::TooManyCopies | Code::TooMuchCode => REPORT,
         Code::NoCode => AS_LINKED,
         Code::NoEntrySite | Code::NoExitSite | Code::NoSiteAfterCall => REPORT_SITE,
-        Code::SiteNote | Code::SingleStepped | Code::Unknown => return None,
+        Code::SiteNote | Code::SingleStepped | Code::TooManyTypes | Code::Unknown => return None,
     })
 }

@@ -82,7 +82,9 @@ impl Case<'_> {
         self.facts.copies.get(name).map_or(Ok(&[]), |copies| few(name, copies))
     }
 
-    /// Whether the alternative means what its role says. Without a version: in every release with these tables.
+    /// Whether the alternative means what its role says. Of a module's fork or an unknown version the argument words decide, which
+    /// are compared afterwards; of the standard library, whose release the tables tell nearly, an alternative has to hold for all
+    /// releases with these tables.
     fn applies(&self, alternative: &Alternative) -> bool {
         if let Some(version) = &self.owner.version {
             return alternative.versions.contains(version);
@@ -94,7 +96,8 @@ impl Case<'_> {
             let version = Version::parse(offsets::STD, &minor.to_string());
             version.is_some_and(|v| alternative.versions.contains(&v))
         };
-        unlimited || (is_std && holds(first) && (last.0 == u16::MAX || holds(last)))
+        let told_by_args = !is_std && alternative.args.is_some();
+        unlimited || told_by_args || (is_std && holds(first) && (last.0 == u16::MAX || holds(last)))
     }
 
     fn minor(&self) -> u16 {

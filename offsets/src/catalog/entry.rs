@@ -2,6 +2,7 @@
 
 use super::range::Range;
 use super::site::Site;
+use super::types::WantedType;
 use crate::{Version, names};
 
 /// One instrumented (or recorded) library.
@@ -34,6 +35,10 @@ pub struct Entry {
     pub itabs: Vec<Itab>,
     /// Maps that are walked.
     pub maps: Vec<Map>,
+    /// Structs whose size is wanted, to step through a slice of them.
+    pub sizes: Vec<WantedType>,
+    /// Types whose descriptor is wanted, to recognise what an `interface {}` holds.
+    pub types: Vec<WantedType>,
     /// The file it was read from.
     pub file: String,
 }
@@ -122,8 +127,8 @@ pub struct Field {
 pub struct Itab {
     /// `net/http.ResponseWriter`.
     pub interface: String,
-    /// `*net/http.response`.
-    pub concrete: String,
+    /// `*net/http.response`; none: every type of which the binary has an itab for the interface.
+    pub concrete: Option<String>,
     /// Whether the library is refused without it.
     pub required: bool,
     /// What will be missing without it.
@@ -169,6 +174,8 @@ impl Entry {
             fields: self.fields.iter().filter(is_borrowed).cloned().collect(),
             itabs: Vec::new(),
             maps: Vec::new(),
+            sizes: self.sizes.iter().filter(|size| structs.contains(&size.type_name)).cloned().collect(),
+            types: Vec::new(),
             structs,
             functions,
             ..self.clone()
@@ -182,7 +189,8 @@ impl Entry {
 
     /// The structs that it names, each once, in the order of the file.
     pub fn structs(&self) -> Vec<&str> {
-        once(self.fields.iter().map(|field| &field.type_name).chain(&self.structs))
+        let sizes = self.sizes.iter().map(|size| &size.type_name);
+        once(self.fields.iter().map(|field| &field.type_name).chain(sizes).chain(&self.structs))
     }
 
     /// The functions that it names, each once: those that tell its presence, those of the roles, and the others.

@@ -14,6 +14,7 @@ mod reader;
 mod site;
 #[cfg(test)]
 mod tests;
+mod types;
 mod values;
 
 use std::sync::LazyLock;
@@ -22,6 +23,7 @@ pub use entry::{Entry, Field, Itab, Map, Role, Status, Target, Variant, owner};
 pub use error::CatalogError;
 pub use range::Range;
 pub use site::{At, Site};
+pub use types::WantedType;
 pub use values::{Source, Value};
 
 // `CATALOG` and `TARGETS`, every file of `catalog/` and of `catalog/targets/` by name; build.rs finds them.

@@ -11,6 +11,7 @@ use super::error::{CatalogError, line_of};
 use super::range::Range;
 use super::reader::{Reader, Text};
 use super::site::{self, RawSite};
+use super::types::{self, RawType};
 use crate::names;
 
 #[derive(Deserialize)]
@@ -36,6 +37,10 @@ struct RawEntry {
     itab: Vec<Spanned<RawItab>>,
     #[serde(default)]
     map: Vec<Spanned<RawMap>>,
+    #[serde(default)]
+    size: Vec<Spanned<RawType>>,
+    #[serde(default)]
+    r#type: Vec<Spanned<RawType>>,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +91,7 @@ struct RawField {
 #[serde(deny_unknown_fields)]
 struct RawItab {
     interface: Text,
-    concrete: Text,
+    concrete: Option<Text>,
     #[serde(default)]
     required: bool,
     gives: Option<Text>,
@@ -139,6 +144,8 @@ impl Reader<'_> {
             fields: self.fields(&module, raw.field)?,
             itabs: raw.itab.into_iter().map(|itab| self.itab(itab)).collect::<Result<_, _>>()?,
             maps: raw.map.into_iter().map(|map| self.map(map)).collect::<Result<_, _>>()?,
+            sizes: types::parse(self, &module, "size", raw.size)?,
+            types: types::parse(self, &module, "type", raw.r#type)?,
             module,
             file: self.file.to_owned(),
         })
@@ -253,7 +260,7 @@ impl Reader<'_> {
         let raw = raw.into_inner();
         Ok(Itab {
             interface: self.text("itab.interface", raw.interface)?,
-            concrete: self.text("itab.concrete", raw.concrete)?,
+            concrete: self.optional("itab.concrete", raw.concrete)?,
             required: raw.required,
             gives: self.optional("itab.gives", raw.gives)?,
             line,

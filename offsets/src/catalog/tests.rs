@@ -112,6 +112,57 @@ fn defects_name_file_line_and_key() {
 }
 
 #[test]
+fn types_and_their_sizes() {
+    let tables = "[[size]]\ntype = \"a/b.T\"\nrequired = true\n[[type]]\ntype = \"*a/b.T\"\ngives = \"errors\"\n[[itab]]\n\
+                  interface = \"context.Context\"\ngives = \"parents\"\n";
+    let text = format!("{GOOD}{tables}");
+    let entry = &load_dir([("good.toml", text.as_str())]).expect("reads")[0];
+    assert_eq!((entry.sizes[0].type_name.as_str(), entry.types[0].type_name.as_str()), ("a/b.T", "*a/b.T"));
+    assert_eq!((entry.sizes[0].line, entry.itabs[0].concrete.as_deref()), (23, None));
+    for (from, to, expected) in [
+        (
+            "type = \"a/b.T\"\nrequired = true",
+            "type = \"*a/b.T\"\nrequired = true",
+            "bad.toml:24: size.type: ",
+        ),
+        ("gives = \"errors\"\n", "", "bad.toml:26: type.gives: an optional type must say"),
+        ("type = \"*a/b.T\"", "type = \"[]a/b.T\"", "bad.toml:27: type.type: "),
+    ] {
+        let text = text.replace(from, to);
+        let message = load_dir([("bad.toml", text.as_str())]).expect_err(to).to_string();
+        assert!(message.starts_with(expected), "{message}\n  is not\n{expected}");
+    }
+}
+
+/// What a site wants to have read, and what it says about words.
+#[test]
+fn values_of_sites() {
+    let site = "args = \"{8} {8 8} 8\"\n";
+    let text = |more: &str| GOOD.replace(site, &format!("{site}{more}"));
+    let good = text("name = \"plain\"\nvalues = { w = \"arg 1\", r = \"arg 2\" }\n");
+    let entry = &load_dir([("good.toml", good.as_str())]).expect("reads")[0];
+    let site = &entry.roles[0].sites[0];
+    let values: Vec<_> = site.values.iter().map(|value| (value.name.as_str(), value.source)).collect();
+    assert_eq!(values, [("r", Source::Arg(2)), ("w", Source::Arg(1))]);
+    assert_eq!(site.name.as_deref(), Some("plain"));
+    for (text, expected) in [
+        (text("values = { w = \"arg\" }\n"), "bad.toml:16: role.site.values: \"arg\" is neither"),
+        (
+            text("values = { w = \"result 0\" }\n"),
+            "bad.toml:16: role.site.values: the site has no results yet",
+        ),
+        (text("returns = \"8\"\n"), "bad.toml:16: role.site.returns: the site has no results yet"),
+        (
+            text("values = { w = \"arg 1\" }\n").replace("args = \"{8} {8 8} 8\"\n", ""),
+            "bad.toml:15: role.site.values: a site says",
+        ),
+    ] {
+        let message = load_dir([("bad.toml", text.as_str())]).expect_err(expected).to_string();
+        assert!(message.starts_with(expected), "{message}\n  is not\n{expected}");
+    }
+}
+
+#[test]
 fn doubles_are_refused() {
     let twice = load_dir([("one.toml", GOOD), ("two.toml", GOOD)]).expect_err("same id");
     assert_eq!(twice.to_string(), "two.toml:1: id: \"x\" is the id of one.toml too");

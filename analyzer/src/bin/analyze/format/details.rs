@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use analyzer::plan::{Field, Finding, Function, Library, Plan};
+use analyzer::plan::{Field, Finding, Function, Library, Plan, Witness};
 use anyhow::Result;
 use comfy_table::Table;
 
@@ -49,6 +49,7 @@ fn library(out: &mut impl Write, library: &Library, width: Width) -> Result<()> 
         fields(&library.fields, width),
         itabs(library, width),
         maps(library, width),
+        types(library, width),
     ]
     .iter()
     .try_for_each(|rows| table::print(out, rows, INDENT))
@@ -109,10 +110,17 @@ fn fields(fields: &[Field], width: Width) -> Table {
 }
 
 fn itabs(library: &Library, width: Width) -> Table {
-    let mut rows = table::new(width, INDENT.len(), &["interface", "concrete type", "itab"]);
+    let mut header = vec!["interface", "concrete type", "itab"];
+    let holds = library.itabs.iter().any(|itab| itab.holds.is_some());
+    header.extend(holds.then_some("holds"));
+    let mut rows = table::new(width, INDENT.len(), &header);
     for itab in &library.itabs {
         let address = itab.vaddr.map_or("not found".to_owned(), |vaddr| format!("{vaddr:#x}"));
-        rows.add_row([&itab.interface, &itab.concrete, &address]);
+        let held = itab.holds.as_ref().map(|held| format!("{} at {}", held.type_name, held.offset));
+        let concrete = clean(&itab.concrete).into_owned();
+        let mut row = vec![itab.interface.clone(), concrete, address];
+        row.extend(holds.then(|| held.unwrap_or_default()));
+        rows.add_row(row);
     }
     rows
 }
@@ -121,6 +129,24 @@ fn maps(library: &Library, width: Width) -> Table {
     let mut rows = table::new(width, INDENT.len(), &["map", "implementation"]);
     for map in &library.maps {
         rows.add_row([map.type_name.as_str(), words::implementation(map.implementation)]);
+    }
+    rows
+}
+
+/// Sizes and descriptors.
+fn types(library: &Library, width: Width) -> Table {
+    let mut rows = table::new(width, INDENT.len(), &["type", "size", "descriptor", "witnesses"]);
+    let names = |witnesses: &[Witness]| match witnesses {
+        [] => "nobody".to_owned(),
+        some => some.iter().map(|w| words::witness(*w)).collect::<Vec<_>>().join(", "),
+    };
+    for size in &library.sizes {
+        let bytes = size.size.map_or("not found".to_owned(), |bytes| bytes.to_string());
+        rows.add_row([size.type_name.as_str(), &bytes, "", &names(&size.witnesses)]);
+    }
+    for found in &library.types {
+        let address = found.vaddr.map_or("not found".to_owned(), |vaddr| format!("{vaddr:#x}"));
+        rows.add_row([found.type_name.as_str(), "", &address, &names(&found.witnesses)]);
     }
     rows
 }

@@ -1,0 +1,39 @@
+//! What a Plan says of types beside their fields: sizes, addresses of descriptors, and what concrete types hold.
+
+use serde::{Deserialize, Serialize};
+
+use super::Witness;
+
+/// A type's size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// With its full import path (`github.com/segmentio/kafka-go.Message`).
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Bytes, which is also the distance between two in a slice; null when nobody knows it.
+    pub size: Option<u64>,
+    /// All who vouch for it.
+    pub witnesses: Vec<Witness>,
+}
+
+/// A type's descriptor: its address stands in the first word of an `interface {}` that holds such a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Descriptor {
+    /// With its full import path (`*errors.errorString`).
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Its address; at run time the load bias is added. Null when the binary has none.
+    pub vaddr: Option<u64>,
+    /// `types`, or nobody.
+    pub witnesses: Vec<Witness>,
+}
+
+/// What leads from a value to the context that it stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// `context.Context` or `*net/http.Request`.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// From where the interface's data word points to.
+    pub offset: u64,
+}

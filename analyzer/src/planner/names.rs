@@ -1,0 +1,34 @@
+//! Names without their packages: what a descriptor says of a type at a glance.
+
+/// `net/http.Request` → `Request`. Descriptors say `http.Request` at a glance, where `http` is the package's name: that is the
+/// last word of its path for some packages only (`github.com/segmentio/kafka-go` is package `kafka`), and the path costs a look
+/// at another place.
+pub(super) fn bare_name(full: &str) -> &str {
+    std::str::from_utf8(bare(full.as_bytes())).unwrap_or(full)
+}
+
+/// The same for a name as `reflect` prints it.
+pub(super) fn bare(name: &[u8]) -> &[u8] {
+    // Type arguments have paths of their own.
+    let head = name.split(|&byte| byte == b'[').next().unwrap_or(name);
+    let start = memchr::memrchr(b'.', head).map_or(0, |dot| dot + 1);
+    name.get(start..).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_is_the_same_however_the_package_is_written() {
+        for (full, short, want) in [
+            ("net/http.Request", "http.Request", "Request"),
+            ("github.com/segmentio/kafka-go.Message", "kafka.Message", "Message"),
+            ("github.com/jackc/pgx/v5.Conn", "pgx.Conn", "Conn"),
+            ("github.com/nats-io/nats.go.Msg", "nats.Msg", "Msg"),
+            ("sync/atomic.Pointer[a/b.T]", "atomic.Pointer[a/b.T]", "Pointer[a/b.T]"),
+        ] {
+            assert_eq!((bare_name(full), bare(short.as_bytes())), (want, want.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! `[[size]]` and `[[type]]`: what the agent has to know of a type beside its fields.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::error::{CatalogError, line_of};
+use super::range::Range;
+use super::reader::{Reader, Text};
+use crate::names;
+
+/// A type whose size or whose descriptor's address is wanted.
+#[derive(Debug, Clone)]
+pub struct WantedType {
+    /// With its full import path: `github.com/segmentio/kafka-go.Message`, of a descriptor also `*errors.errorString`.
+    pub type_name: String,
+    /// The versions of the type's owner that have it.
+    pub versions: Range,
+    /// Whether the library is refused without it.
+    pub required: bool,
+    /// What will be missing without it.
+    pub gives: Option<String>,
+    /// Line in [`Entry::file`](super::Entry::file).
+    pub line: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawType {
+    r#type: Text,
+    since: Option<Text>,
+    until: Option<Text>,
+    #[serde(default)]
+    required: bool,
+    gives: Option<Text>,
+}
+
+/// Reads the tables of one kind, which is what errors call them.
+pub(super) fn parse(
+    reader: &Reader<'_>,
+    module: &str,
+    table: &str,
+    raw: Vec<Spanned<RawType>>,
+) -> Result<Vec<WantedType>, CatalogError> {
+    raw.into_iter().map(|one| self::one(reader, module, table, one)).collect()
+}
+
+fn one(
+    reader: &Reader<'_>,
+    module: &str,
+    table: &str,
+    raw: Spanned<RawType>,
+) -> Result<WantedType, CatalogError> {
+    let offset = raw.span().start;
+    let raw = raw.into_inner();
+    let key = |key: &str| format!("{table}.{key}");
+    if !raw.required && raw.gives.is_none() {
+        let reason = format!("an optional {table} must say what it gives");
+        return Err(reader.error(offset, &key("gives"), reason));
+    }
+    let place = raw.r#type.span().start;
+    let type_name = reader.name(&key("type"), raw.r#type)?;
+    // A pointer has a descriptor of its own; its size is known without asking.
+    let named = if table == "type" { type_name.trim_start_matches('*') } else { &type_name };
+    let package = names::package(named);
+    let package = package.ok_or_else(|| reader.error(place, &key("type"), "is no IMPORT/PATH.Type"))?;
+    let owner = names::owner(package, [module]).unwrap_or(package);
+    Ok(WantedType {
+        versions: reader.range(owner, &format!("{table}."), raw.since, raw.until)?,
+        required: raw.required,
+        gives: reader.optional(&key("gives"), raw.gives)?,
+        line: line_of(reader.text, offset),
+        type_name,
+    })
+}
