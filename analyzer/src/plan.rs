@@ -9,11 +9,13 @@
 mod finding;
 mod types;
 mod value;
+mod witness;
 
 pub use finding::{Code, Finding, Severity};
 use serde::{Deserialize, Serialize};
 pub use types::{Descriptor, Held, Size};
 pub use value::{Value, Word};
+pub use witness::Witness;
 
 /// The version of the JSON that this module reads and writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -252,20 +254,6 @@ pub struct Claim {
     pub offset: Option<u64>,
     /// The field's Go type; null likewise.
     pub kind: Option<String>,
-}
-
-/// Who knows a field's offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Witness {
-    /// The binary's own type descriptors.
-    Types,
-    /// The binary's DWARF.
-    Dwarf,
-    /// The offset database, for this very version or between two that agree.
-    Database,
-    /// The function's argument words and their places in its caller's frame, which every binary has for tracebacks.
-    Args,
 }
 
 /// A static itab: the pair of words by which an interface value names its concrete type.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Witness;
+use super::witness::Witness;
 
 /// A type's size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

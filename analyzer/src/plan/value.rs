@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Witness;
+use super::witness::Witness;
 
 /// A parameter or a result that the agent reads at a function's sites.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -252,7 +252,7 @@ mod tests {
 
     fn declared(args: &str, arch: &str) -> Declared {
         let text = format!(
-            "id = \"x\"\ntitle = \"x\"\nmodule = \"std\"\nstatus = \"recorded\"\n[target]\nsource = \"x\"\n[[role]]\nname = \
+            "id = \"x\"\ntitle = \"x\"\nmodule = \"std\"\nstatus = \"recorded\"\n[[role]]\nname = \
              \"r\"\nrequired = true\n[[role.site]]\nfunction = \"a.f\"\nat = \"entry\"\nargs = \"{args}\"\n"
         );
         let entries = offsets::catalog::load_dir([("x.toml", text.as_str())]).expect("a catalog");
