@@ -187,6 +187,35 @@ pub struct Function {
     /// What the catalog wants to have read there, and where it lies: the same at each of the sites.
     #[serde(default)]
     pub values: Vec<Value>,
+    /// The function whose body the compiler copied into this one, when the sites lie in that copy.
+    #[serde(default)]
+    pub inlined: Option<String>,
+    /// Functions that the return address is compared with at the sites: it lies in the one that called, or in none of them.
+    #[serde(default)]
+    pub callers: Vec<Caller>,
+    /// At the entry of a deferred function: where the function that deferred it keeps its results.
+    #[serde(default)]
+    pub result_slots: Option<ResultSlots>,
+}
+
+/// A function that may have called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// Its name as the catalog has it.
+    pub name: String,
+    /// First instruction.
+    pub vaddr: u64,
+    /// In bytes, padding included.
+    pub size: u64,
+}
+
+/// Where a function with deferred calls keeps its results while they run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultSlots {
+    /// The function; it is among the callers, and the slots are its own only where the return address lies in it.
+    pub function: String,
+    /// Per word of its results, in order: the distance from the stack pointer at the site.
+    pub slots: Vec<i64>,
 }
 
 /// One probe site.
@@ -202,6 +231,9 @@ pub struct Site {
     pub when: When,
     /// What the kernel does with it.
     pub cost: Cost,
+    /// Behind a call of `runtime.selectgo`: the distance of the first case (`runtime.scase`) from the stack pointer.
+    #[serde(default)]
+    pub select_cases: Option<i64>,
 }
 
 /// When a site is reached.
@@ -214,6 +246,8 @@ pub enum When {
     Exit,
     /// After the return of a given callee, its results in place.
     AfterCall,
+    /// At the call of a given callee, its arguments in place.
+    Call,
 }
 
 /// How the floor kernel (5.8) runs the instruction under a probe.

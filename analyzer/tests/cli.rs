@@ -254,18 +254,24 @@ fn json_has_the_documented_keys() {
             "fields",
             "itabs",
             "maps",
+            "sizes",
+            "types",
         ],
     );
     assert_eq!((&library["id"], &library["verdict"]), (&"net/http.server".into(), &"ready".into()));
-    has_keys(&library["functions"][0], &["name", "role", "site", "vaddr", "size", "sites", "values"]);
-    has_keys(&library["functions"][0]["sites"][0], &["vaddr", "file_offset", "bytes", "when", "cost"]);
+    let function = &library["functions"][0];
+    has_keys(
+        function,
+        &["name", "role", "site", "vaddr", "size", "sites", "values", "inlined", "callers", "result_slots"],
+    );
+    has_keys(&function["sites"][0], &["vaddr", "file_offset", "bytes", "when", "cost", "select_cases"]);
     has_keys(&library["fields"][0], &["type", "field", "kind", "offset", "witnesses", "disputed"]);
     let recorded =
         plan["libraries"].as_array().and_then(|all| all.iter().find(|l| l["status"] == "recorded"));
     let finding = &recorded.expect("a recorded library")["findings"][0];
     has_keys(finding, &["code", "severity", "subject", "message", "loses", "remedy"]);
     assert_eq!((&finding["code"], &finding["severity"]), (&"not-traced-yet".into(), &"refusal".into()));
-    has_keys(&library["itabs"][0], &["interface", "concrete", "vaddr"]);
+    has_keys(&library["itabs"][0], &["interface", "concrete", "vaddr", "holds"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | 0 | entryoff (garble scrambles it: functab's is used) |
 //! | 4 | name, offset into funcnametab |
+//! | 12 | the call of `runtime.deferreturn`, from the entry; 0 is none |
 //! | 16, 20, 24 | pcsp, pcfile, pcln, offsets into pctab |
 //! | 28, 32 | npcdata, first file of the compilation unit in cutab |
 //! | 36 | start line, only since 1.20; from here on everything is 4 bytes earlier before |
@@ -17,6 +18,7 @@
 //!
 //! Nothing is indexed: a question for some names reads each name once and each `_func` once.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use offsets::names;
@@ -134,6 +136,20 @@ impl<'a> Functions<'a> {
         (0..self.header.functions).filter_map(|i| self.get(i))
     }
 
+    /// The function that begins at an address.
+    pub fn beginning_at(&self, vaddr: u64) -> Option<Function<'a>> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.get(middle)?.vaddr.cmp(&vaddr) {
+                Ordering::Equal => return self.get(middle),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
     /// A name by its offset.
     pub fn name_at(&self, offset: u32) -> Option<&'a [u8]> {
         bytes::until_nul(self.names, usize::try_from(offset).ok()?, MAX_NAME_BYTES)
@@ -220,6 +236,11 @@ impl<'a> Functions<'a> {
         self.funcdata(function, FUNCDATA_INL_TREE)
     }
 
+    /// Which entry of its inline tree each of the function's pcs belongs to; -1 is the function itself.
+    pub fn inline_indexes(&self, function: &Function<'_>) -> Vec<Run> {
+        self.runs(function, function.pcdata(PCDATA_INL_TREE_INDEX).unwrap_or(0))
+    }
+
     /// How many entries its inline tree has.
     pub fn inline_tree_len(&self, function: &Function<'_>) -> u64 {
         self.measure_inline_tree(function).0
@@ -268,6 +289,11 @@ impl Function<'_> {
     /// The linker's or run time's mark of special functions; see [`is_wrapper`].
     pub fn func_id(&self) -> u8 {
         bytes::u8(self.record, self.late).unwrap_or(0)
+    }
+
+    /// Where it calls `runtime.deferreturn`, from its entry; 0 where it defers nothing.
+    pub fn deferreturn(&self) -> u64 {
+        u64::from(bytes::u32(self.record, 12).unwrap_or(0))
     }
 
     /// Whether it is written in assembly.

@@ -12,7 +12,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::functions::{Function, Functions};
+use offsets::names;
+
+use super::functions::{Function, Functions, Run};
 use super::wanted::Offsets;
 use crate::bytes;
 use crate::error::{ErrorKind, Result};
@@ -24,20 +26,83 @@ const MAX_ENTRIES: u64 = 1 << 16;
 /// but any number of functions may share a table of a million runs.
 const MAX_RUNS: u64 = 1 << 24;
 
+/// Most functions that are named as holding a copy of one function; how many copies there are is counted beyond it.
+pub const MAX_HOLDERS: usize = 64;
+
 /// A wanted function was inlined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inlining<'a> {
-    /// The first function, by the trees' addresses, that holds a copy.
-    pub first: Function<'a>,
+    /// Functions that hold a copy, those with the lowest addresses of trees first: up to one more than [`MAX_HOLDERS`], so that
+    /// whoever reads this sees that there are more.
+    pub holders: Vec<Function<'a>>,
     /// How many copies there are.
     pub copies: u64,
 }
 
-/// Sizes of an entry of this binary.
+/// Sizes of an entry of this binary; the parent's pc stands behind the name.
 #[derive(Clone, Copy)]
 struct Shape {
     size: u64,
     name_at: u64,
+}
+
+/// The offsets in a function at which it runs what was copied from the function of that name, and what that had inlined itself;
+/// nothing where its tree does not have it. `runs` are its indexes into its tree ([`Functions::inline_indexes`]).
+pub fn bodies(
+    image: &Image<'_>,
+    functions: &Functions<'_>,
+    since_120: bool,
+    function: &Function<'_>,
+    runs: &[Run],
+    name: &str,
+) -> Option<Vec<Range<u64>>> {
+    let shape = Shape::of(since_120);
+    let last = runs.iter().map(|run| run.value).max().and_then(|last| u64::try_from(last).ok())?;
+    let len = last.saturating_add(1).min(MAX_ENTRIES);
+    let tree = image.bytes(functions.inline_tree(function)?, len.checked_mul(shape.size)?)?;
+    let entries: Vec<(u32, u32)> = tree
+        .chunks_exact(usize::try_from(shape.size).ok()?)
+        .filter_map(|entry| {
+            let at = usize::try_from(shape.name_at).ok()?;
+            Some((bytes::u32(entry, at)?, bytes::u32(entry, at + 4)?))
+        })
+        .collect();
+    let is_it = |&(offset, _): &(u32, u32)| {
+        functions.name_at(offset).is_some_and(|found| *names::plain(found) == *name.as_bytes())
+    };
+    let mut inside: Vec<Option<bool>> = entries.iter().map(|entry| is_it(entry).then_some(true)).collect();
+    if !inside.contains(&Some(true)) {
+        return None;
+    }
+    let parent = |entry: usize| {
+        let pc = u64::from(entries.get(entry)?.1);
+        let run = runs.get(runs.partition_point(|run| run.end <= pc))?;
+        usize::try_from(run.value).ok()
+    };
+    for entry in 0..inside.len() {
+        let (mut at, mut path) = (Some(entry), Vec::new());
+        let known = loop {
+            let Some(this) = at else { break false };
+            match inside.get_mut(this) {
+                None => break false,
+                Some(Some(known)) => break *known,
+                // Until it is known it counts as outside: parents that go round in a circle end here.
+                Some(unknown) => *unknown = Some(false),
+            }
+            path.push(this);
+            at = parent(this);
+        };
+        for on_path in path {
+            if let Some(place) = inside.get_mut(on_path) {
+                *place = Some(known);
+            }
+        }
+    }
+    let runs = runs.iter().filter(|run| {
+        let entry = usize::try_from(run.value).ok().and_then(|entry| inside.get(entry));
+        entry.copied().flatten().unwrap_or(false)
+    });
+    Some(runs.map(|run| run.start..run.end).collect())
 }
 
 impl Shape {
@@ -134,11 +199,18 @@ impl<'f, 'a> Trees<'f, 'a> {
         let holders =
             self.owners.get(self.owners.partition_point(|&(len, _)| len <= entry)..).unwrap_or_default();
         let copies = holders.len() as u64;
-        if let Some(known) = out.get_mut(&inlined) {
-            known.copies = known.copies.saturating_add(copies);
-        } else if let Some(first) = holders.iter().map(|&(_, i)| i).min().and_then(|i| self.functions.get(i))
-        {
-            out.insert(inlined, Inlining { first, copies });
+        if copies == 0 {
+            return Ok(());
+        }
+        let known = out.entry(inlined).or_insert(Inlining { holders: Vec::new(), copies: 0 });
+        known.copies = known.copies.saturating_add(copies);
+        // One function has an entry for each copy that it holds.
+        let mut few: Vec<u64> = holders.iter().take(MAX_HOLDERS + 1).map(|&(_, i)| i).collect();
+        few.sort_unstable();
+        for holder in few.into_iter().filter_map(|i| self.functions.get(i)) {
+            if known.holders.len() <= MAX_HOLDERS && !known.holders.contains(&holder) {
+                known.holders.push(holder);
+            }
         }
         Ok(())
     }

@@ -104,6 +104,14 @@ codes! {
     NoPlace = "no-place",
     /// Witnesses give different places of a parameter or result.
     PlacesDisagree = "places-disagree",
+    /// No call of the callee can be probed.
+    NoCallSite = "no-call-site",
+    /// A call through an interface or a function value is mostly made by name (profile-guided optimisation).
+    Devirtualised = "devirtualised",
+    /// It cannot be told where a function with deferred calls keeps its results.
+    NoResultSlots = "no-result-slots",
+    /// A function that the return address would be compared with is not there, or was inlined.
+    NoCaller = "no-caller",
     /// Two types in the binary have the same name and other fields.
     AmbiguousType = "ambiguous-type",
     /// Witnesses give different offsets for a field.

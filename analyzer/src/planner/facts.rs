@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use offsets::catalog::Entry;
 
+use super::closures;
 use super::described::{Described, Found};
 use super::implementers::{self, Implementers};
 use super::names::{bare, bare_name};
@@ -15,6 +16,7 @@ use crate::debug_file::Search;
 use crate::dwarf;
 use crate::error::{ErrorKind, Result};
 use crate::go::functions::{Function, Functions};
+use crate::go::inline::Inlining;
 use crate::go::types::{Kind, NameBudget, Type, Types};
 use crate::go::wanted::Names;
 use crate::go::{closure, inline, itabs, maps, notes};
@@ -43,8 +45,8 @@ pub(super) struct Facts<'a> {
     pub functions: Functions<'a>,
     /// The copies of the wanted functions.
     pub copies: HashMap<&'a str, Copies<'a>>,
-    /// What each wanted one was inlined into: the first function's name and how many more there are, in one text.
-    pub inlined_into: HashMap<&'a str, String>,
+    /// What each wanted one was inlined into.
+    pub inlined_into: HashMap<&'a str, Inlining<'a>>,
     /// Structs by full name, from type data.
     pub types: HashMap<String, Fields>,
     /// Structs of one name that differ.
@@ -118,6 +120,16 @@ impl<'a> Facts<'a> {
         entry.present.iter().any(|name| self.copies.contains_key(name.as_str()))
     }
 
+    /// Where a wanted function was inlined, for a reader: `main.f and 3 more`.
+    pub fn holders(&self, name: &str) -> Option<String> {
+        let inlining = self.inlined_into.get(name)?;
+        let first = inlining.holders.first().map(|first| self.functions.name(first)).unwrap_or_default();
+        Some(match inlining.copies.saturating_sub(1) {
+            0 => first,
+            more => format!("{first} and {more} more"),
+        })
+    }
+
     /// Whether the program can load plugins, each with a moduledata and functions of its own.
     pub fn loads_plugins(&self) -> bool {
         self.copies.contains_key(PLUGIN_OPEN)
@@ -128,7 +140,9 @@ impl<'a> Facts<'a> {
         let mut names: Vec<&'a str> = entries.iter().flat_map(|e| &e.present).map(String::as_str).collect();
         for site in entries.iter().flat_map(sites) {
             names.push(&site.function);
-            names.extend(site.callee.as_deref());
+            names.extend(site.callee.as_deref().into_iter().chain(site.results_of.as_deref()));
+            names.extend(site.callers.iter().map(String::as_str));
+            names.extend(closures::enclosing(&site.function));
         }
         names.push(PLUGIN_OPEN);
         names.sort_unstable();
@@ -149,7 +163,7 @@ impl<'a> Facts<'a> {
         for (i, inlining) in inline::find(&go.image, &self.functions, go.pclntab.since_120, &offsets, trees)?
         {
             if let Some(name) = names.get(i) {
-                self.inlined_into.insert(name, holders(&self.functions, &inlining));
+                self.inlined_into.insert(name, inlining);
             }
         }
         Ok(())
@@ -348,14 +362,5 @@ impl<'n> Structs<'n> {
         let full = self.full.get(self.bare.position(bare(types.short_name(t)?))?)?;
         let (name, fields) = full.iter().find(|(name, _)| types.has_full_name(t.vaddr, name))?;
         Some((name, fields))
-    }
-}
-
-/// Where the copies are, for a reader: `main.f and 3 more`.
-fn holders(functions: &Functions<'_>, inlining: &inline::Inlining<'_>) -> String {
-    let first = functions.name(&inlining.first);
-    match inlining.copies.saturating_sub(1) {
-        0 => first,
-        more => format!("{first} and {more} more"),
     }
 }

@@ -3,6 +3,7 @@
 //! Each table of the binary is gone through once for all catalog entries together ([`facts`]); then each entry is judged by
 //! itself ([`fields`], [`roles`]), so that none takes another down.
 
+mod closures;
 mod described;
 mod descriptors;
 mod facts;
@@ -11,6 +12,7 @@ mod fields;
 mod implementers;
 mod names;
 mod owners;
+mod places;
 mod remedies;
 mod roles;
 mod settings;

@@ -40,7 +40,7 @@ pub(super) fn remedy(code: Code) -> Option<&'static str> {
             "build without profile-guided optimisation (`-pgo=off`), or with `-gcflags=PACKAGE=-l` for the package of that \
              function, so that it stays a function of its own"
         }
-        Code::NoFunction => REACHABLE,
+        Code::NoFunction | Code::NoCaller => REACHABLE,
         Code::OtherArguments | Code::NoPlace => RELEASED,
         Code::PlacesDisagree => {
             "use a released version of the library and Go as its makers release it; if both are, the offset database is wrong for \
@@ -60,7 +60,12 @@ pub(super) fn remedy(code: Code) -> Option<&'static str> {
         Code::NoWitness | Code::NoItab | Code::NoMap | Code::NoType => FOR_REFLECTION,
         Code::TooManyCopies | Code::TooMuchCode => REPORT,
         Code::NoCode => AS_LINKED,
-        Code::NoEntrySite | Code::NoExitSite | Code::NoSiteAfterCall => REPORT_SITE,
+        Code::NoEntrySite
+        | Code::NoExitSite
+        | Code::NoSiteAfterCall
+        | Code::NoCallSite
+        | Code::NoResultSlots => REPORT_SITE,
+        Code::Devirtualised => "build without profile-guided optimisation (`-pgo=off`)",
         Code::SiteNote | Code::SingleStepped | Code::TooManyTypes | Code::Unknown => return None,
     })
 }

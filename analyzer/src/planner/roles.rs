@@ -1,25 +1,17 @@
 //! For each role of a catalog entry the first site alternative that exists and misses no call.
 
-use std::cell::Cell;
-
 use offsets::Version;
 use offsets::catalog::{At, Role, Site as Alternative};
 
 use super::Case;
+use super::closures;
 use super::facts::{Copies, MAX_COPIES};
 use super::failure::Failure;
-use super::values::results_kept;
 use super::verdict::{Findings, Matter};
 use crate::go::buildinfo::Minor;
 use crate::go::functions::{self, Function as GoFunction};
-use crate::plan::{Code as Word, Cost, Function, Site, Value};
-use crate::sites::{self, Code};
-
-/// Most bytes of code that are decoded for one library; its functions with roles have some ten KB. Each library has its own:
-/// one with a huge function would else take the others down.
-const MAX_DECODED_BYTES: u64 = 4 << 20;
-/// What a run of the stack pointer's table counts for, in bytes of code.
-const RUN_BYTES: u64 = 4;
+use crate::go::inline;
+use crate::plan::{Code as Word, Cost, Function};
 
 impl Case<'_> {
     /// The functions to probe.
@@ -58,18 +50,44 @@ impl Case<'_> {
 
     fn alternative(&self, role: &Role, wanted: &Alternative) -> Result<Vec<Function>, Failure> {
         let name = wanted.function.as_str();
-        if let Some(outers) = self.facts.inlined_into.get(name) {
+        self.is_whole(wanted)?;
+        let copies = self.real_copies(name)?;
+        let holders = self.facts.inlined_into.get(name).map_or(&[][..], |inlining| &inlining.holders);
+        if holders.len() > inline::MAX_HOLDERS {
+            let why = format!("more than {} functions hold a copy of it", inline::MAX_HOLDERS);
+            return Err(Failure(Word::TooManyCopies, why));
+        }
+        if copies.is_empty() && holders.is_empty() {
+            return Err(Failure(Word::NoFunction, "no such function in pclntab".to_owned()));
+        }
+        let own = copies.into_iter().map(|function| self.copy(role, wanted, function));
+        let held = holders.iter().map(|holder| self.held(role, wanted, holder));
+        own.chain(held).collect()
+    }
+
+    /// Whether probes in the function meet all that the alternative is about.
+    fn is_whole(&self, wanted: &Alternative) -> Result<(), Failure> {
+        let name = wanted.function.as_str();
+        if let Some(outers) = self.facts.holders(name).filter(|_| !wanted.inlined) {
             let why = format!("it was inlined into {outers}, a probe would miss those calls");
             return Err(Failure(Word::Inlined, why));
         }
+        let outer = closures::enclosing(name);
+        if let Some((outer, outers)) = outer.and_then(|outer| Some((outer, self.facts.holders(outer)?))) {
+            let why = format!("{outer} was inlined into {outers}, where its closures have other names");
+            return Err(Failure(Word::Inlined, why));
+        }
+        Ok(())
+    }
+
+    /// The functions of that name that do what it says. A wrapper that only calls another function of the same name (assembly has
+    /// one for compiled callers) does not; one that is alone is the function, as what `defer` of a call is wrapped in.
+    fn real_copies(&self, name: &str) -> Result<Vec<&GoFunction<'_>>, Failure> {
         let copies = self.copies(name)?;
         let minor = self.minor();
-        let real: Vec<&GoFunction<'_>> =
-            copies.iter().filter(|f| !functions::is_wrapper(f.func_id(), minor)).collect();
-        if real.is_empty() {
-            return Err(Failure(Word::NoFunction, "no such function in pclntab".to_owned()));
-        }
-        real.into_iter().map(|f| self.copy(role, wanted, f)).collect()
+        let real = |f: &&GoFunction<'_>| !functions::is_wrapper(f.func_id(), minor);
+        let found: Vec<_> = copies.iter().filter(real).collect();
+        Ok(if found.is_empty() { copies.iter().collect() } else { found })
     }
 
     /// Whether the program has neither the function nor an inlined copy of it.
@@ -78,7 +96,7 @@ impl Case<'_> {
     }
 
     /// All functions of that name.
-    fn copies(&self, name: &str) -> Result<&[GoFunction<'_>], Failure> {
+    pub(super) fn copies(&self, name: &str) -> Result<&[GoFunction<'_>], Failure> {
         self.facts.copies.get(name).map_or(Ok(&[]), |copies| few(name, copies))
     }
 
@@ -110,62 +128,61 @@ impl Case<'_> {
         wanted: &Alternative,
         function: &GoFunction<'_>,
     ) -> Result<Function, Failure> {
-        if let Some(expected) = wanted.args.as_deref() {
-            let found = self.facts.functions.arg_shape(function);
-            if found.as_deref() != Some(expected) {
-                let found = found.unwrap_or_else(|| "not recorded".to_owned());
-                let why = format!("its argument words are {found}, the catalog has {expected}");
-                return Err(Failure(Word::OtherArguments, why));
+        // At a call the arguments that are in place are the callee's.
+        if wanted.at != At::Call {
+            self.takes(wanted, function)?;
+        }
+        self.found(role, wanted, function, None)
+    }
+
+    /// Whether a function takes the argument words that the catalog says.
+    fn takes(&self, wanted: &Alternative, function: &GoFunction<'_>) -> Result<(), Failure> {
+        let Some(expected) = wanted.args.as_deref() else { return Ok(()) };
+        let found = self.facts.functions.arg_shape(function);
+        if found.as_deref() == Some(expected) {
+            return Ok(());
+        }
+        let found = found.unwrap_or_else(|| "not recorded".to_owned());
+        let why = format!("its argument words are {found}, the catalog has {expected}");
+        Err(Failure(Word::OtherArguments, why))
+    }
+
+    /// What is found in a function that holds a copy of the wanted one.
+    fn held(&self, role: &Role, wanted: &Alternative, holder: &GoFunction<'_>) -> Result<Function, Failure> {
+        let name = self.facts.functions.name(holder);
+        let found = self.found(role, wanted, holder, Some(&wanted.function));
+        let found =
+            found.map_err(|Failure(code, why)| Failure(code, format!("{why} (inlined into {name})")))?;
+        Ok(Function { name, inlined: Some(wanted.function.clone()), ..found })
+    }
+
+    fn found(
+        &self,
+        role: &Role,
+        wanted: &Alternative,
+        function: &GoFunction<'_>,
+        body: Option<&str>,
+    ) -> Result<Function, Failure> {
+        let mut subject = *function;
+        if wanted.at == At::Call {
+            let callee = wanted.callee.as_deref().unwrap_or_default();
+            for copy in self.real_copies(callee)? {
+                self.takes(wanted, copy)?;
+                subject = *copy;
             }
         }
-        let values = self.values(wanted, function)?;
-        let sites = self.sites(wanted, function, &values)?;
+        let values = self.values(wanted, &subject)?;
         Ok(Function {
             name: wanted.function.clone(),
             role: role.name.clone(),
             site: wanted.name.clone(),
             vaddr: function.vaddr,
             size: function.size,
-            sites,
+            sites: self.sites(wanted, function, body, &values)?,
             values,
-        })
-    }
-
-    fn sites(
-        &self,
-        wanted: &Alternative,
-        function: &GoFunction<'_>,
-        values: &[Value],
-    ) -> Result<Vec<Site>, Failure> {
-        let image = &self.go.image;
-        spend(&self.decoded_bytes, function.size)?;
-        let code = Code::read(image, &self.facts.functions, *function).ok_or_else(|| {
-            let (size, vaddr) = (function.size, function.vaddr);
-            Failure(Word::NoCode, format!("its {size} bytes at {vaddr:#x} are not in the file, or too many"))
-        })?;
-        spend(&self.decoded_bytes, RUN_BYTES.saturating_mul(code.pcsp.len() as u64))?;
-        match wanted.at {
-            At::Entry => sites::entry(image, &code).map(|site| vec![site]).ok_or_else(|| {
-                let why = "its prologue is none that is known, so no entry site is sound";
-                Failure(Word::NoEntrySite, why.to_owned())
-            }),
-            At::Exit => sites::exits(image, &code)
-                .ok_or_else(|| Failure(Word::NoExitSite, "its returns cannot all be found".to_owned())),
-            At::AfterCall => self.after_call(wanted, &code, results_kept(values, image.arch)?),
-        }
-    }
-
-    fn after_call(&self, wanted: &Alternative, code: &Code<'_>, results: u8) -> Result<Vec<Site>, Failure> {
-        let callee = wanted.callee.as_deref().unwrap_or_default();
-        let targets: Vec<u64> = self.copies(callee)?.iter().map(|f| f.vaddr).collect();
-        if self.facts.inlined_into.contains_key(callee) {
-            let why = format!("{callee} was inlined, a probe behind its calls would miss some");
-            return Err(Failure(Word::Inlined, why));
-        }
-        sites::after_calls(&self.go.image, code, &targets, results).ok_or_else(|| {
-            let why =
-                format!("no emulated instruction follows each call of {callee} with its results in place");
-            Failure(Word::NoSiteAfterCall, why)
+            inlined: None,
+            callers: self.callers(wanted)?,
+            result_slots: self.result_slots(wanted)?,
         })
     }
 }
@@ -179,17 +196,6 @@ fn few<'f, 'a>(name: &str, copies: &'f Copies<'a>) -> Result<&'f [GoFunction<'a>
     Err(Failure(Word::TooManyCopies, why))
 }
 
-/// Counts code that is decoded: many roles can name one huge function.
-fn spend(decoded_bytes: &Cell<u64>, bytes: u64) -> Result<(), Failure> {
-    let sum = decoded_bytes.get().saturating_add(bytes);
-    decoded_bytes.set(sum);
-    if sum <= MAX_DECODED_BYTES {
-        return Ok(());
-    }
-    let why = format!("{sum} bytes of code to decode, the limit for a library is {MAX_DECODED_BYTES}");
-    Err(Failure(Word::TooMuchCode, why))
-}
-
 /// A stepped site on a hot path costs several microseconds a call, which the reader should know.
 fn note_cost(role: &Role, found: &[Function], findings: &mut Findings) {
     let stepped = found.iter().flat_map(|f| &f.sites).any(|s| s.cost == Cost::Stepped);
@@ -199,21 +205,5 @@ fn note_cost(role: &Role, found: &[Function], findings: &mut Findings) {
             role.name, function.name
         );
         findings.note(Matter::new(Word::SingleStepped, &function.name, why));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn code_is_bounded() {
-        let decoded = Cell::new(0);
-        for _ in 0..8 {
-            spend(&decoded, 1 << 19).expect("4 MiB in all");
-        }
-        let Failure(code, why) = spend(&decoded, 1).expect_err("one byte more");
-        assert!(code == Word::TooMuchCode && why.starts_with("4194305 bytes of code"), "{why}");
-        assert!(spend(&decoded, u64::MAX).is_err());
     }
 }

@@ -35,7 +35,8 @@ impl Case<'_> {
         }
         let subject = wanted.callee.as_deref().unwrap_or(&wanted.function);
         let owner = Owner::of_function(self.go, self.entry, subject);
-        let recorded = self.signature(&owner, subject);
+        // What an indirect call calls has no name that one could look up.
+        let recorded = self.signature(&owner, subject).filter(|_| wanted.indirect.is_none());
         let arch = self.go.image.arch.name();
         let declared = Declared::of(wanted, arch);
         if wanted.at.sees_arguments()
@@ -94,8 +95,8 @@ struct Declared {
 
 impl Declared {
     fn of(wanted: &Alternative, arch: &str) -> Self {
-        // The arguments are those of the function that has the site, not of a callee.
-        let args = wanted.args.as_deref().filter(|_| wanted.callee.is_none());
+        // Behind a call the arguments are those of the function that has the site, and no longer there.
+        let args = wanted.args.as_deref().filter(|_| wanted.at != At::AfterCall);
         let args = args.and_then(shape::parse);
         let returns = wanted.returns.as_deref().and_then(shape::parse);
         let params_whole = args.as_ref().is_some_and(|shape| shape.is_whole);
@@ -209,7 +210,7 @@ fn words(claim: &Claim, arch: Arch, at: At) -> Result<Vec<Word>, String> {
 /// room in which the callee may save the link register.
 fn above_stack_pointer(arch: Arch, at: At) -> u64 {
     match (arch, at) {
-        (Arch::Amd64, At::AfterCall) => 0,
+        (Arch::Amd64, At::AfterCall | At::Call) => 0,
         (Arch::Amd64 | Arch::Arm64, _) => 8,
     }
 }

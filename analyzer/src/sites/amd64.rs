@@ -11,7 +11,9 @@ use iced_x86::{
     Mnemonic, OpAccess, OpKind, Register,
 };
 
-use super::{AfterCall, Code, IndirectJump, Instruction, MAX_DISTANCE};
+use super::code::{Code, Instruction};
+use super::step::{Abi, Flow, Registers, Step, Value};
+use super::tables::{self, IndirectJump};
 use crate::go::functions::Run;
 use crate::plan::Cost;
 
@@ -174,43 +176,71 @@ fn frameless_exits(code: &Code<'_>) -> Option<Vec<Instruction>> {
     Some(out)
 }
 
-/// The first emulated instruction behind each call of a target (offsets from the function's entry).
-pub fn after_calls(code: &Code<'_>, targets: &[u64], results: u8) -> Option<Vec<AfterCall>> {
-    let results = ARGUMENTS.get(..usize::from(results))?;
-    let mut out = Vec::new();
-    let mut waiting: Option<(usize, usize)> = None;
+/// Go's internal ABI. iced numbers the general registers as the machine does.
+pub const ABI: Abi = Abi { results: &[0, 3, 1, 7, 6, 8, 9, 10, 11], goroutine: 14, stack: 4, pushed: 8 };
+
+/// What each instruction does. Targets count from the function's entry, where the decoder begins.
+pub fn steps<'a>(code: &Code<'a>) -> impl Iterator<Item = Step> + 'a {
+    let vaddr = code.vaddr;
     let mut info = InstructionInfoFactory::new();
-    for (x86, cost) in decode(code) {
-        if let Some((returns_to, distance)) = waiting {
-            if cost == Some(Cost::Emulated) {
-                out.push(AfterCall { returns_to, site: instruction(&x86, Cost::Emulated)? });
-                waiting = None;
-            } else if distance >= MAX_DISTANCE || !goes_on(&x86) || writes(&mut info, &x86, results) {
-                return None;
-            } else {
-                waiting = Some((returns_to, distance + 1));
-            }
-        }
-        let direct = x86.mnemonic() == Mnemonic::Call && x86.op0_kind() == OpKind::NearBranch64;
-        if direct && targets.contains(&x86.near_branch_target()) {
-            waiting = Some((usize::try_from(x86.next_ip()).ok()?, 0));
-        }
-    }
-    if waiting.is_some() { None } else { Some(out) }
-}
-
-/// Whether the next instruction is the one behind it.
-fn goes_on(x86: &X86) -> bool {
-    x86.flow_control() == FlowControl::Next
-}
-
-/// Whether an instruction writes one of the registers, or that of the goroutine.
-fn writes(factory: &mut InstructionInfoFactory, x86: &X86, registers: &[Register]) -> bool {
-    factory.info(x86).used_registers().iter().any(|used| {
-        let full = used.register().full_register();
-        let written = !matches!(used.access(), OpAccess::None | OpAccess::Read | OpAccess::CondRead);
-        written && (full == Register::R14 || registers.contains(&full))
+    decode(code).map_while(move |(x86, cost)| {
+        let used = info.info(&x86).used_registers().iter();
+        let written = used
+            .filter(|used| !matches!(used.access(), OpAccess::None | OpAccess::Read | OpAccess::CondRead));
+        Some(Step {
+            offset: usize::try_from(x86.ip()).ok()?,
+            len: x86.len(),
+            cost,
+            flow: flow(&x86),
+            writes: Registers::of(written.filter_map(|used| number(used.register()))),
+            compares: compares(&x86),
+            sets: [set(&x86, vaddr), None],
+        })
     })
+}
+
+/// The number of a general register, or of the one that it is a part of.
+fn number(register: Register) -> Option<u8> {
+    let full = register.full_register();
+    full.is_gpr64().then(|| u8::try_from(full.number()).ok()).flatten()
+}
+
+fn flow(x86: &X86) -> Flow {
+    let near = x86.op0_kind() == OpKind::NearBranch64;
+    match x86.flow_control() {
+        _ if x86.mnemonic() == Mnemonic::INVALID => Flow::Undecoded,
+        FlowControl::Next => Flow::Next,
+        FlowControl::ConditionalBranch if near => Flow::Branch(x86.near_branch_target()),
+        FlowControl::UnconditionalBranch if near => Flow::Jump(x86.near_branch_target()),
+        FlowControl::UnconditionalBranch | FlowControl::IndirectBranch => Flow::Away,
+        FlowControl::Call if near => Flow::Call(x86.near_branch_target()),
+        FlowControl::IndirectCall => Flow::Indirect(number(x86.op0_register())),
+        FlowControl::Return => Flow::Return,
+        _ => Flow::Stop,
+    }
+}
+
+fn compares(x86: &X86) -> Registers {
+    let operand = |i| (x86.op_kind(i) == OpKind::Register).then(|| number(x86.op_register(i))).flatten();
+    let operands = if x86.mnemonic() == Mnemonic::Cmp { 0..x86.op_count() } else { 0..0 };
+    Registers::of(operands.filter_map(operand))
+}
+
+/// What a `mov` or a `lea` puts into its register.
+fn set(x86: &X86, vaddr: u64) -> Option<(u8, Value)> {
+    let target = number(x86.op0_register())?;
+    let plain = x86.memory_index() == Register::None && x86.segment_prefix() == Register::None;
+    let distance = x86.memory_displacement64().cast_signed();
+    let value = match (x86.code(), x86.memory_base()) {
+        (Opcode::Mov_r64_rm64, Register::None | Register::RIP) => return None,
+        (Opcode::Mov_r64_rm64, _) if x86.op1_kind() != OpKind::Memory || !plain => return None,
+        (Opcode::Mov_r64_rm64, Register::RSP) => Value::StackWord(distance),
+        (Opcode::Mov_r64_rm64, _) => Value::Word(distance),
+        (Opcode::Lea_r64_m, Register::RSP) if plain => Value::StackAddress(distance),
+        (Opcode::Lea_r64_m, Register::RIP) => Value::Address(vaddr.wrapping_add(x86.memory_displacement64())),
+        _ => return None,
+    };
+    Some((target, value))
 }
 
 /// Offsets that direct jumps of the function lead to.
@@ -238,7 +268,7 @@ pub fn indirect_jumps(code: &Code<'_>) -> Vec<IndirectJump> {
             bases.push(if scaled { x86.memory_base() } else { Register::None });
         }
     }
-    super::with_tables(bases, &loads)
+    tables::with_tables(bases, &loads)
 }
 
 #[cfg(test)]
@@ -271,29 +301,47 @@ mod tests {
         }
     }
 
-    /// `serve` behind its call of readRequest, Go 1.26: spills, a comparison, `je`.
-    const SERVE: &[u8] = &[
-        0xe8, 0x0b, 0x00, 0x00, 0x00, // call 0x10
-        0x48, 0x89, 0x44, 0x24, 0x08, // mov %rax,0x8(%rsp)
-        0x48, 0x8b, 0x32, // mov (%rdx),%rsi
-        0x48, 0x39, 0x7e, 0x38, // cmp %rdi,0x38(%rsi)
-        0x74, 0x01, // je
-        0x90, 0xc3,
-    ];
-
-    fn code(bytes: &[u8]) -> Code<'_> {
-        Code { vaddr: 0, bytes, pcsp: Vec::new(), frame_end: None }
+    #[test]
+    fn steps_say_what_an_instruction_does() {
+        // As objdump reads them; all at offset 0, in a function at 0x1000.
+        let all = |numbers: &[u8]| Registers::of(numbers.iter().copied());
+        for (bytes, flow, writes, set) in [
+            (&[0xe8, 0x0b, 0, 0, 0][..], Flow::Call(0x10), all(&[4]), None), // call 0x10
+            (&[0xff, 0xd1], Flow::Indirect(Some(1)), all(&[4]), None),       // call *%rcx
+            (&[0xff, 0x51, 0x18], Flow::Indirect(None), all(&[4]), None),    // call *0x18(%rcx)
+            (&[0xeb, 0xfe], Flow::Jump(0), all(&[]), None),
+            (&[0xff, 0xe1], Flow::Away, all(&[]), None), // jmp *%rcx
+            (&[0x74, 0x0e], Flow::Branch(0x10), all(&[]), None),
+            (&[0xc3], Flow::Return, all(&[4]), None),
+            (&[0xcc], Flow::Stop, all(&[]), None),            // int3
+            (&[0x0f, 0x0b], Flow::Stop, all(&[]), None),      // ud2
+            (&[0x0f, 0x05], Flow::Stop, all(&[1, 11]), None), // syscall
+            (&[0x06], Flow::Undecoded, all(&[]), None),
+            (&[0x31, 0xc0], Flow::Next, all(&[0]), None), // xor %eax,%eax
+            (&[0x48, 0x8b, 0x44, 0x24, 0x40], Flow::Next, all(&[0]), Some((0, Value::StackWord(0x40)))),
+            (&[0x48, 0x8b, 0x4a, 0x18], Flow::Next, all(&[1]), Some((1, Value::Word(0x18)))), // mov 0x18(%rdx),%rcx
+            (&[0x8b, 0x44, 0x24, 0x40], Flow::Next, all(&[0]), None), // mov 0x40(%rsp),%eax
+            (&[0x48, 0x8b, 0x44, 0xcc, 0x40], Flow::Next, all(&[0]), None), // mov 0x40(%rsp,%rcx,8),%rax
+            (&[0x48, 0x8d, 0x44, 0x24, 0x20], Flow::Next, all(&[0]), Some((0, Value::StackAddress(0x20)))),
+            (&[0x48, 0x8d, 0x05, 0x10, 0, 0, 0], Flow::Next, all(&[0]), Some((0, Value::Address(0x1017)))),
+        ] {
+            let code = Code { vaddr: 0x1000, bytes, pcsp: Vec::new(), frame_end: None };
+            let step = steps(&code).next().expect("a step");
+            assert_eq!((step.flow, step.sets[0]), (flow, set), "{bytes:02x?}");
+            // A call's and a return's pushing and popping is iced's to say.
+            if flow == Flow::Next {
+                assert_eq!(step.writes, writes, "{bytes:02x?}");
+            }
+        }
+        let cmp = [0x48, 0x39, 0xc8]; // cmp %rcx,%rax
+        let code = Code { vaddr: 0, bytes: &cmp, pcsp: Vec::new(), frame_end: None };
+        assert_eq!(steps(&code).next().map(|step| step.compares), Some(all(&[0, 1])));
     }
 
     #[test]
-    fn the_site_behind_a_call_has_the_results_in_place() {
-        let site = |results| {
-            let found = after_calls(&code(SERVE), &[0x10], results)?;
-            found.first().map(|f| (f.returns_to, f.site.offset, f.site.cost))
-        };
-        assert_eq!(site(3), Some((5, 17, Cost::Emulated)));
-        assert_eq!(site(5), None, "%rsi is the fifth result and is overwritten");
-        assert!(after_calls(&code(SERVE), &[0x20], 3).is_some_and(|found| found.is_empty()));
-        assert_eq!(jump_targets(&code(SERVE)), [20]);
+    fn jumps_lead_where_they_say() {
+        let bytes = [0x74, 0x02, 0x90, 0x90, 0xeb, 0xfa]; // je to the jmp, which leads to the first nop
+        let code = Code { vaddr: 0, bytes: &bytes, pcsp: Vec::new(), frame_end: None };
+        assert_eq!(jump_targets(&code), [4, 0]);
     }
 }

@@ -19,62 +19,23 @@
 
 pub mod amd64;
 pub mod arm64;
+pub mod calls;
+mod code;
+#[cfg(test)]
+mod forged;
+pub mod slots;
+mod step;
 mod tables;
 
-use crate::go::functions::{Function, Functions, Run};
+pub use code::{Code, Instruction};
+
 use crate::image::Image;
-use crate::plan::{Arch, Cost, Site, When};
+use crate::plan::{Arch, Site, When};
+use step::{Abi, Step};
 use tables::IndirectJump;
 
-/// Bodies larger than this are not decoded; the largest function seen has 400 KB.
-const MAX_CODE_BYTES: u64 = 4 << 20;
 /// Most returns of a function; each gets a probe.
 const MAX_EXITS: usize = 4096;
-
-/// An instruction of a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Instruction {
-    /// Offset from the function's entry.
-    pub offset: usize,
-    /// Its length in bytes.
-    pub len: usize,
-    /// How the floor kernel runs it under a probe.
-    pub cost: Cost,
-}
-
-/// What the sites are made from.
-#[derive(Debug, Clone)]
-pub struct Code<'a> {
-    /// First instruction.
-    pub vaddr: u64,
-    /// Its bytes, padding included.
-    pub bytes: &'a [u8],
-    /// The stack pointer's distance by pc.
-    pub pcsp: Vec<Run>,
-    /// Behind the instruction that makes the frame; nothing in frameless functions.
-    pub frame_end: Option<usize>,
-}
-
-impl<'a> Code<'a> {
-    /// Reads a function's code and frame; nothing of one that is too large, for a part of it would hide jumps and returns.
-    pub fn read(image: &'a Image<'a>, functions: &Functions<'a>, function: Function<'a>) -> Option<Self> {
-        let size = Some(function.size).filter(|&size| size <= MAX_CODE_BYTES)?;
-        let bytes = image.bytes(function.vaddr, size)?;
-        let pcsp = functions.pcsp(&function);
-        let framed = !function.is_asm() && pcsp.iter().any(|r| r.value > 0);
-        let first = pcsp.first().filter(|r| r.value == 0 && framed);
-        let frame_end = first.and_then(|r| usize::try_from(r.end).ok());
-        Some(Code { vaddr: function.vaddr, bytes, pcsp, frame_end })
-    }
-
-    /// The Plan's form of an instruction.
-    pub fn site(&self, image: &Image<'_>, instruction: Instruction, when: When) -> Option<Site> {
-        let vaddr = self.vaddr.checked_add(instruction.offset as u64)?;
-        let end = instruction.offset.checked_add(instruction.len)?;
-        let bytes = self.bytes.get(instruction.offset..end)?.iter().map(|b| format!("{b:02x}")).collect();
-        Some(Site { vaddr, file_offset: image.file_offset(vaddr)?, bytes, when, cost: instruction.cost })
-    }
-}
 
 /// The cheapest sound entry. Nothing when a jump of the function leads back to it (a loop that begins with a function
 /// without a frame, assembly that starts again after `morestack`): it would be reached more than once per call. The way back
@@ -109,11 +70,19 @@ fn indirect_jumps(arch: Arch, code: &Code<'_>) -> Vec<IndirectJump> {
     }
 }
 
-/// Jumps by their base registers, with the addresses that each register is loaded with.
-fn with_tables<R: PartialEq>(bases: Vec<R>, loads: &[(R, u64)]) -> Vec<IndirectJump> {
-    let tables =
-        |base: R| loads.iter().filter(|(register, _)| *register == base).map(|&(_, at)| at).collect();
-    bases.into_iter().map(|base| IndirectJump { tables: tables(base) }).collect()
+/// What the instructions of a function do, in the order of their addresses.
+fn steps<'a>(arch: Arch, code: &Code<'a>) -> Box<dyn Iterator<Item = Step> + 'a> {
+    match arch {
+        Arch::Amd64 => Box::new(amd64::steps(code)),
+        Arch::Arm64 => Box::new(arm64::steps(code)),
+    }
+}
+
+fn abi(arch: Arch) -> &'static Abi {
+    match arch {
+        Arch::Amd64 => &amd64::ABI,
+        Arch::Arm64 => &arm64::ABI,
+    }
 }
 
 /// Every return; nothing when one may have been missed.
@@ -127,55 +96,14 @@ pub fn exits(image: &Image<'_>, code: &Code<'_>) -> Option<Vec<Site>> {
     sites.filter(|s| !s.is_empty())
 }
 
-/// Most instructions between a call and the site behind it: `serve` spills and compares 13 before its first branch.
-const MAX_DISTANCE: usize = 32;
-
-/// The first emulated instruction behind each call of one of the targets, its first `results` result registers untouched.
-/// Nothing when there is no such call, when one is not followed by such an instruction, or when a jump leads in between, or
-/// may: the site would then be reached without the call.
-pub fn after_calls(image: &Image<'_>, code: &Code<'_>, targets: &[u64], results: u8) -> Option<Vec<Site>> {
-    let targets: Vec<u64> = targets.iter().map(|t| t.wrapping_sub(code.vaddr)).collect();
-    let found = match image.arch {
-        Arch::Amd64 => amd64::after_calls(code, &targets, results),
-        Arch::Arm64 => arm64::after_calls(code, &targets, results),
-    }?;
-    // They are in order and do not overlap.
-    let jumped_into = |target: usize| {
-        let next = found.partition_point(|f| f.site.offset < target);
-        found.get(next).is_some_and(|f| f.returns_to <= target)
-    };
-    let switched = tables::targets(image, code, &indirect_jumps(image.arch, code))?;
-    if jump_targets(image.arch, code).into_iter().chain(switched).any(jumped_into) {
-        return None;
-    }
-    let sites: Option<Vec<Site>> =
-        found.iter().map(|found| code.site(image, found.site, When::AfterCall)).collect();
-    sites.filter(|s| !s.is_empty())
-}
-
-/// A site behind a call.
-pub struct AfterCall {
-    /// Where the call returns to, from the function's entry.
-    pub returns_to: usize,
-    /// The site.
-    pub site: Instruction,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// An image of these bytes at address 0x1000 behind its headers, and their code.
     fn entry_of(machine: u8, bytes: &[u8], frame_end: Option<usize>) -> Option<usize> {
-        let mut file = vec![0u8; 120];
-        file.extend(bytes);
-        let size = file.len() as u64;
-        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
-        (file[16], file[18], file[32], file[54], file[56], file[64]) = (2, machine, 64, 56, 1, 1);
-        file[80..88].copy_from_slice(&0x1000u64.to_le_bytes());
-        file[96..104].copy_from_slice(&size.to_le_bytes());
+        let file = forged::file(machine, bytes);
         let image = Image::parse(&file).expect("an image");
-        let code = Code { vaddr: 0x1000 + 120, bytes, pcsp: Vec::new(), frame_end };
+        let code = Code { vaddr: forged::VADDR, bytes, pcsp: Vec::new(), frame_end };
         let site = entry(&image, &code)?;
         usize::try_from(site.vaddr - code.vaddr).ok()
     }

@@ -9,8 +9,8 @@
 //! anywhere: a table ends where a word leads out of the function. What follows it may be another table of the same function,
 //! whose entries then count for this one too: that is too many, never too few.
 
+use super::code::Code;
 use crate::image::Image;
-use crate::sites::Code;
 
 const WORD: u64 = 8;
 /// Most entries of all tables of a function; a file could let thousands of jumps share one long table.
@@ -21,6 +21,13 @@ const MAX_ENTRIES: usize = 1 << 16;
 pub struct IndirectJump {
     /// Addresses that the jump's base register is loaded with in this function; none where it is no jump through a table.
     pub tables: Vec<u64>,
+}
+
+/// Jumps by their base registers, with the addresses that each register is loaded with.
+pub fn with_tables<R: PartialEq>(bases: Vec<R>, loads: &[(R, u64)]) -> Vec<IndirectJump> {
+    let tables =
+        |base: R| loads.iter().filter(|(register, _)| *register == base).map(|&(_, at)| at).collect();
+    bases.into_iter().map(|base| IndirectJump { tables: tables(base) }).collect()
 }
 
 /// Offsets from the function's entry that these jumps lead to; nothing where one of them leads nobody knows where.

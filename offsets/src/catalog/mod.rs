@@ -22,7 +22,7 @@ use std::sync::LazyLock;
 pub use entry::{Entry, Field, Itab, Map, Role, Status, Target, Variant, owner};
 pub use error::CatalogError;
 pub use range::Range;
-pub use site::{At, Site};
+pub use site::{At, Indirect, Site};
 pub use types::WantedType;
 pub use values::{Source, Value};
 

@@ -18,8 +18,20 @@ pub struct Site {
     pub function: String,
     /// Where in it.
     pub at: At,
-    /// For [`At::AfterCall`]: linker name of the function whose return is seen.
+    /// For [`At::AfterCall`] and [`At::Call`]: linker name of the function that is called; none where `indirect` says it.
     pub callee: Option<String>,
+    /// For [`At::AfterCall`]: what is called where that has no name.
+    pub indirect: Option<Indirect>,
+    /// For [`At::AfterCall`]: the site may be reached from behind other calls too, and means the same there.
+    pub also_reached: bool,
+    /// For [`At::AfterCall`]: where nothing that the kernel emulates follows, an instruction that it steps will do.
+    pub stepped: bool,
+    /// For [`At::AfterCall`] and [`At::Call`]: also in every function that the compiler copied this one's body into.
+    pub inlined: bool,
+    /// For [`At::Entry`] of a deferred function: the function that deferred it, whose results are wanted.
+    pub results_of: Option<String>,
+    /// For [`At::Entry`]: functions that the return address is compared with.
+    pub callers: Vec<String>,
     /// The function's argument words as FUNCDATA_ArgInfo has them, single spaces between (`{8} {8 8} 8`).
     pub args: Option<String>,
     /// The words of the results that the site sees in the notation of `args`: the function's at an exit, the callee's after a
@@ -44,13 +56,24 @@ pub enum At {
     Exit,
     /// After the return of a callee.
     AfterCall,
+    /// At the call of a callee, its arguments in place.
+    Call,
+}
+
+/// What a call without a callee's name calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Indirect {
+    /// The method of that number of some interface, in the order of the methods' names.
+    Method(u8),
+    /// What a function value holds.
+    Closure,
 }
 
 impl At {
     /// Whether parameters are in place at such a site; else results are.
     pub fn sees_arguments(self) -> bool {
         match self {
-            At::Entry => true,
+            At::Entry | At::Call => true,
             At::Exit | At::AfterCall => false,
         }
     }
@@ -63,6 +86,16 @@ pub(super) struct RawSite {
     function: Text,
     at: Text,
     callee: Option<Text>,
+    indirect: Option<Text>,
+    #[serde(default)]
+    also_reached: bool,
+    #[serde(default)]
+    stepped: bool,
+    #[serde(default)]
+    inlined: bool,
+    results_of: Option<Text>,
+    #[serde(default)]
+    callers: Vec<Text>,
     args: Option<Text>,
     returns: Option<Text>,
     #[serde(default)]
@@ -70,6 +103,41 @@ pub(super) struct RawSite {
     note: Option<Text>,
     since: Option<Text>,
     until: Option<Text>,
+}
+
+impl RawSite {
+    /// Whether its keys are those of a site at such a place.
+    fn suits(&self, reader: &Reader<'_>, at: At) -> Result<(), CatalogError> {
+        let (behind, calls) = (at == At::AfterCall, matches!(at, At::AfterCall | At::Call));
+        let names = usize::from(self.callee.is_some()) + usize::from(self.indirect.is_some());
+        let entry = at == At::Entry;
+        for (key, wrong, reason) in [
+            (
+                "callee",
+                (names == 1) != calls,
+                "a site at \"after_call\" or \"call\" says what is called, once",
+            ),
+            ("indirect", self.indirect.is_some() && !behind, "is for a site at \"after_call\""),
+            ("also_reached", self.also_reached && !behind, "is for a site at \"after_call\""),
+            ("stepped", self.stepped && !behind, "is for a site at \"after_call\""),
+            ("inlined", self.inlined && !calls, "is for a site at \"after_call\" or \"call\""),
+            ("results_of", self.results_of.is_some() && !entry, "is for a site at \"entry\""),
+            ("callers", !self.callers.is_empty() && !entry, "is for a site at \"entry\""),
+        ] {
+            if wrong {
+                return Err(reader.error(self.at.span().start, &format!("role.site.{key}"), reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `method 0`, `closure`.
+fn indirect(reader: &Reader<'_>, text: &Text) -> Result<Indirect, CatalogError> {
+    let word = text.as_ref().as_str();
+    let method = word.strip_prefix("method ").and_then(|number| number.parse().ok()).map(Indirect::Method);
+    let found = if word == "closure" { Some(Indirect::Closure) } else { method };
+    found.ok_or_else(|| reader.unknown(text, "role.site.indirect", word, "closure or method N (0 to 255)"))
 }
 
 /// Reads one site of a role.
@@ -80,12 +148,13 @@ pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawSite>) ->
         "entry" => At::Entry,
         "exit" => At::Exit,
         "after_call" => At::AfterCall,
-        other => return Err(reader.unknown(&raw.at, "role.site.at", other, "entry, exit or after_call")),
+        "call" => At::Call,
+        other => {
+            return Err(reader.unknown(&raw.at, "role.site.at", other, "entry, exit, after_call or call"));
+        }
     };
-    if (at == At::AfterCall) != raw.callee.is_some() {
-        let reason = "a site at \"after_call\" names its callee, no other does";
-        return Err(reader.error(raw.at.span().start, "role.site.callee", reason));
-    }
+    raw.suits(reader, at)?;
+    let indirect = raw.indirect.as_ref().map(|text| indirect(reader, text)).transpose()?;
     let args = shape(reader, "role.site.args", raw.args)?;
     let returns_offset = raw.returns.as_ref().map_or(offset, |returns| returns.span().start);
     let returns = shape(reader, "role.site.returns", raw.returns)?;
@@ -100,6 +169,16 @@ pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawSite>) ->
         function: reader.name("role.site.function", raw.function)?,
         at,
         callee: raw.callee.map(|callee| reader.name("role.site.callee", callee)).transpose()?,
+        indirect,
+        also_reached: raw.also_reached,
+        stepped: raw.stepped,
+        inlined: raw.inlined,
+        results_of: raw.results_of.map(|name| reader.name("role.site.results_of", name)).transpose()?,
+        callers: raw
+            .callers
+            .into_iter()
+            .map(|caller| reader.name("role.site.callers", caller))
+            .collect::<Result<_, _>>()?,
         args,
         returns,
         values,

@@ -95,6 +95,36 @@ fn defects_name_file_line_and_key() {
         ("gives = \"something\"\n", "", "bad.toml:16: field.gives: an optional field must say"),
         ("at = \"entry\"", "at = \"start\"", "bad.toml:14: role.site.at: \"start\" is not entry"),
         ("at = \"entry\"", "at = \"after_call\"", "bad.toml:14: role.site.callee: "),
+        ("at = \"entry\"", "at = \"call\"", "bad.toml:14: role.site.callee: "),
+        ("at = \"entry\"", "at = \"entry\"\ncallee = \"a.C\"", "bad.toml:14: role.site.callee: "),
+        (
+            "at = \"entry\"",
+            "at = \"after_call\"\nreturns = \"8\"\nindirect = \"method 0\"\ncallee = \"a.C\"",
+            "bad.toml:14: role.site.callee: ",
+        ),
+        (
+            "at = \"entry\"",
+            "at = \"after_call\"\nreturns = \"8\"\nindirect = \"method x\"",
+            "bad.toml:16: role.site.indirect: \"method x\" is not closure or method N",
+        ),
+        (
+            "at = \"entry\"",
+            "at = \"call\"\nindirect = \"closure\"",
+            "bad.toml:14: role.site.indirect: is for a site at \"after_call\"",
+        ),
+        (
+            "at = \"entry\"",
+            "at = \"call\"\ncallee = \"a.C\"\nalso_reached = true",
+            "bad.toml:14: role.site.also_reached: ",
+        ),
+        (
+            "at = \"entry\"",
+            "at = \"call\"\ncallee = \"a.C\"\nstepped = true",
+            "bad.toml:14: role.site.stepped: ",
+        ),
+        ("at = \"entry\"", "at = \"entry\"\ninlined = true", "bad.toml:14: role.site.inlined: "),
+        ("at = \"entry\"", "at = \"exit\"\ncallers = [\"a.C\"]", "bad.toml:14: role.site.callers: "),
+        ("at = \"entry\"", "at = \"exit\"\nresults_of = \"a.C\"", "bad.toml:14: role.site.results_of: "),
         ("args = \"{8} {8 8} 8\"", "args = \"{8 8\"", "bad.toml:15: role.site.args: "),
         ("args = \"{8} {8 8} 8\"", "args = 8", "bad.toml:15: args: invalid type: integer"),
         ("present = [\"a.B\"]", "present = []", "bad.toml:6: present: names no function"),
@@ -160,6 +190,24 @@ fn values_of_sites() {
         let message = load_dir([("bad.toml", text.as_str())]).expect_err(expected).to_string();
         assert!(message.starts_with(expected), "{message}\n  is not\n{expected}");
     }
+}
+
+#[test]
+fn sites_say_what_is_called_and_who_calls() {
+    let site = |keys: &str| {
+        let text = GOOD.replace("at = \"entry\"", keys);
+        load_dir([("good.toml", text.as_str())]).expect(keys)[0].roles[0].sites[0].clone()
+    };
+    let behind = site("at = \"after_call\"\nindirect = \"method 3\"\nalso_reached = true\nstepped = true");
+    assert_eq!((behind.at, behind.indirect, behind.callee), (At::AfterCall, Some(Indirect::Method(3)), None));
+    assert!(behind.also_reached && behind.stepped && !behind.inlined);
+    let value = site("at = \"after_call\"\nindirect = \"closure\"\ninlined = true");
+    assert_eq!((value.indirect, value.inlined), (Some(Indirect::Closure), true));
+    let call = site("at = \"call\"\ncallee = \"a.C\"\ninlined = true");
+    assert_eq!((call.at, call.callee.as_deref(), call.values.len()), (At::Call, Some("a.C"), 0));
+    let entry = site("at = \"entry\"\ncallers = [\"a.C\", \"runtime.gopanic\"]\nresults_of = \"a.C\"");
+    assert_eq!(entry.callers, ["a.C", "runtime.gopanic"]);
+    assert_eq!(entry.results_of.as_deref(), Some("a.C"));
 }
 
 #[test]

@@ -50,6 +50,7 @@ pub fn when(when: When) -> &'static str {
         When::Entry => "entry",
         When::Exit => "exit",
         When::AfterCall => "after call",
+        When::Call => "call",
     }
 }
 

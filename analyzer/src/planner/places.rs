@@ -1,0 +1,194 @@
+//! What a site alternative finds in one function: the sites, and what belongs to them.
+
+use std::cell::Cell;
+use std::ops::Range;
+
+use offsets::catalog::{At, Indirect, Site as Alternative};
+
+use super::Case;
+use super::failure::Failure;
+use super::values::results_kept;
+use crate::go::functions::{Function as GoFunction, Run};
+use crate::go::inline;
+use crate::plan::{Caller, Code as Word, ResultSlots, Site, Value};
+use crate::sites::calls::{self, Callees, Question, Trouble};
+use crate::sites::{self, Code, slots};
+
+/// Most bytes of code that are decoded for one library; its functions with roles have some ten KB. Each library has its own:
+/// one with a huge function would else take the others down.
+const MAX_DECODED_BYTES: u64 = 4 << 20;
+/// What a run of the stack pointer's table counts for, in bytes of code.
+const RUN_BYTES: u64 = 4;
+
+/// Whose argument is where the cases of a `select` are.
+const SELECT: &str = "runtime.selectgo";
+/// Where the first method's address is in an itab (`abi.ITab.Fun`).
+const METHODS_AT: u64 = 24;
+
+impl Case<'_> {
+    /// The sites in a function, or where it holds a copy of another (`body`), those in the copy.
+    pub(super) fn sites(
+        &self,
+        wanted: &Alternative,
+        function: &GoFunction<'_>,
+        body: Option<&str>,
+        values: &[Value],
+    ) -> Result<Vec<Site>, Failure> {
+        let image = &self.go.image;
+        let code = self.code(function)?;
+        match wanted.at {
+            At::Entry => sites::entry(image, &code).map(|site| vec![site]).ok_or_else(|| {
+                let why = "its prologue is none that is known, so no entry site is sound";
+                Failure(Word::NoEntrySite, why.to_owned())
+            }),
+            At::Exit => sites::exits(image, &code)
+                .ok_or_else(|| Failure(Word::NoExitSite, "its returns cannot all be found".to_owned())),
+            At::AfterCall => {
+                let results = results_kept(values, image.arch)?;
+                self.calls(wanted, function, &code, body, results)
+            }
+            At::Call => self.calls(wanted, function, &code, body, 0),
+        }
+    }
+
+    /// A function's code, counted against what is decoded for a library.
+    fn code<'f>(&'f self, function: &GoFunction<'f>) -> Result<Code<'f>, Failure> {
+        spend(&self.decoded_bytes, function.size)?;
+        let code = Code::read(&self.go.image, &self.facts.functions, *function).ok_or_else(|| {
+            let (size, vaddr) = (function.size, function.vaddr);
+            Failure(Word::NoCode, format!("its {size} bytes at {vaddr:#x} are not in the file, or too many"))
+        })?;
+        spend(&self.decoded_bytes, RUN_BYTES.saturating_mul(code.pcsp.len() as u64))?;
+        Ok(code)
+    }
+
+    /// The sites at calls or behind them.
+    fn calls(
+        &self,
+        wanted: &Alternative,
+        function: &GoFunction<'_>,
+        code: &Code<'_>,
+        body: Option<&str>,
+        results: u8,
+    ) -> Result<Vec<Site>, Failure> {
+        let runs = self.facts.functions.inline_indexes(function);
+        spend(&self.decoded_bytes, RUN_BYTES.saturating_mul(runs.len() as u64))?;
+        let within = body.map(|name| self.bodies(function, &runs, name).unwrap_or_default());
+        let callee = wanted.callee.as_deref().unwrap_or_default();
+        if !callee.is_empty() && self.bodies(function, &runs, callee).is_some() {
+            let why = format!("{callee} was inlined into it, a probe at or behind its calls would miss some");
+            return Err(Failure(Word::Inlined, why));
+        }
+        let targets: Vec<u64> = self.copies(callee)?.iter().map(|f| f.vaddr).collect();
+        let functions = &self.facts.functions;
+        let asked = Question {
+            callees: match wanted.indirect {
+                None => Callees::Functions(&targets),
+                Some(Indirect::Method(number)) => Callees::Method(number),
+                Some(Indirect::Closure) => Callees::Closure,
+            },
+            counts: &|offset| {
+                let offset = offset as u64;
+                within
+                    .as_ref()
+                    .is_none_or(|ranges: &Vec<Range<u64>>| ranges.iter().any(|r| r.contains(&offset)))
+            },
+            is_compiled: &|vaddr| functions.beginning_at(vaddr).is_some_and(|f| !f.is_asm()),
+            is_guard: &|vaddr| self.is_callable(vaddr),
+            results,
+            also_reached: wanted.also_reached,
+            stepped: wanted.stepped,
+            cases: callee == SELECT && wanted.at == At::AfterCall,
+        };
+        let what = if callee.is_empty() { "its indirect calls" } else { callee };
+        match wanted.at {
+            At::Call => calls::at_calls(&self.go.image, code, &asked)
+                .map_err(|trouble| Failure(word(trouble, Word::NoCallSite), format!("{what}: {trouble}"))),
+            _ => calls::after_calls(&self.go.image, code, &asked).map_err(|trouble| {
+                Failure(word(trouble, Word::NoSiteAfterCall), format!("{what}: {trouble}"))
+            }),
+        }
+    }
+
+    fn bodies(&self, function: &GoFunction<'_>, runs: &[Run], name: &str) -> Option<Vec<Range<u64>>> {
+        let (image, functions) = (&self.go.image, &self.facts.functions);
+        self.facts.inlined_into.get(name)?;
+        inline::bodies(image, functions, self.go.pclntab.since_120, function, runs, name)
+    }
+
+    /// Whether an address is a function's or a method table's, that is, what a devirtualised call compares with.
+    fn is_callable(&self, vaddr: u64) -> bool {
+        let functions = &self.facts.functions;
+        let method = vaddr.checked_add(METHODS_AT).and_then(|at| self.go.image.pointer(at));
+        functions.beginning_at(vaddr).is_some() || method.is_some_and(|m| functions.beginning_at(m).is_some())
+    }
+
+    /// The functions that the return address is compared with at the sites.
+    pub(super) fn callers(&self, wanted: &Alternative) -> Result<Vec<Caller>, Failure> {
+        let mut names: Vec<&str> = wanted.callers.iter().map(String::as_str).collect();
+        names.extend(wanted.results_of.as_deref().filter(|name| !names.contains(name)));
+        let mut out = Vec::new();
+        for name in names {
+            // Where it was inlined, return addresses lie in another function.
+            if let Some(outers) = self.facts.holders(name) {
+                let why = format!("its caller {name} was inlined into {outers}");
+                return Err(Failure(Word::NoCaller, why));
+            }
+            let copies = self.copies(name)?;
+            if copies.is_empty() {
+                return Err(Failure(
+                    Word::NoCaller,
+                    format!("there is no function {name} that could call it"),
+                ));
+            }
+            let caller = |f: &GoFunction<'_>| Caller { name: name.to_owned(), vaddr: f.vaddr, size: f.size };
+            out.extend(copies.iter().map(caller));
+        }
+        Ok(out)
+    }
+
+    /// Where the function that deferred this one keeps its results.
+    pub(super) fn result_slots(&self, wanted: &Alternative) -> Result<Option<ResultSlots>, Failure> {
+        let Some(name) = wanted.results_of.as_deref() else { return Ok(None) };
+        let [function] = self.copies(name)? else {
+            let why = format!("there is not one function {name} whose results it could be");
+            return Err(Failure(Word::NoResultSlots, why));
+        };
+        let code = self.code(function)?;
+        let slots = slots::results(&self.go.image, &code, function.deferreturn());
+        let why = |trouble| Failure(Word::NoResultSlots, format!("results of {name}: {trouble}"));
+        Ok(Some(ResultSlots { function: name.to_owned(), slots: slots.map_err(why)? }))
+    }
+}
+
+/// The word for a trouble, when it has one of its own.
+fn word(trouble: Trouble, otherwise: Word) -> Word {
+    if trouble == Trouble::Devirtualised { Word::Devirtualised } else { otherwise }
+}
+
+/// Counts code that is decoded: many roles can name one huge function.
+fn spend(decoded_bytes: &Cell<u64>, bytes: u64) -> Result<(), Failure> {
+    let sum = decoded_bytes.get().saturating_add(bytes);
+    decoded_bytes.set(sum);
+    if sum <= MAX_DECODED_BYTES {
+        return Ok(());
+    }
+    let why = format!("{sum} bytes of code to decode, the limit for a library is {MAX_DECODED_BYTES}");
+    Err(Failure(Word::TooMuchCode, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_bounded() {
+        let decoded = Cell::new(0);
+        for _ in 0..8 {
+            spend(&decoded, 1 << 19).expect("4 MiB in all");
+        }
+        let Failure(code, why) = spend(&decoded, 1).expect_err("one byte more");
+        assert!(code == Word::TooMuchCode && why.starts_with("4194305 bytes of code"), "{why}");
+        assert!(spend(&decoded, u64::MAX).is_err());
+    }
+}
