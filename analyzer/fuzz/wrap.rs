@@ -1,7 +1,7 @@
 //! What the fuzz targets share: bytes wrapped into a well-formed ELF file, so that they are read as what they should be.
 
-use analyzer::go::buildinfo::Minor;
-use analyzer::go::moduledata::{ModuleData, Roots, Slice};
+use analyzer::go::moduledata::{ModuleData, Slice};
+use analyzer::go::release::{RELEASES, Roots};
 
 /// Where the wrapped bytes are in the address space.
 pub const BASE: u64 = 0x10000;
@@ -37,13 +37,15 @@ pub fn module(len: usize, linear: bool) -> ModuleData {
         },
         false => Roots::Links { types: few, itabs: few },
     };
+    // The newest has the types one after another, the oldest has links to them.
+    let release = if linear { RELEASES.last() } else { RELEASES.first() }.expect("releases");
     ModuleData {
         has_main: true,
         is_plugin: false,
         needs_others: false,
         vaddr: BASE,
-        minor: Minor(if linear { 27 } else { 18 }),
-        doubled_offsets: !linear,
+        layout: release.layout,
+        doubled_offsets: release.doubled_offsets,
         text: BASE,
         etext: BASE + len as u64,
         data: BASE,

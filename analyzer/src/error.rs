@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::image::Foreign;
+use crate::foreign::Foreign;
 
 /// Why no Plan could be made of a file.
 #[derive(Debug, Error)]

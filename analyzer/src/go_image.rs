@@ -3,16 +3,14 @@
 //! Opening finds and checks the roots only; functions and types are read when they are asked for.
 
 use crate::error::{ErrorKind, Result};
-use crate::go::buildinfo::{self, BuildInfo, Minor};
-use crate::go::functions::Functions;
+use crate::go::buildinfo::{self, BuildInfo};
+use crate::go::functions::{Function, Functions};
 use crate::go::moduledata::{self, ModuleData, Places};
 use crate::go::pclntab::{self, Found, Header};
+use crate::go::release::{self, Minor};
 use crate::go::types::Types;
 use crate::go::version;
 use crate::image::{self, Image};
-
-/// The oldest minor release whose tables can be read.
-const OLDEST: Minor = Minor(18);
 
 /// What a file with Go code in it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +68,7 @@ impl<'a> GoImage<'a> {
         let build = buildinfo::read(&image)?;
         let minor = build.as_ref().and_then(BuildInfo::minor);
         if let (Some(minor), Some(build)) = (minor, &build)
-            && minor < OLDEST
+            && minor < release::oldest()
         {
             return Err(ErrorKind::GoTooOld { version: build.go_version.clone() });
         }
@@ -85,7 +83,7 @@ impl<'a> GoImage<'a> {
         };
         let kind = kind(&image, &module);
         let left_behind = if build.is_none() { version::left_behind(&image, &module) } else { None };
-        if minor.is_none() && module.minor == OLDEST {
+        if minor.is_none() && module.releases().any(|release| release.doubled_offsets) {
             module.doubled_offsets = version::offsets_are_doubled(&Types::new(&image, &module));
         }
         Ok(GoImage { image, build, pclntab, module, kind, left_behind })
@@ -106,9 +104,18 @@ impl<'a> GoImage<'a> {
         self.build.as_ref().map(|b| b.go_version.as_str()).or(self.left_behind.as_deref())
     }
 
-    /// Its minor release; where nothing says it, the oldest with these tables.
-    pub fn minor(&self) -> Minor {
-        self.go_version().and_then(buildinfo::minor_of).unwrap_or(self.module.minor)
+    /// Its minor release, where anything says it.
+    pub fn minor(&self) -> Option<Minor> {
+        self.go_version().and_then(Minor::of_version)
+    }
+
+    /// Whether the compiler made this function as a wrapper. Without a version every release with these tables may have made
+    /// it: what one of them marks as a wrapper is at most a function of the run time in another.
+    pub fn is_wrapper(&self, function: &Function<'_>) -> bool {
+        match self.minor().and_then(release::of) {
+            Some(release) => release.wrapper == function.func_id(),
+            None => self.module.releases().any(|release| release.wrapper == function.func_id()),
+        }
     }
 }
 

@@ -6,11 +6,13 @@
 //!
 //! Not here: how a Plan is made (`planner`), and anything about processes.
 
+mod convert;
 mod finding;
 mod types;
 mod value;
 mod witness;
 
+pub use crate::arch::Arch;
 pub use finding::{Code, Finding, Severity};
 use serde::{Deserialize, Serialize};
 pub use types::{Descriptor, Held, Size};
@@ -44,26 +46,6 @@ pub struct Plan {
     pub modules: Vec<Module>,
     /// One per catalog entry whose library is present in the binary.
     pub libraries: Vec<Library>,
-}
-
-/// Architectures, spelled as Go spells them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arch {
-    /// x86-64.
-    Amd64,
-    /// AArch64, little endian.
-    Arm64,
-}
-
-impl Arch {
-    /// As Go spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Arch::Amd64 => "amd64",
-            Arch::Arm64 => "arm64",
-        }
-    }
 }
 
 /// The identifiers that a linker left in the notes.

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
-use analyzer::go::{closure, itabs};
+use analyzer::go::types::{closure, itabs};
 use analyzer::{GoImage, Options};
 use rayon::prelude::*;
 use support::{Build, SERVER, STRIPPED, build};

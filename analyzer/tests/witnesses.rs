@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::{BTreeMap, HashSet};
 
-use analyzer::go::closure;
+use analyzer::go::types::closure;
 use analyzer::go::types::{Field, Kind};
 use analyzer::plan::{Cost, Library, Plan, Verdict, Witness};
 use analyzer::{GoImage, Options};

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
-use analyzer::go::closure;
-use analyzer::plan::{Arch, Module, Plan, Witness};
+use analyzer::go::types::closure;
+use analyzer::plan::{Module, Plan, Witness};
 use analyzer::{GoImage, Options};
 use anyhow::{Context, Result, ensure};
 use offsets::catalog::{self, Field};
@@ -68,10 +68,7 @@ fn compare(path: &Path, counts: &mut BTreeMap<&'static str, Count>) -> Result<Co
         .iter()
         .flat_map(|e| e.structs().into_iter().map(|name| (name, e.module.as_str())))
         .collect();
-    let arch = match plan.arch {
-        Arch::Amd64 => "amd64",
-        Arch::Arm64 => "arm64",
-    };
+    let arch = plan.arch.name();
     let types = go.types();
     let mut asked: BTreeMap<&str, Vec<Field>> = BTreeMap::new();
     let (mut out, mut seen) = (Compared { fields: 0, differences: Vec::new() }, BTreeMap::new());

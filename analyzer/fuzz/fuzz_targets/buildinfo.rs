@@ -9,6 +9,6 @@ fuzz_target!(|data: &[u8]| {
     let file = analyzer_fuzz::elf(&[b"\xff Go buildinf:", data].concat(), false);
     let image = Image::parse(&file).expect("the wrapping is well formed");
     if let Ok(Some(info)) = buildinfo::read(&image) {
-        let _ = (info.minor(), info.modules().map(|m| m.to_plan()).count());
+        let _ = (info.minor(), info.modules().map(analyzer::plan::Module::from).count());
     }
 });

@@ -30,6 +30,6 @@ fuzz_target!(|data: &[u8]| {
             let Some(code) = Code::read(&image, &functions, function) else { continue };
             let _ = (sites::entry(&image, &code), sites::exits(&image, &code));
         }
-        let _ = inline::find(&image, &functions, since_120, &wanted, bounds);
+        let _ = inline::find(&image, &functions, &wanted, bounds);
     }
 });

@@ -1,8 +1,7 @@
 //! Type descriptors, their names, fields, maps and itabs: the bytes are the type data.
 #![no_main]
 
-use analyzer::go::types::{Kind, Types};
-use analyzer::go::{closure, itabs, maps};
+use analyzer::go::types::{Kind, Types, closure, itabs, maps};
 use analyzer::image::Image;
 use libfuzzer_sys::fuzz_target;
 

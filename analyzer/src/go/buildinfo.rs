@@ -13,12 +13,10 @@
 
 mod quoted;
 
-use std::fmt;
-
+use super::release::Minor;
 use crate::bytes;
 use crate::error::{ErrorKind, Result, malformed};
 use crate::image::Image;
-use crate::plan::{Module, Replacement};
 
 const MAGIC: &[u8; 14] = b"\xff Go buildinf:";
 const ALIGN: usize = 16;
@@ -55,20 +53,10 @@ pub struct BuiltModule {
     pub replaced_by: Option<Box<BuiltModule>>,
 }
 
-/// A Go version, as far as layouts depend on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Minor(pub u16);
-
-impl fmt::Display for Minor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "1.{}", self.0)
-    }
-}
-
 impl BuildInfo {
     /// The minor release, when the version names one.
     pub fn minor(&self) -> Option<Minor> {
-        minor_of(&self.go_version)
+        Minor::of_version(&self.go_version)
     }
 
     /// Main module first, then the dependencies.
@@ -77,27 +65,10 @@ impl BuildInfo {
     }
 }
 
-/// The minor release of a version such as `go1.26.8` or `devel go1.24-abcdef`.
-pub fn minor_of(version: &str) -> Option<Minor> {
-    let (_, rest) = version.split_once("go1.")?;
-    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok().map(Minor)
-}
-
 impl BuiltModule {
     fn read<'t>(mut columns: impl Iterator<Item = &'t str>) -> Self {
         let mut next = || columns.next().unwrap_or_default().to_owned();
         BuiltModule { path: next(), version: next(), sum: next(), replaced_by: None }
-    }
-
-    /// In the words of the Plan.
-    pub fn to_plan(&self) -> Module {
-        let replacement = |m: &BuiltModule| Replacement { path: m.path.clone(), version: m.version.clone() };
-        Module {
-            path: self.path.clone(),
-            version: self.version.clone(),
-            replaced_by: self.replaced_by.as_deref().map(replacement),
-        }
     }
 }
 
@@ -236,19 +207,5 @@ mod tests {
         assert_eq!(pseudo.version, "v0.0.0-20260101000000-abcdefabcdef");
         assert_eq!(pseudo.sum, "h1:y=");
         assert_eq!(info.settings, [("-ldflags".to_owned(), "-s -w".to_owned())]);
-    }
-
-    #[test]
-    fn finds_the_minor_in_every_spelling() {
-        for (text, want) in [
-            ("go1.26.8", Some(26)),
-            ("go1.25.5 X:noswissmap", Some(25)),
-            ("go1.27.3-X:mapsplitgroup", Some(27)),
-            ("devel go1.24-abcdef", Some(24)),
-            ("unknown", None),
-        ] {
-            let info = BuildInfo { go_version: text.into(), ..BuildInfo::default() };
-            assert_eq!(info.minor(), want.map(Minor), "{text}");
-        }
     }
 }

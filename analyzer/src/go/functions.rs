@@ -47,7 +47,7 @@ const FLAG_ASM: u8 = 4;
 pub struct Functions<'a> {
     image: &'a Image<'a>,
     module: &'a ModuleData,
-    header: Header,
+    pub(super) header: Header,
     names: &'a [u8],
     pctab: &'a [u8],
     /// From functab to the end of the segment: `_func` offsets count from here.
@@ -127,7 +127,7 @@ impl<'a> Functions<'a> {
             size: end.checked_sub(start)?,
             name_offset: bytes::u32(record, 4)?,
             record,
-            late: if self.header.since_120 { 40 } else { 36 },
+            late: self.header.form.func_id_at,
         })
     }
 
@@ -286,7 +286,7 @@ impl Function<'_> {
             .then(|| bytes::u32(self.record, self.late + 4 + 4 * index))?
     }
 
-    /// The linker's or run time's mark of special functions; see [`is_wrapper`].
+    /// The linker's or run time's mark of special functions; which of them is that of wrappers, its release says.
     pub fn func_id(&self) -> u8 {
         bytes::u8(self.record, self.late).unwrap_or(0)
     }
@@ -300,16 +300,6 @@ impl Function<'_> {
     pub fn is_asm(&self) -> bool {
         bytes::u8(self.record, self.late + 1).unwrap_or(0) & FLAG_ASM != 0
     }
-}
-
-/// Whether this funcID marks a wrapper that the compiler made.
-pub fn is_wrapper(func_id: u8, minor: u16) -> bool {
-    func_id
-        == match minor {
-            ..=21 => 21,
-            22..=24 => 22,
-            _ => 23,
-        }
 }
 
 fn zigzag(delta: u64) -> i64 {

@@ -15,6 +15,7 @@ use std::ops::Range;
 use offsets::names;
 
 use super::functions::{Function, Functions, Run};
+use super::release::Pclntab;
 use super::wanted::Offsets;
 use crate::bytes;
 use crate::error::{ErrorKind, Result};
@@ -39,31 +40,23 @@ pub struct Inlining<'a> {
     pub copies: u64,
 }
 
-/// Sizes of an entry of this binary; the parent's pc stands behind the name.
-#[derive(Clone, Copy)]
-struct Shape {
-    size: u64,
-    name_at: u64,
-}
-
 /// The offsets in a function at which it runs what was copied from the function of that name, and what that had inlined itself;
 /// nothing where its tree does not have it. `runs` are its indexes into its tree ([`Functions::inline_indexes`]).
 pub fn bodies(
     image: &Image<'_>,
     functions: &Functions<'_>,
-    since_120: bool,
     function: &Function<'_>,
     runs: &[Run],
     name: &str,
 ) -> Option<Vec<Range<u64>>> {
-    let shape = Shape::of(since_120);
+    let form = functions.header.form;
     let last = runs.iter().map(|run| run.value).max().and_then(|last| u64::try_from(last).ok())?;
     let len = last.saturating_add(1).min(MAX_ENTRIES);
-    let tree = image.bytes(functions.inline_tree(function)?, len.checked_mul(shape.size)?)?;
+    let tree = image.bytes(functions.inline_tree(function)?, len.checked_mul(form.inline_size)?)?;
     let entries: Vec<(u32, u32)> = tree
-        .chunks_exact(usize::try_from(shape.size).ok()?)
+        .chunks_exact(usize::try_from(form.inline_size).ok()?)
         .filter_map(|entry| {
-            let at = usize::try_from(shape.name_at).ok()?;
+            let at = usize::try_from(form.inline_name_at).ok()?;
             Some((bytes::u32(entry, at)?, bytes::u32(entry, at + 4)?))
         })
         .collect();
@@ -105,12 +98,6 @@ pub fn bodies(
     Some(runs.map(|run| run.start..run.end).collect())
 }
 
-impl Shape {
-    fn of(since_120: bool) -> Self {
-        if since_120 { Shape { size: 16, name_at: 4 } } else { Shape { size: 20, name_at: 12 } }
-    }
-}
-
 /// Where the trees are: from the first to the last that was seen.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Bounds(Option<(u64, u64)>);
@@ -130,16 +117,15 @@ impl Bounds {
 pub fn find<'a>(
     image: &Image<'_>,
     functions: &Functions<'a>,
-    since_120: bool,
     names: &Offsets,
     bounds: Bounds,
 ) -> Result<BTreeMap<usize, Inlining<'a>>> {
-    let shape = Shape::of(since_120);
+    let form = functions.header.form;
     let mut out = BTreeMap::new();
     let mut trees = None;
-    for (at, inlined) in hits(image, bounds, shape, names) {
+    for (at, inlined) in hits(image, bounds, form, names) {
         // Most binaries have no hit, and need no list of their trees.
-        let trees = trees.get_or_insert_with(|| Trees::new(functions, shape));
+        let trees = trees.get_or_insert_with(|| Trees::new(functions, form));
         trees.count(at, inlined, &mut out)?;
     }
     Ok(out)
@@ -149,12 +135,12 @@ pub fn find<'a>(
 fn hits<'i>(
     image: &'i Image<'_>,
     bounds: Bounds,
-    shape: Shape,
+    form: &'static Pclntab,
     names: &'i Offsets,
 ) -> impl Iterator<Item = (u64, usize)> + 'i {
     let (first, last) = bounds.0.unwrap_or_default();
     let region = bounds.0.and_then(|_| image.tail(first)).unwrap_or_default();
-    let len = last.saturating_sub(first).saturating_add(MAX_ENTRIES * shape.size);
+    let len = last.saturating_sub(first).saturating_add(MAX_ENTRIES * form.inline_size);
     let region =
         region.get(..usize::try_from(len).unwrap_or(usize::MAX).min(region.len())).unwrap_or_default();
     region.chunks_exact(4).enumerate().filter_map(move |(i, word)| {
@@ -166,7 +152,7 @@ fn hits<'i>(
 /// All trees, and the one that was asked of last.
 struct Trees<'f, 'a> {
     functions: &'f Functions<'a>,
-    shape: Shape,
+    form: &'static Pclntab,
     /// Address of the tree and position of a function that has it; sorted.
     all: Vec<(u64, u64)>,
     /// The tree of the last hit, up to the next tree.
@@ -178,19 +164,20 @@ struct Trees<'f, 'a> {
 }
 
 impl<'f, 'a> Trees<'f, 'a> {
-    fn new(functions: &'f Functions<'a>, shape: Shape) -> Self {
+    fn new(functions: &'f Functions<'a>, form: &'static Pclntab) -> Self {
         let mut all: Vec<(u64, u64)> =
             functions.iter().filter_map(|f| Some((functions.inline_tree(&f)?, f.index))).collect();
         all.sort_unstable();
-        Trees { functions, shape, all, current: 0..0, owners: Vec::new(), runs: 0 }
+        Trees { functions, form, all, current: 0..0, owners: Vec::new(), runs: 0 }
     }
 
     /// Counts the functions whose tree has an entry with its name at `at`.
     fn count(&mut self, at: u64, inlined: usize, out: &mut BTreeMap<usize, Inlining<'a>>) -> Result<()> {
         let end = self.all.partition_point(|&(tree, _)| tree <= at);
         let Some(&(tree, _)) = end.checked_sub(1).and_then(|i| self.all.get(i)) else { return Ok(()) };
-        let distance = (at - tree).checked_sub(self.shape.name_at).filter(|d| d % self.shape.size == 0);
-        let Some(entry) = distance.map(|d| d / self.shape.size) else { return Ok(()) };
+        let distance =
+            (at - tree).checked_sub(self.form.inline_name_at).filter(|d| d % self.form.inline_size == 0);
+        let Some(entry) = distance.map(|d| d / self.form.inline_size) else { return Ok(()) };
         if !self.current.contains(&at) {
             let start = self.all.partition_point(|&(t, _)| t < tree);
             self.measure(start..end)?;

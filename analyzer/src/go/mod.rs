@@ -2,16 +2,13 @@
 
 pub mod arginfo;
 pub mod buildinfo;
-pub mod closure;
 pub mod functions;
 pub mod held;
 pub mod inline;
-pub mod itabs;
-pub mod maps;
 pub mod moduledata;
 pub mod notes;
 pub mod pclntab;
+pub mod release;
 pub mod types;
-mod unnamed;
 pub mod version;
 pub mod wanted;

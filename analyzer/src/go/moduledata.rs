@@ -1,29 +1,27 @@
 //! `runtime.moduledata`, the root of everything else: where the text, the functions and the types are.
 //!
-//! Words 0-31 are the same in Go 1.18-1.27: pcHeader 0; slices funcnametab 1, cutab 4, filetab 7, pctab 10, pclntable 13,
-//! ftab 16; findfunctab 19, minpc 20, maxpc 21, text 22, etext 23, data and bss 24-31. Behind them:
+//! Words 0-31 are the same in all releases: pcHeader 0; slices funcnametab 1, cutab 4, filetab 7, pctab 10, pclntable 13,
+//! ftab 16; findfunctab 19, minpc 20, maxpc 21, text 22, etext 23, data and bss 24-31. Behind them come, each at a place of
+//! the release's own ([`Layout`]):
 //!
-//! | word of | 1.18-1.19 | 1.20 | 1.21-1.22 | 1.23-1.25 | 1.26 | 1.27 |
-//! |---|---|---|---|---|---|---|
-//! | types | 35 | 37 | 37 | 37 | 37 | 37 |
-//! | typedesclen | | | | | | 38 |
-//! | etypes | 36 | 38 | 38 | 38 | 38 | 39 |
-//! | itaboffset, itabsize | | | | | | 40, 41 |
-//! | gofunc | 38 | 40 | 40 | 40 | 40 | 43 |
-//! | textsectmap | 39 | 41 | 41 | 41 | 42 | 45 |
-//! | typelinks | 42 | 44 | 44 | 44 | 45 | |
-//! | itablinks | 45 | 47 | 47 | 47 | 48 | |
-//! | pluginpath | 51 | 53 | 53 | 53 | 54 | 51 |
-//! | modulehashes | 58 | 60 | 63 | 63 | 64 | 61 |
-//! | hasmain (byte) | 61 | 63 | 66 | 66 | 67 | 64 |
+//! | word | |
+//! |---|---|
+//! | types, etypes | the type data; typedesclen between them since 1.27 |
+//! | itaboffset, itabsize | since 1.27, behind etypes |
+//! | gofunc | what funcdata offsets count from |
+//! | textsectmap | a slice: the parts of a text that was split |
+//! | typelinks, itablinks | slices, up to 1.26 |
+//! | pluginpath | a string |
+//! | modulehashes | a slice |
+//! | hasmain | a byte |
 //!
 //! hasmain is 1 in programs. In plugins (which have a pluginpath), shared libraries and C archives it is 0. A program that is
 //! linked against Go's shared libraries (`-linkshared`) lists them in modulehashes.
 
 use std::collections::HashMap;
 
-use super::buildinfo::Minor;
 use super::pclntab::Header;
+use super::release::{self, Layout, Minor, Release, Roots};
 use crate::bytes;
 use crate::error::{ErrorKind, Result};
 use crate::image::{Image, Segment};
@@ -33,71 +31,6 @@ const WORD: u64 = 8;
 const MAX_TEXT_SECTIONS: u64 = 256;
 /// Words that may point back at one table; real files have one.
 const MAX_PLACES: usize = 64;
-
-/// Where the words behind the common part are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Layout {
-    minors: (u16, u16),
-    types: u64,
-    etypes: u64,
-    gofunc: u64,
-    textsectmap: u64,
-    /// typelinks and itablinks, or typedesclen and itaboffset.
-    roots: Roots<u64>,
-    hasmain: u64,
-}
-
-impl Layout {
-    /// The length of the string `pluginpath`: `inittasks` stands between it and `hasmain` since 1.21.
-    fn pluginpath_len(&self) -> u64 {
-        self.hasmain - if self.minors.1 <= 20 { 9 } else { 12 }
-    }
-    /// The length of the slice `modulehashes`.
-    fn modulehashes_len(&self) -> u64 {
-        self.hasmain - 2
-    }
-}
-
-/// How the first types are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Roots<T> {
-    /// Up to 1.26: slices of type offsets and of itab pointers.
-    Links {
-        /// `[]int32`, offsets from `types`.
-        types: T,
-        /// `[]*itab`.
-        itabs: T,
-    },
-    /// Since 1.27: type descriptors one after another, and a region of itabs.
-    Linear {
-        /// Bytes of the descriptors that follow one another.
-        typedesclen: T,
-        /// Offset of the itabs from `types`, followed by their size.
-        itabs: T,
-    },
-}
-
-const LAYOUTS: [Layout; 6] = [
-    links((18, 19), [35, 36, 38, 39, 42, 45, 61]),
-    links((20, 20), [37, 38, 40, 41, 44, 47, 63]),
-    links((21, 22), [37, 38, 40, 41, 44, 47, 66]),
-    links((23, 25), [37, 38, 40, 41, 44, 47, 66]),
-    links((26, 26), [37, 38, 40, 42, 45, 48, 67]),
-    Layout {
-        minors: (27, u16::MAX),
-        types: 37,
-        etypes: 39,
-        gofunc: 43,
-        textsectmap: 45,
-        roots: Roots::Linear { typedesclen: 38, itabs: 40 },
-        hasmain: 64,
-    },
-];
-
-const fn links(minors: (u16, u16), w: [u64; 7]) -> Layout {
-    let roots = Roots::Links { types: w[4], itabs: w[5] };
-    Layout { minors, types: w[0], etypes: w[1], gofunc: w[2], textsectmap: w[3], roots, hasmain: w[6] }
-}
 
 /// A slice in the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,8 +57,8 @@ pub struct TextSection {
 pub struct ModuleData {
     /// Where it is.
     pub vaddr: u64,
-    /// The oldest minor release with this layout.
-    pub minor: Minor,
+    /// Where its words are.
+    pub layout: &'static Layout,
     /// Go 1.18 keeps a field's offset as `offset << 1 | embedded`.
     pub doubled_offsets: bool,
     /// Start of the text: functab's offsets count from here.
@@ -155,20 +88,14 @@ pub struct ModuleData {
 }
 
 impl ModuleData {
-    /// The first and the last minor release whose layout is this one's, as far as the words that are read go.
-    pub fn minors(&self) -> (Minor, Minor) {
-        let own = LAYOUTS.iter().find(|l| l.minors.0 == self.minor.0);
-        let same =
-            LAYOUTS.iter().filter(|l| own.is_some_and(|own| Layout { minors: own.minors, ..**l } == *own));
-        let minors = same.map(|l| l.minors);
-        minors
-            .fold((self.minor, self.minor), |(a, b), (first, last)| (a.min(Minor(first)), b.max(Minor(last))))
+    /// The releases whose layout is this one's, the oldest first; never none.
+    pub fn releases(&self) -> impl Iterator<Item = &'static Release> + Clone + use<> {
+        release::with_layout(self.layout)
     }
 
     /// Whether that minor release has this layout.
     pub fn fits(&self, minor: Minor) -> bool {
-        let (first, last) = self.minors();
-        (first..=last).contains(&minor)
+        release::of(minor).is_some_and(|release| release.layout == self.layout)
     }
 
     /// Address of the code at this offset from the text's start.
@@ -196,7 +123,10 @@ pub fn locate(
 fn missing(pclntab: &Header, candidate: Option<u64>) -> ErrorKind {
     let table = pclntab.vaddr;
     let why = match candidate {
-        Some(at) => format!("what points back at the pclntab from {at:#x} has no layout of Go 1.18-1.27"),
+        Some(at) => {
+            let (oldest, newest) = (release::oldest(), release::newest());
+            format!("what points back at the pclntab from {at:#x} has no layout of Go {oldest}-{newest}")
+        }
         None => format!("no word of a segment points back at the pclntab at {table:#x}"),
     };
     ErrorKind::Missing { what: "moduledata", why }
@@ -288,15 +218,16 @@ fn points_back(image: &Image<'_>, vaddr: u64, pclntab: &Header) -> bool {
 }
 
 fn read(image: &Image<'_>, vaddr: u64, pclntab: &Header, minor: Option<Minor>) -> Option<ModuleData> {
-    let fits_version = |l: &&Layout| minor.is_some_and(|m| l.minors.0 <= m.0 && m.0 <= l.minors.1);
-    let fits_header = |l: &&Layout| {
-        let (first, last) = l.minors;
-        (pclntab.since_120 == (first >= 20)) && ((pclntab.text_start != 0) == (last <= 25))
+    let fits_header = |release: &&Release| {
+        release.pclntab == pclntab.form && release.text_start == (pclntab.text_start != 0)
     };
     // What the version says goes first; what the tables' shape allows comes after it, newest first.
-    let by_version = LAYOUTS.iter().filter(fits_version);
-    let by_shape = LAYOUTS.iter().rev().filter(fits_header);
-    let mut fitting = by_version.chain(by_shape).filter_map(|layout| with_layout(image, vaddr, layout));
+    let by_version = minor.and_then(release::of);
+    let by_shape = release::RELEASES.iter().rev().filter(fits_header);
+    let mut layouts: Vec<&'static Layout> =
+        by_version.into_iter().chain(by_shape).map(|release| release.layout).collect();
+    layouts.dedup();
+    let mut fitting = layouts.into_iter().filter_map(|layout| with_layout(image, vaddr, layout));
     // With a main package the byte that says so vouches for the layout, so that goes before one without.
     let mut first = None;
     let with_main = fitting.find(|module| {
@@ -306,10 +237,11 @@ fn read(image: &Image<'_>, vaddr: u64, pclntab: &Header, minor: Option<Minor>) -
         }
     });
     let module = with_main.or(first)?;
-    Some(ModuleData { doubled_offsets: minor == Some(Minor(18)), ..module })
+    let doubled_offsets = by_version.is_some_and(|release| release.doubled_offsets);
+    Some(ModuleData { doubled_offsets, ..module })
 }
 
-fn with_layout(image: &Image<'_>, vaddr: u64, layout: &Layout) -> Option<ModuleData> {
+fn with_layout(image: &Image<'_>, vaddr: u64, layout: &'static Layout) -> Option<ModuleData> {
     let at = |index| word(image, vaddr, index);
     let (text, etext) = (at(22)?, at(23)?);
     let (data, edata) = (at(26)?, at(27)?);
@@ -326,16 +258,15 @@ fn with_layout(image: &Image<'_>, vaddr: u64, layout: &Layout) -> Option<ModuleD
         },
     };
     let has_main = *image.bytes(vaddr.checked_add(layout.hasmain * WORD)?, 1)?.first()?;
-    let needs_others = at(layout.modulehashes_len())? != 0;
+    let needs_others = at(layout.modulehashes + 1)? != 0;
     // All types of a small program may be in the libraries that it needs.
     let has_roots = needs_others || !matches!(&roots, Roots::Links { types, .. } if types.len == 0);
     let sane = text < etext && size > 0 && has_main <= 1 && has_roots && roots_fit(image, &roots, size);
     let text_sections = text_sections(image, slice(image, vaddr, layout.textsectmap)?)?;
     let gofunc = at(layout.gofunc)?;
-    let minor = Minor(layout.minors.0);
     sane.then_some(ModuleData {
         vaddr,
-        minor,
+        layout,
         doubled_offsets: false,
         text,
         etext,
@@ -347,7 +278,7 @@ fn with_layout(image: &Image<'_>, vaddr: u64, layout: &Layout) -> Option<ModuleD
         roots,
         text_sections,
         has_main: has_main == 1,
-        is_plugin: at(layout.pluginpath_len())? != 0,
+        is_plugin: at(layout.pluginpath + 1)? != 0,
         needs_others,
     })
 }
@@ -382,6 +313,7 @@ fn text_sections(image: &Image<'_>, map: Slice) -> Option<Vec<TextSection>> {
 
 #[cfg(test)]
 mod tests {
+    use super::release::Pclntab;
     use super::*;
 
     #[test]
@@ -409,14 +341,6 @@ mod tests {
 
     fn table(vaddr: u64) -> Header {
         let tables = [72, 80, 80, 80, 88];
-        Header { vaddr, quantum: 1, since_120: true, functions: 3, text_start: 0, tables }
-    }
-
-    #[test]
-    fn layouts_cover_every_minor_once() {
-        for minor in 18..40u16 {
-            let n = LAYOUTS.iter().filter(|l| l.minors.0 <= minor && minor <= l.minors.1).count();
-            assert_eq!(n, 1, "Go 1.{minor}");
-        }
+        Header { vaddr, quantum: 1, form: Pclntab::disguised(), functions: 3, text_start: 0, tables }
     }
 }

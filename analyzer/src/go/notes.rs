@@ -4,10 +4,18 @@
 
 use crate::bytes;
 use crate::image::Image;
-use crate::plan::BuildId;
 
 const MAX_NOTES: usize = 64;
 const MAX_ID_BYTES: usize = 256;
+
+/// The identifiers that linkers leave.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BuildId {
+    /// Go's own.
+    pub go: Option<String>,
+    /// GNU's, in hex.
+    pub gnu: Option<String>,
+}
 
 /// Reads both identifiers.
 pub fn build_id(image: &Image<'_>) -> BuildId {

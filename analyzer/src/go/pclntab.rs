@@ -11,12 +11,10 @@
 //!
 //! The magic alone occurs elsewhere too; the header counts only when its offsets are in order and inside the segment.
 
+use super::release::Pclntab;
 use crate::bytes;
 use crate::image::{Image, Segment};
-use crate::plan::Arch;
 
-const MAGIC_118: u32 = 0xffff_fff0;
-const MAGIC_120: u32 = 0xffff_fff1;
 /// More functions than this no binary has (the largest seen, of 315 MB, has 600,000).
 const MAX_FUNCTIONS: u64 = 1 << 23;
 /// Tables that are looked at before the search ends.
@@ -29,8 +27,8 @@ pub struct Header {
     pub vaddr: u64,
     /// 1 on amd64, 4 on arm64.
     pub quantum: u8,
-    /// Whether its magic is that of 1.20 and later.
-    pub since_120: bool,
+    /// Its form, by its magic.
+    pub form: &'static Pclntab,
     /// How many functions there are.
     pub functions: u64,
     /// Text start as the header has it, relocated; 0 since 1.26.
@@ -104,21 +102,22 @@ fn examine(image: &Image<'_>, vaddr: u64, found: &mut Found) {
         {
             found.too_old = true;
         }
-        Some(MAGIC_118 | MAGIC_120) => {
-            if let Some(header) = parse(image, vaddr, tail)
+        Some(magic) => {
+            if let Some(form) = Pclntab::of_magic(magic)
+                && let Some(header) = parse(image, vaddr, tail, form)
                 && found.headers.len() < MAX_CANDIDATES
                 && !found.headers.contains(&header)
             {
                 found.headers.push(header);
             }
         }
-        _ => {}
+        None => {}
     }
 }
 
 /// Tables that are well formed but for their magic, which obfuscators change: something else must confirm them.
 pub fn disguised(image: &Image<'_>) -> Vec<(Header, u32)> {
-    let quantum = quantum(image.arch);
+    let quantum = image.arch.quantum();
     let mut out = Vec::new();
     for segment in &image.segments {
         let tail = image.tail(segment.vaddr).unwrap_or_default();
@@ -129,7 +128,8 @@ pub fn disguised(image: &Image<'_>) -> Vec<(Header, u32)> {
             }
             let at = skip.saturating_add(i.saturating_mul(8));
             let vaddr = segment.vaddr.wrapping_add(at as u64);
-            let header = parse(image, vaddr, tail.get(at..).unwrap_or_default());
+            let tail = tail.get(at..).unwrap_or_default();
+            let header = parse(image, vaddr, tail, Pclntab::disguised());
             out.extend(header.zip(bytes::u32(word, 0)));
             if out.len() >= MAX_CANDIDATES {
                 return out;
@@ -139,16 +139,8 @@ pub fn disguised(image: &Image<'_>) -> Vec<(Header, u32)> {
     out
 }
 
-fn quantum(arch: Arch) -> u8 {
-    match arch {
-        Arch::Amd64 => 1,
-        Arch::Arm64 => 4,
-    }
-}
-
-fn parse(image: &Image<'_>, vaddr: u64, tail: &[u8]) -> Option<Header> {
+fn parse(image: &Image<'_>, vaddr: u64, tail: &[u8], form: &'static Pclntab) -> Option<Header> {
     let quantum = bytes::u8(tail, 6)?;
-    let wanted = self::quantum(image.arch);
     let functions = bytes::u64(tail, 8)?;
     let text_start = image.pointer(vaddr.checked_add(24)?)?;
     let mut tables = [0; 5];
@@ -156,12 +148,11 @@ fn parse(image: &Image<'_>, vaddr: u64, tail: &[u8]) -> Option<Header> {
         *table = bytes::u64(tail, 32 + 8 * i)?;
     }
     let well_formed = bytes::u16(tail, 4)? == 0
-        && quantum == wanted
+        && quantum == image.arch.quantum()
         && bytes::u8(tail, 7)? == 8
         && (1..MAX_FUNCTIONS).contains(&functions)
         && (72..=256).contains(&tables[0])
         && tables.is_sorted()
         && tables[4].checked_add(functions * 8 + 4)? <= tail.len() as u64;
-    let since_120 = bytes::u32(tail, 0)? == MAGIC_120;
-    well_formed.then_some(Header { vaddr, quantum, since_120, functions, text_start, tables })
+    well_formed.then_some(Header { vaddr, quantum, form, functions, text_start, tables })
 }

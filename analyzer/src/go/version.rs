@@ -4,10 +4,9 @@
 //! (`moduledata.data` to `edata`). It is taken for the version when exactly one text of that form is there, and its minor
 //! release has the very layout that moduledata has; else nothing is said.
 
-use super::buildinfo::minor_of;
-use super::closure;
 use super::moduledata::ModuleData;
-use super::types::{Kind, Types};
+use super::release::Minor;
+use super::types::{Kind, Types, closure};
 use crate::bytes;
 use crate::image::Image;
 
@@ -24,7 +23,7 @@ pub fn left_behind(image: &Image<'_>, module: &ModuleData) -> Option<String> {
             continue;
         };
         let Some(text) = text(image, module.data.checked_add(at as u64)?, len) else { continue };
-        if minor_of(&text).is_none_or(|minor| !module.fits(minor)) || found.as_ref() == Some(&text) {
+        if Minor::of_version(&text).is_none_or(|minor| !module.fits(minor)) || found.as_ref() == Some(&text) {
             continue;
         }
         if found.is_some() {

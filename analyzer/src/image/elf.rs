@@ -8,11 +8,10 @@
 //!
 //! Program headers must be right, for the kernel needs them. Section headers are a help: wrong ones count as absent.
 
-use super::foreign::Foreign;
-use super::within;
+use crate::arch::Arch;
 use crate::bytes;
 use crate::error::{ErrorKind, Result, malformed};
-use crate::plan::Arch;
+use crate::foreign::Foreign;
 
 const HEADER_SIZE: u64 = 64;
 const PROGRAM_HEADER_SIZE: u16 = 56;
@@ -29,8 +28,6 @@ const SHT_NOTE: u32 = 7;
 const SHT_PROGBITS: u32 = 1;
 const SHT_NOBITS: u32 = 8;
 const SHF_EXECINSTR: u64 = 4;
-const EM_X86_64: u16 = 62;
-const EM_AARCH64: u16 = 183;
 
 /// A loadable segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +114,15 @@ pub(super) fn parse(file: &[u8]) -> Result<Headers<'_>> {
     Ok(headers)
 }
 
+/// Fails as truncated when `what` does not lie inside the file.
+fn within(file: &[u8], what: &'static str, offset: u64, need: u64) -> Result<()> {
+    let have = file.len() as u64;
+    match offset.checked_add(need) {
+        Some(end) if end <= have => Ok(()),
+        _ => Err(ErrorKind::Truncated { what, offset, need, have }),
+    }
+}
+
 fn identify(file: &[u8]) -> Result<Arch> {
     if let Some(what) = Foreign::of(file) {
         return Err(ErrorKind::NotElf { what });
@@ -131,12 +137,13 @@ fn identify(file: &[u8]) -> Result<Arch> {
     is_linked(e_type)?;
     let unsupported = |what: String| Err(ErrorKind::Unsupported { what });
     let name = machine_name(machine);
-    match (class, order, machine) {
-        (2, 1, EM_X86_64) => Ok(Arch::Amd64),
-        (2, 1, EM_AARCH64) => Ok(Arch::Arm64),
-        (1, 1 | 2, _) => unsupported(format!("a 32-bit program ({name})")),
-        (2, 2, _) => unsupported(format!("a big-endian program ({name})")),
-        (2, 1, _) => unsupported(format!("a program for another machine ({name})")),
+    match (class, order) {
+        (2, 1) => match Arch::of_machine(machine) {
+            Some(arch) => Ok(arch),
+            None => unsupported(format!("a program for another machine ({name})")),
+        },
+        (1, 1 | 2) => unsupported(format!("a 32-bit program ({name})")),
+        (2, 2) => unsupported(format!("a big-endian program ({name})")),
         _ => unsupported(format!("an ELF file of class {class} and byte order {order}, which do not exist")),
     }
 }
@@ -154,6 +161,9 @@ fn is_linked(e_type: u16) -> Result<()> {
 
 /// Names of the machines that people may have programs for; those that Go builds for as Go calls them.
 fn machine_name(machine: u16) -> String {
+    if let Some(arch) = Arch::of_machine(machine) {
+        return arch.name().to_owned();
+    }
     let name = match machine {
         2 | 18 | 43 => "SPARC",
         3 => "386",
@@ -163,8 +173,6 @@ fn machine_name(machine: u16) -> String {
         22 => "s390x",
         40 => "arm",
         50 => "Itanium",
-        EM_X86_64 => "amd64",
-        EM_AARCH64 => "arm64",
         243 => "riscv64",
         247 => "BPF",
         258 => "loong64",

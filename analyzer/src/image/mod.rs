@@ -4,19 +4,18 @@
 //! Addresses are `vaddr` (`p_vaddr`, no load bias) throughout. Not here: anything of Go.
 
 mod elf;
-mod foreign;
 mod places;
 mod relocations;
 
 pub(crate) use elf::is_debug_file;
 pub use elf::{Section, Segment};
-pub use foreign::Foreign;
 use places::Places;
 use relocations::Relocations;
 
+use crate::arch::Arch;
 use crate::bytes;
-use crate::error::{ErrorKind, Result};
-use crate::plan::Arch;
+use crate::error::Result;
+pub use crate::foreign::Foreign;
 
 /// Header, name and 20 bytes of SHA-1.
 const GNU_BUILD_ID_NOTE_BYTES: u64 = 12 + 4 + 20;
@@ -57,7 +56,8 @@ impl<'a> Image<'a> {
         };
         if let Some((offset, size)) = headers.dynamic {
             let table = elf::slice(file, offset, size).unwrap_or_default();
-            image.relocations = Relocations::from_dynamic(&image, table);
+            let relocations = Relocations::from_dynamic(table, image.arch, |at, len| image.bytes(at, len));
+            image.relocations = relocations;
             image.is_program |= is_position_independent_program(table);
         }
         Ok(image)
@@ -128,13 +128,4 @@ fn is_position_independent_program(dynamic: &[u8]) -> bool {
     entries.any(|e| {
         bytes::u64(e, 0) == Some(DT_FLAGS_1) && bytes::u64(e, 8).is_some_and(|flags| flags & DF_1_PIE != 0)
     })
-}
-
-/// Fails as truncated when `what` does not lie inside the file.
-pub(crate) fn within(file: &[u8], what: &'static str, offset: u64, need: u64) -> Result<()> {
-    let have = file.len() as u64;
-    match offset.checked_add(need) {
-        Some(end) if end <= have => Ok(()),
-        _ => Err(ErrorKind::Truncated { what, offset, need, have }),
-    }
 }

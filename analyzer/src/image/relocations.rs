@@ -6,9 +6,8 @@
 //! Most linkers sort the RELATIVE entries to the front and by address, Go's own does not. So entries are put into buckets of
 //! addresses, in one pass and in place: an index of 4 bytes an entry, and as much again for the buckets.
 
-use super::Image;
+use crate::arch::Arch;
 use crate::bytes;
-use crate::plan::Arch;
 
 const DT_NULL: u64 = 0;
 const DT_RELA: u64 = 7;
@@ -18,8 +17,6 @@ const ENTRY_SIZE: usize = 24;
 const CROWD: usize = 16;
 /// 64 bytes: eight words.
 const MIN_BUCKET_SHIFT: u32 = 6;
-const R_X86_64_RELATIVE: u32 = 8;
-const R_AARCH64_RELATIVE: u32 = 1027;
 
 /// What is written where.
 #[derive(Debug, Default)]
@@ -35,8 +32,12 @@ pub(super) struct Relocations<'a> {
 }
 
 impl<'a> Relocations<'a> {
-    /// Finds them through the dynamic section.
-    pub fn from_dynamic(image: &Image<'a>, dynamic: &[u8]) -> Self {
+    /// Finds them through the dynamic section; `bytes_at` reads the image.
+    pub fn from_dynamic(
+        dynamic: &[u8],
+        arch: Arch,
+        bytes_at: impl FnOnce(u64, u64) -> Option<&'a [u8]>,
+    ) -> Self {
         let (mut vaddr, mut size) = (0, 0);
         for entry in dynamic.chunks_exact(16) {
             let value = bytes::u64(entry, 8).unwrap_or(0);
@@ -47,14 +48,11 @@ impl<'a> Relocations<'a> {
                 _ => {}
             }
         }
-        image.bytes(vaddr, size).map(|table| Self::from_table(table, image.arch)).unwrap_or_default()
+        bytes_at(vaddr, size).map(|table| Self::from_table(table, arch)).unwrap_or_default()
     }
 
     fn from_table(table: &'a [u8], arch: Arch) -> Self {
-        let relative = match arch {
-            Arch::Amd64 => R_X86_64_RELATIVE,
-            Arch::Arm64 => R_AARCH64_RELATIVE,
-        };
+        let relative = arch.relative_relocation();
         let mut out = Relocations { table, relative, ..Relocations::default() };
         let (mut first, mut last, mut count) = (u64::MAX, 0, 0u64);
         for (at, _) in out.iter() {

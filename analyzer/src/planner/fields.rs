@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use offsets::Lookup;
 
-use super::Case;
+use super::case::Case;
 use super::facts::Fields;
 use super::owners::Owner;
 use super::verdict::{Findings, Matter};

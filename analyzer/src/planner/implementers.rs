@@ -6,9 +6,10 @@ use offsets::catalog::Entry;
 
 use super::names::{bare, bare_name};
 use crate::error::Result;
+use crate::go::held;
+use crate::go::types::itabs;
 use crate::go::types::{NameBudget, Types};
 use crate::go::wanted::Names;
-use crate::go::{held, itabs};
 use crate::plan::{Held, Itab};
 
 /// The only interface of which it is asked what its types hold.

@@ -3,6 +3,7 @@
 //! Each table of the binary is gone through once for all catalog entries together ([`facts`]); then each entry is judged by
 //! itself ([`fields`], [`roles`]), so that none takes another down.
 
+mod case;
 mod closures;
 mod described;
 mod descriptors;
@@ -19,25 +20,20 @@ mod settings;
 mod values;
 mod verdict;
 
-use std::cell::Cell;
-
 use offsets::Database;
 use offsets::catalog::{self, Entry};
 
-use crate::Options;
 use crate::debug_file::Search;
 use crate::error::ErrorKind;
-use crate::go::buildinfo::{BuiltModule, Minor};
 use crate::go::notes;
+use crate::go::release::{self, Minor};
 use crate::go_image::{GoImage, Kind};
+use crate::options::Options;
 use crate::plan::{Code, Library, Plan, SCHEMA_VERSION, Status, VersionMatch};
+use case::Case;
 use facts::Facts;
 use owners::Owner;
 use verdict::{Findings, Matter};
-
-/// The newest minor release that the tests cover. A later one may lay out its tables in the same way and yet call functions
-/// or keep maps in another, which nothing in the binary says: type data vouches for fields alone.
-const NEWEST: Minor = Minor(27);
 
 /// Makes the Plan.
 pub(crate) fn make(
@@ -58,9 +54,9 @@ pub(crate) fn make(
         file: file_name.to_owned(),
         arch: go.image.arch,
         go_version: go.go_version().map(ToOwned::to_owned),
-        build_id: notes::build_id(&go.image),
+        build_id: notes::build_id(&go.image).into(),
         debug_file: facts.debug_file.as_ref().map(|p| p.to_string_lossy().into_owned()),
-        modules: build.map(|b| b.modules().map(BuiltModule::to_plan).collect()).unwrap_or_default(),
+        modules: build.map(|b| b.modules().map(Into::into).collect()).unwrap_or_default(),
         libraries: present.map(|e| library(go, e, &facts, options)).collect(),
     })
 }
@@ -78,18 +74,6 @@ fn must_be_a_program(kind: Kind) -> crate::error::Result<()> {
     }
 }
 
-/// What a judgement of one entry needs.
-struct Case<'a> {
-    go: &'a GoImage<'a>,
-    entry: &'a Entry,
-    facts: &'a Facts<'a>,
-    /// The entry's module and its version.
-    owner: Owner,
-    database: Option<&'static Database>,
-    /// How much code has been decoded for this library.
-    decoded_bytes: Cell<u64>,
-}
-
 fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options) -> Library {
     let owner = Owner::of_module(go, &entry.module);
     let version_text = owner.version_text.clone();
@@ -98,9 +82,9 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
         Some(text) => version_match(Database::embedded().version_match(&entry.module, text)),
         None => VersionMatch::Unknown,
     };
-    let case = Case { go, entry, facts, owner, database, decoded_bytes: Cell::new(0) };
+    let case = Case::new(go, entry, facts, owner, database);
     let mut findings = Findings::default();
-    findings.refuse_if(too_new(go.minor()));
+    findings.refuse_if(go.minor().and_then(too_new));
     case.judge_version(&mut findings);
     facts.remarks().into_iter().for_each(|matter| findings.note(matter));
     let functions = case.roles(&mut findings);
@@ -134,12 +118,13 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
 
 /// Why a program of that release is not touched, when it is not. What is found is listed all the same.
 fn too_new(minor: Minor) -> Option<Matter> {
+    let newest = release::newest();
     let why = || {
         format!(
-            "it was built with Go {minor}, the newest that this strobe is tested with is Go {NEWEST}: upgrade strobe"
+            "it was built with Go {minor}, the newest that this strobe is tested with is Go {newest}: upgrade strobe"
         )
     };
-    (minor > NEWEST).then(|| Matter::new(Code::NewerGo, format!("go{minor}"), why()))
+    (minor > newest).then(|| Matter::new(Code::NewerGo, format!("go{minor}"), why()))
 }
 
 impl Facts<'_> {
@@ -165,12 +150,6 @@ fn version_match(found: offsets::VersionMatch) -> VersionMatch {
 }
 
 impl Case<'_> {
-    /// Why the database is not asked of a module in this program, if it is not.
-    fn silenced(&self, module: &str) -> Option<String> {
-        let settings = self.go.build.as_ref().map(|build| build.settings.as_slice()).unwrap_or_default();
-        settings::silence(module, self.go.go_version(), settings)
-    }
-
     fn judge_version(&self, findings: &mut Findings) {
         if let Some(why) = &self.owner.unknown {
             let why = format!("its version is unknown ({why}), so the binary's own type data decides");
@@ -192,14 +171,13 @@ mod tests {
 
     #[test]
     fn a_go_that_no_test_has_seen_is_refused_by_name() {
-        assert_eq!(too_new(Minor(27)), None);
-        assert_eq!(too_new(Minor(18)), None);
-        let matter = too_new(Minor(28)).expect("it is newer");
-        assert_eq!((matter.code, matter.subject.as_str()), (Code::NewerGo, "go1.28"));
+        let (newest, oldest) = (release::newest(), release::oldest());
+        assert_eq!((too_new(newest), too_new(oldest)), (None, None));
+        let next = Minor(newest.0 + 1);
+        let matter = too_new(next).expect("it is newer");
+        assert_eq!((matter.code, matter.subject), (Code::NewerGo, format!("go{next}")));
         let why = matter.message;
-        assert!(
-            why.contains("Go 1.28,") && why.contains("is Go 1.27") && why.contains("upgrade strobe"),
-            "{why}"
-        );
+        assert!(why.contains(&format!("Go {next},")) && why.contains(&format!("is Go {newest}")), "{why}");
+        assert!(why.contains("upgrade strobe"), "{why}");
     }
 }

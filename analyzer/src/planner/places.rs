@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use offsets::catalog::{At, Indirect, Site as Alternative};
 
-use super::Case;
+use super::case::Case;
 use super::failure::Failure;
 use super::values::results_kept;
 use crate::go::functions::{Function as GoFunction, Run};
 use crate::go::inline;
-use crate::plan::{Caller, Code as Word, ResultSlots, Site, Value};
+use crate::plan::{Caller, Code as Word, ResultSlots, Value};
 use crate::sites::calls::{self, Callees, Question, Trouble};
-use crate::sites::{self, Code, slots};
+use crate::sites::{self, Code, Site, slots};
 
 /// Most bytes of code that are decoded for one library; its functions with roles have some ten KB. Each library has its own:
 /// one with a huge function would else take the others down.
@@ -113,7 +113,7 @@ impl Case<'_> {
     fn bodies(&self, function: &GoFunction<'_>, runs: &[Run], name: &str) -> Option<Vec<Range<u64>>> {
         let (image, functions) = (&self.go.image, &self.facts.functions);
         self.facts.inlined_into.get(name)?;
-        inline::bodies(image, functions, self.go.pclntab.since_120, function, runs, name)
+        inline::bodies(image, functions, function, runs, name)
     }
 
     /// Whether an address is a function's or a method table's, that is, what a devirtualised call compares with.

@@ -3,14 +3,14 @@
 use offsets::Version;
 use offsets::catalog::{At, Role, Site as Alternative};
 
-use super::Case;
+use super::case::Case;
 use super::closures;
 use super::facts::{Copies, MAX_COPIES};
 use super::failure::Failure;
 use super::verdict::{Findings, Matter};
-use crate::go::buildinfo::Minor;
-use crate::go::functions::{self, Function as GoFunction};
+use crate::go::functions::Function as GoFunction;
 use crate::go::inline;
+use crate::go::release::Minor;
 use crate::plan::{Code as Word, Cost, Function};
 
 impl Case<'_> {
@@ -84,8 +84,7 @@ impl Case<'_> {
     /// one for compiled callers) does not; one that is alone is the function, as what `defer` of a call is wrapped in.
     fn real_copies(&self, name: &str) -> Result<Vec<&GoFunction<'_>>, Failure> {
         let copies = self.copies(name)?;
-        let minor = self.minor();
-        let real = |f: &&GoFunction<'_>| !functions::is_wrapper(f.func_id(), minor);
+        let real = |f: &&GoFunction<'_>| !self.go.is_wrapper(f);
         let found: Vec<_> = copies.iter().filter(real).collect();
         Ok(if found.is_empty() { copies.iter().collect() } else { found })
     }
@@ -107,7 +106,6 @@ impl Case<'_> {
         if let Some(version) = &self.owner.version {
             return alternative.versions.contains(version);
         }
-        let (first, last) = self.go.module.minors();
         let is_std = self.entry.module == offsets::STD;
         let unlimited = alternative.versions.since.is_none() && alternative.versions.until.is_none();
         let holds = |minor: Minor| {
@@ -115,11 +113,8 @@ impl Case<'_> {
             version.is_some_and(|v| alternative.versions.contains(&v))
         };
         let told_by_args = !is_std && alternative.args.is_some();
-        unlimited || told_by_args || (is_std && holds(first) && (last.0 == u16::MAX || holds(last)))
-    }
-
-    fn minor(&self) -> u16 {
-        self.go.minor().0
+        let all_hold = || self.go.module.releases().all(|release| holds(release.minor));
+        unlimited || told_by_args || (is_std && all_hold())
     }
 
     fn copy(
@@ -178,7 +173,7 @@ impl Case<'_> {
             site: wanted.name.clone(),
             vaddr: function.vaddr,
             size: function.size,
-            sites: self.sites(wanted, function, body, &values)?,
+            sites: self.sites(wanted, function, body, &values)?.into_iter().map(Into::into).collect(),
             values,
             inlined: None,
             callers: self.callers(wanted)?,

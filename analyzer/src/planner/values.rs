@@ -11,7 +11,7 @@ use offsets::abi::{self, Assignment, Kind, Place, shape};
 use offsets::catalog::{At, Site as Alternative, Source};
 use offsets::database::Signature;
 
-use super::Case;
+use super::case::Case;
 use super::failure::Failure;
 use super::owners::Owner;
 use crate::go::functions::Function as GoFunction;

@@ -12,10 +12,10 @@ use iced_x86::{
 };
 
 use super::code::{Code, Instruction};
+use super::site::Cost;
 use super::step::{Abi, Flow, Registers, Step, Value};
 use super::tables::{self, IndirectJump};
 use crate::go::functions::Run;
-use crate::plan::Cost;
 
 /// A prologue has at most this many instructions before its frame (the check of a huge frame has 8).
 const MAX_PROLOGUE: usize = 12;

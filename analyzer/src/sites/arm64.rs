@@ -15,11 +15,11 @@
 //! | `18000000` | `bf000000` | `ldr` literal | yes |
 
 use super::code::{Code, Instruction};
+use super::site::Cost;
 use super::step::{Abi, Flow, Registers, Step, Value};
 use super::tables::{self, IndirectJump};
 use crate::bytes;
 use crate::go::functions::Run;
-use crate::plan::Cost;
 
 const WORD: usize = 4;
 /// The check of a huge frame has 7 instructions; a large frame is made by 4 more.

@@ -27,10 +27,10 @@ pub use question::{Callees, Question, Trouble};
 use scan::Scan;
 
 use super::code::{Code, Instruction};
+use super::site::{Cost, Site, When};
 use super::step::{Flow, MAX_PAST, Past, Registers, Step, Value};
 use super::tables;
 use crate::image::Image;
-use crate::plan::{Cost, Site, When};
 
 /// Most instructions between a call and the site behind it: `serve` spills and compares 13 before its first branch.
 const MAX_DISTANCE: usize = 32;

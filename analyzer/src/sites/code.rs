@@ -1,8 +1,8 @@
 //! A function's code, as sites are made from it.
 
+use super::site::{Cost, Site, When};
 use crate::go::functions::{Function, Functions, Run};
 use crate::image::Image;
-use crate::plan::{Cost, Site, When};
 
 /// Bodies larger than this are not decoded; the largest function seen has 400 KB.
 const MAX_CODE_BYTES: u64 = 4 << 20;
@@ -49,11 +49,11 @@ impl<'a> Code<'a> {
         self.pcsp.get(next).map(|run| run.value)
     }
 
-    /// The Plan's form of an instruction.
+    /// An instruction as a site.
     pub fn site(&self, image: &Image<'_>, instruction: Instruction, when: When) -> Option<Site> {
         let vaddr = self.vaddr.checked_add(instruction.offset as u64)?;
         let end = instruction.offset.checked_add(instruction.len)?;
-        let bytes = self.bytes.get(instruction.offset..end)?.iter().map(|b| format!("{b:02x}")).collect();
+        let bytes = self.bytes.get(instruction.offset..end)?.to_vec();
         let file_offset = image.file_offset(vaddr)?;
         Some(Site { vaddr, file_offset, bytes, when, cost: instruction.cost, select_cases: None })
     }

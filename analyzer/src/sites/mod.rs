@@ -23,14 +23,16 @@ pub mod calls;
 mod code;
 #[cfg(test)]
 mod forged;
+mod site;
 pub mod slots;
 mod step;
 mod tables;
 
 pub use code::{Code, Instruction};
 
+use crate::arch::Arch;
 use crate::image::Image;
-use crate::plan::{Arch, Site, When};
+pub use site::{Cost, Site, When};
 use step::{Abi, Step};
 use tables::IndirectJump;
 

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::plan::Cost;
+use super::site::Cost;
 
 /// One instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

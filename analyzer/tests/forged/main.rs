@@ -7,7 +7,7 @@ mod forge;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use analyzer::go::closure;
+use analyzer::go::types::closure;
 use analyzer::plan::{Library, Plan, Verdict};
 use analyzer::{GoImage, Options};
 use forge::{Forged, OUTER, Types, uvarint};

@@ -10,8 +10,8 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-use analyzer::go::closure;
 use analyzer::go::functions::is_wrapper;
+use analyzer::go::types::closure;
 use analyzer::plan::{Cost, Plan};
 use analyzer::sites::{self, Code};
 use analyzer::{GoImage, Options};

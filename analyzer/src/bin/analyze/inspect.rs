@@ -3,11 +3,10 @@
 use std::io::{self, BufWriter, Write};
 
 use analyzer::GoImage;
-use analyzer::go::types::NameBudget;
-use analyzer::go::{closure, itabs, notes};
+use analyzer::go::notes;
+use analyzer::go::types::{NameBudget, closure, itabs};
 use analyzer::go_image::Kind;
-use analyzer::plan::{Cost, Site};
-use analyzer::sites::{self, Code};
+use analyzer::sites::{self, Code, Cost, Site};
 use anyhow::{Context as _, Result};
 
 use crate::cli::{Inspect, What};
@@ -143,6 +142,8 @@ fn line(out: &mut impl Write, when: &str, site: &Site) -> Result<()> {
         Cost::Emulated => "emulated",
         Cost::Stepped => "stepped",
     };
-    writeln!(out, "\t{when}\t{:#x}\t{:#x}\t{}\t{cost}", site.vaddr, site.file_offset, site.bytes)?;
+    write!(out, "\t{when}\t{:#x}\t{:#x}\t", site.vaddr, site.file_offset)?;
+    site.bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))?;
+    writeln!(out, "\t{cost}")?;
     Ok(())
 }

@@ -54,7 +54,7 @@ impl Columns {
 pub fn heading(out: &mut impl Write, plan: &Plan, width: Width) -> Result<()> {
     let file = clean(&plan.file).into_owned();
     let go = plan.go_version.as_deref().unwrap_or("Go version unknown");
-    let mut rest = format!("{}  {}", words::arch(plan.arch), clean(go));
+    let mut rest = format!("{}  {}", plan.arch.name(), clean(go));
     if let Some(main) = plan.modules.first() {
         rest += &format!("  {} {}", clean(&main.path), clean(&main.version));
     }

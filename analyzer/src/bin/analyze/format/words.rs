@@ -1,8 +1,8 @@
 //! What a Plan's words are called for people.
 
 use analyzer::plan::{
-    Arch, Claim, Code, Cost, Field, Finding, Library, MapImplementation, Severity, Status, Verdict,
-    VersionMatch, When, Witness,
+    Claim, Code, Cost, Field, Finding, Library, MapImplementation, Severity, Status, Verdict, VersionMatch,
+    When, Witness,
 };
 use anstyle::{AnsiColor, Style};
 
@@ -15,15 +15,6 @@ pub fn verdict(library: &Library) -> (&'static str, Style) {
         (Status::Instrumented, Verdict::Refused) => ("refused", AnsiColor::Red.on_default()),
     }
 }
-
-/// A machine.
-pub fn arch(arch: Arch) -> &'static str {
-    match arch {
-        Arch::Amd64 => "amd64",
-        Arch::Arm64 => "arm64",
-    }
-}
-
 /// Where a version stands, as a sentence has it.
 pub fn matched(version_match: VersionMatch) -> &'static str {
     match version_match {

@@ -1,8 +1,9 @@
 //! What the binary says of everything that the catalog names, from one pass over each table.
 
-use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{Hash as _, Hasher as _};
+mod copies;
+mod structs;
+
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use offsets::catalog::Entry;
@@ -11,32 +12,24 @@ use super::closures;
 use super::described::{Described, Found};
 use super::implementers::{self, Implementers};
 use super::names::{bare, bare_name};
-use crate::Options;
 use crate::debug_file::Search;
 use crate::dwarf;
-use crate::error::{ErrorKind, Result};
-use crate::go::functions::{Function, Functions};
+use crate::error::Result;
+use crate::go::functions::Functions;
 use crate::go::inline::Inlining;
-use crate::go::types::{Kind, NameBudget, Type, Types};
+use crate::go::types::{Kind, Types, closure, itabs, maps};
 use crate::go::wanted::Names;
-use crate::go::{closure, inline, itabs, maps, notes};
+use crate::go::{inline, notes};
 use crate::go_image::GoImage;
+use crate::options::Options;
 use crate::plan::MapLayout;
+use copies::within_budget;
+pub(super) use copies::{Copies, MAX_COPIES};
+pub(super) use structs::Fields;
+use structs::{Seen, Structs};
 
 /// What a program that loads plugins calls; `plugin.Open` is always inlined.
 const PLUGIN_OPEN: &str = "plugin.open";
-
-/// Most copies of one function: an assembly function and its wrapper are two, and each copy costs decoding and probes.
-pub(super) const MAX_COPIES: usize = 64;
-/// More functions than this with the names that the catalog wants end it: a server has some hundreds.
-const MAX_FOUND: u64 = 1 << 16;
-/// More fields than this the structs that the catalog names do not have; in real binaries they have some hundreds.
-const MAX_WANTED_FIELDS: u64 = 1 << 20;
-/// So much of a field's name tells two structs of one name apart; no field of a library is longer.
-const TELLING_BYTES: usize = 64;
-
-/// The fields of a struct, as one witness has them: name → (offset, kind). Of type data those that the catalog names.
-pub(super) type Fields = HashMap<String, (u64, String)>;
 
 /// What the binary says.
 #[derive(Debug)]
@@ -160,8 +153,7 @@ impl<'a> Facts<'a> {
                 self.copies.entry(name).or_default().add(function);
             }
         }
-        for (i, inlining) in inline::find(&go.image, &self.functions, go.pclntab.since_120, &offsets, trees)?
-        {
+        for (i, inlining) in inline::find(&go.image, &self.functions, &offsets, trees)? {
             if let Some(name) = names.get(i) {
                 self.inlined_into.insert(name, inlining);
             }
@@ -181,15 +173,13 @@ impl<'a> Facts<'a> {
         closure::walk(&types, |t| {
             described.look_at(&types, t);
             match t.kind {
-                Kind::Struct if t.is_named() && over.is_none() => {
-                    over = self.keep_struct(&types, t, &structs, &mut seen).err()
-                }
+                Kind::Struct if t.is_named() && over.is_none() => over = seen.keep(&types, t, &structs).err(),
                 Kind::Map => {
                     let Some(i) = map_names.iter().position(|name| types.has_underlying_name(t, name)) else {
                         return;
                     };
                     let name = map_names.swap_remove(i);
-                    self.maps.extend(maps::layout(&types, t).map(|layout| (name.to_owned(), layout)));
+                    self.maps.extend(maps::layout(&types, t).map(|layout| (name.to_owned(), layout.into())));
                 }
                 _ => {}
             }
@@ -197,36 +187,8 @@ impl<'a> Facts<'a> {
         self.descriptors = described.into_found();
         over.map_or(Ok(()), Err)?;
         self.implementers = implementers::find(&types, present)?;
+        (self.types, self.ambiguous) = (seen.structs, seen.ambiguous);
         self.find_itabs(&types, present);
-        Ok(())
-    }
-
-    fn keep_struct(
-        &mut self,
-        types: &Types<'_>,
-        t: &Type<'_>,
-        structs: &Structs<'a>,
-        seen: &mut Seen<'a>,
-    ) -> Result<()> {
-        let Some((name, wanted)) = structs.find(types, t) else { return Ok(()) };
-        let (mut fields, mut all) = (Fields::new(), DefaultHasher::new());
-        // Kinds are put together for the catalog's fields only: of one struct they may be a gigabyte.
-        for field in types.fields(t) {
-            seen.count()?;
-            (field.offset, field.name.len(), field.name.get(..field.name.len().min(TELLING_BYTES)))
-                .hash(&mut all);
-            if wanted.contains(&field.name) {
-                let kind = types.full_name_within(field.type_vaddr, &mut seen.names)?.unwrap_or_default();
-                fields.insert(String::from_utf8_lossy(field.name).into_owned(), (field.offset, kind));
-            }
-        }
-        let all = all.finish();
-        if seen.fields.insert(name, all).is_some_and(|other| other != all)
-            || self.types.get(name).is_some_and(|other| *other != fields)
-        {
-            self.ambiguous.insert(name.to_owned());
-        }
-        self.types.insert(name.to_owned(), fields);
         Ok(())
     }
 
@@ -283,84 +245,5 @@ impl<'a> Facts<'a> {
             }
             Err(error) => self.dwarf_error = Some(error.to_string()),
         }
-    }
-}
-
-/// The functions of one wanted name.
-#[derive(Debug, Default)]
-pub(super) struct Copies<'a> {
-    /// The first ones: one more than a role may have, so that whoever reads this sees that they are too many.
-    pub kept: Vec<Function<'a>>,
-    /// How many there are.
-    pub count: u64,
-}
-
-impl<'a> Copies<'a> {
-    fn add(&mut self, function: Function<'a>) {
-        self.count += 1;
-        if self.kept.len() <= MAX_COPIES {
-            self.kept.push(function);
-        }
-    }
-}
-
-fn within_budget(count: u64) -> Result<()> {
-    let what = "functions of the names that the catalog wants";
-    if count <= MAX_FOUND { Ok(()) } else { Err(ErrorKind::Budget { what, count, limit: MAX_FOUND }) }
-}
-
-/// A struct's full name, and the fields that the catalog names.
-type Wanted<'n> = (&'n str, Vec<&'n [u8]>);
-
-/// The structs that the catalog names.
-struct Structs<'n> {
-    /// Without their packages.
-    bare: Names<'n>,
-    /// At a bare name's position: who has it.
-    full: Vec<Vec<Wanted<'n>>>,
-}
-
-/// What was seen of them.
-#[derive(Default)]
-struct Seen<'n> {
-    /// A hash of all fields' names and offsets, by the struct's full name.
-    fields: HashMap<&'n str, u64>,
-    /// Spent on kinds.
-    names: NameBudget,
-    /// Fields of any of them: many structs of one name may share a long table.
-    count: u64,
-}
-
-impl Seen<'_> {
-    fn count(&mut self) -> Result<()> {
-        self.count += 1;
-        if self.count > MAX_WANTED_FIELDS {
-            let (what, count, limit) =
-                ("fields of structs that the catalog names", self.count, MAX_WANTED_FIELDS);
-            return Err(ErrorKind::Budget { what, count, limit });
-        }
-        Ok(())
-    }
-}
-
-impl<'n> Structs<'n> {
-    fn new(present: &[&'n Entry]) -> Self {
-        let mut fields: BTreeMap<(&str, &str), Vec<&[u8]>> = BTreeMap::new();
-        for field in present.iter().flat_map(|e| &e.fields) {
-            let full = field.type_name.as_str();
-            fields.entry((bare_name(full), full)).or_default().push(field.name.as_bytes());
-        }
-        let mut full: BTreeMap<&str, Vec<Wanted<'_>>> = BTreeMap::new();
-        for ((bare, name), fields) in fields {
-            full.entry(bare).or_default().push((name, fields));
-        }
-        Structs { bare: Names::new(full.keys().copied()), full: full.into_values().collect() }
-    }
-
-    /// The wanted name and fields of a struct.
-    fn find(&self, types: &Types<'_>, t: &Type<'_>) -> Option<(&'n str, &[&'n [u8]])> {
-        let full = self.full.get(self.bare.position(bare(types.short_name(t)?))?)?;
-        let (name, fields) = full.iter().find(|(name, _)| types.has_full_name(t.vaddr, name))?;
-        Some((name, fields))
     }
 }

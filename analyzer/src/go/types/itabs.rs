@@ -3,8 +3,8 @@
 //! The first word of an interface value is the address of its itab: compared with a static itab's address it tells what
 //! the value holds.
 
-use super::moduledata::Roots;
-use super::types::Types;
+use super::descriptor::Types;
+use crate::go::release::Roots;
 
 /// More itabs than this no binary has.
 const MAX_ITABS: u64 = 1 << 20;

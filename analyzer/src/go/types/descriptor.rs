@@ -21,20 +21,13 @@
 //! `uncommon` at the base: package i32, mcount u16, xcount u16, moff u32. A method: name, type, ifn, tfn i32.
 //! A name: flags u8, uvarint length, bytes.
 
-use super::moduledata::ModuleData;
 use crate::bytes;
-use crate::error::{ErrorKind, Result};
+use crate::go::moduledata::ModuleData;
+use crate::go::release::SwissMap;
 use crate::image::Image;
 
 /// Longest type name that is read.
 const MAX_NAME_BYTES: u64 = 1 << 14;
-/// Deepest nesting of a composite type's name.
-const MAX_DEPTH: u32 = 16;
-/// Longest full name that is put together.
-const MAX_FULL_NAME_BYTES: usize = 1 << 16;
-/// Most bytes that are read and written for all full names of one file together; those of all structs in a binary of
-/// 185 MB take 3 million.
-const MAX_NAMES_BYTES: u64 = 1 << 26;
 /// Most fields, methods or parameters of a type that are read.
 pub(super) const MAX_MEMBERS: u64 = 1 << 14;
 
@@ -42,7 +35,7 @@ const UNCOMMON: u8 = 1;
 const EXTRA_STAR: u8 = 2;
 const NAMED: u8 = 4;
 /// Top bit of a function's number of results.
-const VARIADIC: u16 = 0x8000;
+pub(super) const VARIADIC: u16 = 0x8000;
 
 /// Go's kinds, as far as descriptors differ by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +60,7 @@ pub struct Type<'a> {
     /// What it describes.
     pub kind: Kind,
     /// From the descriptor to the end of the segment.
-    bytes: &'a [u8],
+    pub(super) bytes: &'a [u8],
     tflag: u8,
 }
 
@@ -135,117 +128,6 @@ impl<'a> Types<'a> {
         if t.tflag & EXTRA_STAR != 0 { name.strip_prefix(b"*") } else { Some(name) }
     }
 
-    /// With full import paths (`*net/http.Request`), as DWARF spells it.
-    pub fn full_name(&self, vaddr: u64) -> Option<String> {
-        self.full_name_within(vaddr, &mut NameBudget::default()).ok()?
-    }
-
-    /// The same, at the expense of a budget: descriptors share names and parts, so that all names of a small file may be
-    /// gigabytes together.
-    pub fn full_name_within(&self, vaddr: u64, budget: &mut NameBudget) -> Result<Option<String>> {
-        let mut builder = Builder { out: String::new(), budget };
-        let written = self.write_name(vaddr, 0, &mut builder);
-        let name = written.map(|()| builder.out);
-        budget.check()?;
-        Ok(name)
-    }
-
-    /// Whether this is the type's full name; nothing is put together, the first difference ends it.
-    pub fn has_full_name(&self, vaddr: u64, name: &str) -> bool {
-        let mut rest = Matcher { rest: name.as_bytes() };
-        self.write_name(vaddr, 0, &mut rest).is_some() && rest.rest.is_empty()
-    }
-
-    /// Whether this is `map[K]V` of a map type, a defined one included.
-    pub fn has_underlying_name(&self, t: &Type<'_>, name: &str) -> bool {
-        let mut rest = Matcher { rest: name.as_bytes() };
-        t.kind == Kind::Map && self.write_map(t, 0, &mut rest).is_some() && rest.rest.is_empty()
-    }
-
-    /// Ends with `None` when there is no such name, or when `out` wants no more of it.
-    pub(super) fn write_name(&self, vaddr: u64, depth: u32, out: &mut impl Sink) -> Option<()> {
-        if depth > MAX_DEPTH {
-            return None;
-        }
-        let t = self.get(vaddr)?;
-        if t.is_named() {
-            return self.write_defined(&t, out);
-        }
-        let depth = depth + 1;
-        match t.kind {
-            Kind::Pointer => out.put(b"*")?,
-            Kind::Slice => out.put(b"[]")?,
-            Kind::Array => out.put(format!("[{}]", bytes::u64(t.bytes, 64)?).as_bytes())?,
-            Kind::Chan => out.put(match bytes::u64(t.bytes, 56)? {
-                1 => b"<-chan ",
-                2 => b"chan<- ",
-                _ => b"chan ",
-            })?,
-            Kind::Map => return self.write_map(&t, depth, out),
-            Kind::Func => {
-                out.put(b"func")?;
-                return self.write_signature(&t, depth, out);
-            }
-            // Member by member: the descriptor's own text is reflect's spelling, which names no import paths.
-            Kind::Struct => return self.write_struct(&t, depth, out),
-            Kind::Interface => return self.write_interface(&t, depth, out),
-            Kind::Basic => return out.put(self.short_name(&t)?),
-        }
-        self.write_name(self.elem(&t)?, depth, out)
-    }
-
-    fn write_map(&self, t: &Type<'_>, depth: u32, out: &mut impl Sink) -> Option<()> {
-        out.put(b"map[")?;
-        self.write_name(self.key(t)?, depth, out)?;
-        out.put(b"]")?;
-        self.write_name(self.elem(t)?, depth, out)
-    }
-
-    /// Parameters and results, from the parenthesis on.
-    pub(super) fn write_signature(&self, t: &Type<'_>, depth: u32, out: &mut impl Sink) -> Option<()> {
-        let (start, len) = self.parameters(t)?;
-        let ins = u64::from(bytes::u16(t.bytes, 48)?);
-        let variadic = bytes::u16(t.bytes, 50)? & VARIADIC != 0;
-        let outs = len.checked_sub(ins)?;
-        let at = |i: u64| self.image.pointer(start.checked_add(i * 8)?);
-        out.put(b"(")?;
-        for i in 0..ins {
-            out.put(if i > 0 { b", " } else { b"" })?;
-            if variadic && i + 1 == ins {
-                out.put(b"...")?;
-                self.write_name(self.elem(&self.get(at(i)?)?)?, depth, out)?;
-            } else {
-                self.write_name(at(i)?, depth, out)?;
-            }
-        }
-        out.put(match outs {
-            0 => b")",
-            1 => b") ",
-            _ => b") (",
-        })?;
-        for i in ins..len {
-            out.put(if i > ins { b", " } else { b"" })?;
-            self.write_name(at(i)?, depth, out)?;
-        }
-        out.put(if outs > 1 { b")" } else { b"" })
-    }
-
-    /// A defined type: its package's import path in place of the package's name.
-    fn write_defined(&self, t: &Type<'_>, out: &mut impl Sink) -> Option<()> {
-        let short = self.short_name(t)?;
-        let package = self.package(t).unwrap_or_default();
-        out.charge(short.len());
-        // What stands in brackets are type arguments, with paths of their own.
-        let end = memchr::memchr2(b'.', b'[', short);
-        match end.and_then(|at| short.get(at..)) {
-            Some(rest) if rest.starts_with(b".") && !package.is_empty() => {
-                out.put(package)?;
-                out.put(rest)
-            }
-            _ => out.put(short),
-        }
-    }
-
     /// The import path of a defined type's package; empty for predeclared types.
     pub fn package(&self, t: &Type<'_>) -> Option<&'a [u8]> {
         let uncommon = self.uncommon(t)?;
@@ -265,7 +147,8 @@ impl<'a> Types<'a> {
             Kind::Chan => 64,
             Kind::Array => 72,
             Kind::Interface | Kind::Struct => 80,
-            Kind::Map => super::maps::descriptor_size(self, t),
+            // Without a word on which it is: that of the newest.
+            Kind::Map => self.map_form(t).map_or(136, MapForm::descriptor_size),
         }
     }
 
@@ -281,6 +164,17 @@ impl<'a> Types<'a> {
     /// The key of a map.
     pub fn key(&self, t: &Type<'_>) -> Option<u64> {
         self.pointer(t, 48)
+    }
+
+    /// How a map's descriptor goes on behind its group: the size of the bucket type stands at 82, that of the group type at 80.
+    pub(super) fn map_form(&self, t: &Type<'_>) -> Option<MapForm> {
+        let group = self.get(self.group(t)?)?.size();
+        if bytes::u16(t.bytes, 82).map(u64::from) == Some(group) {
+            return Some(MapForm::Hmap);
+        }
+        // Where the layout of moduledata leaves several releases, the newest knows whether there are groups at all.
+        let newest = self.module.releases().last()?;
+        newest.swiss_map.filter(|_| bytes::u64(t.bytes, 80) == Some(group)).map(MapForm::Swiss)
     }
 
     /// The bucket or group of a map.
@@ -320,6 +214,25 @@ impl<'a> Types<'a> {
     }
 }
 
+/// Which of Go's maps a descriptor describes, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MapForm {
+    /// A map of buckets.
+    Hmap,
+    /// A map of groups.
+    Swiss(SwissMap),
+}
+
+impl MapForm {
+    fn descriptor_size(self) -> u64 {
+        match self {
+            MapForm::Hmap => 88,
+            MapForm::Swiss(SwissMap::Slots) => 112,
+            MapForm::Swiss(SwissMap::Strides) => 136,
+        }
+    }
+}
+
 impl<'a> Type<'a> {
     /// Whether it is a defined (or predeclared) type.
     pub fn is_named(&self) -> bool {
@@ -329,69 +242,5 @@ impl<'a> Type<'a> {
     /// Size of a value in bytes.
     pub fn size(&self) -> u64 {
         bytes::u64(self.bytes, 0).unwrap_or(0)
-    }
-
-    pub(super) fn bytes(&self) -> &'a [u8] {
-        self.bytes
-    }
-}
-
-/// What may still be spent on full names: one for a whole file.
-#[derive(Debug, Default)]
-pub struct NameBudget {
-    spent: u64,
-}
-
-impl NameBudget {
-    fn check(&self) -> Result<()> {
-        if self.spent > MAX_NAMES_BYTES {
-            return Err(ErrorKind::Budget {
-                what: "bytes of type names",
-                count: self.spent,
-                limit: MAX_NAMES_BYTES,
-            });
-        }
-        Ok(())
-    }
-}
-
-/// Where a full name goes, part by part.
-pub(super) trait Sink {
-    /// The next part; `None` when no more is wanted.
-    fn put(&mut self, part: &[u8]) -> Option<()>;
-    /// So many bytes were read, which need not appear in the name.
-    fn charge(&mut self, _len: usize) {}
-}
-
-/// Puts a name together.
-struct Builder<'b> {
-    out: String,
-    budget: &'b mut NameBudget,
-}
-
-impl Sink for Builder<'_> {
-    fn put(&mut self, part: &[u8]) -> Option<()> {
-        self.charge(part.len());
-        if self.out.len() > MAX_FULL_NAME_BYTES || self.budget.check().is_err() {
-            return None;
-        }
-        self.out.push_str(&String::from_utf8_lossy(part));
-        Some(())
-    }
-
-    fn charge(&mut self, len: usize) {
-        self.budget.spent = self.budget.spent.saturating_add(len as u64);
-    }
-}
-
-/// Holds a name against a text, and ends at the first difference.
-struct Matcher<'n> {
-    rest: &'n [u8],
-}
-
-impl Sink for Matcher<'_> {
-    fn put(&mut self, part: &[u8]) -> Option<()> {
-        self.rest = self.rest.strip_prefix(part)?;
-        Some(())
     }
 }

@@ -3,10 +3,12 @@
 //! typelinks name unnamed types only, so most structs are reached through what refers to them. Each descriptor is
 //! visited once: a bit per 8-byte slot of the type data, so the memory is a 64th of it.
 
-use super::moduledata::Roots;
-use super::types::{Kind, MAX_MEMBERS, NameBudget, Type, Types};
+use super::descriptor::{Kind, MAX_MEMBERS, Type, Types};
+use super::itabs;
+use super::names::NameBudget;
 use crate::bytes;
 use crate::error::{ErrorKind, Result};
+use crate::go::release::Roots;
 
 /// More types than this no binary has (the largest seen, of 315 MB, has about 400,000).
 const MAX_TYPES: u64 = 1 << 22;
@@ -80,7 +82,7 @@ impl Walk<'_, '_> {
             }
             Roots::Linear { typedesclen, .. } => self.linear(typedesclen.len),
         }
-        for itab in super::itabs::all(types) {
+        for itab in itabs::all(types) {
             self.push(Some(itab.interface));
             self.push(Some(itab.concrete));
         }
