@@ -6,6 +6,7 @@ mod debug;
 mod linked;
 mod loaded;
 mod mangled;
+mod sites;
 mod switches;
 mod versions;
 

@@ -10,10 +10,10 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-use analyzer::go::functions::is_wrapper;
 use analyzer::go::types::closure;
-use analyzer::plan::{Cost, Plan};
-use analyzer::sites::{self, Code};
+use analyzer::plan::Plan;
+use analyzer::sites::calls::{self, Callees, Question};
+use analyzer::sites::{self, Code, Cost};
 use analyzer::{GoImage, Options};
 use anyhow::{Context, Result, ensure};
 use offsets::catalog;
@@ -153,9 +153,19 @@ fn compare(bytes: &[u8], reference: &Reference) -> Result<Cell> {
         .find(|f| functions.name(f) == "net/http.(*conn).readRequest")
         .context("readRequest")?;
     let code = Code::read(&go.image, &functions, serve).context("the code of serve")?;
-    cell.after_read_request = sites::after_calls(&go.image, &code, &[read.vaddr], 3).is_some();
+    let asked = Question {
+        callees: Callees::Functions(&[read.vaddr]),
+        counts: &|_| true,
+        is_compiled: &|vaddr| functions.beginning_at(vaddr).is_some_and(|f| !f.is_asm()),
+        is_guard: &|_| false,
+        results: 3,
+        also_reached: false,
+        stepped: false,
+        cases: false,
+    };
+    cell.after_read_request = calls::after_calls(&go.image, &code, &asked).is_ok();
     for function in functions.iter() {
-        if is_wrapper(function.func_id(), go.minor().0) && functions.name(&function).is_empty() {
+        if go.is_wrapper(&function) && functions.name(&function).is_empty() {
             continue;
         }
         let Some(code) = Code::read(&go.image, &functions, function) else { continue };
