@@ -171,6 +171,10 @@ fn catalog_and_data_agree() {
                         assert!(matches!(found, Lookup::Unknown), "{OWED} is recorded: OWED can go");
                         continue;
                     }
+                    // x/net's HTTP/2 is another with Go 1.27: of such a version the database cannot say either.
+                    if matches!(found, Lookup::Differs { below, above } if below == above) {
+                        continue;
+                    }
                     assert_eq!(found.kind(), Some(field.kind.as_str()), "{field:?} in {version}: {found:?}");
                 }
             }

@@ -52,16 +52,23 @@ pub fn entry(id: &str) -> Option<&'static Entry> {
     entries().iter().find(|entry| entry.id == id)
 }
 
-/// Reads catalog files that the caller has: pairs of file name and text. Ids must be unique among them.
+/// Reads catalog files that the caller has: pairs of file name and text. Ids must be unique among them, but for instances of one
+/// module whose versions do not overlap: no binary has two of those.
 pub fn load_dir<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Vec<Entry>, CatalogError> {
     let mut entries: Vec<Entry> = Vec::new();
     for (file, text) in files {
-        let entry = raw::parse(file, text)?;
-        if let Some(other) = entries.iter().find(|other| other.id == entry.id) {
-            let reason = format!("{:?} is the id of {} too", entry.id, other.file);
-            return Err(CatalogError { file: file.to_owned(), line: 1, key: "id".to_owned(), reason });
+        for entry in raw::parse(file, text)? {
+            let successive = |other: &Entry| {
+                other.file == entry.file
+                    && other.module == entry.module
+                    && !other.versions.overlaps(&entry.versions)
+            };
+            if let Some(other) = entries.iter().find(|other| other.id == entry.id && !successive(other)) {
+                let reason = format!("{:?} is the id of {} too", entry.id, other.file);
+                return Err(CatalogError { file: file.to_owned(), line: 1, key: "id".to_owned(), reason });
+            }
+            entries.push(entry);
         }
-        entries.push(entry);
     }
     Ok(entries)
 }

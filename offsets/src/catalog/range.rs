@@ -18,4 +18,11 @@ impl Range {
         self.since.as_ref().is_none_or(|since| *since <= version)
             && self.until.as_ref().is_none_or(|until| version < *until)
     }
+
+    /// Whether two ranges have a version in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let before =
+            |x: &Self, y: &Self| matches!((&x.until, &y.since), (Some(until), Some(since)) if until <= since);
+        !before(self, other) && !before(other, self)
+    }
 }

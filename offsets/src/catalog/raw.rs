@@ -17,9 +17,9 @@ use crate::names;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawEntry {
-    id: Text,
-    title: Text,
-    module: Text,
+    id: Option<Text>,
+    title: Option<Text>,
+    module: Option<Text>,
     since: Option<Text>,
     until: Option<Text>,
     status: Text,
@@ -29,6 +29,8 @@ struct RawEntry {
     #[serde(default)]
     functions: Vec<Text>,
     target: Option<RawTarget>,
+    #[serde(default)]
+    instance: Vec<Spanned<RawInstance>>,
     #[serde(default)]
     role: Vec<Spanned<RawRole>>,
     #[serde(default)]
@@ -41,6 +43,23 @@ struct RawEntry {
     size: Vec<Spanned<RawType>>,
     #[serde(default)]
     r#type: Vec<Spanned<RawType>>,
+}
+
+/// One of the packages that a library lives in.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawInstance {
+    id: Text,
+    title: Text,
+    module: Text,
+    package: Text,
+    #[serde(default)]
+    prefix: String,
+    since: Option<Text>,
+    until: Option<Text>,
+    target: Option<RawTarget>,
+    #[serde(default)]
+    field: Vec<Spanned<RawField>>,
 }
 
 #[derive(Deserialize)]
@@ -106,16 +125,61 @@ struct RawMap {
     gives: Option<Text>,
 }
 
-/// Reads one catalog file.
-pub(super) fn parse(file: &str, text: &str) -> Result<Entry, CatalogError> {
+/// What an instance's package and prefix are written for.
+const PACKAGE: &str = "{pkg}";
+const PREFIX: &str = "{prefix}";
+
+/// Reads one catalog file: an entry, or one for each of its instances. An instance's are put into the text, whose lines stay what they
+/// are, so that everything behind this sees plain entries.
+pub(super) fn parse(file: &str, text: &str) -> Result<Vec<Entry>, CatalogError> {
     let reader = Reader { file, text };
-    let raw: RawEntry = toml::from_str(text).map_err(|error| reader.syntax(&error))?;
-    reader.entry(raw)
+    let raw = reader.read()?;
+    let Some(first) = raw.instance.first() else {
+        if let Some(at) = text.find(PACKAGE).or_else(|| text.find(PREFIX)) {
+            return Err(reader.error(at, "instance", "stands for an instance's, and the file has none"));
+        }
+        return Ok(vec![reader.entry(raw)?]);
+    };
+    for (key, value) in [("id", &raw.id), ("title", &raw.title), ("module", &raw.module)] {
+        if let Some(value) = value {
+            return Err(reader.error(value.span().start, key, "each instance has its own"));
+        }
+    }
+    if !text.contains(PACKAGE) {
+        return Err(reader.error(
+            first.span().start,
+            "instance",
+            "no name has {pkg} in it: all would be the same",
+        ));
+    }
+    let names = raw.instance.iter().map(|one| (one.as_ref().package.as_ref(), &one.as_ref().prefix));
+    let one = |(position, (package, prefix)): (usize, (&String, &String))| {
+        let text = text.replace(PACKAGE, package).replace(PREFIX, prefix);
+        let reader = Reader { file, text: &text };
+        let mut raw = reader.read()?;
+        let instance = raw.instance.swap_remove(position).into_inner();
+        (raw.id, raw.title, raw.module) = (Some(instance.id), Some(instance.title), Some(instance.module));
+        (raw.since, raw.until) = (instance.since, instance.until);
+        raw.target = instance.target.or(raw.target);
+        raw.field.extend(instance.field);
+        reader.entry(raw)
+    };
+    names.enumerate().map(one).collect()
 }
 
 impl Reader<'_> {
+    fn read(&self) -> Result<RawEntry, CatalogError> {
+        toml::from_str(self.text).map_err(|error| self.syntax(&error))
+    }
+
+    /// A text that has to be there.
+    fn required(&self, key: &str, value: Option<Text>) -> Result<String, CatalogError> {
+        let value = value.ok_or_else(|| self.error(0, key, "is missing"))?;
+        self.text(key, value)
+    }
+
     fn entry(&self, raw: RawEntry) -> Result<Entry, CatalogError> {
-        let module = self.text("module", raw.module)?;
+        let module = self.required("module", raw.module)?;
         let status = match raw.status.as_ref().as_str() {
             "instrumented" => Status::Instrumented,
             "recorded" => Status::Recorded,
@@ -132,8 +196,8 @@ impl Reader<'_> {
             roles.push(role);
         }
         Ok(Entry {
-            id: self.text("id", raw.id)?,
-            title: self.text("title", raw.title)?,
+            id: self.required("id", raw.id)?,
+            title: self.required("title", raw.title)?,
             versions: self.range(&module, "", raw.since, raw.until)?,
             status,
             present,
@@ -220,7 +284,7 @@ impl Reader<'_> {
             let field = self.field(module, field)?;
             let same = |other: &&Field| other.type_name == field.type_name && other.name == field.name;
             if let Some(other) =
-                fields.iter().filter(same).find(|other| overlap(&other.versions, &field.versions))
+                fields.iter().filter(same).find(|other| other.versions.overlaps(&field.versions))
             {
                 let reason =
                     format!("{} of {} stands on line {} too", field.name, field.type_name, other.line);
@@ -280,11 +344,4 @@ impl Reader<'_> {
             line: line_of(self.text, offset),
         })
     }
-}
-
-/// Whether two ranges have a version in common.
-fn overlap(a: &Range, b: &Range) -> bool {
-    let before =
-        |x: &Range, y: &Range| matches!((&x.until, &y.since), (Some(until), Some(since)) if until <= since);
-    !before(a, b) && !before(b, a)
 }

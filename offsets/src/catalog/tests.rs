@@ -192,6 +192,76 @@ fn values_of_sites() {
     }
 }
 
+/// One library in three packages of two modules.
+#[test]
+fn instances() {
+    let head = r#"status = "recorded"
+present = ["{pkg}.(*{prefix}Conn).serve"]
+[[instance]]
+id = "h2"
+title = "HTTP/2"
+module = "std"
+package = "net/http"
+prefix = "http2"
+until = "1.27"
+[[instance.field]]
+type = "{pkg}.{prefix}state"
+name = "req"
+kind = "*net/http.Request"
+until = "1.20"
+required = true
+[[instance]]
+id = "h2"
+title = "HTTP/2"
+module = "std"
+package = "net/http/internal/http2"
+since = "1.27"
+[[instance]]
+id = "x/h2"
+title = "x/net's HTTP/2"
+module = "golang.org/x/net"
+package = "golang.org/x/net/http2"
+since = "v0.1.0"
+[[role]]
+name = "start"
+required = true
+[[role.site]]
+function = "{pkg}.(*{prefix}Conn).run"
+at = "entry"
+args = "8 {8 8}"
+"#;
+    let entries = load_dir([("h2.toml", head)]).expect("reads");
+    let said: Vec<_> =
+        entries.iter().map(|e| (e.id.as_str(), e.present[0].as_str(), e.fields.len())).collect();
+    assert_eq!(
+        said,
+        [
+            ("h2", "net/http.(*http2Conn).serve", 1),
+            ("h2", "net/http/internal/http2.(*Conn).serve", 0),
+            ("x/h2", "golang.org/x/net/http2.(*Conn).serve", 0),
+        ]
+    );
+    assert_eq!(entries[0].fields[0].type_name, "net/http.http2state");
+    assert_eq!(entries[2].roles[0].sites[0].function, "golang.org/x/net/http2.(*Conn).run");
+    assert!(!entries[0].versions.contains(&go("1.27.1")) && entries[1].versions.contains(&go("1.27.1")));
+    for (from, to, expected) in [
+        ("until = \"1.27\"\n", "", "bad.toml:1: id: \"h2\" is the id of bad.toml too"),
+        ("status", "id = \"h2\"\nstatus", "bad.toml:1: id: each instance has its own"),
+        (
+            "since = \"v0.1.0\"",
+            "since = \"1.19\"",
+            "bad.toml:27: since: \"1.19\" is no version of golang.org/x/net",
+        ),
+    ] {
+        let text = head.replacen(from, to, 1);
+        let message = load_dir([("bad.toml", text.as_str())]).expect_err(to).to_string();
+        assert!(message.starts_with(expected), "{message}\n  is not\n{expected}");
+    }
+    let plain = GOOD.replace("\"a.B\"", "\"{pkg}.B\"");
+    let message = load_dir([("bad.toml", plain.as_str())]).expect_err("no instance").to_string();
+    assert!(message.starts_with("bad.toml:6: instance: stands for"), "{message}");
+}
+
 #[test]
 fn sites_say_what_is_called_and_who_calls() {
     let site = |keys: &str| {
