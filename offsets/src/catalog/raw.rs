@@ -8,7 +8,6 @@ use toml::Spanned;
 
 use super::entry::{Entry, Field, Itab, Map, Role, Status, Target, Variant};
 use super::error::{CatalogError, line_of};
-use super::range::Range;
 use super::reader::{Reader, Text};
 use super::site::{self, RawSite};
 use super::types::{self, RawType};

@@ -34,6 +34,14 @@ const LIBRARIES: [&str; 9] = [
 /// Roles that no site is known for yet: library and role. One that is found all the same is an error, so that it goes.
 const OWED: [(&str, &str); 2] = [("net/http.client", "end"), ("github.com/segmentio/kafka-go", "write_end")];
 
+/// Parameters that a function does not use: of these Go 1.27 names the room where they could be spilled, in which nothing is.
+const UNUSED: [(&str, &str, &str); 1] = [("go.opentelemetry.io/auto/sdk", "end", "span")];
+
+/// With Go 1.27 the newer x/net are wrappers around net/http's HTTP/2: what is called there is net/http's.
+fn is_wrapper(program: Program, id: &str, role: &str) -> bool {
+    program.go.starts_with("1.27") && (id, role) == ("golang.org/x/net/http2", "client_end")
+}
+
 /// What was compared.
 #[derive(Debug, Default)]
 struct Tally {
@@ -67,6 +75,7 @@ fn every_role_is_found_and_every_value_is_where_the_dwarf_says() -> Result<()> {
             ensure!(tally.params > 40 && tally.results > 10, "{what}: {tally:?}");
         }
     }
+    println!("owed: {owed:?}");
     ensure!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
     Ok(())
 }
@@ -98,7 +107,7 @@ fn compare(
             continue;
         };
         let entry = entry(library)?;
-        roles(entry, library, tally, owed, &mut wrong);
+        roles(program, entry, library, tally, owed, &mut wrong);
         values(entry, library, &signatures, tally, &mut wrong);
         let unknown = library.types.iter().filter(|t| t.vaddr.is_none()).map(|t| &t.type_name);
         let unknown = unknown.chain(library.sizes.iter().filter(|s| s.size.is_none()).map(|s| &s.type_name));
@@ -117,6 +126,7 @@ fn entry(library: &Library) -> Result<&'static Entry> {
 
 /// Each role has a function, unless it is owed.
 fn roles(
+    program: Program,
     entry: &Entry,
     library: &Library,
     tally: &mut Tally,
@@ -137,6 +147,7 @@ fn roles(
             (true, true) => wrong.push(format!("{} {} is found: OWED can go", entry.id, role.name)),
             (true, false) => tally.roles += 1,
             (false, true) => drop(owed.insert(format!("{} {}", entry.id, role.name))),
+            (false, false) if is_wrapper(program, &entry.id, &role.name) => {}
             (false, false) if role.if_present && about.is_empty() => {}
             (false, false) => wrong.push(format!("{} {}: {about:?}", entry.id, role.name)),
         }
@@ -175,6 +186,9 @@ fn values(
             };
             match said.as_slice() {
                 [] => tally.silent += 1,
+                _ if UNUSED.contains(&(entry.id.as_str(), function.role.as_str(), value.name.as_str())) => {
+                    tally.silent += 1;
+                }
                 some if some.iter().any(fits) && value.source.starts_with("arg") => tally.params += 1,
                 some if some.iter().any(fits) => tally.results += 1,
                 some => wrong.push(format!(
