@@ -27,6 +27,8 @@ const RESULTS: [&str; 9] = ["rax", "rbx", "rcx", "rdi", "rsi", "r8", "r9", "r10"
 pub struct Signature {
     /// Each parameter's words at the first instruction; nothing where the compiler left no location.
     pub params: Vec<Option<Vec<String>>>,
+    /// The names of the results so far: the compiler lists one once more where it moved it.
+    seen: HashSet<String>,
     /// Each result's registers; nothing of one that is on the stack, or of floating point.
     pub results: Vec<Option<Vec<String>>>,
 }
@@ -89,6 +91,10 @@ impl<'d, 'a> Reading<'d, 'a> {
             {
                 let signature = out.entry(name.clone()).or_default();
                 if self.is_result(entry)? {
+                    let name = self.name(entry)?.unwrap_or_default();
+                    if name != "_" && !signature.seen.insert(name) {
+                        continue;
+                    }
                     let used = signature.results.iter().flatten().map(Vec::len).sum();
                     let result = self.result(entry, used)?;
                     signature.results.push(result);
