@@ -17,7 +17,7 @@ use offsets::names;
 
 use crate::bytes;
 use crate::error::{ErrorKind, Result};
-use limits::{Costs, Unpacked};
+use limits::{Costs, Slice, Unpacked};
 
 /// Longest name of a member or its type that is read. Names are looked at no further than they can be wanted: else one long
 /// string could be gone through for each entry.
@@ -29,7 +29,6 @@ const SECTIONS: [&str; 4] = [".debug_info", ".debug_abbrev", ".debug_str", ".deb
 /// The linker's own unit for type entries.
 const TYPES_UNIT: &str = "runtime";
 
-type Slice<'a> = EndianSlice<'a, LittleEndian>;
 type Dwarf<'a> = gimli::Dwarf<Slice<'a>>;
 type Entry<'a> = DebuggingInformationEntry<Slice<'a>>;
 

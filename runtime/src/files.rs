@@ -115,15 +115,14 @@ mod tests {
         file.write_all(b"\x55\x48\x89\xe5").expect("written");
         let open = File::open(file.path()).expect("opened");
         let before = FileIdentity::of(&open).expect("identity");
-        let site =
-            Site {
-                vaddr: 0,
-                file_offset: 0,
-                bytes: "55".into(),
-                when: When::Entry,
-                cost: Cost::Emulated,
-                select_cases: None,
-            };
+        let site = Site {
+            vaddr: 0,
+            file_offset: 0,
+            bytes: "55".into(),
+            when: When::Entry,
+            cost: Cost::Emulated,
+            select_cases: None,
+        };
         check_site(&open, &site).expect("as planned");
         std::thread::sleep(std::time::Duration::from_millis(20));
         std::fs::write(file.path(), b"\x90\x90\x90\x90").expect("overwritten");

@@ -4,11 +4,13 @@
 //! Past a limit DWARF is no witness, and the Plan says so. For scale: `kubernetes`-size programs unpack to 100 MB, with some
 //! thousand units, one table and some ten million attributes.
 
-use gimli::{Attribute, AttributeValue};
+use gimli::{Attribute, AttributeValue, EndianSlice, LittleEndian};
 
-use super::Slice;
 use crate::bytes;
 use crate::error::{ErrorKind, Result};
+
+/// A part of a section.
+pub type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
 /// Most bytes that all debug sections together may have when unpacked.
 const MAX_UNPACKED_BYTES: u64 = 512 << 20;

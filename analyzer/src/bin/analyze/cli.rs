@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use analyzer::debug_file;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::libraries;
+use crate::ids;
 
 const AFTER: &str = "\
 Exit status: 0 all instrumentable libraries present are ready; 1 one is partial or refused, or a required one is missing; \
@@ -28,10 +28,10 @@ pub struct Cli {
     #[arg(short, long, conflicts_with_all = ["json", "explain", "verbose"])]
     pub quiet: bool,
     /// A library that must be there and ready (`net/http.server`), in one of the files at least; may be repeated.
-    #[arg(long, value_name = "ID", value_parser = libraries::known_id)]
+    #[arg(long, value_name = "ID", value_parser = ids::known_id)]
     pub require: Vec<String>,
     /// Argue the verdict on one library in plain words, and name the remedy.
-    #[arg(long, value_name = "ID", conflicts_with = "json", value_parser = libraries::known_id)]
+    #[arg(long, value_name = "ID", conflicts_with = "json", value_parser = ids::known_id)]
     pub explain: Option<String>,
     /// A folder of debug files, for binaries whose DWARF was moved into a file of its own; may be repeated.
     #[arg(long, value_name = "FOLDER", default_value = debug_file::DEFAULT_ROOT)]

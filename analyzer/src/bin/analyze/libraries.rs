@@ -1,20 +1,16 @@
-//! `analyze libraries`: what this version knows, and the ids that `--require` and `--explain` take.
+//! `analyze libraries`: what this version knows.
 
 use std::io::{self, BufWriter, Write};
 
 use anyhow::Result;
-use offsets::catalog::{self, Entry, Range, Status as Tracing};
+use offsets::catalog::{Entry, Range, Status as Tracing};
 use serde::Serialize;
 
 use crate::cli::Libraries;
 use crate::format::{Width, table};
+use crate::ids::all;
 use crate::outcome::Status;
 use crate::output::Output;
-
-/// How alike two ids must be for one to be named where the other was meant; 1 is the same.
-const NEAR: f64 = 0.8;
-/// Most ids that are named.
-const MAX_NEAR: usize = 3;
 
 /// An entry that a Plan can speak of, in JSON.
 #[derive(Debug, Serialize)]
@@ -31,11 +27,6 @@ struct Row<'a> {
 struct Versions {
     since: Option<String>,
     until: Option<String>,
-}
-
-/// The entries whose libraries can be told to be in a binary; the others are there for the database alone.
-fn all() -> impl Iterator<Item = &'static Entry> {
-    catalog::entries().iter().filter(|entry| !entry.present.is_empty())
 }
 
 /// Prints the list.
@@ -81,57 +72,5 @@ fn range(range: &Range) -> String {
         (Some(since), None) => format!("{since} and newer"),
         (None, Some(until)) => format!("older than {until}"),
         (Some(since), Some(until)) => format!("{since} to before {until}"),
-    }
-}
-
-/// Takes the id of a library that this version knows; else says which ids are near.
-pub fn known_id(id: &str) -> Result<String, String> {
-    if all().any(|entry| entry.id == id) {
-        return Ok(id.to_owned());
-    }
-    let near = match near(id, all().map(|entry| entry.id.as_str())).join(", ") {
-        none if none.is_empty() => String::new(),
-        ids => format!(" (near: {ids})"),
-    };
-    Err(format!("this version of strobe knows no such library{near}; `analyze libraries` lists all"))
-}
-
-/// The ids that are most like the one that was typed.
-fn near<'a>(typed: &str, ids: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let typed = typed.to_lowercase();
-    let likeness = |id: &str| {
-        let id = id.to_lowercase();
-        // The end of a path, or one word of it.
-        let part = !typed.is_empty() && (id.contains(&typed) || typed.contains(&id));
-        if part { 1.0 } else { strsim::jaro_winkler(&typed, &id) }
-    };
-    let mut found: Vec<(f64, &str)> = ids.map(|id| (likeness(id), id)).filter(|(l, _)| *l >= NEAR).collect();
-    found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.len().cmp(&b.1.len())));
-    found.into_iter().take(MAX_NEAR).map(|(_, id)| id).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn typing_errors_and_parts_find_the_id() {
-        let ids = ["net/http.server", "net/http.server.h2", "net/http.client", "google.golang.org/grpc"];
-        let near = |typed| near(typed, ids.into_iter());
-        assert_eq!(near("net/http.srever")[0], "net/http.server");
-        assert_eq!(near("grpc"), ["google.golang.org/grpc"]);
-        assert_eq!(near("GRPC"), ["google.golang.org/grpc"]);
-        assert_eq!(near("net/http"), ["net/http.server", "net/http.client", "net/http.server.h2"]);
-        assert!(near("nonsense").is_empty(), "{:?}", near("nonsense"));
-        assert!(near("").is_empty());
-    }
-
-    #[test]
-    fn what_no_plan_speaks_of_is_not_known() {
-        assert_eq!(known_id("net/http.server").as_deref(), Ok("net/http.server"));
-        let silent = catalog::entries().iter().find(|e| e.present.is_empty()).expect("such an entry");
-        assert!(known_id(&silent.id).is_err());
-        let why = known_id("net/http").expect_err("a part");
-        assert!(why.contains("near: net/http.server, net/http.client"), "{why}");
     }
 }

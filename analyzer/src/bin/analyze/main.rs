@@ -8,6 +8,7 @@ mod explain;
 mod format;
 #[cfg(test)]
 mod golden;
+mod ids;
 mod input;
 mod inspect;
 mod json;
