@@ -3,7 +3,7 @@
 //! [`plan`] is the way in: bytes to [`Plan`]. Below it lie an ELF [`image`], Go's own tables ([`go`]) in it, the
 //! [`sites`] for probes in its code, and the planner that holds all of them against the catalog.
 //!
-//! Nothing here does I/O except [`plan_file`] and the look-up of a [`debug_file`], nothing panics on any input, and nothing
+//! Nothing here does I/O except [`plan_file`], the look-up of a [`debug_file`] and of the user's [`own`] catalog, nothing panics on any input, and nothing
 //! allocates more than a stated bound from a length that it read.
 
 pub mod arch;
@@ -17,6 +17,7 @@ pub mod go_image;
 pub mod image;
 mod mapped;
 mod options;
+pub mod own;
 pub mod plan;
 mod planner;
 pub mod sites;

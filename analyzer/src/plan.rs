@@ -136,6 +136,8 @@ pub enum Status {
     Instrumented,
     /// Its layouts are recorded; tracing comes later.
     Recorded,
+    /// The user's own entry (`--catalog`): it is planned, and no spans are made of it yet.
+    Custom,
 }
 
 /// Whether a library can be instrumented in this binary.

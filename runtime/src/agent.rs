@@ -20,6 +20,7 @@ use crate::{
     export::Pipeline,
     guard::{Audience, Guard, News, Parts, state::Reason},
     libraries::Sampling,
+    planning::Own,
     programs::{Programs, Wake},
     resource::Totals,
     sink::Sink,
@@ -34,6 +35,8 @@ pub struct WayOut {
     pub sources: Sources,
     /// Records in, spans out.
     pub sink: Sink<Pipeline>,
+    /// What is planned beside the embedded catalog.
+    pub own: Own,
 }
 
 /// Why the agent has ended.
@@ -60,7 +63,7 @@ pub struct Agent {
 impl Agent {
     /// Starts the threads; nothing is traced yet.
     pub fn new(target: Target, mut programs: Programs, way_out: WayOut) -> anyhow::Result<Self> {
-        let WayOut { sampling, sources, sink } = way_out;
+        let WayOut { sampling, sources, sink, own } = way_out;
         let left_out = sources.left_out();
         let (ring, wake) = programs.records()?;
         let capacity = programs.ring_bytes();
@@ -68,7 +71,7 @@ impl Agent {
         let drain = Arc::new(drain.context("starting the drain thread")?);
         let (tell, news) = unbounded_channel();
         let audience = Box::new(Listener(Arc::clone(&drain)));
-        let parts = Parts { target: target.clone(), programs, sampling, sources, audience };
+        let parts = Parts { target: target.clone(), programs, sampling, sources, audience, own };
         let guard = Guard::start(parts, move |news| {
             // The agent may be ending: then nobody listens any more.
             let _ = tell.send(news);

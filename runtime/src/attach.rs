@@ -8,7 +8,7 @@ use analyzer::{
 };
 use anyhow::Context as _;
 use runtime_ebpf::abi;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::{
     guard::keeper::Probe,
@@ -30,6 +30,9 @@ pub struct Layout {
 /// The libraries of a Plan that this agent can trace; each one that it cannot is logged with the reason.
 fn traceable(plan: &Plan) -> Vec<&plan::Library> {
     let mut found = Vec::new();
+    for library in plan.libraries.iter().filter(|library| library.status == Status::Custom) {
+        info!(file = plan.file, "{}: planned by your own catalog; no spans are made of it yet", library.id);
+    }
     for library in plan.libraries.iter().filter(|library| library.status == Status::Instrumented) {
         let reason = library.reason.as_deref().unwrap_or("no reason given");
         match library.verdict {

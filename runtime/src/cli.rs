@@ -4,6 +4,8 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::planning::Own;
+
 /// OpenTelemetry tracing for Go programs that nobody changed: attaches to stripped binaries, exports OTLP.
 #[derive(Debug, Parser)]
 #[command(name = "strobe", version, about, max_term_width = 100, after_help = AFTER_HELP)]
@@ -43,14 +45,16 @@ pub enum Command {
 
 /// `strobe run`.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
 pub struct Run {
     /// Trace this process until it ends.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "exe")]
     pub pid: Option<u32>,
     /// Trace every process of this executable, those that start later too. May be given several times.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", required_unless_present = "pid")]
     pub exe: Vec<PathBuf>,
+    /// Plan with the catalog entries of this folder (*.toml), too; no spans are made of them yet.
+    #[arg(long, value_name = "DIR", value_parser = Own::read)]
+    pub catalog: Option<Own>,
 }
 
 /// `strobe exec`.
@@ -62,6 +66,9 @@ pub struct Exec {
     /// Leave the agent's own credentials (OTEL_EXPORTER_OTLP_HEADERS and the like) in the command's environment.
     #[arg(long)]
     pub keep_credentials: bool,
+    /// Plan with the catalog entries of this folder (*.toml), too; no spans are made of them yet.
+    #[arg(long, value_name = "DIR", value_parser = Own::read)]
+    pub catalog: Option<Own>,
     /// Run the command as this user (a name or a number).
     #[arg(long, value_name = "U")]
     pub user: Option<String>,

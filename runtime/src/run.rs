@@ -13,6 +13,7 @@ use crate::{
     discover::Target,
     export::Stream,
     log,
+    planning::Own,
     start::{self, Refusal, STATUS_FAILED, STATUS_MISSING},
 };
 
@@ -54,7 +55,7 @@ pub fn run(args: cli::Run) -> ExitCode {
             );
         });
     }
-    match run_target(target, witness, &config) {
+    match run_target(target, witness, &config, args.catalog.unwrap_or_default()) {
         Ok(()) => ExitCode::from(STATUS_DONE),
         Err(refusal) => {
             log::say(&format!("strobe: {}", refusal.reason));
@@ -63,11 +64,11 @@ pub fn run(args: cli::Run) -> ExitCode {
     }
 }
 
-fn run_target(target: Target, witness: Option<u32>, config: &Config) -> Result<(), Refusal> {
+fn run_target(target: Target, witness: Option<u32>, config: &Config, own: Own) -> Result<(), Refusal> {
     start::tokio_runtime()?.block_on(async {
         // Before anything that takes a while: a stop in the first moments is a stop, too.
         let stop = interrupted()?;
-        let mut agent = start::agent(target, start::programs(witness, config)?, config, Stream::Stdout)?;
+        let mut agent = start::agent(target, start::programs(witness, config)?, config, own, Stream::Stdout)?;
         agent.find_running()?;
         let ended = agent.run(stop).await?;
         // A second signal ends the good-bye.

@@ -14,6 +14,7 @@ use crate::{
     features::{Facts, Missing},
     libraries::{self, Sampling},
     log,
+    planning::Own,
     programs::{LoadOptions, Programs},
     sink::Sink,
     sources::Sources,
@@ -68,8 +69,14 @@ pub fn programs(witness: Option<u32>, config: &Config) -> Result<Programs, Refus
 }
 
 /// The agent with its exporters; nothing is traced yet. Needs a tokio runtime.
-pub fn agent(target: Target, programs: Programs, config: &Config, stream: Stream) -> Result<Agent, Refusal> {
-    Agent::new(target, programs, way_out(config, stream)?).map_err(|error| Refusal {
+pub fn agent(
+    target: Target,
+    programs: Programs,
+    config: &Config,
+    own: Own,
+    stream: Stream,
+) -> Result<Agent, Refusal> {
+    Agent::new(target, programs, way_out(config, own, stream)?).map_err(|error| Refusal {
         status: if error.is::<WatchError>() { STATUS_MISSING } else { STATUS_FAILED },
         reason: with_limit(&error),
     })
@@ -82,7 +89,7 @@ fn with_limit(error: &anyhow::Error) -> String {
 }
 
 /// Starts the exporters that the configuration asks for; a terminal on `stream` gets the waterfall if it names none.
-fn way_out(config: &Config, stream: Stream) -> anyhow::Result<WayOut> {
+fn way_out(config: &Config, own: Own, stream: Stream) -> anyhow::Result<WayOut> {
     let is_terminal = match stream {
         Stream::Stdout => std::io::stdout().is_terminal(),
         Stream::Stderr => std::io::stderr().is_terminal(),
@@ -96,6 +103,7 @@ fn way_out(config: &Config, stream: Stream) -> anyhow::Result<WayOut> {
         },
         sources: Sources::new(config, true),
         sink: Sink::new(libraries::joiners(), config, config.capacity.joiner_bytes, pipeline)?,
+        own,
     })
 }
 

@@ -20,8 +20,8 @@ const FOLDER_FILES: usize = 100;
 /// Files above this are left out of the folder, so that one of them is not half of the work.
 const FOLDER_MAX_BYTES: u64 = 50_000_000;
 
-/// Prints both tables.
-pub fn run() -> Result<()> {
+/// Prints both tables; with another `analyze`, what this one takes of that one's time and memory, both measured in turn.
+pub fn run(against: Option<&Path>) -> Result<()> {
     let analyze = programs::path("analyze")?;
     let mut files: Vec<(Entry, PathBuf)> = Vec::new();
     for (entry, fetched) in corpus::all()? {
@@ -30,6 +30,9 @@ pub fn run() -> Result<()> {
         }
     }
     files.sort_by_key(|(entry, _)| entry.size);
+    if let Some(old) = against {
+        return compare(&analyze, old, &files);
+    }
     println!("| file | MB | median ms | µs per MB | private MiB, peak |\n|---|---|---|---|---|");
     for (entry, path) in &files {
         one(&analyze, entry, path)?;
@@ -37,13 +40,48 @@ pub fn run() -> Result<()> {
     folder(&analyze, &files)
 }
 
+/// Time and memory of one program over another's.
+fn compare(new: &Path, old: &Path, files: &[(Entry, PathBuf)]) -> Result<()> {
+    println!(
+        "| file | MB | ms, old | ms, new | new/old | MiB, old | MiB, new |\n|---|---|---|---|---|---|---|"
+    );
+    let mut ratios = Vec::new();
+    for (entry, path) in files {
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for _ in 0..RUNS {
+            before.push(time(old, entry, path)?);
+            after.push(time(new, entry, path)?);
+        }
+        let (before, after) = (median_ms(&mut before), median_ms(&mut after));
+        let mib = |program| Ok::<_, anyhow::Error>(memory::private_peak_kib(program, path)? as f64 / 1024.0);
+        let ratio = after / before;
+        println!(
+            "| {} | {:.1} | {before:.1} | {after:.1} | {ratio:.2} | {:.1} | {:.1} |",
+            entry.name(),
+            entry.size as f64 / 1e6,
+            mib(old)?,
+            mib(new)?
+        );
+        ratios.push(ratio);
+    }
+    ratios.sort_unstable_by(f64::total_cmp);
+    let median = ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN);
+    println!("\n{} files, new/old: median {median:.2}", ratios.len());
+    Ok(())
+}
+
+fn time(analyze: &Path, entry: &Entry, path: &Path) -> Result<Duration> {
+    let start = Instant::now();
+    let status = start_analyze(analyze, &[path], None)?.wait()?;
+    let took = start.elapsed();
+    ensure!(status.code().is_some_and(|c| c != 2), "{}: {status}", entry.name());
+    Ok(took)
+}
+
 fn one(analyze: &Path, entry: &Entry, path: &Path) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..RUNS {
-        let start = Instant::now();
-        let status = start_analyze(analyze, &[path], None)?.wait()?;
-        times.push(start.elapsed());
-        ensure!(status.code().is_some_and(|c| c != 2), "{}: {status}", entry.name());
+        times.push(time(analyze, entry, path)?);
     }
     let (ms, mb) = (median_ms(&mut times), entry.size as f64 / 1e6);
     let peak_mib = memory::private_peak_kib(analyze, path)? as f64 / 1024.0;

@@ -10,9 +10,10 @@ mod modes;
 mod scale;
 mod table;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use strobe_tests::{
     calls,
     load::{self, Case},
@@ -34,15 +35,26 @@ fn main() -> ExitCode {
     }
 }
 
+/// The other program that `analyze --against` names.
+fn against() -> Result<Option<PathBuf>> {
+    match std::env::args_os().skip(2).collect::<Vec<_>>().as_slice() {
+        [] => Ok(None),
+        [flag, program] if flag == "--against" => Ok(Some(PathBuf::from(program))),
+        other => bail!("analyze takes --against ANALYZE and nothing else, not {other:?}"),
+    }
+}
+
 /// False: a target was missed.
 fn run() -> Result<bool> {
     let quick = match std::env::args().nth(1).as_deref() {
         Some("--quick") => true,
         None => false,
-        Some("analyze") => return analyze::run().map(|()| true),
+        Some("analyze") => return analyze::run(against()?.as_deref()).map(|()| true),
         Some("scale") => return scale::run(&std::env::args().nth(2).unwrap_or_default()),
         Some(other) => {
-            eprintln!("usage: scripts/bench [--quick | analyze | scale [CASE]], not {other}");
+            eprintln!(
+                "usage: scripts/bench [--quick | analyze [--against ANALYZE] | scale [CASE]], not {other}"
+            );
             std::process::exit(64);
         }
     };

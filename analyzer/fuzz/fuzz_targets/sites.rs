@@ -3,7 +3,8 @@
 
 use analyzer::go::functions::Run;
 use analyzer::image::Image;
-use analyzer::sites::{self, Code};
+use analyzer::sites::calls::{self, Callees, Question};
+use analyzer::sites::{self, Code, slots};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -29,7 +30,23 @@ fuzz_target!(|data: &[u8]| {
             {
                 assert!(site.vaddr >= analyzer_fuzz::BASE && site.vaddr < analyzer_fuzz::BASE + len);
             }
-            let _ = sites::after_calls(&image, &code, &targets, back as u8 & 15);
+            // Every bit of the second byte switches something.
+            let on = |bit: u32| back >> bit & 1 == 1;
+            for callees in [Callees::Functions(&targets), Callees::Method(back as u8 & 3), Callees::Closure] {
+                let asked = Question {
+                    callees,
+                    counts: &|offset| !on(4) || offset as u64 >= end,
+                    is_compiled: &|_| on(5),
+                    is_guard: &|vaddr| vaddr == targets[1],
+                    results: back as u8 & 15,
+                    also_reached: on(6),
+                    stepped: on(7),
+                    cases: on(4),
+                };
+                let _ = calls::after_calls(&image, &code, &asked);
+                let _ = calls::at_calls(&image, &code, &asked);
+            }
+            let _ = slots::results(&image, &code, targets[1]);
         }
     }
 });

@@ -96,6 +96,7 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
     let status = match entry.status {
         catalog::Status::Instrumented => Status::Instrumented,
         catalog::Status::Recorded => Status::Recorded,
+        catalog::Status::Custom => Status::Custom,
     };
     let (verdict, reason, findings) = findings.verdict(&entry.id, status);
     Library {

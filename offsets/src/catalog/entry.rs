@@ -50,6 +50,8 @@ pub enum Status {
     Instrumented,
     /// Its layouts are recorded; tracing comes later.
     Recorded,
+    /// The user's own: it is planned, and no spans are made of it yet.
+    Custom,
 }
 
 /// The program that offsetgen compiles, a file of `catalog/targets/`.

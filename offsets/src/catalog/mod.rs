@@ -52,6 +52,36 @@ pub fn entry(id: &str) -> Option<&'static Entry> {
     entries().iter().find(|entry| entry.id == id)
 }
 
+/// The embedded entries, and behind them the user's own, read from pairs of file name and text. An own entry needs neither a
+/// `status` nor a `target`, and an id that no other has.
+pub fn with_own<'a>(own: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Vec<Entry>, CatalogError> {
+    let own: Vec<(&str, &str)> = own.into_iter().collect();
+    let mut all = entries().to_vec();
+    let embedded = all.len();
+    for entry in load_dir(own.iter().copied())? {
+        let wrong = |key: &str, reason: String| {
+            let text = own.iter().find(|(file, _)| *file == entry.file).map_or("", |(_, text)| text);
+            CatalogError { file: entry.file.clone(), line: line_with(text, key), key: key.to_owned(), reason }
+        };
+        if entry.status != Status::Custom {
+            let reason = "an entry of your own is \"custom\": say that, or leave the key out";
+            return Err(wrong("status", reason.to_owned()));
+        }
+        if let Some(other) = all.iter().take(embedded).find(|other| other.id == entry.id) {
+            let reason = format!("{:?} is the id of strobe's own {}", entry.id, other.file);
+            return Err(wrong("id", reason));
+        }
+        all.push(entry);
+    }
+    Ok(all)
+}
+
+/// The line of a file's first key of that name, from 1.
+fn line_with(text: &str, key: &str) -> usize {
+    let is_it = |line: &str| line.split('=').next().is_some_and(|found| found.trim() == key);
+    text.lines().position(is_it).map_or(1, |line| line + 1)
+}
+
 /// Reads catalog files that the caller has: pairs of file name and text. Ids must be unique among them, but for instances of one
 /// module whose versions do not overlap: no binary has two of those.
 pub fn load_dir<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Vec<Entry>, CatalogError> {
@@ -65,7 +95,8 @@ pub fn load_dir<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Resu
             };
             if let Some(other) = entries.iter().find(|other| other.id == entry.id && !successive(other)) {
                 let reason = format!("{:?} is the id of {} too", entry.id, other.file);
-                return Err(CatalogError { file: file.to_owned(), line: 1, key: "id".to_owned(), reason });
+                let line = line_with(text, "id");
+                return Err(CatalogError { file: file.to_owned(), line, key: "id".to_owned(), reason });
             }
             entries.push(entry);
         }

@@ -21,7 +21,7 @@ struct RawEntry {
     module: Option<Text>,
     since: Option<Text>,
     until: Option<Text>,
-    status: Text,
+    status: Option<Text>,
     present: Option<Spanned<Vec<Text>>>,
     #[serde(default)]
     structs: Vec<Text>,
@@ -179,10 +179,16 @@ impl Reader<'_> {
 
     fn entry(&self, raw: RawEntry) -> Result<Entry, CatalogError> {
         let module = self.required("module", raw.module)?;
-        let status = match raw.status.as_ref().as_str() {
-            "instrumented" => Status::Instrumented,
-            "recorded" => Status::Recorded,
-            other => return Err(self.unknown(&raw.status, "status", other, "instrumented or recorded")),
+        let status = match &raw.status {
+            None => Status::Custom,
+            Some(status) => match status.as_ref().as_str() {
+                "instrumented" => Status::Instrumented,
+                "recorded" => Status::Recorded,
+                "custom" => Status::Custom,
+                other => {
+                    return Err(self.unknown(status, "status", other, "instrumented, recorded or custom"));
+                }
+            },
         };
         let present = self.present(raw.present)?;
         let structs = self.structs(raw.structs)?;

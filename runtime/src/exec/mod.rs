@@ -96,7 +96,9 @@ fn begin(args: &cli::Exec, pid: Pid, config: &Config) -> Result<Begun, String> {
     let mut programs = start::programs(Some(std::process::id()), config).map_err(reason)?;
     let reached = watch::watch(&mut programs, pid).map_err(|error| format!("{error:#}"))?;
     let tgid = pid.as_raw().unsigned_abs();
-    let mut agent = start::agent(Target::Tree(tgid), programs, config, Stream::Stderr).map_err(reason)?;
+    let own = args.catalog.clone().unwrap_or_default();
+    let mut agent =
+        start::agent(Target::Tree(tgid), programs, config, own, Stream::Stderr).map_err(reason)?;
     // A command that is not there is the child's to report, with the status that `env` gives it.
     if let Some(program) = args.command.first()
         && let Ok(path) = command::resolve(program)

@@ -6,6 +6,7 @@ use super::state::Reason;
 use crate::{
     discover::Target,
     libraries::Sampling,
+    planning::Own,
     programs::Programs,
     sources::{Source, Sources},
 };
@@ -30,6 +31,8 @@ pub struct Parts {
     pub sources: Sources,
     /// Who hears of them.
     pub audience: Box<dyn Audience>,
+    /// What is planned beside the embedded catalog.
+    pub own: Own,
 }
 
 /// What guard tells.

@@ -57,7 +57,7 @@ impl State {
             Event::Executed(pid) => self.executed(pid),
             Event::Found(pid) => self.found(pid),
             Event::Looked { pid, ticket, look } => self.looked(pid, ticket, look),
-            Event::Announced { pid, sight } => self.seen(pid, sight),
+            Event::Announced { pid, sight } => self.announced(pid, sight),
             Event::Exited(process) => self.exited(process),
             Event::Planned { file, content, result } => self.planned(file, content, result),
             Event::Attached { file, attempt, lease } => self.attached(file, attempt, lease),
@@ -69,7 +69,10 @@ impl State {
             }
             Event::Tick => self.tick(),
         }
-        std::mem::take(&mut self.actions)
+        let mut actions = std::mem::take(&mut self.actions);
+        // What is said is true by then: a refused file is not held open any more.
+        actions.sort_by_key(|action| matches!(action, Action::NotTraced { .. }));
+        actions
     }
 
     /// Is nobody working at anything, and is nothing waiting for its time?

@@ -34,8 +34,10 @@ pub struct Known {
     /// Device and inode of the executable that made it wanted. While it runs that, it stays so, wherever the path leads by now.
     pub runs: (u64, u64),
     pub pidfd: OwnedFd,
-    /// Its generation, while the programs are not told of it yet.
+    /// Its generation, while it is being looked up what its spans say of it.
     pub pending: Option<(u32, Inode)>,
+    /// What the programs trace it as.
+    pub traced: Option<u32>,
     /// The file for which it was said that it is traced.
     pub said: Option<Inode>,
 }

@@ -97,7 +97,7 @@ impl Worker {
         inbox: mpsc::Receiver<Message>,
         news: Box<dyn Fn(News) + Send>,
     ) -> anyhow::Result<Self> {
-        let Parts { target, mut programs, sampling, sources, audience } = parts;
+        let Parts { target, mut programs, sampling, sources, audience, own } = parts;
         let targets = Targets::new(target.clone()).context("finding the target's path")?;
         let waits_for = targets.to_string();
         let absent: Vec<PathBuf> = targets.absent().map(PathBuf::from).collect();
@@ -112,7 +112,7 @@ impl Worker {
             watch,
             exec_ring,
             keeper,
-            planner: Planner::new(PLANNERS),
+            planner: Planner::new(PLANNERS, own),
             looker,
             audience,
             news,

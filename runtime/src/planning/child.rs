@@ -17,6 +17,7 @@ use nix::{
     unistd::{Gid, Uid, setgroups, setresgid, setresuid},
 };
 
+use super::own::Own;
 use crate::discover::is_passing;
 
 /// The child's hidden subcommand.
@@ -82,7 +83,8 @@ fn plan(name: &str) -> anyhow::Result<()> {
     // namespace: what is found by it must have the binary's build id or the CRC that the binary names.
     let roots = [PathBuf::from(DEFAULT_ROOT)];
     let debug = Search { binary: Some(Path::new(name)), roots: &roots };
-    let plan = analyzer::plan_with(&map, name, &Options::default(), &debug)?;
+    let options = Options { entries: Own::handed()?, ..Options::default() };
+    let plan = analyzer::plan_with(&map, name, &options, &debug)?;
     let mut out = std::io::stdout().lock();
     serde_json::to_writer(&mut out, &plan).context("writing the Plan")?;
     out.flush().context("writing the Plan")

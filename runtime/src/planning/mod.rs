@@ -6,6 +6,7 @@
 
 mod answer;
 mod child;
+mod own;
 mod parent;
 
 use std::{
@@ -21,6 +22,7 @@ use tracing::warn;
 
 pub use answer::{PlanError, Planned};
 pub use child::{SUBCOMMAND, child};
+pub use own::Own;
 pub use parent::plan;
 
 type Answer = Box<dyn FnOnce(Result<Plan, PlanError>) + Send>;
@@ -43,12 +45,13 @@ struct State {
 pub struct Planner {
     state: Arc<Mutex<State>>,
     children: usize,
+    own: Own,
 }
 
 impl Planner {
-    /// `children`: how many at once.
-    pub fn new(children: usize) -> Self {
-        Self { state: Arc::default(), children: children.max(1) }
+    /// `children`: how many at once; `own`: what they plan with beside the embedded catalog.
+    pub fn new(children: usize, own: Own) -> Self {
+        Self { state: Arc::default(), children: children.max(1), own }
     }
 
     /// Asks for the Plan of `file`, whose `name` is for messages and debug files. `answer` is called exactly once, on another
@@ -90,7 +93,7 @@ impl Planner {
         loop {
             let Some(job) = self.next() else { return };
             let Job { file, name, answer } = job;
-            let made = catch_unwind(AssertUnwindSafe(|| plan(&file, &name)));
+            let made = catch_unwind(AssertUnwindSafe(|| plan(&file, &name, &self.own)));
             // The file is not kept open a moment longer than its answer needs.
             drop(file);
             let result = match made {
@@ -135,7 +138,7 @@ mod tests {
     /// The test's own executable has no subcommand `plan-child`, so each child fails: what is tested is the pool.
     #[test]
     fn every_question_is_answered_once() {
-        let planner = Planner::new(2);
+        let planner = Planner::new(2, Own::default());
         let file = Arc::new(File::open("/proc/self/exe").expect("opened"));
         let (sender, receiver) = channel();
         for n in 0..20 {
@@ -156,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_panic_in_an_answer_takes_nothing_else_down() {
-        let planner = Planner::new(1);
+        let planner = Planner::new(1, Own::default());
         let file = Arc::new(File::open("/proc/self/exe").expect("opened"));
         planner.submit(Arc::clone(&file), "first".to_owned(), |_| panic!("on purpose"));
         let (sender, receiver) = channel();

@@ -14,6 +14,7 @@ use std::{
 use super::{
     answer::{PlanError, Planned},
     child::{STATUS_NOT_GO, STATUS_TRY_AGAIN, SUBCOMMAND, WARNING},
+    own::Own,
 };
 use crate::discover::is_passing;
 
@@ -27,15 +28,14 @@ const CHUNK_BYTES: usize = 16 << 10;
 const REAP_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Plans `file`, whose `name` is for messages and debug files, in a child.
-pub fn plan(file: &File, name: &str) -> Result<Planned, PlanError> {
+pub fn plan(file: &File, name: &str, own: &Own) -> Result<Planned, PlanError> {
     let passing = |what: &str, error: io::Error| sorted(format!("{name}: {what}: {error}"), &error);
     let input =
         file.try_clone().map_err(|error| passing("duplicating its descriptor for planning", error))?;
-    let mut child = Command::new("/proc/self/exe")
-        .args([SUBCOMMAND, name])
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::from(input))
+    let mut command = Command::new("/proc/self/exe");
+    command.args([SUBCOMMAND, name]).env_clear().current_dir("/").stdin(Stdio::from(input));
+    own.hand_to(&mut command);
+    let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -17,11 +17,37 @@ use strobe_tests::{machine, programs, spans};
 const NEWEST: &str = "1.19.13,1.20.14,1.21.13,1.22.12,1.23.12,1.24.13,1.25.14,1.26.11,1.27.4";
 
 /// Of the `std.json` of these nine alone, made with two jobs; it changes with the catalog and the format.
-const NEWEST_SHA256: &str = "b23f504a1b4182648384231d7a79dbcd8a539664d1a6e4fef99100343dea8fd8";
+const NEWEST_SHA256: &str = "14553b95ab44640d3db8d29138fada03e1cb5b39b1cc145da4c166aaf11cb555";
 
 /// What the catalog asks for since the committed data was made, and the data does not have yet: a build of all releases adds it.
 /// `catalog_and_data_agree` in offsets/tests/data.rs fails once the structs among them are there.
-const OWED: [&str; 2] = ["runtime._panic", "net/http.(*response).Hijack"];
+const OWED: [&str; 25] = [
+    "runtime._panic",
+    "net/http.(*response).Hijack",
+    "database/sql.(*DB).execDC.func2",
+    "database/sql.(*DB).execDC.func3",
+    "database/sql.(*DB).queryDC.func1",
+    "database/sql.(*DB).queryDC.func2",
+    "database/sql.(*Stmt).QueryContext.func1",
+    "database/sql.ctxDriverExec",
+    "database/sql.ctxDriverPrepare",
+    "database/sql.ctxDriverQuery",
+    "database/sql.ctxDriverStmtExec",
+    "database/sql.resultFromStatement",
+    "database/sql.rowsiFromStatement",
+    "net/http.(*Transport).getConn",
+    "net/http.(*http2ClientConn).roundTrip",
+    "net/http.(*http2Transport).RoundTripOpt",
+    "net/http.(*http2clientStream).encodeAndWriteHeaders",
+    "net/http.(*http2serverConn).runHandler.func1",
+    "net/http.http2ServerRequest",
+    "net/http/internal/http2.(*ClientConn).roundTrip",
+    "net/http/internal/http2.(*Transport).RoundTripOpt",
+    "net/http/internal/http2.(*clientStream).encodeAndWriteHeaders",
+    "net/http/internal/http2.(*serverConn).runHandler.func1",
+    "net/http/internal/http2.requestParam",
+    "runtime.selectgo",
+];
 
 #[test]
 fn the_newest_releases_built_again_agree_with_the_committed_data() -> Result<()> {

@@ -8,6 +8,30 @@ use strobe_tests::process::{PATIENCE, Running};
 
 use super::harness::{Stage, service_in, text};
 
+/// Entries of the user's own are planned beside strobe's; that no spans are made of them yet is said.
+#[test]
+fn a_catalog_of_ones_own_is_planned_and_said() -> Result<()> {
+    let stage = Stage::new()?;
+    let own = stage.path("own");
+    std::fs::create_dir(&own)?;
+    let entry = "id = \"example.com/mine\"\ntitle = \"mine\"\nmodule = \"std\"\npresent = [\"net/http.(*conn).serve\"]\n";
+    std::fs::write(own.join("mine.toml"), entry)?;
+    let args = ["run", "--catalog", text(&own)?, "--exe", text(&stage.app)?];
+    let mut agent = Running::start(&mut stage.strobe(&args)?)?;
+    agent.expect_stderr("waiting for a process", 0)?;
+    let service = stage.service(&stage.app)?;
+    agent.expect_stderr("example.com/mine: planned by your own catalog; no spans are made of it yet", 0)?;
+    agent.expect_stderr("tracing pid ", 0)?;
+    service.requests(10)?;
+    stage.settle(&mut agent, 10)?;
+    std::fs::write(own.join("mine.toml"), entry.replace("title", "titel"))?;
+    let mut agent = Running::start(&mut stage.strobe(&args)?)?;
+    let status = agent.wait(PATIENCE)?;
+    ensure!(status.code() == Some(64), "{status}:\n{}", agent.output());
+    agent.expect_stderr("mine.toml:2: titel", 0)?;
+    Ok(())
+}
+
 #[test]
 fn a_relative_and_a_linked_exe_and_several_of_them() -> Result<()> {
     let stage = Stage::new()?;

@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use analyzer::debug_file;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::ids;
-
 const AFTER: &str = "\
 Exit status: 0 all instrumentable libraries present are ready; 1 one is partial or refused, or a required one is missing; \
 2 not a Go binary, or unreadable; 3 nothing in it to instrument. Of several files the worst, in the order 2, 1, 3, 0. \
@@ -28,11 +26,14 @@ pub struct Cli {
     #[arg(short, long, conflicts_with_all = ["json", "explain", "verbose"])]
     pub quiet: bool,
     /// A library that must be there and ready (`net/http.server`), in one of the files at least; may be repeated.
-    #[arg(long, value_name = "ID", value_parser = ids::known_id)]
+    #[arg(long, value_name = "ID")]
     pub require: Vec<String>,
     /// Argue the verdict on one library in plain words, and name the remedy.
-    #[arg(long, value_name = "ID", conflicts_with = "json", value_parser = ids::known_id)]
+    #[arg(long, value_name = "ID", conflicts_with = "json")]
     pub explain: Option<String>,
+    /// A folder of catalog entries of your own (`*.toml`), planned beside strobe's.
+    #[arg(long, value_name = "DIR")]
+    pub catalog: Option<PathBuf>,
     /// A folder of debug files, for binaries whose DWARF was moved into a file of its own; may be repeated.
     #[arg(long, value_name = "FOLDER", default_value = debug_file::DEFAULT_ROOT)]
     pub debug_root: Vec<PathBuf>,
@@ -62,6 +63,9 @@ pub struct Libraries {
     /// Print one JSON object per line and library.
     #[arg(long)]
     pub json: bool,
+    /// A folder of catalog entries of your own, listed too.
+    #[arg(long, value_name = "DIR")]
+    pub catalog: Option<PathBuf>,
 }
 
 /// Which table of which file.

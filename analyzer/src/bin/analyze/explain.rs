@@ -4,14 +4,20 @@ use std::io::Write;
 
 use analyzer::plan::{Cost, Finding, Library, Plan, Severity, Status as Tracing, Verdict, Witness};
 use anyhow::Result;
-use offsets::catalog;
+use offsets::catalog::Entry;
 
 use crate::format::{Width, text, words};
 use crate::outcome::{Outcome, Status};
 use crate::output::complain;
 
 /// Prints the argument; the status is that of this library alone.
-pub fn print(out: &mut impl Write, outcome: &Outcome, id: &str, width: Width) -> Result<Status> {
+pub fn print(
+    out: &mut impl Write,
+    outcome: &Outcome,
+    id: &str,
+    entries: &[Entry],
+    width: Width,
+) -> Result<Status> {
     let plan = match &outcome.result {
         Ok(plan) => plan,
         Err(error) => {
@@ -23,12 +29,13 @@ pub fn print(out: &mut impl Write, outcome: &Outcome, id: &str, width: Width) ->
     };
     match plan.libraries.iter().find(|l| l.id == id) {
         Some(library) => present(out, plan, library, width),
-        None => absent(out, plan, id, width),
+        None => absent(out, plan, id, entries, width),
     }
 }
 
-fn absent(out: &mut impl Write, plan: &Plan, id: &str, width: Width) -> Result<Status> {
-    let signs = catalog::entry(id).map(|entry| entry.present.join(", ")).unwrap_or_default();
+fn absent(out: &mut impl Write, plan: &Plan, id: &str, entries: &[Entry], width: Width) -> Result<Status> {
+    let signs = entries.iter().filter(|entry| entry.id == id).flat_map(|entry| entry.present.clone());
+    let signs = signs.collect::<Vec<_>>().join(", ");
     let why = format!("{}: {id} is not in the binary: its function table lists none of {signs}.", plan.file);
     paragraph(out, &why, width)?;
     let remedy = "Remedy: none is needed, unless the program should use it: then it is not linked in.";
@@ -38,9 +45,9 @@ fn absent(out: &mut impl Write, plan: &Plan, id: &str, width: Width) -> Result<S
 
 fn present(out: &mut impl Write, plan: &Plan, library: &Library, width: Width) -> Result<Status> {
     let status = match (library.status, library.verdict) {
-        (Tracing::Recorded, _) => Status::Nothing,
+        (Tracing::Recorded, _) | (Tracing::Custom, Verdict::Ready) => Status::Nothing,
         (Tracing::Instrumented, Verdict::Ready) => Status::Ready,
-        (Tracing::Instrumented, Verdict::Partial | Verdict::Refused) => Status::NotReady,
+        (_, Verdict::Partial | Verdict::Refused) => Status::NotReady,
     };
     let (word, style) = words::verdict(library);
     for line in text::wrap(&format!("{}: {} is {word}.", plan.file, library.id), width) {

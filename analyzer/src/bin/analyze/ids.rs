@@ -1,6 +1,6 @@
 //! The ids that `--require` and `--explain` take.
 
-use offsets::catalog::{self, Entry};
+use offsets::catalog::Entry;
 
 /// How alike two ids must be for one to be named where the other was meant; 1 is the same.
 const NEAR: f64 = 0.8;
@@ -8,16 +8,16 @@ const NEAR: f64 = 0.8;
 const MAX_NEAR: usize = 3;
 
 /// The entries whose libraries can be told to be in a binary; the others are there for the database alone.
-pub fn all() -> impl Iterator<Item = &'static Entry> {
-    catalog::entries().iter().filter(|entry| !entry.present.is_empty())
+pub fn listed(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
+    entries.iter().filter(|entry| !entry.present.is_empty())
 }
 
-/// Takes the id of a library that this version knows; else says which ids are near.
-pub fn known_id(id: &str) -> Result<String, String> {
-    if all().any(|entry| entry.id == id) {
-        return Ok(id.to_owned());
+/// Whether these entries have that id; else which ids are near.
+pub fn must_be_known(entries: &[Entry], id: &str) -> Result<(), String> {
+    if listed(entries).any(|entry| entry.id == id) {
+        return Ok(());
     }
-    let near = match near(id, all().map(|entry| entry.id.as_str())).join(", ") {
+    let near = match near(id, listed(entries).map(|entry| entry.id.as_str())).join(", ") {
         none if none.is_empty() => String::new(),
         ids => format!(" (near: {ids})"),
     };
@@ -35,6 +35,7 @@ fn near<'a>(typed: &str, ids: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     };
     let mut found: Vec<(f64, &str)> = ids.map(|id| (likeness(id), id)).filter(|(l, _)| *l >= NEAR).collect();
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.len().cmp(&b.1.len())));
+    found.dedup_by_key(|(_, id)| *id);
     found.into_iter().take(MAX_NEAR).map(|(_, id)| id).collect()
 }
 
@@ -56,10 +57,11 @@ mod tests {
 
     #[test]
     fn what_no_plan_speaks_of_is_not_known() {
-        assert_eq!(known_id("net/http.server").as_deref(), Ok("net/http.server"));
-        let silent = catalog::entries().iter().find(|e| e.present.is_empty()).expect("such an entry");
-        assert!(known_id(&silent.id).is_err());
-        let why = known_id("net/http").expect_err("a part");
+        let entries = offsets::catalog::entries();
+        assert_eq!(must_be_known(entries, "net/http.server"), Ok(()));
+        let silent = entries.iter().find(|e| e.present.is_empty()).expect("such an entry");
+        assert!(must_be_known(entries, &silent.id).is_err());
+        let why = must_be_known(entries, "net/http").expect_err("a part");
         assert!(why.contains("near: net/http.server, net/http.client"), "{why}");
     }
 }

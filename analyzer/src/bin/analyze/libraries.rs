@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::Libraries;
 use crate::format::{Width, table};
-use crate::ids::all;
+use crate::ids::listed;
 use crate::outcome::Status;
 use crate::output::Output;
 
@@ -30,15 +30,15 @@ struct Versions {
 }
 
 /// Prints the list.
-pub fn run(how: &Libraries) -> Result<Status> {
+pub fn run(how: &Libraries, entries: &[Entry]) -> Result<Status> {
     let mut out = BufWriter::new(Output::new(io::stdout().lock()));
     if how.json {
-        for entry in all() {
+        for entry in listed(entries) {
             writeln!(out, "{}", serde_json::to_string(&row(entry))?)?;
         }
     } else {
         let mut rows = table::new(Width::of_stdout(), 0, &["library", "status", "versions", "name"]);
-        for entry in all() {
+        for entry in listed(entries) {
             rows.add_row([&entry.id, word(entry.status), &range(&entry.versions), &entry.title]);
         }
         table::print(&mut out, &rows, "")?;
@@ -63,6 +63,7 @@ fn word(status: Tracing) -> &'static str {
     match status {
         Tracing::Instrumented => "instrumented",
         Tracing::Recorded => "recorded",
+        Tracing::Custom => "custom",
     }
 }
 

@@ -24,8 +24,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use analyzer::own;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
+use offsets::catalog::{self, Entry};
 use rayon::prelude::*;
 
 use cli::{Cli, Command};
@@ -36,8 +38,8 @@ use tally::Tally;
 use targets::Found;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse().and_then(once) {
-        Ok(cli) => cli,
+    let (cli, entries) = match Cli::try_parse().and_then(once).and_then(known) {
+        Ok(read) => read,
         Err(error) => {
             // Nothing can be done about a closed stdout or stderr here.
             let _ = error.print();
@@ -49,8 +51,8 @@ fn main() -> ExitCode {
     }
     let result = match &cli.command {
         Some(Command::Inspect(what)) => inspect::run(what),
-        Some(Command::Libraries(how)) => libraries::run(how),
-        None => analyze(&cli),
+        Some(Command::Libraries(how)) => libraries::run(how, entries),
+        None => analyze(&cli, entries),
     };
     match result {
         Ok(status) => ExitCode::from(status.code()),
@@ -71,7 +73,28 @@ fn once(cli: Cli) -> Result<Cli, clap::Error> {
     }
 }
 
-fn analyze(cli: &Cli) -> anyhow::Result<Status> {
+/// Reads the catalog, and looks in it for the ids that were typed.
+fn known(cli: Cli) -> Result<(Cli, &'static [Entry]), clap::Error> {
+    let wrong = |what: String| Cli::command().error(ErrorKind::ValueValidation, what);
+    let folder = match &cli.command {
+        Some(Command::Libraries(how)) => &how.catalog,
+        _ => &cli.catalog,
+    };
+    let entries = match folder {
+        None => catalog::entries(),
+        Some(folder) => own::read(folder)
+            .and_then(|files| own::entries(&files))
+            .map_err(|error| wrong(format!("--catalog: {error}")))?,
+    };
+    let required = cli.require.iter().map(|id| ("--require", id));
+    for (option, id) in required.chain(cli.explain.iter().map(|id| ("--explain", id))) {
+        ids::must_be_known(entries, id)
+            .map_err(|why| wrong(format!("invalid value '{id}' for '{option} <ID>': {why}")))?;
+    }
+    Ok((cli, entries))
+}
+
+fn analyze(cli: &Cli, entries: &'static [Entry]) -> anyhow::Result<Status> {
     let found = targets::find(cli);
     let to: Box<dyn Write> = if cli.quiet {
         Box::new(io::sink())
@@ -85,7 +108,7 @@ fn analyze(cli: &Cli) -> anyhow::Result<Status> {
     let mut printed = 0;
     // In parts, so that a folder of thousands of files prints as it goes and holds few Plans at a time.
     for part in found.files.chunks(64) {
-        let outcome = |target| Outcome::of(target, cli);
+        let outcome = |target| Outcome::of(target, cli, entries);
         let outcomes: Vec<Outcome> = match part {
             // Starting the threads takes a millisecond, a tenth of what a Plan does.
             [only] => vec![outcome(only)],
@@ -97,7 +120,7 @@ fn analyze(cli: &Cli) -> anyhow::Result<Status> {
                 continue;
             }
             let status = match &cli.explain {
-                Some(id) => Some(explain::print(&mut out, outcome, id, width)?),
+                Some(id) => Some(explain::print(&mut out, outcome, id, entries, width)?),
                 None => {
                     printed += print(&mut out, outcome, cli, width, printed > 0)?;
                     outcome.status()

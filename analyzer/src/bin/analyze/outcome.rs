@@ -3,6 +3,7 @@
 use analyzer::debug_file::Search;
 use analyzer::plan::{Plan, Status as Tracing, Verdict};
 use analyzer::{Error, ErrorKind, Options};
+use offsets::catalog::Entry;
 
 use crate::cli::Cli;
 use crate::input::Bytes;
@@ -83,10 +84,11 @@ pub struct Outcome {
 
 impl Outcome {
     /// Plans one file.
-    pub fn of(target: &Target, cli: &Cli) -> Self {
+    pub fn of(target: &Target, cli: &Cli, entries: &'static [Entry]) -> Self {
+        let options = Options { entries, ..Options::default() };
         let mut result = match &target.source {
-            Source::File(path) => analyzer::plan_file(path, &Options::default(), &cli.debug_root),
-            Source::Stdin => plan_stdin(&target.name, cli),
+            Source::File(path) => analyzer::plan_file(path, &options, &cli.debug_root),
+            Source::Stdin => plan_stdin(&target.name, cli, &options),
         };
         match &mut result {
             Ok(plan) => plan.file.clone_from(&target.name),
@@ -118,11 +120,11 @@ impl Outcome {
     }
 }
 
-fn plan_stdin(name: &str, cli: &Cli) -> Result<Plan, Error> {
+fn plan_stdin(name: &str, cli: &Cli, options: &Options) -> Result<Plan, Error> {
     let fail = |kind| Error { file: name.to_owned(), kind };
     let bytes = Bytes::stdin().map_err(fail)?;
     let debug = Search { binary: None, roots: &cli.debug_root };
-    let plan = analyzer::plan_with(&bytes, name, &Options::default(), &debug);
+    let plan = analyzer::plan_with(&bytes, name, options, &debug);
     bytes.is_unchanged().map_err(fail)?;
     plan
 }

@@ -24,9 +24,9 @@ impl Counts {
     fn add(&mut self, library: &Library) {
         *match (library.status, library.verdict) {
             (Status::Recorded, _) => &mut self.recorded,
-            (Status::Instrumented, Verdict::Ready) => &mut self.ready,
-            (Status::Instrumented, Verdict::Partial) => &mut self.partial,
-            (Status::Instrumented, Verdict::Refused) => &mut self.refused,
+            (Status::Instrumented | Status::Custom, Verdict::Ready) => &mut self.ready,
+            (Status::Instrumented | Status::Custom, Verdict::Partial) => &mut self.partial,
+            (Status::Instrumented | Status::Custom, Verdict::Refused) => &mut self.refused,
         } += 1;
     }
 }

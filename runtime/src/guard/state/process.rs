@@ -19,10 +19,24 @@ pub(super) struct Process {
     pub(super) file: Option<Inode>,
     /// What the programs know it by; none: they do not trace it.
     pub(super) generation: Option<u32>,
+    /// Whether it was announced before it executed its file.
+    pub(super) gate: Gate,
     /// After a configuration that failed.
     pub(super) retry: Backoff,
     /// It was said that it is not traced, and why.
     pub(super) told: bool,
+}
+
+/// A process that `strobe exec` announces is configured before it executes its file, and stays so when it does: its first
+/// request is traced however late the agent hears of the execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// It waits to execute what was announced.
+    Waits,
+    /// It has executed something, and nobody has looked yet.
+    Passed,
+    /// It runs what it was seen to run.
+    Open,
 }
 
 /// A look that was asked for.
@@ -42,6 +56,7 @@ impl Process {
             image: sight.image,
             file: None,
             generation: None,
+            gate: Gate::Open,
             retry: Backoff::default(),
             told: false,
         }

@@ -4,13 +4,16 @@ use super::{
     State,
     backoff::Backoff,
     event::{Action, Failure, Inode, Look, Moment, ProcessKey, Reason, Sight},
-    process::{LOOK_PATIENCE, Looking, Process},
+    process::{Gate, LOOK_PATIENCE, Looking, Process},
 };
 
 impl State {
     /// What it ran is gone, and so is its configuration: nobody knows yet what it runs now.
     pub(super) fn executed(&mut self, pid: u32) {
-        self.forget(pid);
+        match self.processes.get_mut(&pid).map(|process| &mut process.gate) {
+            Some(gate @ Gate::Waits) => *gate = Gate::Passed,
+            _ => self.forget(pid),
+        }
         if let Some(process) = self.processes.get_mut(&pid) {
             (process.retry, process.told) = (Backoff::default(), false);
         }
@@ -48,6 +51,14 @@ impl State {
         }
     }
 
+    /// A process that is wanted is about to execute this file.
+    pub(super) fn announced(&mut self, pid: u32, sight: Sight) {
+        self.seen(pid, sight);
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.gate = Gate::Waits;
+        }
+    }
+
     /// A process that is wanted runs this file now.
     pub(super) fn seen(&mut self, pid: u32, sight: Sight) {
         if self.processes.get(&pid).is_some_and(|process| process.started != sight.started) {
@@ -58,7 +69,12 @@ impl State {
             self.processes.insert(pid, Process::new(&sight));
             self.actions.push(Action::Watch(ProcessKey { pid, started: sight.started }));
         }
-        if before != Some((Some(sight.file), sight.image)) {
+        let gate = self.processes.get_mut(&pid).map(|p| std::mem::replace(&mut p.gate, Gate::Open));
+        let as_announced =
+            gate == Some(Gate::Passed) && before.is_some_and(|(file, _)| file == Some(sight.file));
+        if as_announced {
+            self.know_anew(pid, sight.file);
+        } else if before != Some((Some(sight.file), sight.image)) {
             self.forget(pid);
         }
         if before.is_some_and(|(file, _)| file.is_some_and(|file| file != sight.file)) {
@@ -69,6 +85,16 @@ impl State {
             process.file = Some(sight.file);
             process.image = sight.image;
             self.arrive(pid, &sight, arrives);
+        }
+    }
+
+    /// It is what was announced: what its spans say of it is looked up again, since at its gate it was strobe's own child.
+    fn know_anew(&mut self, pid: u32, file: Inode) {
+        if let Some(process) = self.processes.get(&pid)
+            && let Some(generation) = process.generation
+        {
+            let process = ProcessKey { pid, started: process.started };
+            self.actions.push(Action::Configure { process, generation, file });
         }
     }
 

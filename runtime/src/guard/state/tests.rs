@@ -172,6 +172,47 @@ fn a_process_whose_looks_were_given_up_is_looked_at_again_when_it_is_found() {
 }
 
 #[test]
+fn an_announced_process_is_traced_from_its_execution_on_without_a_gap() {
+    let mut desk = Desk::default();
+    desk.on(Event::Announced { pid: 1, sight: sight(FILE, 1, 0) });
+    desk.planned(FILE, Ok(()));
+    desk.attached(FILE, true);
+    assert_eq!(desk.state.traced(), 1);
+    let forgets = |actions: &[Action]| actions.iter().any(|action| matches!(action, Action::Forget { .. }));
+    let actions = desk.on(Event::Executed(1));
+    assert!(!forgets(&actions), "{actions:?}");
+    let (ticket, look) = (desk.ticket, Look::Runs(sight(FILE, 1, 7)));
+    let actions = desk.on(Event::Looked { pid: 1, ticket, look });
+    // Its facts are looked up anew, as the same generation.
+    assert!(matches!(actions.as_slice(), [Action::Configure { generation: 1, .. }]), "{actions:?}");
+    // What it executes next is another program.
+    assert!(forgets(&desk.on(Event::Executed(1))));
+}
+
+#[test]
+fn an_announced_process_that_executes_another_file_is_forgotten() {
+    let mut desk = Desk::default();
+    desk.on(Event::Announced { pid: 1, sight: sight(FILE, 1, 0) });
+    desk.planned(FILE, Ok(()));
+    desk.attached(FILE, true);
+    desk.on(Event::Executed(1));
+    let (ticket, look) = (desk.ticket, Look::Runs(sight(OTHER, 1, 7)));
+    let actions = desk.on(Event::Looked { pid: 1, ticket, look });
+    assert!(
+        actions.iter().any(|action| matches!(action, Action::Forget { generation: 1, .. })),
+        "{actions:?}"
+    );
+}
+
+#[test]
+fn a_refused_file_is_closed_before_it_is_said_to_be_refused() {
+    let mut desk = Desk::default();
+    desk.runs(1, sight(FILE, 1, 1));
+    let actions = desk.planned(FILE, Err(Failure::Final("no Go".into())));
+    assert!(matches!(actions.as_slice(), [.., Action::Close(FILE), Action::NotTraced { .. }]), "{actions:?}");
+}
+
+#[test]
 fn probes_linger_under_a_lease_only_for_a_file_that_was_started_again() {
     let mut desk = Desk::traced(true);
     assert!(detaches(&desk.exited(1, 1)), "its first life");

@@ -28,7 +28,7 @@ impl Worker {
             return self.unwatchable(key, &error);
         }
         let (id, runs) = (found.process.id, found.process.inode());
-        let known = Known { key, id, runs, pidfd, pending: None, said: None };
+        let known = Known { key, id, runs, pidfd, pending: None, traced: None, said: None };
         self.tables.processes.insert(key.pid, known);
     }
 
@@ -61,7 +61,8 @@ impl Worker {
 
     pub(super) fn forget(&mut self, process: ProcessKey, generation: u32) {
         let Some(known) = self.tables.processes.get_mut(&process.pid) else { return };
-        if known.pending.take().is_some() {
+        known.pending = None;
+        if known.traced.take().is_none() {
             return;
         }
         let tgid = known.id.tgid;
@@ -100,15 +101,26 @@ impl Worker {
         };
         let Some((_, file)) = known.pending.filter(|(pending, _)| *pending == generation) else { return };
         known.pending = None;
-        let tgid = known.id.tgid;
+        let (tgid, is_traced) = (known.id.tgid, known.traced == Some(generation));
         let configured = source.and_then(|source| {
             let source = Arc::new(source);
             self.audience.know(tgid, generation, Arc::clone(&source));
-            self.trace(tgid, generation, file).map(|()| source)
+            if !is_traced {
+                self.trace(tgid, generation, file)?;
+            }
+            Ok(source)
         });
         match configured {
-            Ok(source) => self.say_traced(process.pid, file, source.service()),
+            Ok(source) => {
+                if let Some(known) = self.tables.processes.get_mut(&process.pid) {
+                    known.traced = Some(generation);
+                }
+                self.say_traced(process.pid, file, source.service());
+            }
             Err(failure) => {
+                if is_traced {
+                    self.forget(process, generation);
+                }
                 self.audience.forget(tgid, generation);
                 debug!("configuring pid {}: {failure:?}", process.pid);
                 self.on(Event::ConfigureFailed { process, generation, failure });

@@ -115,7 +115,7 @@ fn version(library: &Library) -> String {
 /// What is missing, which stands first so that it is not cut; then probes and fields, where any would be used.
 fn tail(library: &Library) -> String {
     let mut parts = vec![missing(library)];
-    if library.status == Status::Instrumented && library.verdict != Verdict::Refused {
+    if library.status != Status::Recorded && library.verdict != Verdict::Refused {
         parts.push(probes(library));
         parts.push(fields(library));
         parts.push(notes(library));

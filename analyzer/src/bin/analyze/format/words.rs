@@ -10,9 +10,10 @@ use anstyle::{AnsiColor, Style};
 pub fn verdict(library: &Library) -> (&'static str, Style) {
     match (library.status, library.verdict) {
         (Status::Recorded, _) => ("recorded", AnsiColor::Cyan.on_default()),
+        (Status::Custom, Verdict::Ready) => ("custom", AnsiColor::Cyan.on_default()),
         (Status::Instrumented, Verdict::Ready) => ("ready", AnsiColor::Green.on_default()),
-        (Status::Instrumented, Verdict::Partial) => ("partial", AnsiColor::Yellow.on_default()),
-        (Status::Instrumented, Verdict::Refused) => ("refused", AnsiColor::Red.on_default()),
+        (_, Verdict::Partial) => ("partial", AnsiColor::Yellow.on_default()),
+        (_, Verdict::Refused) => ("refused", AnsiColor::Red.on_default()),
     }
 }
 /// Where a version stands, as a sentence has it.
