@@ -25,7 +25,7 @@ fn render(form: &str, width: Width) -> String {
         "long" => details::print(&mut out, &plan, width).expect("printed"),
         id => {
             let outcome = Outcome { result: Ok(plan), skipped: None };
-            explain::print(&mut out, &outcome, id, width).expect("printed");
+            explain::print(&mut out, &outcome, id, offsets::catalog::entries(), width).expect("printed");
         }
     }
     String::from_utf8(out.into_inner()).expect("UTF-8")
