@@ -85,9 +85,8 @@ fn defects_name_file_line_and_key() {
         (
             "status = \"recorded\"",
             "status = \"done\"",
-            "bad.toml:5: status: \"done\" is not instrumented or recorded",
+            "bad.toml:5: status: \"done\" is not instrumented, recorded or custom",
         ),
-        ("status = \"recorded\"\n", "", "bad.toml:1: "),
         ("kind = \"int\"", "kind = \"\"", "bad.toml:19: field.kind: is empty"),
         ("kind = \"int\"", "sort = \"int\"", "bad.toml:19: sort: unknown field `sort`"),
         ("since = \"1.22\"", "since = \"soon\"", "bad.toml:20: field.since: \"soon\" is no version of std"),
@@ -245,7 +244,7 @@ args = "8 {8 8}"
     assert_eq!(entries[2].roles[0].sites[0].function, "golang.org/x/net/http2.(*Conn).run");
     assert!(!entries[0].versions.contains(&go("1.27.1")) && entries[1].versions.contains(&go("1.27.1")));
     for (from, to, expected) in [
-        ("until = \"1.27\"\n", "", "bad.toml:1: id: \"h2\" is the id of bad.toml too"),
+        ("until = \"1.27\"\n", "", "bad.toml:4: id: \"h2\" is the id of bad.toml too"),
         ("status", "id = \"h2\"\nstatus", "bad.toml:1: id: each instance has its own"),
         (
             "since = \"v0.1.0\"",
@@ -290,4 +289,16 @@ fn doubles_are_refused() {
     assert_eq!(error, "bad.toml:23: field.name: F of a/b.T stands on line 16 too");
     let later = format!("{GOOD}{}", field.replace("kind", "since = \"1.23\"\nkind"));
     assert_eq!(load_dir([("good.toml", later.as_str())]).expect("ranges apart")[0].fields.len(), 2);
+}
+
+#[test]
+fn an_entry_of_ones_own_needs_no_status_and_the_embedded_ones_are_none() {
+    assert!(entries().iter().all(|entry| entry.status != Status::Custom));
+    let own = "id = \"mine\"\ntitle = \"mine\"\nmodule = \"a.b/c\"\n";
+    let all = with_own([("own.toml", own)]).expect("a catalog");
+    assert_eq!(all.last().map(|entry| (entry.id.as_str(), entry.status)), Some(("mine", Status::Custom)));
+    assert_eq!(all.len(), entries().len() + 1);
+    let taken = own.replace("\"mine\"\ntitle", "\"net/http.server\"\ntitle");
+    let why = with_own([("own.toml", taken.as_str())]).expect_err("taken").to_string();
+    assert!(why.starts_with("own.toml:1: id: ") && why.contains("net-http-server.toml"), "{why}");
 }
