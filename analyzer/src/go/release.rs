@@ -1,7 +1,6 @@
 //! Go's releases: one row for each, and everywhere else in this crate what differs between them is asked of its row.
 //!
 //! A release that changes nothing that is read here is one row more in [`RELEASES`], the last one again with the next number.
-//! docs/go-releases.md says how to find out whether that is so.
 //!
 //! What the layouts mean is told where they are read: `pclntab`, `functions` and `inline` for [`Pclntab`], `moduledata` for
 //! [`Layout`], `types::maps` for [`SwissMap`].
