@@ -5,6 +5,7 @@
 //! | `e_machine` | 62 `EM_X86_64` | 183 `EM_AARCH64` |
 //! | relocation of type RELATIVE | 8 `R_X86_64_RELATIVE` | 1027 `R_AARCH64_RELATIVE` |
 //! | instructions begin at multiples of | 1 | 4 |
+//! | bytes between the stack pointer and the words of a call, in the caller | 0: the call itself pushes the return address | 8: room in which the callee may save the link register |
 //!
 //! How code is read, and which instructions the kernel emulates, stands in one file for each of them below `sites`.
 
@@ -29,10 +30,12 @@ struct Facts {
     relative: u32,
     /// Bytes between one place where an instruction may begin and the next; pclntab counts addresses in it.
     quantum: u8,
+    /// In the caller, how far above the stack pointer the words begin that the callee finds on the stack.
+    call_frame: u64,
 }
 
-const AMD64: Facts = Facts { name: "amd64", machine: 62, relative: 8, quantum: 1 };
-const ARM64: Facts = Facts { name: "arm64", machine: 183, relative: 1027, quantum: 4 };
+const AMD64: Facts = Facts { name: "amd64", machine: 62, relative: 8, quantum: 1, call_frame: 0 };
+const ARM64: Facts = Facts { name: "arm64", machine: 183, relative: 1027, quantum: 4, call_frame: 8 };
 
 impl Arch {
     /// All of them.
@@ -63,6 +66,11 @@ impl Arch {
     /// pclntab's quantum: instructions begin at multiples of it.
     pub(crate) fn quantum(self) -> u8 {
         self.facts().quantum
+    }
+
+    /// How far above the stack pointer lie the words that a function passes to a callee on the stack, seen from the function.
+    pub(crate) fn call_frame(self) -> u64 {
+        self.facts().call_frame
     }
 }
 

@@ -8,10 +8,11 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use strobe_tests::built::{Recipe, SERVER};
 use strobe_tests::corpus::{self, Entry, Registry};
+use strobe_tests::golang::go;
 use strobe_tests::{golang, machine, programs};
 
 const ID: &str = "net/http.server";
-const NEW: &str = "1.26.11";
+const NEW: &str = go(26);
 const MAIN: (&str, &str) = ("main.go", SERVER);
 
 /// Runs `analyze --explain`; its status and what it printed, in one line.
@@ -79,8 +80,8 @@ fn a_version_that_the_binary_does_not_tell() -> Result<()> {
 fn witnesses_that_disagree_because_the_dwarf_is_another_build_s() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (own, other) = (folder.path().join("own"), folder.path().join("other"));
-    objcopy(&["--decompress-debug-sections"], &Recipe::server("1.24.13", &[MAIN]).build()?, &own)?;
-    objcopy(&["--decompress-debug-sections"], &Recipe::server("1.22.12", &[MAIN]).build()?, &other)?;
+    objcopy(&["--decompress-debug-sections"], &Recipe::server(go(24), &[MAIN]).build()?, &own)?;
+    objcopy(&["--decompress-debug-sections"], &Recipe::server(go(22), &[MAIN]).build()?, &other)?;
     let sections = [".debug_info", ".debug_abbrev"].map(|s| (s, folder.path().join(&s[1..])));
     for (section, part) in &sections {
         let dump = format!("--dump-section={section}={}", part.display());

@@ -77,7 +77,7 @@ fn hold_against(plan: &Plan, layouts: &Layouts) -> Result<usize> {
 
 #[test]
 fn every_offset_is_that_of_the_unstripped_twin() -> Result<()> {
-    for version in golang::NEWEST {
+    for &version in golang::traced() {
         let plain = golang::build("httpserver", version, Build::Plain)?;
         let layouts = dwarf::layouts(&plain).with_context(|| format!("the DWARF of Go {version}"))?;
         ensure!(layouts.len() > 1000, "only {} members in the DWARF of Go {version}", layouts.len());
@@ -104,7 +104,7 @@ fn every_offset_is_that_of_the_unstripped_twin() -> Result<()> {
 #[test]
 fn type_data_alone_is_enough() -> Result<()> {
     let options = Options { dwarf: false, database: false, ..Options::default() };
-    for version in golang::NEWEST {
+    for &version in golang::traced() {
         let what = format!("Go {version}");
         let plan = plan_file(&golang::build("httpserver", version, Build::Stripped)?, &options, &[])?;
         let library = server(&plan)?;
@@ -120,7 +120,7 @@ fn type_data_alone_is_enough() -> Result<()> {
 
 #[test]
 fn each_witness_speaks_where_it_can() -> Result<()> {
-    for version in golang::NEWEST {
+    for &version in golang::traced() {
         let both = [Witness::Types, Witness::Database];
         let all = [Witness::Types, Witness::Dwarf, Witness::Database];
         for (build, want) in [(Build::Stripped, both.as_slice()), (Build::Plain, all.as_slice())] {

@@ -1,9 +1,9 @@
 //! A library is added in five places: the files of `tests/toy` in a copy of this repository, one line in each of two tables.
-//! Needs root, BPF and the eBPF toolchain (`scripts/build-ebpf` installs it); builds everything, so that it is for
-//! `scripts/test --full`.
+//! Needs the eBPF toolchain (`scripts/build-ebpf` installs it). That it compiles is for every run of `scripts/test`; that its spans
+//! come needs root, BPF and a build of everything, and is for `scripts/test --full`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -12,6 +12,7 @@ use strobe_tests::golang;
 use strobe_tests::machine::{require_probes, run, workspace};
 use strobe_tests::process::{PATIENCE, Running};
 use strobe_tests::spans::Value;
+use tempfile::TempDir;
 
 /// Where each file of `tests/toy` goes.
 const FILES: [(&str, &str); 5] = [
@@ -21,46 +22,28 @@ const FILES: [(&str, &str); 5] = [
     ("programs.rs", "runtime-ebpf/src/programs/toy_wheel.rs"),
     ("agent.rs", "runtime/src/libraries/toy_wheel.rs"),
 ];
-/// The two lines, each with the line that it follows.
-const LINES: [(&str, &str, &str); 2] = [
-    (
-        "runtime-ebpf/src/libraries.rs",
-        r#"1 net_http_server NET_HTTP_SERVER "net/http.server";"#,
-        r#"2 toy_wheel TOY_WHEEL "strobe.test/toy";"#,
-    ),
-    ("runtime/src/libraries/mod.rs", "    net_http_server::NetHttpServer;", "toy_wheel::ToyWheel;"),
-];
 
 #[test]
-fn a_library_is_added_in_five_places_and_has_its_spans() -> Result<()> {
+fn a_library_in_five_places_compiles() -> Result<()> {
+    let toy = Toy::new()?;
+    toy.objects()?;
+    toy.cargo(&["check", "-p", "runtime", "--lib"], &[])
+}
+
+#[test]
+fn a_library_in_five_places_has_its_spans() -> Result<()> {
     require_probes()?;
-    let (here, folder) = (workspace(), tempfile::tempdir().context("a folder for the copy")?);
-    let copy = folder.path().join("strobe");
-    copy_tracked(&here, &copy)?;
-    for (from, to) in FILES {
-        let (from, to) = (here.join("tests/toy").join(from), copy.join(to));
-        fs::copy(&from, &to).with_context(|| format!("copying to {}", to.display()))?;
-    }
-    for (file, after, line) in LINES {
-        let path = copy.join(file);
-        let text = fs::read_to_string(&path)?;
-        ensure!(text.matches(after).count() == 1, "{file} has another table: where is {after:?}?");
-        fs::write(&path, text.replace(after, &format!("{after}\n{line}")))?;
-    }
-    run(Command::new(copy.join("scripts/build-ebpf")).current_dir(&copy)).context("the eBPF objects")?;
-    // What is not of this workspace is the same as here, and built already.
-    let target = here.join("target/toy");
-    let build =
-        ["build", "--release", "--locked", "--quiet", "-p", "runtime", "--bin", "strobe", "--target-dir"];
-    run(Command::new(env!("CARGO")).args(build).arg(&target).current_dir(&copy)).context("the agent")?;
+    let toy = Toy::new()?;
+    toy.objects()?;
+    toy.cargo(&["build", "--release", "-p", "runtime", "--bin", "strobe"], &[]).context("the agent")?;
     // The tables agree, and the verifier takes it.
-    let test = ["test", "--release", "--locked", "--quiet", "-p", "runtime", "--lib", "--target-dir"];
-    run(Command::new(env!("CARGO")).args(test).arg(&target).arg("programs::tests").current_dir(&copy))
-        .context("the agent's tests of its tables")?;
+    let tests = ["test", "--release", "-p", "runtime", "--lib"];
+    toy.cargo(&tests, &["programs::tests"]).context("the agent's tests of its tables")?;
+    let folder = &toy.folder;
 
     let app = folder.path().join("app");
     let (_, go) = golang::installed_or_newest()?;
-    let source = here.join("tests/toy/app");
+    let source = workspace().join("tests/toy/app");
     let build = ["build", "-ldflags=-s -w", "-o"];
     run(Command::new(go.join("bin/go"))
         .args(build)
@@ -71,7 +54,7 @@ fn a_library_is_added_in_five_places_and_has_its_spans() -> Result<()> {
 
     let collector = Collector::start()?;
     let turns = [3_i64, 1_000, 70_000];
-    let mut command = Command::new(target.join("release/strobe"));
+    let mut command = Command::new(target().join("release/strobe"));
     command.args(["exec", "--strict", "--"]).arg(&app).args(turns.map(|n| n.to_string()));
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()).env("OTEL_TRACES_EXPORTER", "otlp");
     let mut agent = Running::start(&mut command)?;
@@ -89,6 +72,70 @@ fn a_library_is_added_in_five_places_and_has_its_spans() -> Result<()> {
     got.sort_unstable();
     ensure!(got == turns, "{got:?}:\n{}", agent.output());
     Ok(())
+}
+
+/// A copy of this repository with the library in it.
+struct Toy {
+    folder: TempDir,
+    copy: PathBuf,
+}
+
+impl Toy {
+    fn new() -> Result<Self> {
+        let (here, folder) = (workspace(), tempfile::tempdir().context("a folder for the copy")?);
+        let copy = folder.path().join("strobe");
+        copy_tracked(&here, &copy)?;
+        for (from, to) in FILES {
+            let (from, to) = (here.join("tests/toy").join(from), copy.join(to));
+            fs::copy(&from, &to).with_context(|| format!("copying to {}", to.display()))?;
+        }
+        let code = 1 + add_line(&copy, "runtime-ebpf/src/libraries.rs", |code| {
+            format!("{code} toy_wheel TOY_WHEEL \"strobe.test/toy\";")
+        })?;
+        let agents = add_line(&copy, "runtime/src/libraries/mod.rs", |_| "toy_wheel::ToyWheel;".to_owned())?;
+        ensure!(agents + 1 == code, "the tables have {agents} and {} lines", code - 1);
+        Ok(Self { folder, copy })
+    }
+
+    /// Builds the eBPF objects anew, with the toy's programs.
+    fn objects(&self) -> Result<()> {
+        run(Command::new(self.copy.join("scripts/build-ebpf")).current_dir(&self.copy))
+            .context("the eBPF objects")?;
+        Ok(())
+    }
+
+    /// What is not of this workspace is the same as here, and built already.
+    fn cargo(&self, command: &[&str], last: &[&str]) -> Result<()> {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(command).args(["--locked", "--quiet", "--target-dir"]).arg(target()).args(last);
+        run(cargo.current_dir(&self.copy))?;
+        Ok(())
+    }
+}
+
+fn target() -> PathBuf {
+    workspace().join("target/toy")
+}
+
+/// Adds a line, made with its number, behind the last of a file's table, and says how many there were.
+fn add_line(copy: &Path, file: &str, line: impl FnOnce(usize) -> String) -> Result<usize> {
+    let path = copy.join(file);
+    let text = fs::read_to_string(&path)?;
+    let lines: Vec<&str> = text.lines().collect();
+    let is_row = |line: &str| {
+        let words: Vec<&str> = line.trim().split(' ').collect();
+        match words[..] {
+            [code, _, _, id] => code.parse::<u16>().is_ok() && id.starts_with('"') && id.ends_with("\";"),
+            [pair] => pair.contains("::") && pair.ends_with(';') && line.starts_with(' '),
+            _ => false,
+        }
+    };
+    let last = lines.iter().rposition(|line| is_row(line)).with_context(|| format!("{file} has no table"))?;
+    let rows = lines.iter().filter(|line| is_row(line)).count();
+    let added = line(rows + 1);
+    let (before, behind) = lines.split_at(last + 1);
+    fs::write(&path, [before, &[added.as_str()], behind].concat().join("\n") + "\n")?;
+    Ok(rows)
 }
 
 /// Every file that git knows, as it is here.

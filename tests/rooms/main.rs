@@ -7,6 +7,7 @@
 //! | [`names`] | where an item that a path names is defined |
 //! | [`circles`] | files that import one another |
 //! | [`sizes`] | files that are too long |
+//! | [`releases`] | tests that name a patch of Go by themselves |
 //!
 //! **An import** is a `use`, or a path in code, a macro's arguments included, that leads to an item which another file of the
 //! same crate defines. A re-export is followed to the definition, so whoever asks a parent for what it re-exports from a child
@@ -19,6 +20,7 @@ mod circles;
 #[cfg(test)]
 mod made_up;
 mod names;
+mod releases;
 mod sizes;
 mod tree;
 mod words;
@@ -64,5 +66,17 @@ fn no_file_is_too_long() -> Result<()> {
     ensure!(files.lines().count() > 300, "git knows {} files", files.lines().count());
     let said = sizes::wrong(files.lines(), &|file| std::fs::read_to_string(workspace.join(file)).ok());
     ensure!(said.is_empty(), "{}", said.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn one_list_names_the_patches_of_go() -> Result<()> {
+    let workspace = machine::workspace();
+    let found = releases::outside_of_the_list(&workspace.join("tests"))?;
+    ensure!(
+        found.is_empty(),
+        "these are for `golang::go(MINOR)`, so that a new release is one row:\n{}",
+        found.join("\n")
+    );
     Ok(())
 }

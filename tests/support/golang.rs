@@ -9,9 +9,25 @@ use sha2::{Digest, Sha256};
 
 use crate::{machine, profile, programs, spans};
 
-/// The newest patch of every minor release that the agent traces.
-pub const NEWEST: [&str; 9] =
-    ["1.19.13", "1.20.14", "1.21.13", "1.22.12", "1.23.12", "1.24.13", "1.25.14", "1.26.11", "1.27.4"];
+/// The newest patch of every minor release that the analyzer reads, in the order of `analyzer::go::release::RELEASES`. Nothing else
+/// in the tests names a patch.
+pub const PATCHES: [&str; 10] = [
+    "1.18.10", "1.19.13", "1.20.14", "1.21.13", "1.22.12", "1.23.12", "1.24.13", "1.25.14", "1.26.11",
+    "1.27.4",
+];
+
+/// The minor release that the list begins with, which is read and not traced.
+const OLDEST_READ: usize = 18;
+
+/// The newest patch of a minor release: `go(22)` is one of Go 1.22.
+pub const fn go(minor: usize) -> &'static str {
+    PATCHES[minor - OLDEST_READ]
+}
+
+/// Those that the agent traces.
+pub fn traced() -> &'static [&'static str] {
+    &PATCHES[1..]
+}
 
 /// The minor number of a version such as `1.26.8`.
 pub fn minor(version: &str) -> u32 {
@@ -70,7 +86,7 @@ pub fn installed_or_newest() -> Result<(String, PathBuf)> {
             return Ok((version, root));
         }
     }
-    let [.., version, _] = NEWEST;
+    let [.., version, _] = PATCHES;
     Ok((version.to_owned(), toolchain(version)?))
 }
 
@@ -154,4 +170,18 @@ fn digest(source: &Path, version: &str, build: Build) -> Result<String> {
         hash.update(&bytes);
     }
     Ok(spans::hex(&hash.finalize()).chars().take(16).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use analyzer::go::release::RELEASES;
+
+    /// A release that the analyzer learns to read is tested wherever all are.
+    #[test]
+    fn every_release_that_is_read_has_its_newest_patch() {
+        let read: Vec<u32> = RELEASES.iter().map(|release| release.minor.0.into()).collect();
+        assert_eq!(PATCHES.map(minor).to_vec(), read, "analyzer/src/go/release.rs and PATCHES");
+        assert!(read.iter().all(|&release| minor(go(release as usize)) == release));
+    }
 }

@@ -12,9 +12,9 @@ use runtime_ebpf::{
 };
 
 use super::{
-    ConfigError, Flight, Library, bytes_of,
     join::{Count, Joiner, SpanContext},
-    role, stack_check,
+    library::{ConfigError, Flight, Library},
+    values::{bytes_of, role, stack_check},
 };
 use crate::{
     records::{DecodeError, Plain, read},

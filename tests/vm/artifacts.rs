@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-use strobe_tests::golang::{self, Build};
+use strobe_tests::golang::{self, Build, go};
 use strobe_tests::machine;
 
 use crate::arch::Arch;
 
 /// The Go versions of the cases, by the name that the cases know.
-const GO: [(&str, &str); 3] = [("1.22", "1.22.12"), ("1.24", "1.24.13"), ("1.27", "1.27.4")];
+const GO: [(&str, &str); 3] = [("1.22", go(22)), ("1.24", go(24)), ("1.27", go(27))];
 
 /// Paths of the built programs.
 #[derive(Debug)]

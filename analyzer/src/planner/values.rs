@@ -205,13 +205,12 @@ fn words(claim: &Claim, arch: Arch, at: At) -> Result<Vec<Word>, String> {
     Ok((0..count).map(|word| Word::Stack(start + word * 8)).collect())
 }
 
-/// How far above the stack pointer the first word of parameters and results lies: behind the return address at the first
-/// instructions of a function and at its return; in the caller that word is not there on amd64, while on arm64 it is the
-/// room in which the callee may save the link register.
+/// How far above the stack pointer the first word of parameters and results lies. At the first instructions of a function and at
+/// its return there is one word between, the return address or the place for it.
 fn above_stack_pointer(arch: Arch, at: At) -> u64 {
-    match (arch, at) {
-        (Arch::Amd64, At::AfterCall | At::Call) => 0,
-        (Arch::Amd64 | Arch::Arm64, _) => 8,
+    match at {
+        At::AfterCall | At::Call => arch.call_frame(),
+        At::Entry | At::Exit => 8,
     }
 }
 

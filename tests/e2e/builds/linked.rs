@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use object::elf::{PT_INTERP, SHT_RELA, SHT_RELR};
 use object::{Object as _, ObjectSection as _};
 use strobe_tests::built::Recipe;
+use strobe_tests::golang::go;
 
 use crate::{
     CGO, Expected, NEW, NEWEST, bare, build, elf, has_section, has_section_type, has_segment_type, is_fixed,
@@ -72,7 +73,7 @@ fn up_to_go_1_24_an_external_pie_has_no_section_for_pclntab() -> Result<()> {
         let named = has_section(b, ".gopclntab")? || has_section(b, ".data.rel.ro.gopclntab")?;
         Ok(is_pie(b)? && !named)
     };
-    holds("cgo, PIE without a pclntab section", "1.24.13", "pie", &[EXTERNAL], is_meant)
+    holds("cgo, PIE without a pclntab section", go(24), "pie", &[EXTERNAL], is_meant)
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn a_static_pie_has_no_interpreter() -> Result<()> {
 fn relr_keeps_addends_in_place() -> Result<()> {
     let args = [r#"-ldflags=-w -linkmode=external "-extldflags=-Wl,-z,pack-relative-relocs""#];
     // Up to 1.25 the function table itself has a relocated word.
-    for version in [NEW, "1.24.13"] {
+    for version in [NEW, go(24)] {
         holds("cgo, PIE with RELR by GNU ld", version, "pie", &args, |b| has_section_type(b, SHT_RELR))?;
     }
     Ok(())

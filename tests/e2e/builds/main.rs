@@ -9,6 +9,7 @@ mod mangled;
 mod sites;
 mod switches;
 mod versions;
+mod vocabulary;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -23,10 +24,11 @@ use object::elf::{ProgramType, SectionType};
 use object::read::elf::{ElfFile64, FileHeader as _, ProgramHeader as _, SectionHeader as _};
 use object::{LittleEndian, Object as _, ObjectSymbol as _};
 use strobe_tests::built::{Recipe, SERVER};
+use strobe_tests::golang::go;
 use strobe_tests::{machine, programs};
 
-const NEW: &str = "1.26.11";
-const NEWEST: &str = "1.27.4";
+const NEW: &str = go(26);
+const NEWEST: &str = go(27);
 const ID: &str = "net/http.server";
 const MAIN: (&str, &str) = ("main.go", SERVER);
 /// As `go build` links where there is a C compiler, without DWARF. All builds of one release that are not PIE share their

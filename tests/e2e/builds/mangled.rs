@@ -6,6 +6,7 @@ use analyzer::plan::Verdict;
 use analyzer::{GoImage, Options};
 use anyhow::{Context, Result, ensure};
 use strobe_tests::built::Recipe;
+use strobe_tests::golang::go;
 
 use crate::{
     CGO, Expected, MAIN, NEW, NEWEST, PLAIN, WHOLE, analyze, bare, build, is_ready, names, plan, read,
@@ -23,7 +24,7 @@ fn positions(bytes: &[u8], what: &[u8]) -> Vec<usize> {
 
 #[test]
 fn a_go_program_inside_of_a_go_program() -> Result<()> {
-    let inner = build(&Recipe { args: &[PLAIN], ..Recipe::server("1.24.13", &[("main.go", INNER)]) })?;
+    let inner = build(&Recipe { args: &[PLAIN], ..Recipe::server(go(24), &[("main.go", INNER)]) })?;
     let own = read(&inner)?;
     ensure!(plan(&own, &Options::default())?.go_version.as_deref() == Some("go1.24.13"));
     let source = "package main\n\nimport (\n\t_ \"embed\"\n\t\"net/http\"\n)\n\n//go:embed inner\nvar inner []byte\n\n\

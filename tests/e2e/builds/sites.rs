@@ -7,6 +7,7 @@ use analyzer::plan::{Function, Plan, When};
 use anyhow::{Context, Result, ensure};
 use offsets::catalog;
 use strobe_tests::built::Recipe;
+use strobe_tests::golang::go;
 use strobe_tests::machine;
 
 use crate::{NEW, NEWEST, build, plan, read};
@@ -34,7 +35,7 @@ func main() {
 fn sites_are_where_objdump_reads_them() -> Result<()> {
     let entries = catalog::load_dir([("sites.toml", include_str!("sites.toml"))])?;
     let options = Options { entries: Vec::leak(entries), database: false, ..Options::default() };
-    for version in ["1.22.12", NEW, NEWEST] {
+    for version in [go(22), NEW, NEWEST] {
         for (arch, tool) in [("amd64", "objdump"), ("arm64", "aarch64-linux-gnu-objdump")] {
             let files = [("main.go", PROGRAM)];
             let file = build(&Recipe { version, arch, mode: "exe", args: &[], files: &files, modules: &[] })?;
@@ -42,7 +43,7 @@ fn sites_are_where_objdump_reads_them() -> Result<()> {
             let mut objdump = Command::new(tool);
             objdump.args(["-d", "--no-show-raw-insn"]).arg(&file);
             let listing = String::from_utf8(machine::run(&mut objdump)?.stdout)?;
-            check(&plan, &listing, version == "1.22.12").with_context(|| format!("Go {version}, {arch}"))?;
+            check(&plan, &listing, version == go(22)).with_context(|| format!("Go {version}, {arch}"))?;
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use analyzer::Options;
 use anyhow::{Context, Result, ensure};
 use offsets::catalog;
 use strobe_tests::built::Recipe;
+use strobe_tests::golang::go;
 
 use crate::{NEW, NEWEST, build, plan, read};
 
@@ -13,7 +14,7 @@ fn no_site_behind_a_call_where_a_jump_table_leads() -> Result<()> {
     let entries = catalog::load_dir([("switches.toml", include_str!("switches.toml"))])?;
     let options = Options { entries: Vec::leak(entries), database: false, ..Options::default() };
     let files = [("main.go", include_str!("switches.go"))];
-    for version in ["1.19.13", "1.22.12", NEW, NEWEST] {
+    for version in [go(19), go(22), NEW, NEWEST] {
         for (arch, mode) in [("amd64", "exe"), ("amd64", "pie"), ("arm64", "exe"), ("arm64", "pie")] {
             let file =
                 build(&Recipe { version, arch, mode, args: &["-ldflags=-s"], files: &files, modules: &[] })?;

@@ -5,12 +5,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use strobe_tests::golang::{self, Build};
+use strobe_tests::golang::{self, Build, go};
 use strobe_tests::process::Running;
 use strobe_tests::{machine, programs};
 
 /// The Go version of the programs here; which one does not matter.
-pub const GO: &str = "1.26.11";
+pub const GO: &str = go(26);
 
 /// `strobe` without any configuration of the surroundings, and with spans going nowhere.
 pub fn strobe(args: &[&str]) -> Result<Command> {

@@ -8,12 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use strobe_tests::agent::{SERVICE, Service, strobe, tracing};
 use strobe_tests::client::Connection;
-use strobe_tests::golang::{self, Build};
+use strobe_tests::golang::{self, Build, go};
 use strobe_tests::process::Running;
 use strobe_tests::{machine, programs};
 
 /// Any version serves: this is about the agent.
-const GO: &str = "1.26.11";
+const GO: &str = go(26);
 
 /// How long the agent may take until it traces, on a machine that is busy with other tests: nothing here is about that.
 pub const SETTLED: Duration = Duration::from_secs(120);

@@ -11,13 +11,13 @@ use anyhow::{Context, Result, bail, ensure};
 use strobe_tests::agent::{strobe, tracing};
 use strobe_tests::client::Connection;
 use strobe_tests::collector::Collector;
-use strobe_tests::golang::{self, Build};
+use strobe_tests::golang::{self, Build, go};
 use strobe_tests::process::Running;
 use strobe_tests::{machine, programs};
 
 /// The Go version of the service, and of the program that it is overwritten with: both have probes at other places.
-const VERSION: &str = "1.26.11";
-const OTHER_VERSION: &str = "1.22.12";
+const VERSION: &str = go(26);
+const OTHER_VERSION: &str = go(22);
 
 pub struct Stage {
     pub folder: tempfile::TempDir,

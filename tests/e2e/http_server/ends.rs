@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Result, ensure};
 use strobe_tests::client::Connection;
-use strobe_tests::golang::Build;
+use strobe_tests::golang::{Build, go};
 use strobe_tests::process::PATIENCE;
 
 use super::drive::drive;
@@ -17,7 +17,7 @@ use super::harness::{Bench, losses, says_once, tracing};
 /// span ends otherwise: what was kept of it is then found by the next connection on that goroutine.
 #[test]
 fn what_a_hijacked_request_kept_never_shows_in_another_trace() -> Result<()> {
-    for version in ["1.24.13", "1.26.11"] {
+    for version in [go(24), go(26)] {
         let bench = Bench::new(version, Build::Stripped)?;
         let mut service = bench.service()?;
         let mut agent = bench.trace_pid(&service)?;
@@ -45,7 +45,7 @@ fn what_a_hijacked_request_kept_never_shows_in_another_trace() -> Result<()> {
 /// Goexit is no panic: the span has no error, and no status that was never sent.
 #[test]
 fn a_handler_that_leaves_by_goexit_has_not_panicked() -> Result<()> {
-    for version in ["1.19.13", "1.24.13", "1.26.11"] {
+    for version in [go(19), go(24), go(26)] {
         let bench = Bench::new(version, Build::Stripped)?;
         let mut service = bench.service()?;
         let mut agent = bench.trace_pid(&service)?;
@@ -61,7 +61,7 @@ fn a_handler_that_leaves_by_goexit_has_not_panicked() -> Result<()> {
 /// Another goroutine than the handler's may take the connection over.
 #[test]
 fn a_request_that_another_goroutine_hijacks_ends_there_once() -> Result<()> {
-    for version in ["1.22.12", "1.26.11"] {
+    for version in [go(22), go(26)] {
         let bench = Bench::new(version, Build::Stripped)?;
         let mut service = bench.service()?;
         let mut agent = bench.trace_pid(&service)?;
@@ -79,7 +79,7 @@ fn a_request_that_another_goroutine_hijacks_ends_there_once() -> Result<()> {
 /// The first line of HTTP/2, sent to a server that has only HTTP/1: its span would last as long as the connection.
 #[test]
 fn the_preface_of_http2_makes_no_span() -> Result<()> {
-    let bench = Bench::new("1.22.12", Build::Stripped)?;
+    let bench = Bench::new(go(22), Build::Stripped)?;
     let mut service = bench.service()?;
     let mut agent = bench.trace_pid(&service)?;
     let mut connection = Connection::open(service.http)?;
@@ -98,7 +98,7 @@ fn the_preface_of_http2_makes_no_span() -> Result<()> {
 /// be on it, each request has one span, and nothing is counted as lost.
 #[test]
 fn a_second_set_of_probes_on_an_inode_changes_nothing() -> Result<()> {
-    let bench = Bench::new("1.26.11", Build::Stripped)?;
+    let bench = Bench::new(go(26), Build::Stripped)?;
     let mut agent = bench.trace_exe()?;
     let mut first = bench.service()?;
     agent.expect_stderr(&tracing(first.running.pid()), 0)?;

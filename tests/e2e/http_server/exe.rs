@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use strobe_tests::golang::{self, Build};
+use strobe_tests::golang::{self, Build, go};
 use strobe_tests::machine;
 use strobe_tests::process::Running;
 use strobe_tests::spans::Expected;
@@ -49,13 +49,13 @@ pub fn across_restarts(version: &'static str) -> Result<()> {
 /// Overwriting a probed file in place used to kill the new program: the kernel writes the old breakpoints into it.
 #[test]
 fn a_file_overwritten_in_place() -> Result<()> {
-    let bench = Bench::new("1.25.14", Build::Stripped)?;
+    let bench = Bench::new(go(25), Build::Stripped)?;
     let mut agent = bench.trace_exe()?;
     let due = one_life(&bench, &agent, bench.minor())?;
     bench.collector.wait_for(due.len(), Duration::from_secs(15));
     bench.compare(&agent, &due).context("before")?;
 
-    let now = Bench { version: "1.22.12", ..bench };
+    let now = Bench { version: go(22), ..bench };
     // In place: the inode stays.
     machine::copy_program(&golang::build("httpserver", now.version, Build::Plain)?, &now.app)?;
     let mut due = one_life(&now, &agent, now.minor()).context("after the overwrite")?;
@@ -67,7 +67,7 @@ fn a_file_overwritten_in_place() -> Result<()> {
 /// A deployment usually puts a new file in the old one's place.
 #[test]
 fn a_file_replaced_by_another() -> Result<()> {
-    let bench = Bench::new("1.21.13", Build::Stripped)?;
+    let bench = Bench::new(go(21), Build::Stripped)?;
     let mut agent = bench.trace_exe()?;
     let mut old = bench.service()?;
     traced(&agent, &old)?;
@@ -75,7 +75,7 @@ fn a_file_replaced_by_another() -> Result<()> {
     bench.collector.wait_for(due.len(), Duration::from_secs(15));
     bench.compare(&agent, &due).context("before")?;
 
-    let now = Bench { version: "1.27.4", ..bench };
+    let now = Bench { version: go(27), ..bench };
     let staged = now.folder.path().join("staged");
     machine::copy_program(&golang::build("httpserver", now.version, Build::Stripped)?, &staged)?;
     std::fs::rename(&staged, &now.app)?;

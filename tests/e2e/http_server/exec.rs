@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use strobe_tests::golang::Build;
+use strobe_tests::golang::{Build, go};
 use strobe_tests::process::{PATIENCE, Running, shell_status};
 
 use super::drive::drive;
@@ -37,7 +37,7 @@ fn status_of(args: &[&str]) -> Result<(i32, Running)> {
 
 #[test]
 fn the_status_of_a_go_program_passes_through() -> Result<()> {
-    let bench = Bench::new("1.26.11", Build::Stripped)?;
+    let bench = Bench::new(go(26), Build::Stripped)?;
     let app = bench.app.to_str().context("path")?;
     for (args, want) in [
         (vec!["-now"], 0),

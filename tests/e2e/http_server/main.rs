@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use strobe_tests::client::Connection;
-use strobe_tests::golang::Build;
+use strobe_tests::golang::{Build, go};
 use strobe_tests::process::Running;
 use strobe_tests::spans::{Expected, Value, Want};
 use strobe_tests::{h2, machine};
@@ -35,7 +35,7 @@ const CONNECTIONS: usize = 8;
 const IN_FLIGHT: usize = 500;
 
 macro_rules! go_versions {
-    ($($name:ident = $version:literal,)+) => { $(
+    ($($name:ident = $version:expr,)+) => { $(
         mod $name {
             use super::*;
 
@@ -54,28 +54,28 @@ macro_rules! go_versions {
 
         #[test]
         fn every_newest_patch_has_its_tests() {
-            assert_eq!(strobe_tests::golang::NEWEST, [$($version),+]);
+            assert_eq!(strobe_tests::golang::traced(), [$($version),+]);
         }
     };
 }
 
 go_versions! {
-    go1_19 = "1.19.13",
-    go1_20 = "1.20.14",
-    go1_21 = "1.21.13",
-    go1_22 = "1.22.12",
-    go1_23 = "1.23.12",
-    go1_24 = "1.24.13",
-    go1_25 = "1.25.14",
-    go1_26 = "1.26.11",
-    go1_27 = "1.27.4",
+    go1_19 = go(19),
+    go1_20 = go(20),
+    go1_21 = go(21),
+    go1_22 = go(22),
+    go1_23 = go(23),
+    go1_24 = go(24),
+    go1_25 = go(25),
+    go1_26 = go(26),
+    go1_27 = go(27),
 }
 
 /// A profile-guided build in which `serverHandler.ServeHTTP` is inlined: a span begins when its request has been read. So a
 /// request that is refused with 417 has one too, and HTTP/2 requests are not counted.
 #[test]
 fn a_profiled_build() -> Result<()> {
-    let bench = Bench::new("1.26.11", Build::Profiled)?;
+    let bench = Bench::new(go(26), Build::Profiled)?;
     let plan = analyzer::plan_file(&bench.app, &analyzer::Options::default(), &[])?;
     let library = plan.libraries.iter().find(|l| l.id == "net/http.server").context("net/http.server")?;
     let start = library.functions.iter().find(|f| f.role == "start").context("no start")?;
@@ -210,7 +210,7 @@ fn get(bench: &Bench, args: &[&str], url: &str) -> Result<Vec<String>> {
 /// The service and the driver agree without any agent: what fails below is then not theirs.
 #[test]
 fn the_service_answers_without_an_agent() -> Result<()> {
-    for version in strobe_tests::golang::NEWEST {
+    for &version in strobe_tests::golang::traced() {
         let bench = Bench::new(version, Build::Stripped)?;
         let mut service = bench.service()?;
         let due = everything(&bench, &service).with_context(|| format!("Go {version}"))?;

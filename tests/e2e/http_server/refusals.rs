@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use strobe_tests::golang::Build;
+use strobe_tests::golang::{Build, go};
 use strobe_tests::process::{PATIENCE, Running};
 use strobe_tests::{machine, programs};
 
@@ -51,7 +51,7 @@ fn a_process_that_is_not_go() -> Result<()> {
 
 #[test]
 fn missing_privileges() -> Result<()> {
-    let bench = Bench::new("1.26.11", Build::Stripped)?;
+    let bench = Bench::new(go(26), Build::Stripped)?;
     // A place that nobody may read.
     let program = bench.folder.path().join("strobe");
     machine::copy_program(&programs::path("strobe")?, &program)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use strobe_tests::client::Connection;
-use strobe_tests::golang::Build;
+use strobe_tests::golang::{Build, go};
 use strobe_tests::process::Running;
 
 use super::drive::{all_at_once, drive};
@@ -33,7 +33,7 @@ fn held(count: usize) -> Vec<Exchange> {
 #[test]
 fn a_process_cannot_take_anothers_room_and_leaves_none_behind() -> Result<()> {
     const TOO_MANY: usize = 40;
-    let bench = Bench::new("1.26.11", Build::Stripped)?;
+    let bench = Bench::new(go(26), Build::Stripped)?;
     let mut agent = small_agent(&bench)?;
     let (greedy, mut modest) = (bench.service()?, bench.service()?);
     for service in [&greedy, &modest] {
@@ -74,7 +74,7 @@ fn a_process_cannot_take_anothers_room_and_leaves_none_behind() -> Result<()> {
 #[test]
 fn idle_connections_give_way() -> Result<()> {
     const IDLE: usize = 450;
-    let bench = Bench::new("1.26.11", Build::Stripped)?;
+    let bench = Bench::new(go(26), Build::Stripped)?;
     let mut agent = small_agent(&bench)?;
     let mut service = bench.service()?;
     agent.expect_stderr(&tracing(service.running.pid()), 0)?;

@@ -19,13 +19,10 @@ use anyhow::{Context, Result, ensure};
 use offsets::catalog;
 use strobe_tests::built::Recipe;
 use strobe_tests::dwarf::{self, Layouts};
+use strobe_tests::golang::PATCHES;
 
 use reference::{Listing, Symbols};
 
-const VERSIONS: [&str; 10] = [
-    "1.18.10", "1.19.13", "1.20.14", "1.21.13", "1.22.12", "1.23.12", "1.24.13", "1.25.14", "1.26.11",
-    "1.27.4",
-];
 fn types_alone() -> Options {
     Options { dwarf: false, database: false, ..Options::default() }
 }
@@ -58,8 +55,8 @@ impl Cell {
 
 fn versions() -> Vec<&'static str> {
     let full = std::env::var("STROBE_MATRIX").is_ok_and(|v| v == "full");
-    let [oldest, .., newest] = VERSIONS;
-    if full { VERSIONS.to_vec() } else { vec![oldest, newest] }
+    let [oldest, .., newest] = PATCHES;
+    if full { PATCHES.to_vec() } else { vec![oldest, newest] }
 }
 
 #[test]

@@ -10,13 +10,11 @@ use anyhow::{Context, Result, bail, ensure};
 use offsets::database::format::Document;
 use sha2::{Digest as _, Sha256};
 use strobe_tests::built::{self, Recipe};
+use strobe_tests::golang::traced;
 use strobe_tests::process::Running;
 use strobe_tests::{machine, programs, spans};
 
-/// The newest patch of every minor release that is recorded.
-const NEWEST: &str = "1.19.13,1.20.14,1.21.13,1.22.12,1.23.12,1.24.13,1.25.14,1.26.11,1.27.4";
-
-/// Of the `std.json` of these nine alone, made with two jobs; it changes with the catalog and the format.
+/// Of the `std.json` of the newest patches alone, made with two jobs; it changes with the catalog and the format.
 const NEWEST_SHA256: &str = "14553b95ab44640d3db8d29138fada03e1cb5b39b1cc145da4c166aaf11cb555";
 
 /// What the catalog asks for since the committed data was made, and the data does not have yet: a build of all releases adds it.
@@ -57,7 +55,7 @@ fn the_newest_releases_built_again_agree_with_the_committed_data() -> Result<()>
     let built = cold.path().join("data");
     let mut build = Command::new(programs::path("offsetgen")?);
     build
-        .args(["build", "--only", "std", "--versions", NEWEST, "--no-experiments", "--jobs", "3", "--cache"])
+        .args(["build", "--only", "std", "--versions", &traced().join(","), "--no-experiments", "--jobs", "3", "--cache"])
         .arg(cold.path());
     machine::run(build.arg("--out").arg(&built))?;
     println!("built from nothing: {:.0} s", start.elapsed().as_secs_f64());
@@ -90,8 +88,7 @@ fn a_hash_that_the_checksum_database_does_not_know() -> Result<()> {
         structs = ['example.org/m.T']\n[target]\nfile = 'm.go'\n";
     const TARGET: &str =
         "package main\n\nimport \"example.org/m\"\n\nvar t m.T\n\nfunc main() { println(&t) }\n";
-    let mut newest = NEWEST.rsplit(',');
-    let (newest, recorded_by) = (newest.next().context("a version")?, newest.next().context("two versions")?);
+    let [.., recorded_by, newest] = traced() else { bail!("two versions") };
     let files = [("main.go", include_str!("sumdb.go"))];
     let modules = [("golang.org/x/mod", "v0.43.0")];
     let recipe = Recipe { modules: &modules, ..Recipe::server(recorded_by, &files) };
@@ -138,7 +135,7 @@ fn a_hash_that_the_checksum_database_does_not_know() -> Result<()> {
 /// The targets are Go as gofmt writes it, by the newest toolchain that offsetgen fetches.
 #[test]
 fn the_targets_are_formatted() -> Result<()> {
-    let newest = NEWEST.rsplit(',').next().context("a version")?;
+    let newest = traced().last().context("a version")?;
     let mut gofmt = Command::new(built::toolchain(newest)?.join("bin/gofmt"));
     let targets = machine::workspace().join("offsets/catalog/targets");
     let out = machine::run(gofmt.arg("-l").arg(&targets))?;
@@ -213,7 +210,7 @@ impl Newcomer {
         fs::create_dir_all(catalog.join("targets"))?;
         fs::write(catalog.join("library.toml"), toml)?;
         fs::write(catalog.join("targets").join(program), text)?;
-        let newest = NEWEST.rsplit(',').next().context("a version")?;
+        let newest = traced().last().context("a version")?;
         let mut build = Command::new(programs::path("offsetgen")?);
         build.args(["build", "--only", module, "--versions", version, "--go", newest, "--cache"]);
         build.arg(machine::cache()?).arg("--catalog").arg(&catalog);

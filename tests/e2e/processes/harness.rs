@@ -11,12 +11,12 @@ use anyhow::{Context, Result, bail, ensure};
 use strobe_tests::agent::{losses, strobe};
 use strobe_tests::client::Connection;
 use strobe_tests::collector::Collector;
-use strobe_tests::golang::{self, Build};
+use strobe_tests::golang::{self, Build, go};
 use strobe_tests::process::{PATIENCE, Running};
 use strobe_tests::{machine, programs};
 
 /// Any version that the agent traces: what is tested here does not depend on it.
-const VERSION: &str = "1.26.11";
+const VERSION: &str = go(26);
 /// How long spans may take to come.
 const SPANS: Duration = Duration::from_secs(15);
 

@@ -1,5 +1,7 @@
 //! The programs: everything that the catalog's roles name is reachable, in versions that a Go release can build.
 
+use strobe_tests::golang::go;
+
 /// It need not run.
 pub const SOURCE: &str = r#"package main
 
@@ -70,7 +72,7 @@ pub struct Program {
 }
 
 macro_rules! program {
-    ($go:literal, grpc $grpc:literal, kafka $kafka:literal, sdk $sdk:literal, net $net:literal) => {
+    ($go:expr, grpc $grpc:literal, kafka $kafka:literal, sdk $sdk:literal, net $net:literal) => {
         Program {
             go: $go,
             modules: &[
@@ -85,13 +87,13 @@ macro_rules! program {
 
 /// The first and the last are those of a quick run.
 pub const ALL: [Program; 9] = [
-    program!("1.22.12", grpc "v1.40.0", kafka "v0.4.10", sdk "v1.1.0", net "v0.17.0"),
-    program!("1.22.12", grpc "v1.58.0", kafka "v0.4.39", sdk "v1.1.0", net "v0.17.0"),
-    program!("1.22.12", grpc "v1.59.0", kafka "v0.4.39", sdk "v1.1.0", net "v0.17.0"),
-    program!("1.22.12", grpc "v1.60.0", kafka "v0.4.39", sdk "v1.1.0", net "v0.30.0"),
-    program!("1.24.13", grpc "v1.69.0", kafka "v0.4.47", sdk "v1.1.0", net "v0.44.0"),
-    program!("1.24.13", grpc "v1.77.0", kafka "v0.4.47", sdk "v1.2.1", net "v0.47.0"),
-    program!("1.26.11", grpc "v1.69.0", kafka "v0.4.51", sdk "v1.2.1", net "v0.62.0"),
-    program!("1.26.11", grpc "v1.85.0", kafka "v0.4.51", sdk "v1.2.1", net "v0.62.0"),
-    program!("1.27.4", grpc "v1.85.0", kafka "v0.4.51", sdk "v1.2.1", net "v0.62.0"),
+    program!(go(22), grpc "v1.40.0", kafka "v0.4.10", sdk "v1.1.0", net "v0.17.0"),
+    program!(go(22), grpc "v1.58.0", kafka "v0.4.39", sdk "v1.1.0", net "v0.17.0"),
+    program!(go(22), grpc "v1.59.0", kafka "v0.4.39", sdk "v1.1.0", net "v0.17.0"),
+    program!(go(22), grpc "v1.60.0", kafka "v0.4.39", sdk "v1.1.0", net "v0.30.0"),
+    program!(go(24), grpc "v1.69.0", kafka "v0.4.47", sdk "v1.1.0", net "v0.44.0"),
+    program!(go(24), grpc "v1.77.0", kafka "v0.4.47", sdk "v1.2.1", net "v0.47.0"),
+    program!(go(26), grpc "v1.69.0", kafka "v0.4.51", sdk "v1.2.1", net "v0.62.0"),
+    program!(go(26), grpc "v1.85.0", kafka "v0.4.51", sdk "v1.2.1", net "v0.62.0"),
+    program!(go(27), grpc "v1.85.0", kafka "v0.4.51", sdk "v1.2.1", net "v0.62.0"),
 ];

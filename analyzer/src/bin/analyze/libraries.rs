@@ -32,14 +32,15 @@ struct Versions {
 /// Prints the list.
 pub fn run(how: &Libraries, entries: &[Entry]) -> Result<Status> {
     let mut out = BufWriter::new(Output::new(io::stdout().lock()));
+    let libraries = libraries(entries);
     if how.json {
-        for entry in listed(entries) {
-            writeln!(out, "{}", serde_json::to_string(&row(entry))?)?;
+        for (entry, versions) in &libraries {
+            writeln!(out, "{}", serde_json::to_string(&row(entry, versions))?)?;
         }
     } else {
         let mut rows = table::new(Width::of_stdout(), 0, &["library", "status", "versions", "name"]);
-        for entry in listed(entries) {
-            rows.add_row([&entry.id, word(entry.status), &range(&entry.versions), &entry.title]);
+        for (entry, versions) in &libraries {
+            rows.add_row([&entry.id, word(entry.status), &range(versions), &entry.title]);
         }
         table::print(&mut out, &rows, "")?;
     }
@@ -47,9 +48,26 @@ pub fn run(how: &Libraries, entries: &[Entry]) -> Result<Status> {
     Ok(Status::Ready)
 }
 
-fn row(entry: &Entry) -> Row<'_> {
+/// The libraries and their versions. Of one that moved from package to package the catalog has an entry for each, one after another.
+fn libraries(entries: &[Entry]) -> Vec<(&Entry, Range)> {
+    let mut out: Vec<(&Entry, Range)> = Vec::new();
+    for entry in listed(entries) {
+        let goes_on = |(first, versions): &&mut (&Entry, Range)| {
+            (&first.id, first.status) == (&entry.id, entry.status)
+                && versions.until.is_some()
+                && versions.until == entry.versions.since
+        };
+        match out.iter_mut().find(goes_on) {
+            Some((_, versions)) => versions.until.clone_from(&entry.versions.until),
+            None => out.push((entry, entry.versions.clone())),
+        }
+    }
+    out
+}
+
+fn row<'a>(entry: &'a Entry, versions: &Range) -> Row<'a> {
     let text = |version: &Option<offsets::Version>| version.as_ref().map(ToString::to_string);
-    let Range { since, until } = &entry.versions;
+    let Range { since, until } = versions;
     Row {
         id: &entry.id,
         title: &entry.title,
@@ -73,5 +91,23 @@ fn range(range: &Range) -> String {
         (Some(since), None) => format!("{since} and newer"),
         (None, Some(until)) => format!("older than {until}"),
         (Some(since), Some(until)) => format!("{since} to before {until}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_moved_is_one() {
+        let mut ids = Vec::new();
+        for (entry, versions) in libraries(offsets::catalog::entries()) {
+            assert!(versions.until.is_none(), "{}: {versions:?}", entry.id);
+            ids.push(&entry.id);
+        }
+        let count = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "{ids:?}");
+        assert!(ids.iter().any(|id| *id == "net/http.server.h2"), "{ids:?}");
     }
 }

@@ -46,6 +46,7 @@ fn library(out: &mut impl Write, library: &Library, width: Width) -> Result<()> 
     [
         sites(library, width),
         values(library, width),
+        surroundings(library, width),
         fields(&library.fields, width),
         itabs(library, width),
         maps(library, width),
@@ -66,7 +67,11 @@ fn sites(library: &Library, width: Width) -> Table {
             let address = format!("{:#x}", site.vaddr);
             let (when, cost) = (words::when(site.when), words::cost(site.cost));
             let role = role(function);
-            rows.add_row([role.as_str(), &clean(&function.name), &address, when, cost]);
+            let name = match &function.inlined {
+                Some(body) => format!("{}, copied into {}", body, function.name),
+                None => function.name.clone(),
+            };
+            rows.add_row([role.as_str(), &clean(&name), &address, when, cost]);
         }
     }
     rows
@@ -89,6 +94,30 @@ fn values(library: &Library, width: Width) -> Table {
             let witnesses = if witnesses.is_empty() { "catalog".to_owned() } else { witnesses.join(", ") };
             let role = role(function);
             rows.add_row([role.as_str(), &value.name, &value.source, &place.join(" "), &witnesses]);
+        }
+    }
+    rows
+}
+
+/// What else the agent may look at when a site is reached: who called, where results are kept, and the cases of a `select`.
+fn surroundings(library: &Library, width: Width) -> Table {
+    let mut rows = table::new(width, INDENT.len(), &["role", "also", "where"]);
+    let stack = |offset: &i64| format!("sp{offset:+}");
+    for function in &library.functions {
+        let role = role(function);
+        let mut row = |what: String, place: String| drop(rows.add_row([&role, &*clean(&what), &place]));
+        for caller in &function.callers {
+            let end = caller.vaddr.saturating_add(caller.size);
+            row(format!("called by {}", caller.name), format!("{:#x} to {end:#x}", caller.vaddr));
+        }
+        if let Some(kept) = &function.result_slots {
+            let places: Vec<String> = kept.slots.iter().map(stack).collect();
+            row(format!("results of {}", kept.function), places.join(" "));
+        }
+        for site in &function.sites {
+            if let Some(cases) = &site.select_cases {
+                row(format!("cases of the select before {:#x}", site.vaddr), stack(cases));
+            }
         }
     }
     rows
@@ -128,7 +157,13 @@ fn itabs(library: &Library, width: Width) -> Table {
 fn maps(library: &Library, width: Width) -> Table {
     let mut rows = table::new(width, INDENT.len(), &["map", "implementation"]);
     for map in &library.maps {
-        rows.add_row([map.type_name.as_str(), words::implementation(map.implementation)]);
+        let behind = match (map.indirect_keys, map.indirect_elems) {
+            (true, true) => ", keys and elements behind pointers",
+            (true, false) => ", keys behind pointers",
+            (false, true) => ", elements behind pointers",
+            (false, false) => "",
+        };
+        rows.add_row([&map.type_name, &format!("{}{behind}", words::implementation(map.implementation))]);
     }
     rows
 }

@@ -1,0 +1,78 @@
+// Its name is not the last word of its path.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+	"unsafe"
+)
+
+type Message struct {
+	Topic      string
+	Partition  int32
+	Key, Value []byte
+	rest       [37]byte
+}
+
+// Early keeps the next context behind other fields.
+type Early struct {
+	n [3]int
+	context.Context
+}
+
+// ByValue is a context without being a pointer.
+type ByValue struct {
+	key string
+	context.Context
+}
+
+// Framework leads to a request, as those of web frameworks do.
+type Framework struct {
+	id      int
+	Request *http.Request
+}
+
+func (*Framework) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (*Framework) Done() <-chan struct{}       { return nil }
+func (*Framework) Err() error                  { return nil }
+func (f *Framework) Value(any) any             { return f.id }
+
+// Alone leads nowhere.
+type Alone struct{ n int }
+
+func (*Alone) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (*Alone) Done() <-chan struct{}       { return nil }
+func (*Alone) Err() error                  { return nil }
+func (a *Alone) Value(any) any             { return a.n }
+
+var (
+	headers  = map[string][]string{}
+	keys     = map[[200]byte]int{}
+	elements = map[int][200]byte{}
+)
+
+func word(at unsafe.Pointer) uintptr { return *(*uintptr)(at) }
+
+func itab(name string, c context.Context, holds uintptr) {
+	fmt.Println("itab", name, word(unsafe.Pointer(&c)), holds)
+}
+
+// Use says of its types what the Go compiler has made of them.
+//
+//go:noinline
+func Use(n int) {
+	headers[fmt.Sprint(n)], keys[[200]byte{byte(n)}], elements[n] = nil, n, [200]byte{}
+	fmt.Println("size", "example.com/app/lib.Message", unsafe.Sizeof(Message{}), 0)
+	var plain, message any = errors.New("x"), Message{Partition: int32(n)}
+	fmt.Println("type", "*errors.errorString", word(unsafe.Pointer(&plain)), 0)
+	fmt.Println("type", "example.com/app/lib.Message", word(unsafe.Pointer(&message)), 0)
+	early, framework := &Early{Context: context.Background()}, &Framework{id: n, Request: &http.Request{}}
+	itab("*example.com/app/lib.Early", early, unsafe.Offsetof(early.Context))
+	value := ByValue{fmt.Sprint(n), early}
+	itab("example.com/app/lib.ByValue", value, unsafe.Offsetof(value.Context))
+	itab("*example.com/app/lib.Framework", framework, unsafe.Offsetof(framework.Request))
+	itab("*example.com/app/lib.Alone", &Alone{n}, 0)
+}
