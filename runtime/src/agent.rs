@@ -15,6 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tracing::warn;
 
 use crate::{
+    config::SwitchedOff,
     discover::Target,
     drain::{Drain, RecordRing},
     export::Pipeline,
@@ -31,6 +32,8 @@ use crate::{
 pub struct WayOut {
     /// What the programs decide sampling by.
     pub sampling: Sampling,
+    /// Libraries that are not traced.
+    pub off: SwitchedOff,
     /// Who processes are.
     pub sources: Sources,
     /// Records in, spans out.
@@ -63,7 +66,7 @@ pub struct Agent {
 impl Agent {
     /// Starts the threads; nothing is traced yet.
     pub fn new(target: Target, mut programs: Programs, way_out: WayOut) -> anyhow::Result<Self> {
-        let WayOut { sampling, sources, sink, own } = way_out;
+        let WayOut { sampling, off, sources, sink, own } = way_out;
         let left_out = sources.left_out();
         let (ring, wake) = programs.records()?;
         let capacity = programs.ring_bytes();
@@ -71,7 +74,7 @@ impl Agent {
         let drain = Arc::new(drain.context("starting the drain thread")?);
         let (tell, news) = unbounded_channel();
         let audience = Box::new(Listener(Arc::clone(&drain)));
-        let parts = Parts { target: target.clone(), programs, sampling, sources, audience, own };
+        let parts = Parts { target: target.clone(), programs, sampling, off, sources, audience, own };
         let guard = Guard::start(parts, move |news| {
             // The agent may be ending: then nobody listens any more.
             let _ = tell.send(news);

@@ -11,6 +11,7 @@ use runtime_ebpf::abi;
 use tracing::{info, warn};
 
 use crate::{
+    config::SwitchedOff,
     guard::keeper::Probe,
     libraries::{self, Library},
 };
@@ -28,13 +29,17 @@ pub struct Layout {
 }
 
 /// The libraries of a Plan that this agent can trace; each one that it cannot is logged with the reason.
-fn traceable(plan: &Plan) -> Vec<&plan::Library> {
+fn traceable<'a>(plan: &'a Plan, off: &SwitchedOff) -> Vec<&'a plan::Library> {
     let mut found = Vec::new();
     for library in plan.libraries.iter().filter(|library| library.status == Status::Custom) {
         info!(file = plan.file, "{}: planned by your own catalog; no spans are made of it yet", library.id);
     }
     for library in plan.libraries.iter().filter(|library| library.status == Status::Instrumented) {
         let reason = library.reason.as_deref().unwrap_or("no reason given");
+        if let Some(variable) = off.by(&library.id) {
+            info!(file = plan.file, "{}: not traced: {variable} is false", library.id);
+            continue;
+        }
         match library.verdict {
             _ if libraries::by_id(&library.id).is_none() => {
                 warn!(file = plan.file, "{}: not traced by this version of strobe", library.id);
@@ -50,13 +55,13 @@ fn traceable(plan: &Plan) -> Vec<&plan::Library> {
     found
 }
 
-/// Why nothing in this file can be traced, in the Plan's own words.
-pub fn refusal(plan: &Plan) -> String {
-    let reasons: Vec<String> = plan
-        .libraries
-        .iter()
-        .filter_map(|library| library.reason.as_ref().map(|reason| format!("{}: {reason}", library.id)))
-        .collect();
+/// Why nothing in this file is traced, in the Plan's own words where nobody has switched it off.
+fn refusal(plan: &Plan, off: &SwitchedOff) -> String {
+    let reason = |library: &plan::Library| match off.by(&library.id) {
+        Some(variable) => Some(format!("{}: {variable} is false", library.id)),
+        None => library.reason.as_ref().map(|reason| format!("{}: {reason}", library.id)),
+    };
+    let reasons: Vec<String> = plan.libraries.iter().filter_map(reason).collect();
     if reasons.is_empty() {
         format!("nothing in it that strobe traces ({}); `analyze` shows what it has", libraries::ids())
     } else {
@@ -65,20 +70,20 @@ pub fn refusal(plan: &Plan) -> String {
 }
 
 /// What is to be done for a file with this Plan; an error says why that would be nothing.
-pub fn layout(plan: &Plan) -> anyhow::Result<Layout> {
+pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
     let mut layout = Layout {
         core: libraries::core(plan),
         libraries: Vec::new(),
         programs: Vec::new(),
         probes: Vec::new(),
     };
-    for library in traceable(plan) {
+    for library in traceable(plan, off) {
         if let Err(error) = layout.add(library, plan) {
             warn!(file = plan.file, "{}: not traced: {error:#}", library.id);
         }
     }
     if layout.probes.is_empty() {
-        anyhow::bail!("{}: {}", plan.file, refusal(plan));
+        anyhow::bail!("{}: {}", plan.file, refusal(plan, off));
     }
     Ok(layout)
 }

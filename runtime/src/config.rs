@@ -17,6 +17,7 @@ use crate::spans::Settings;
 mod batch;
 mod capacity;
 mod env;
+mod instrumentations;
 mod otlp;
 mod pairs;
 
@@ -29,6 +30,7 @@ pub use capacity::{
     BEGUN_BYTES, Capacity, DEFAULT_BEGUN_BYTES, DEFAULT_IN_FLIGHT, DEFAULT_RING_BYTES, MAX_IN_FLIGHT,
     RING_BYTES,
 };
+pub use instrumentations::{INSTRUMENTATION_ENABLED, SwitchedOff};
 pub use otlp::{Otlp, OtlpError};
 pub(crate) use pairs::parse_pairs;
 
@@ -113,6 +115,8 @@ pub enum Exporter {
 pub struct Config {
     /// `OTEL_SDK_DISABLED`.
     pub disabled: bool,
+    /// Libraries that are not traced.
+    pub switched_off: SwitchedOff,
     /// `OTEL_SERVICE_NAME` of the agent: names the target where there is only one.
     pub service_name: Option<String>,
     /// `OTEL_RESOURCE_ATTRIBUTES` of the agent, for every target.
@@ -149,6 +153,7 @@ impl Config {
         let (exporters, exporter_named) = exporters(&mut env);
         let config = Self {
             disabled: env.flag(SDK_DISABLED),
+            switched_off: SwitchedOff::from_env(&mut env),
             service_name: env.text(SERVICE_NAME),
             resource_attributes: resource_attributes(&mut env),
             log_level: log_level(&mut env),
@@ -163,6 +168,15 @@ impl Config {
             otlp: Otlp::from_env(&mut env),
         };
         (config, env.warnings)
+    }
+
+    /// Why nothing at all is traced, where that is asked for.
+    pub fn traces_nothing(&self) -> Option<String> {
+        if self.disabled {
+            return Some(format!("{SDK_DISABLED} is true"));
+        }
+        let variables = self.switched_off.everything()?;
+        Some(format!("every library is switched off ({})", variables.join(", ")))
     }
 
     /// [`Config::from_env`] with this process's environment.

@@ -37,8 +37,8 @@ pub fn run(args: cli::Run) -> ExitCode {
         // clap requires one of them.
         None => (Target::Exe(args.exe), None),
     };
-    if config.disabled {
-        warn!("OTEL_SDK_DISABLED is true: nothing is traced");
+    if let Some(why) = config.traces_nothing() {
+        warn!("{why}: nothing is traced");
         return ExitCode::from(STATUS_DONE);
     }
     if let Target::Exe(paths) = &target

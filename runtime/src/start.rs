@@ -101,6 +101,7 @@ fn way_out(config: &Config, own: Own, stream: Stream) -> anyhow::Result<WayOut> 
             extract: config.extract,
             fields_only: config.fields_only,
         },
+        off: config.switched_off.clone(),
         sources: Sources::new(config, true),
         sink: Sink::new(libraries::joiners(), config, config.capacity.joiner_bytes, pipeline)?,
         own,

@@ -141,7 +141,7 @@ fn a_function_that_a_patched_net_http_does_not_have() -> Result<()> {
 
 #[test]
 fn a_go_that_is_too_old() -> Result<()> {
-    let file = Recipe::server("1.17.13", &[MAIN]).build()?;
+    let file = Recipe::server(golang::TOO_OLD, &[MAIN]).build()?;
     says(&file, 2, &["unsupported", "go1.17.13", "rebuild with Go 1.18"])
 }
 

@@ -16,6 +16,9 @@ pub const PATCHES: [&str; 10] = [
     "1.27.4",
 ];
 
+/// One that is older than all that can be read.
+pub const TOO_OLD: &str = "1.17.13";
+
 /// The minor release that the list begins with, which is read and not traced.
 const OLDEST_READ: usize = 18;
 
@@ -43,16 +46,27 @@ pub enum Build {
     Stripped,
     /// Stripped, and built with a profile by which `serverHandler.ServeHTTP` is inlined (`-pgo`, Go 1.21).
     Profiled,
+    /// The same with a profile that has `finishRequest` inlined too, as those of real load do.
+    Loaded,
 }
 
 impl Build {
     /// The ordinary ones.
     pub const ALL: [Build; 2] = [Build::Plain, Build::Stripped];
 
+    /// What its profile says of `serve`.
+    fn hot(self) -> &'static [profile::Hot] {
+        match self {
+            Build::Plain | Build::Stripped => &[],
+            Build::Profiled => &[profile::SERVE_HTTP],
+            Build::Loaded => &[profile::SERVE_HTTP, profile::FINISH_REQUEST],
+        }
+    }
+
     fn ldflags(self) -> &'static str {
         match self {
             Build::Plain => "",
-            Build::Stripped | Build::Profiled => "-s -w",
+            Build::Stripped | Build::Profiled | Build::Loaded => "-s -w",
         }
     }
 }
@@ -124,19 +138,40 @@ fn cached(
     // A name of its own until it is whole: two tests may build the same program.
     let folder = tempfile::tempdir_in(machine::cache_dir("apps")?)?;
     let partial = folder.path().join(app);
-    compile(&source, &root()?, build, goarch, &partial)
+    let root = root()?;
+    let profile = match build.hot() {
+        [] => None,
+        hot => {
+            let file = partial.with_extension("pprof");
+            fs::write(&file, profile::serve_is_hot(&root, hot)?).context("write the profile")?;
+            Some(file)
+        }
+    };
+    compile(&source, &root, build.ldflags(), profile.as_deref(), goarch, &partial)
         .with_context(|| format!("build {app} with Go {version}"))?;
     fs::rename(&partial, &built).with_context(|| format!("rename to {}", built.display()))?;
     Ok(built)
 }
 
-fn compile(source: &Path, root: &Path, build: Build, goarch: &str, to: &Path) -> Result<()> {
+/// Builds `tests/apps/APP`, stripped, with the CPU profile of a program that ran.
+pub fn build_guided(app: &str, version: &str, profile: &Path, to: &Path) -> Result<()> {
+    let source = machine::workspace().join("tests/apps").join(app);
+    compile(&source, &toolchain(version)?, Build::Stripped.ldflags(), Some(profile), HOST, to)
+        .with_context(|| format!("build {app} with Go {version} and a profile"))
+}
+
+fn compile(
+    source: &Path,
+    root: &Path,
+    ldflags: &str,
+    profile: Option<&Path>,
+    goarch: &str,
+    to: &Path,
+) -> Result<()> {
     let mut go = Command::new(root.join("bin/go"));
-    go.args(["build", "-buildvcs=false", "-ldflags", build.ldflags(), "-o"]).arg(to);
-    if build == Build::Profiled {
-        let file = to.with_extension("pprof");
-        fs::write(&file, profile::serve_http_is_hot(root)?).context("write the profile")?;
-        go.arg("-pgo").arg(file);
+    go.args(["build", "-buildvcs=false", "-ldflags", ldflags, "-o"]).arg(to);
+    if let Some(profile) = profile {
+        go.arg("-pgo").arg(profile);
     }
     go.arg(".");
     go.current_dir(source)

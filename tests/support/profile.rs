@@ -1,5 +1,5 @@
-//! A CPU profile as `go build -pgo` reads it, that says of one call that it is hot. What a profile of real load says of
-//! `serve`'s call of `serverHandler.ServeHTTP` depends on where a handful of samples fall; this one always says the same.
+//! A CPU profile as `go build -pgo` reads it, that says of calls in `serve` that they are hot. What a profile of real load says of
+//! them depends on where a handful of samples fall; this one always says the same.
 //!
 //! The format is pprof's `profile.proto`; the compiler wants names, the functions' first lines, and the line of the call.
 
@@ -67,32 +67,47 @@ struct Function {
     start_line: i64,
 }
 
-/// The profile for the standard library of the Go toolchain at `root`: `serve` calls `serverHandler.ServeHTTP` all the time.
-pub fn serve_http_is_hot(root: &Path) -> Result<Vec<u8>> {
+/// A call in `(*conn).serve`: its text, the callee's declaration, and the callee.
+pub type Hot = (&'static str, &'static str, &'static str);
+
+/// The handler.
+pub const SERVE_HTTP: Hot = (
+    "serverHandler{c.server}.ServeHTTP(w, w.req)",
+    "func (sh serverHandler) ServeHTTP(",
+    "net/http.serverHandler.ServeHTTP",
+);
+/// What comes behind it.
+pub const FINISH_REQUEST: Hot =
+    ("w.finishRequest()", "func (w *response) finishRequest()", "net/http.(*response).finishRequest");
+
+/// The profile for the standard library of the Go toolchain at `root`: `serve` makes these calls all the time.
+pub fn serve_is_hot(root: &Path, calls: &[Hot]) -> Result<Vec<u8>> {
     let source =
         std::fs::read_to_string(root.join("src/net/http/server.go")).context("net/http/server.go")?;
     let line = |text: &str, from: usize| {
         let mut lines = source.lines().enumerate().skip(from);
         lines.find(|(_, line)| line.contains(text)).map(|(at, _)| at).with_context(|| format!("no {text}"))
     };
-    let serve = line("func (c *conn) serve(", 0)?;
-    let call = line("serverHandler{c.server}.ServeHTTP(w, w.req)", serve)?;
-    let callee = line("func (sh serverHandler) ServeHTTP(", 0)?;
     let number = |at: usize| i64::try_from(at + 1).context("a line number");
-    let function = |id: u64, name: i64, start: usize| -> Result<Function> {
-        Ok(Function { id, name, system_name: name, start_line: number(start)? })
-    };
-    let location = |id: u64, at: usize| -> Result<Location> {
-        Ok(Location { id, line: vec![Line { function_id: id, line: number(at)? }] })
-    };
-    let profile = Profile {
+    let serve = line("func (c *conn) serve(", 0)?;
+    let mut profile = Profile {
         sample_type: vec![ValueType { name: 1, unit: 2 }],
-        sample: vec![Sample { location_id: vec![2, 1], value: vec![1000] }],
-        location: vec![location(1, call)?, location(2, callee + 1)?],
-        function: vec![function(1, 3, serve)?, function(2, 4, callee)?],
-        string_table: ["", "samples", "count", "net/http.(*conn).serve", "net/http.serverHandler.ServeHTTP"]
-            .map(str::to_owned)
-            .to_vec(),
+        sample: Vec::new(),
+        location: Vec::new(),
+        function: vec![Function { id: 1, name: 3, system_name: 3, start_line: number(serve)? }],
+        string_table: ["", "samples", "count", "net/http.(*conn).serve"].map(str::to_owned).to_vec(),
     };
+    for (id, (text, declared, callee)) in (2..).zip(calls) {
+        let (call, declared) = (line(text, serve)?, line(declared, 0)?);
+        let name = i64::try_from(profile.string_table.len())?;
+        profile.string_table.push((*callee).to_owned());
+        profile.function.push(Function { id, name, system_name: name, start_line: number(declared)? });
+        // Locations are numbered too: the call is the even one, what is in the callee the odd one behind it.
+        let line =
+            |function_id, at| -> Result<Vec<Line>> { Ok(vec![Line { function_id, line: number(at)? }]) };
+        profile.location.push(Location { id: 2 * id, line: line(1, call)? });
+        profile.location.push(Location { id: 2 * id + 1, line: line(id, declared + 1)? });
+        profile.sample.push(Sample { location_id: vec![2 * id + 1, 2 * id], value: vec![1000] });
+    }
     Ok(profile.encode_to_vec())
 }

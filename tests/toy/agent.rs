@@ -36,6 +36,10 @@ impl Library for ToyWheel {
         TOY_WHEEL.code
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Internal
+    }
+
     fn programs(&self) -> &'static [(&'static str, &'static str)] {
         &[("start", "toy_wheel_start"), ("end", "toy_wheel_end")]
     }

@@ -83,8 +83,10 @@ pub struct File {
     pub release_at_return: u8,
     /// 1: all that taking a request as text needs is known; 0: every request takes the slow way.
     pub text: u8,
+    /// 1: the end site is a call of `abortPendingRead`, with the connection's reader for an argument in place of the response.
+    pub end_by_reader: u8,
     /// Zero.
-    pub reserved: [u8; 4],
+    pub reserved: [u8; 3],
 }
 
 /// The part of `bufio.Reader` that is read: up to and with `r`.

@@ -58,13 +58,17 @@ impl<'a> Env<'a> {
 
     /// `true` or `false`, in any case; unset is false.
     pub(super) fn flag(&mut self, name: &str) -> bool {
-        let Some(text) = self.text(name) else { return false };
-        if text.eq_ignore_ascii_case("true") {
-            return true;
-        }
-        if !text.eq_ignore_ascii_case("false") {
+        self.switch(name).unwrap_or(false)
+    }
+
+    /// The same, where it matters whether it is set.
+    pub(super) fn switch(&mut self, name: &str) -> Option<bool> {
+        let text = self.text(name)?;
+        let value =
+            [("true", true), ("false", false)].into_iter().find(|(word, _)| text.eq_ignore_ascii_case(word));
+        if value.is_none() {
             self.warn(name, &format!("is {text:?}, neither true nor false"));
         }
-        false
+        value.map(|(_, value)| value)
     }
 }

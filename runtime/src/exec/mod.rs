@@ -88,8 +88,8 @@ type Begun = (Agent, aya::maps::RingBuf<aya::maps::MapData>);
 
 /// An agent with the command's probes in place, or the reason why nothing can be traced.
 fn begin(args: &cli::Exec, pid: Pid, config: &Config) -> Result<Begun, String> {
-    if config.disabled {
-        return Err("OTEL_SDK_DISABLED is true".to_owned());
+    if let Some(why) = config.traces_nothing() {
+        return Err(why);
     }
     let reason = |refusal: Refusal| refusal.reason;
     // The command is strobe's own child: it may look at that whatever it may of others.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::state::Reason;
 use crate::{
+    config::SwitchedOff,
     discover::Target,
     libraries::Sampling,
     planning::Own,
@@ -27,6 +28,8 @@ pub struct Parts {
     pub programs: Programs,
     /// What every process is configured with.
     pub sampling: Sampling,
+    /// Libraries that are not traced.
+    pub off: SwitchedOff,
     /// Who processes are.
     pub sources: Sources,
     /// Who hears of them.

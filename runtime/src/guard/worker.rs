@@ -27,6 +27,7 @@ use super::{
     tables::Tables,
 };
 use crate::{
+    config::SwitchedOff,
     discover::{ExecRing, ProcessId, Target, Targets, Watch},
     libraries::Sampling,
     planning::Planner,
@@ -55,6 +56,7 @@ const PIDFD: u64 = 1 << 32;
 pub struct Worker {
     target: Target,
     sampling: Sampling,
+    off: SwitchedOff,
     programs: Programs,
     watch: Watch,
     exec_ring: ExecRing,
@@ -97,7 +99,7 @@ impl Worker {
         inbox: mpsc::Receiver<Message>,
         news: Box<dyn Fn(News) + Send>,
     ) -> anyhow::Result<Self> {
-        let Parts { target, mut programs, sampling, sources, audience, own } = parts;
+        let Parts { target, mut programs, sampling, off, sources, audience, own } = parts;
         let targets = Targets::new(target.clone()).context("finding the target's path")?;
         let waits_for = targets.to_string();
         let absent: Vec<PathBuf> = targets.absent().map(PathBuf::from).collect();
@@ -108,6 +110,7 @@ impl Worker {
         let worker = Self {
             target,
             sampling,
+            off,
             programs,
             watch,
             exec_ring,

@@ -3,6 +3,7 @@
 use analyzer::{Plan, plan};
 
 use super::join;
+use crate::spans::Kind;
 
 /// What the agent has to know of a library.
 pub trait Library: Sync {
@@ -10,6 +11,8 @@ pub trait Library: Sync {
     fn id(&self) -> &'static str;
     /// Its code in a record's head (`runtime_ebpf::libraries`).
     fn code(&self) -> u16;
+    /// What its spans are, by which they can be switched off together.
+    fn kind(&self) -> Kind;
     /// The program for each role of the catalog entry; what begins a span stands in front of what ends it.
     fn programs(&self) -> &'static [(&'static str, &'static str)];
     /// Programs that the others go on in, in the order of their places in [`Library::tail_map`].

@@ -18,6 +18,8 @@ use super::{
     values::{bytes_of, offset, role, stack_check, walk},
 };
 
+use crate::spans::Kind;
+
 /// The library.
 pub struct NetHttpServer;
 
@@ -41,6 +43,10 @@ impl Library for NetHttpServer {
 
     fn code(&self) -> u16 {
         NET_HTTP_SERVER.code
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Server
     }
 
     fn programs(&self) -> &'static [(&'static str, &'static str)] {
@@ -133,7 +139,8 @@ fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
         start_after_read: u8::from(start.when == When::AfterCall),
         release_at_return: u8::from(release.is_some_and(|site| site.when == When::Exit)),
         text: 0,
-        reserved: [0; 4],
+        end_by_reader: u8::from(end.when == When::Call),
+        reserved: [0; 3],
     };
     file.text = u8::from(has_text(&file));
     set_windows(&mut file);
@@ -213,8 +220,10 @@ fn require(library: &plan::Library, file: &File) -> Result<(), ConfigError> {
         (RESPONSE, "conn", file.response_conn, ANYWHERE),
     ];
     let by_response = (RESPONSE, "req", file.response_req, ANYWHERE);
-    let extra = (file.start_after_read != 0).then_some(by_response);
-    for (type_name, field, offset, limit) in required.into_iter().chain(extra) {
+    let by_response = (file.start_after_read != 0).then_some(by_response);
+    let by_reader = ("net/http.connReader", "conn", file.conn_reader_conn, ANYWHERE);
+    let by_reader = (file.end_by_reader != 0).then_some(by_reader);
+    for (type_name, field, offset, limit) in required.into_iter().chain(by_response).chain(by_reader) {
         if offset == NO_OFFSET {
             let planned = library.fields.iter().find(|f| f.type_name == type_name && f.field == field);
             let offset = planned.and_then(|f| f.offset);

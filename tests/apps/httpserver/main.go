@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"syscall"
 	"time"
 )
@@ -27,6 +28,7 @@ func main() {
 	tls := flag.Bool("tls", false, "listen for HTTPS too (HTTP/1.1 and HTTP/2)")
 	exit := flag.Int("exit", 0, "exit `status` to leave with")
 	now := flag.Bool("now", false, "leave at once, without serving")
+	profile := flag.String("cpuprofile", "", "write a CPU profile to this `file`")
 	die := flag.Int("die", 0, "leave at once by this `signal`")
 	flag.Parse()
 
@@ -42,6 +44,15 @@ func main() {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 
+	if *profile != "" {
+		file, err := os.Create(*profile)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := pprof.StartCPUProfile(file); err != nil {
+			log.Fatal(err)
+		}
+	}
 	servers := []*http.Server{serve(*addr, "http", nil)}
 	if *tls {
 		servers = append(servers, serve(*addr, "https", selfSigned()))
@@ -52,6 +63,8 @@ func main() {
 	for _, s := range servers {
 		_ = s.Shutdown(ctx)
 	}
+	// It does nothing where none was begun.
+	pprof.StopCPUProfile()
 	os.Exit(*exit)
 }
 

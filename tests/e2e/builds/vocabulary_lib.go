@@ -35,18 +35,18 @@ type Framework struct {
 	Request *http.Request
 }
 
-func (*Framework) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (*Framework) Done() <-chan struct{}       { return nil }
-func (*Framework) Err() error                  { return nil }
-func (f *Framework) Value(any) any             { return f.id }
+func (*Framework) Deadline() (time.Time, bool)     { return time.Time{}, false }
+func (*Framework) Done() <-chan struct{}           { return nil }
+func (*Framework) Err() error                      { return nil }
+func (f *Framework) Value(interface{}) interface{} { return f.id }
 
 // Alone leads nowhere.
 type Alone struct{ n int }
 
-func (*Alone) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (*Alone) Done() <-chan struct{}       { return nil }
-func (*Alone) Err() error                  { return nil }
-func (a *Alone) Value(any) any             { return a.n }
+func (*Alone) Deadline() (time.Time, bool)     { return time.Time{}, false }
+func (*Alone) Done() <-chan struct{}           { return nil }
+func (*Alone) Err() error                      { return nil }
+func (a *Alone) Value(interface{}) interface{} { return a.n }
 
 var (
 	headers  = map[string][]string{}
@@ -66,7 +66,7 @@ func itab(name string, c context.Context, holds uintptr) {
 func Use(n int) {
 	headers[fmt.Sprint(n)], keys[[200]byte{byte(n)}], elements[n] = nil, n, [200]byte{}
 	fmt.Println("size", "example.com/app/lib.Message", unsafe.Sizeof(Message{}), 0)
-	var plain, message any = errors.New("x"), Message{Partition: int32(n)}
+	var plain, message interface{} = errors.New("x"), Message{Partition: int32(n)}
 	fmt.Println("type", "*errors.errorString", word(unsafe.Pointer(&plain)), 0)
 	fmt.Println("type", "example.com/app/lib.Message", word(unsafe.Pointer(&message)), 0)
 	early, framework := &Early{Context: context.Background()}, &Framework{id: n, Request: &http.Request{}}

@@ -10,6 +10,7 @@ mod exe;
 mod exec;
 mod harness;
 mod kinds;
+mod profiles;
 mod refusals;
 mod room;
 
@@ -24,7 +25,7 @@ use strobe_tests::spans::{Expected, Value, Want};
 use strobe_tests::{h2, machine};
 
 use drive::{all_at_once, drive, pipelined};
-use exchange::{Answer, Exchange};
+use exchange::Exchange;
 use harness::{Bench, Service};
 
 /// How often every kind is sent under `run --pid`: more than 200 requests.
@@ -69,33 +70,6 @@ go_versions! {
     go1_25 = go(25),
     go1_26 = go(26),
     go1_27 = go(27),
-}
-
-/// A profile-guided build in which `serverHandler.ServeHTTP` is inlined: a span begins when its request has been read. So a
-/// request that is refused with 417 has one too, and HTTP/2 requests are not counted.
-#[test]
-fn a_profiled_build() -> Result<()> {
-    let bench = Bench::new(go(26), Build::Profiled)?;
-    let plan = analyzer::plan_file(&bench.app, &analyzer::Options::default(), &[])?;
-    let library = plan.libraries.iter().find(|l| l.id == "net/http.server").context("net/http.server")?;
-    let start = library.functions.iter().find(|f| f.role == "start").context("no start")?;
-    ensure!(start.name == "net/http.(*conn).serve", "ServeHTTP was not inlined: start is in {}", start.name);
-    ensure!(start.sites.iter().all(|s| s.cost == analyzer::plan::Cost::Emulated), "{:?}", start.sites);
-    ensure!(library.reason.as_deref().is_some_and(|r| r.contains("417")), "{:?}", library.reason);
-
-    let mut service = bench.service()?;
-    let mut agent = bench.trace_pid(&service)?;
-    let refused = |e: Exchange| if e.answer == Answer::Status(417) { e.traced() } else { e };
-    let kinds = |round| kinds::all(bench.minor(), round).into_iter().map(refused).collect::<Vec<_>>();
-    let mut due = drive(service.http, (0..ROUNDS).flat_map(kinds).collect(), CONNECTIONS)?;
-    due.extend(drive(service.http, kinds::panics(bench.minor()), CONNECTIONS)?);
-    due.extend(over_tls(&bench, &service)?);
-    over_http2(&bench, &service)?;
-    due.extend(drive(service.http, kinds(ROUNDS), 1)?);
-    bench.settle(&mut agent, &due)?;
-    let losses = harness::losses(&agent);
-    ensure!(losses.is_empty(), "counted {losses:?}:\n{}", agent.output());
-    service.stop()
 }
 
 /// Everything, on a service that was running and serving before the agent came.

@@ -77,3 +77,15 @@ fn a_usage_error() -> Result<()> {
     }
     Ok(())
 }
+
+/// Nothing is traced, nothing is attached, and the variable that says so is named.
+#[test]
+fn everything_switched_off() -> Result<()> {
+    const VARIABLE: &str = "OTEL_GO_AUTO_INSTRUMENTATION_ENABLED";
+    let bench = Bench::new(go(26), Build::Stripped)?;
+    let service = bench.service()?;
+    let pid = service.running.pid().to_string();
+    let (status, lines) = refused(strobe(&["run", "--pid", &pid])?.env(VARIABLE, "false"))?;
+    ensure!(status == Some(0), "status {status:?}: {lines:?}");
+    one_line_about(&lines, &[VARIABLE, "nothing is traced"])
+}

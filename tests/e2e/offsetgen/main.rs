@@ -55,7 +55,17 @@ fn the_newest_releases_built_again_agree_with_the_committed_data() -> Result<()>
     let built = cold.path().join("data");
     let mut build = Command::new(programs::path("offsetgen")?);
     build
-        .args(["build", "--only", "std", "--versions", &traced().join(","), "--no-experiments", "--jobs", "3", "--cache"])
+        .args([
+            "build",
+            "--only",
+            "std",
+            "--versions",
+            &traced().join(","),
+            "--no-experiments",
+            "--jobs",
+            "3",
+            "--cache",
+        ])
         .arg(cold.path());
     machine::run(build.arg("--out").arg(&built))?;
     println!("built from nothing: {:.0} s", start.elapsed().as_secs_f64());

@@ -23,15 +23,23 @@ use crate::{
     texts::{MISSING, string_in},
 };
 
-/// `finishRequest(w)`. `true`: `whole` has to go on.
+/// `finishRequest(w)`; where that was inlined, its call of `abortPendingRead(cr)`, which proves as much: the reader is the
+/// connection's, and leads to it. `true`: `whole` has to go on.
 #[inline(always)]
-pub fn finished(hit: &Hit, file: &File, response: u64) -> bool {
+pub fn finished(hit: &Hit, file: &File, argument: u64) -> bool {
     let key = Key::of(hit);
     let Some(entry) = flight::live(hit, &key) else {
         count(Counter::BeganBefore);
         return false;
     };
     let kept = entry.get();
+    let response = if file.end_by_reader == 0 {
+        argument
+    } else if known(argument, file.conn_reader_conn).and_then(read::<u64>) == Some(kept.conn) {
+        kept.response
+    } else {
+        0
+    };
     if !kept.has(OPEN) {
         // Another attachment of this program has ended it already.
         if kept.response == response {

@@ -168,7 +168,7 @@ fn tell_http2(hit: &Hit) {
     ring::submit(record);
 }
 
-/// `(*response).finishRequest(w)`: the handler has returned.
+/// `(*response).finishRequest(w)`, or the call of `abortPendingRead(cr)` in a copy of it: the handler has returned.
 #[uprobe]
 pub fn net_http_server_end(ctx: ProbeContext) -> u32 {
     let Some((hit, file)) = arrive(&ctx, |file| file.end_check) else { return 0 };

@@ -69,7 +69,7 @@ impl Worker {
             (None, _) => Err(Failure::Passing(format!("{name}: it was written to while it was planned"))),
             (_, Err(PlanError::Refused(reason))) => Err(Failure::Final(reason.into())),
             (_, Err(PlanError::NotGo(text))) => Err(Failure::Final(Reason { not_go: true, ..text.into() })),
-            (_, Ok(plan)) => match attach::layout(&plan) {
+            (_, Ok(plan)) => match attach::layout(&plan, &self.off) {
                 Ok(layout) => {
                     self.tables.plans.insert(file, Ready { plan: Arc::new(plan), layout });
                     Ok(())

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use analyzer::plan::{Field, Finding, Function, Library, Plan, Witness};
+use analyzer::plan::{Caller, Field, Finding, Function, Library, Plan, ResultSlots, Site, Witness};
 use anyhow::Result;
 use comfy_table::Table;
 
@@ -104,20 +104,22 @@ fn surroundings(library: &Library, width: Width) -> Table {
     let mut rows = table::new(width, INDENT.len(), &["role", "also", "where"]);
     let stack = |offset: &i64| format!("sp{offset:+}");
     for function in &library.functions {
-        let role = role(function);
-        let mut row = |what: String, place: String| drop(rows.add_row([&role, &*clean(&what), &place]));
-        for caller in &function.callers {
+        let called = |caller: &Caller| {
             let end = caller.vaddr.saturating_add(caller.size);
-            row(format!("called by {}", caller.name), format!("{:#x} to {end:#x}", caller.vaddr));
-        }
-        if let Some(kept) = &function.result_slots {
+            (format!("called by {}", caller.name), format!("{:#x} to {end:#x}", caller.vaddr))
+        };
+        let kept = |kept: &ResultSlots| {
             let places: Vec<String> = kept.slots.iter().map(stack).collect();
-            row(format!("results of {}", kept.function), places.join(" "));
-        }
-        for site in &function.sites {
-            if let Some(cases) = &site.select_cases {
-                row(format!("cases of the select before {:#x}", site.vaddr), stack(cases));
-            }
+            (format!("results of {}", kept.function), places.join(" "))
+        };
+        let cases = |site: &Site| {
+            let cases = site.select_cases.as_ref()?;
+            Some((format!("cases of the select before {:#x}", site.vaddr), stack(cases)))
+        };
+        let role = role(function);
+        let found = function.callers.iter().map(called).chain(function.result_slots.iter().map(kept));
+        for (what, place) in found.chain(function.sites.iter().filter_map(cases)) {
+            rows.add_row([role.as_str(), &clean(&what), &place]);
         }
     }
     rows

@@ -1,0 +1,114 @@
+//! Which libraries are traced. The names follow those of OpenTelemetry's automatic instrumentation of .NET
+//! (`OTEL_DOTNET_AUTO_INSTRUMENTATION_ENABLED`, `OTEL_DOTNET_AUTO_TRACES_{0}_INSTRUMENTATION_ENABLED`), since the specification has none.
+
+use crate::{libraries, spans::Kind};
+
+use super::env::Env;
+
+/// Whether libraries are traced of which nothing else is said; default true.
+pub const INSTRUMENTATION_ENABLED: &str = "OTEL_GO_AUTO_INSTRUMENTATION_ENABLED";
+
+/// Libraries that are switched off, with the variable that says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SwitchedOff(Vec<(&'static str, String)>);
+
+impl SwitchedOff {
+    pub(super) fn from_env(env: &mut Env<'_>) -> Self {
+        let all = env.switch(INSTRUMENTATION_ENABLED).map(|on| (on, INSTRUMENTATION_ENABLED.to_owned()));
+        let mut off = Vec::new();
+        // Each variable is asked once, so that what is wrong with it is said once.
+        let kinds: Vec<(Kind, Option<(bool, String)>)> =
+            KINDS.iter().map(|&(kind, name)| (kind, said(env, name))).collect();
+        for library in libraries::ALL {
+            let of_kind =
+                kinds.iter().find(|(kind, _)| *kind == library.kind()).and_then(|(_, said)| said.clone());
+            let verdict = said(env, &word(library.id())).or(of_kind).or_else(|| all.clone());
+            if let Some((false, variable)) = verdict {
+                off.push((library.id(), variable));
+            }
+        }
+        Self(off)
+    }
+
+    /// The variable that switches this library off, if one does.
+    pub fn by(&self, id: &str) -> Option<&str> {
+        self.0.iter().find(|(off, _)| *off == id).map(|(_, variable)| variable.as_str())
+    }
+
+    /// The variables that have switched everything off, if nothing is left.
+    pub fn everything(&self) -> Option<Vec<&str>> {
+        let mut variables: Vec<&str> = self.0.iter().map(|(_, variable)| variable.as_str()).collect();
+        variables.sort_unstable();
+        variables.dedup();
+        (self.0.len() == libraries::ALL.len()).then_some(variables)
+    }
+}
+
+const KINDS: [(Kind, &str); 5] = [
+    (Kind::Server, "SERVER"),
+    (Kind::Client, "CLIENT"),
+    (Kind::Producer, "PRODUCER"),
+    (Kind::Consumer, "CONSUMER"),
+    (Kind::Internal, "INTERNAL"),
+];
+
+/// What the variable of a library or a kind says, and its name.
+fn said(env: &mut Env<'_>, name: &str) -> Option<(bool, String)> {
+    let variable = format!("OTEL_GO_AUTO_TRACES_{name}_INSTRUMENTATION_ENABLED");
+    env.switch(&variable).map(|on| (on, variable))
+}
+
+/// A catalog id as a part of a variable's name: `NET_HTTP_SERVER`.
+fn word(id: &str) -> String {
+    id.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVER: &str = "net/http.server";
+    const OF_SERVER: &str = "OTEL_GO_AUTO_TRACES_NET_HTTP_SERVER_INSTRUMENTATION_ENABLED";
+    const OF_KIND: &str = "OTEL_GO_AUTO_TRACES_SERVER_INSTRUMENTATION_ENABLED";
+
+    fn off(variables: &[(&str, &str)]) -> (SwitchedOff, Vec<String>) {
+        let variables: Vec<(String, String)> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let get = move |name: &str| variables.iter().find(|(n, _)| n == name).map(|(_, value)| value.into());
+        let mut env = Env::new(&get);
+        (SwitchedOff::from_env(&mut env), env.warnings)
+    }
+
+    #[test]
+    fn the_library_beats_its_kind_and_its_kind_beats_the_whole() {
+        for (variables, expected) in [
+            (&[][..], None),
+            (&[(INSTRUMENTATION_ENABLED, "false")], Some(INSTRUMENTATION_ENABLED)),
+            (&[(OF_KIND, "False")], Some(OF_KIND)),
+            (&[(OF_SERVER, "false")], Some(OF_SERVER)),
+            (&[(INSTRUMENTATION_ENABLED, "false"), (OF_KIND, "true")], None),
+            (&[(OF_KIND, "true"), (OF_SERVER, "false")], Some(OF_SERVER)),
+            (&[(OF_KIND, "false"), (OF_SERVER, "true")], None),
+        ] {
+            let (off, warnings) = off(variables);
+            assert_eq!(off.by(SERVER), expected, "{variables:?}");
+            assert!(warnings.is_empty(), "{warnings:?}");
+        }
+    }
+
+    #[test]
+    fn everything_is_off_only_where_nothing_is_left() {
+        let all = off(&[(INSTRUMENTATION_ENABLED, "false")]).0;
+        assert_eq!(all.everything(), Some(vec![INSTRUMENTATION_ENABLED]));
+        assert_eq!(off(&[(INSTRUMENTATION_ENABLED, "false"), (OF_SERVER, "true")]).0.everything(), None);
+        assert_eq!(off(&[]).0.everything(), None);
+    }
+
+    #[test]
+    fn what_is_neither_is_warned_about_once_and_ignored() {
+        let (off, warnings) = off(&[(OF_KIND, "0")]);
+        assert_eq!(off.by(SERVER), None);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains(OF_KIND), "{warnings:?}");
+    }
+}

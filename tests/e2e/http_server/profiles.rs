@@ -1,0 +1,102 @@
+//! Builds guided by profiles, which inline what the probes are usually at.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use strobe_tests::agent::Service;
+use strobe_tests::golang::{self, Build, go};
+use strobe_tests::load::{Case, Load};
+use strobe_tests::process::Running;
+
+use super::exchange::{Answer, Exchange};
+use super::harness::{self, Bench};
+use super::{CONNECTIONS, ROUNDS, drive::drive, kinds, over_http2, over_tls};
+
+/// A profile-guided build in which `serverHandler.ServeHTTP` is inlined: a span begins when its request has been read. So a
+/// request that is refused with 417 has one too, and HTTP/2 requests are not counted.
+#[test]
+fn a_profiled_build() -> Result<()> {
+    profiled(Bench::new(go(26), Build::Profiled)?, "")
+}
+
+/// One in which `finishRequest` is inlined too: a span ends at the call that each copy of its body has.
+#[test]
+fn a_profiled_build_without_finish_request() -> Result<()> {
+    for version in few([go(27), go(26), go(24)]) {
+        profiled(Bench::new(version, Build::Loaded)?, "net/http.(*response).finishRequest")
+            .with_context(|| format!("Go {version}"))?;
+    }
+    Ok(())
+}
+
+/// A build with the profile of a load, as people make them. Where its samples fall is chance: what is inlined is not the same each
+/// time, and everything is traced each time.
+#[test]
+fn a_build_with_the_profile_of_a_load() -> Result<()> {
+    for version in few([go(26), go(27), go(24)]) {
+        let mut bench = Bench::new(version, Build::Plain)?;
+        let profile = bench.folder.path().join("cpu.pprof");
+        let mut command = Command::new(&bench.app);
+        let mut loaded =
+            Service::started(Running::start(command.arg("-tls").arg("-cpuprofile").arg(&profile))?, 0)?;
+        let requests = Case::HOT[0].requests("/plain");
+        Load::open(loaded.http, "/plain")?.run_paced(20_000, Duration::from_secs(4), &requests)?;
+        loaded.stop()?;
+        ensure!(fs::metadata(&profile).context("the profile")?.len() > 1_000, "nothing was sampled");
+        bench.app = bench.folder.path().join("guided");
+        golang::build_guided("httpserver", version, &profile, &bench.app)?;
+        traced(&bench).with_context(|| format!("Go {version}"))?;
+    }
+    Ok(())
+}
+
+/// The first of these; `STROBE_MATRIX=full` (as `scripts/test --full` sets) takes all. Such a build compiles the standard library anew.
+fn few(versions: [&'static str; 3]) -> impl Iterator<Item = &'static str> {
+    let all = std::env::var("STROBE_MATRIX").is_ok_and(|v| v == "full");
+    versions.into_iter().take(if all { 3 } else { 1 })
+}
+
+/// A build of which the end has its site in copies of this function.
+fn profiled(bench: Bench, inlined: &str) -> Result<()> {
+    let plan = analyzer::plan_file(&bench.app, &analyzer::Options::default(), &[])?;
+    let library = plan.libraries.iter().find(|l| l.id == "net/http.server").context("net/http.server")?;
+    let role = |role: &'static str| library.functions.iter().filter(move |f| f.role == role);
+    let start = role("start").next().context("no start")?;
+    ensure!(start.name == "net/http.(*conn).serve", "ServeHTTP was not inlined: start is in {}", start.name);
+    let copies = role("end").map(|end| end.inlined.as_deref().unwrap_or_default());
+    ensure!(
+        copies.clone().any(|of| of == inlined),
+        "the end is in copies of {:?}",
+        copies.collect::<Vec<_>>()
+    );
+    let mut sites = role("start").chain(role("end")).flat_map(|f| &f.sites);
+    ensure!(sites.all(|s| s.cost == analyzer::plan::Cost::Emulated), "{:?}", library.functions);
+    ensure!(library.reason.as_deref().is_some_and(|r| r.contains("417")), "{:?}", library.reason);
+    traced(&bench)
+}
+
+/// Everything but what is due to HTTP/2.
+fn traced(bench: &Bench) -> Result<()> {
+    let plan = analyzer::plan_file(&bench.app, &analyzer::Options::default(), &[])?;
+    let library = plan.libraries.iter().find(|l| l.id == "net/http.server").context("net/http.server")?;
+    ensure!(library.verdict != analyzer::plan::Verdict::Refused, "{:?}", library.reason);
+    // Where a span begins when its request has been read, one that is refused with 417 (Expect) has a span, too.
+    let behind_read =
+        library.functions.iter().any(|f| f.role == "start" && f.name == "net/http.(*conn).serve");
+
+    let mut service = bench.service()?;
+    let mut agent = bench.trace_pid(&service)?;
+    let refused = |e: Exchange| if behind_read && e.answer == Answer::Status(417) { e.traced() } else { e };
+    let kinds = |round| kinds::all(bench.minor(), round).into_iter().map(refused).collect::<Vec<_>>();
+    let mut due = drive(service.http, (0..ROUNDS).flat_map(kinds).collect(), CONNECTIONS)?;
+    due.extend(drive(service.http, kinds::panics(bench.minor()), CONNECTIONS)?);
+    due.extend(over_tls(bench, &service)?);
+    over_http2(bench, &service)?;
+    due.extend(drive(service.http, kinds(ROUNDS), 1)?);
+    bench.settle(&mut agent, &due)?;
+    let losses = harness::losses(&agent);
+    ensure!(losses.is_empty(), "counted {losses:?}:\n{}", agent.output());
+    service.stop()
+}
