@@ -8,6 +8,13 @@
 //! | `fb` | offset too large to record |
 //! | other | frame offset of a word, followed by its size |
 
+/// Whether the compiler leaves the first parameter out of this function's record: it does so wherever the name has a bracket, in
+/// order to hide the dictionary of type arguments (`cmd/compile/internal/ssagen/ssa.go`, `emitArgInfo`, in 1.18 to 1.27 alike). Behind
+/// the receiver, where a method has the dictionary, and in closures, which have none, that hides another one.
+pub fn omits_first(function: &str) -> bool {
+    function.contains('[')
+}
+
 /// The recorder stops at 10 components and 5 levels, so this is far beyond any real one.
 const MAX_BYTES: usize = 256;
 

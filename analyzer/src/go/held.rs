@@ -9,37 +9,69 @@ use super::types::{Kind, Type, Types};
 const CONTEXT: &str = "context.Context";
 /// What has a context of its own.
 const REQUEST: &str = "*net/http.Request";
-/// Structs within structs; `timerCtx` has one.
+/// Structs embedded in structs; `timerCtx` has one.
 const MAX_DEPTH: u32 = 3;
 /// Fields of one type that are looked at.
 const MAX_FIELDS: usize = 256;
 
 /// What leads on from a value of a concrete type: the name of the field's type, and its offset from where the interface's data
-/// word points. A context is preferred to a request. None of a type that is as long as a pointer and no pointer: the data word
-/// is then the value.
+/// word points. None of a type that is as long as a pointer and no pointer: the data word is then the value.
+///
+/// | in this order | because |
+/// |---|---|
+/// | the embedded context that lies least deep, if it is the only one there | Go promotes its methods, `Value` among them |
+/// | a field of the struct itself that is a context, if it is the only one | `withoutCancelCtx` has its parent so; of several nothing tells which |
+/// | the request that lies least deep, embedded or as the struct's own field, if it is the only one there | contexts of web frameworks |
 pub fn context(types: &Types<'_>, concrete: u64) -> Option<(&'static str, u64)> {
     let t = types.get(concrete)?;
     let value = if t.kind == Kind::Pointer { types.get(types.elem(&t)?)? } else { t };
     if t.kind != Kind::Pointer && t.size() <= 8 {
         return None;
     }
-    let mut left = MAX_FIELDS;
-    let held = [CONTEXT, REQUEST].into_iter();
-    held.filter_map(|name| Some((name, find(types, &value, name, 0, &mut left)?))).next()
+    let found = |name, embedded_alone| match least_deep(types, value, name, embedded_alone) {
+        Found::One(offset) => Some(Some((name, offset))),
+        // Go refuses to promote either, so nothing less likely is right.
+        Found::Several => Some(None),
+        Found::None => None,
+    };
+    found(CONTEXT, true).or_else(|| found(CONTEXT, false)).or_else(|| found(REQUEST, false)).flatten()
 }
 
-fn find(types: &Types<'_>, t: &Type<'_>, name: &str, depth: u32, left: &mut usize) -> Option<u64> {
-    for field in types.fields(t) {
-        *left = left.checked_sub(1)?;
-        if types.has_full_name(field.type_vaddr, name) {
-            return Some(field.offset);
+/// How many there are where the first ones are.
+enum Found {
+    None,
+    One(u64),
+    Several,
+}
+
+/// Fields of that type, level by level: those of the struct, then those of the structs that are embedded in it. Named fields count in
+/// the struct itself, unless `embedded_alone`.
+fn least_deep<'a>(types: &Types<'a>, t: Type<'a>, name: &str, embedded_alone: bool) -> Found {
+    let mut left = MAX_FIELDS;
+    let mut level = vec![(t, 0_u64)];
+    for depth in 0..=MAX_DEPTH {
+        let (mut found, mut below) = (Vec::new(), Vec::new());
+        for (t, base) in &level {
+            for field in types.fields(t) {
+                let Some(fewer) = left.checked_sub(1) else { return Found::None };
+                left = fewer;
+                let Some(offset) = base.checked_add(field.offset) else { return Found::None };
+                let counts = field.embedded || (depth == 0 && !embedded_alone);
+                if counts && types.has_full_name(field.type_vaddr, name) {
+                    found.push(offset);
+                } else if let Some(inner) = types.get(field.type_vaddr)
+                    && field.embedded
+                    && inner.kind == Kind::Struct
+                {
+                    below.push((inner, offset));
+                }
+            }
         }
-        let inner =
-            types.get(field.type_vaddr).filter(|inner| inner.kind == Kind::Struct && depth < MAX_DEPTH);
-        let inside = inner.and_then(|inner| find(types, &inner, name, depth + 1, left));
-        if let Some(inside) = inside {
-            return field.offset.checked_add(inside);
+        match found[..] {
+            [] => level = below,
+            [offset] => return Found::One(offset),
+            _ => return Found::Several,
         }
     }
-    None
+    Found::None
 }

@@ -156,8 +156,17 @@ impl Case<'_> {
         };
         let code = self.code(function)?;
         let slots = slots::results(&self.go.image, &code, function.deferreturn());
-        let why = |trouble| Failure(Word::NoResultSlots, format!("results of {name}: {trouble}"));
-        Ok(Some(ResultSlots { function: name.to_owned(), slots: slots.map_err(why)? }))
+        let refused = |why: String| Failure(Word::NoResultSlots, format!("results of {name}: {why}"));
+        let slots = slots.map_err(|trouble| refused(trouble.to_string()))?;
+        // What comes back in a register for floating point numbers or on the stack has no slot that could be read there.
+        let words = wanted.returns.as_deref().map_or(0, |text| text.split_whitespace().count());
+        if slots.len() != words {
+            return Err(refused(format!(
+                "{} words come from the stack, the catalog has {words}",
+                slots.len()
+            )));
+        }
+        Ok(Some(ResultSlots { function: name.to_owned(), slots }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! For each role of a catalog entry the first site alternative that exists and misses no call.
 
 use offsets::Version;
+use offsets::abi::shape;
 use offsets::catalog::{At, Role, Site as Alternative};
 
 use super::case::Case;
@@ -8,6 +9,7 @@ use super::closures;
 use super::facts::{Copies, MAX_COPIES};
 use super::failure::Failure;
 use super::verdict::{Findings, Matter};
+use crate::go::arginfo;
 use crate::go::functions::Function as GoFunction;
 use crate::go::inline;
 use crate::go::release::Minor;
@@ -132,13 +134,18 @@ impl Case<'_> {
 
     /// Whether a function takes the argument words that the catalog says.
     fn takes(&self, wanted: &Alternative, function: &GoFunction<'_>) -> Result<(), Failure> {
-        let Some(expected) = wanted.args.as_deref() else { return Ok(()) };
+        let Some(args) = wanted.args.as_deref() else { return Ok(()) };
+        let subject = wanted.callee.as_deref().unwrap_or(&wanted.function);
+        let hides_first = arginfo::omits_first(subject);
+        let expected = if hides_first { shape::behind_the_first(args) } else { args };
         let found = self.facts.functions.arg_shape(function);
-        if found.as_deref() == Some(expected) {
+        if found.as_deref() == Some(expected) || (expected.is_empty() && found.is_none()) {
             return Ok(());
         }
         let found = found.unwrap_or_else(|| "not recorded".to_owned());
-        let why = format!("its argument words are {found}, the catalog has {expected}");
+        let behind =
+            if hides_first { " behind the first parameter, which its record leaves out," } else { "" };
+        let why = format!("its argument words are {found},{behind} the catalog has {expected}");
         Err(Failure(Word::OtherArguments, why))
     }
 

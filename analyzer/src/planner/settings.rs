@@ -7,6 +7,7 @@
 //! | with experiments (`X:…` in the version) | every module | they replace maps, locks and timers |
 //! | with `-race`, `-msan`, `-asan` | every module | each sets a build tag of its name, which any package may ask about, and adds words to the run time's |
 //! | with `-tags` | every module but the standard library | what a tag selects is its module's own affair; those that only the standard library asks about select none ([`STD_TAGS`]) |
+//! | with `-mod=vendor` | what is vendored | the sources may have been changed, and the build information has no hash of them |
 //! | with one of the few tags that change the standard library's structs ([`STD_LAYOUT_TAGS`]) | the standard library | |
 //!
 //! Silent, not qualified: a figure for another layout must neither be used alone nor outvote type data that is right. The
@@ -14,6 +15,8 @@
 //! A vendor's mark on a release (`go1.26.3 (Red Hat 1.26.3-1.el9)`) changes nothing here.
 
 use offsets::{STD, Version};
+
+use crate::go::buildinfo::BuiltModule;
 
 /// Settings that instrument all code.
 const INSTRUMENTED: [&str; 3] = ["-race", "-msan", "-asan"];
@@ -29,6 +32,13 @@ pub(super) fn silence(
     settings: &[(String, String)],
 ) -> Option<String> {
     by_compiler(module, go_version).or_else(|| settings.iter().find_map(|s| by_setting(module, s)))
+}
+
+/// Whether nothing vouches for a dependency's sources: go.sum is not asked about what lies in a vendor folder, whoever changed it there,
+/// and the build information then has the version without a hash.
+pub(super) fn unchecked(dependency: &BuiltModule) -> Option<String> {
+    let taken = dependency.replaced_by.as_deref().unwrap_or(dependency);
+    taken.sum.is_empty().then(|| "built with -mod=vendor, whose sources no hash vouches for".to_owned())
 }
 
 /// The standard library's own version says it for that one.
@@ -56,6 +66,16 @@ mod tests {
     use super::*;
 
     const GRPC: &str = "google.golang.org/grpc";
+
+    #[test]
+    fn what_no_hash_vouches_for_is_not_known() {
+        let module = |sum: &str| BuiltModule { path: GRPC.into(), sum: sum.into(), ..BuiltModule::default() };
+        assert_eq!(unchecked(&module("h1:x=")), None);
+        assert!(unchecked(&module("")).is_some_and(|why| why.contains("-mod=vendor")));
+        let replaced = |by: &str| BuiltModule { replaced_by: Some(Box::new(module(by))), ..module("") };
+        assert_eq!(unchecked(&replaced("h1:y=")), None);
+        assert!(unchecked(&replaced("")).is_some());
+    }
 
     fn is_silent(module: &str, go_version: &str, settings: &[(&str, &str)]) -> bool {
         let settings: Vec<_> = settings.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();

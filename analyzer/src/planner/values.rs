@@ -14,6 +14,7 @@ use offsets::database::Signature;
 use super::case::Case;
 use super::failure::Failure;
 use super::owners::Owner;
+use crate::go::arginfo;
 use crate::go::functions::Function as GoFunction;
 use crate::plan::{Arch, Code, Value, Witness, Word};
 
@@ -44,12 +45,13 @@ impl Case<'_> {
         {
             let differ =
                 |why| Failure(Code::PlacesDisagree, format!("the frame of {subject} is another: {why}"));
-            declared.held_against(&frame).map_err(differ)?;
+            declared.held_against(&frame, arginfo::omits_first(subject)).map_err(differ)?;
         }
         let one = |value: &offsets::catalog::Value| {
             let by_shape = declared.claim(value.source);
-            let by_database = recorded.map(|signature| self.recorded_claim(&owner, signature, value.source));
-            let (claim, witnesses) = settle(value.source, by_shape, by_database.transpose()?)
+            let by_database = recorded.map(|signature| self.recorded_claim(signature, value.source));
+            let is_told = declared.is_told(value.source);
+            let (claim, witnesses) = settle(is_told, value.source, by_shape, by_database.transpose()?)
                 .map_err(|Failure(code, why)| Failure(code, format!("{} of {subject}: {why}", value.name)))?;
             let words = words(&claim, self.go.image.arch, wanted.at)
                 .map_err(|why| Failure(Code::NoPlace, format!("{} of {subject}: {why}", value.name)))?;
@@ -66,7 +68,7 @@ impl Case<'_> {
     }
 
     /// The database's word for a value; an error if the function has no such parameter or result there.
-    fn recorded_claim(&self, owner: &Owner, signature: &Signature, source: Source) -> Result<Claim, Failure> {
+    fn recorded_claim(&self, signature: &Signature, source: Source) -> Result<Claim, Failure> {
         let found = match source {
             Source::Arg(position) => signature.params.get(position),
             Source::Result(position) => signature.results.get(position),
@@ -74,12 +76,12 @@ impl Case<'_> {
         let disagrees = |why: String| Failure(Code::PlacesDisagree, why);
         let found = found.ok_or_else(|| disagrees(format!("the database has no {source}")))?;
         let place = found.at.parse().map_err(|error| disagrees(format!("the database: {error}")))?;
-        let version = owner.version_text.as_deref().unwrap_or_default();
         let arch = self.go.image.arch.name();
         let size = || {
             let owner = Owner::of_struct(self.go, self.entry, &found.r#type);
-            let of_owner = owner.version_text.as_deref().unwrap_or(version);
-            self.database?.size(&owner.module, of_owner, arch, &found.r#type).known().copied()
+            let version = owner.version_text.as_deref()?;
+            let database = self.database.filter(|_| self.silenced(&owner.module).is_none())?;
+            database.size(&owner.module, version, arch, &found.r#type).known().copied()
         };
         Ok(Claim { size: predeclared_size(&found.r#type).or_else(size), place })
     }
@@ -117,13 +119,26 @@ impl Declared {
         is_known.then_some(Claim { place, size: Some(kind.size()) })
     }
 
+    /// Whether the binary's record of its arguments tells where a value lies. Of an array it says the same as of a struct, and that
+    /// lies on the stack: behind a parameter in a register the offsets tell the two apart, and in front of all such they do not.
+    fn is_told(&self, source: Source) -> bool {
+        let Source::Arg(position) = source else { return false };
+        let in_front = self.params.iter().take(position.saturating_add(1));
+        in_front.clone().find(|kind| kind.size() > 0).is_none_or(|first| !may_hold_array(first))
+    }
+
     /// The binary tells each parameter's offset in the caller's frame, where those that come in registers have room behind those
-    /// of the stack. An array that was taken for a struct, for one, is seen by that.
-    fn held_against(&self, frame: &[Option<u8>]) -> Result<(), String> {
+    /// of the stack. An array that was taken for a struct, for one, is seen by that. `hides_first`: of the first parameter it tells
+    /// nothing, and the offset of the second one tells how long that is.
+    fn held_against(&self, frame: &[Option<u8>], hides_first: bool) -> Result<(), String> {
         let (mut spill, mut spills_at, mut at) = (0_u64, None, 0);
-        for (kind, place) in self.params.iter().zip(&self.assigned.params) {
+        for (position, (kind, place)) in self.params.iter().zip(&self.assigned.params).enumerate() {
             spill = spill.next_multiple_of(kind.align());
             let mut offsets = Vec::new();
+            if hides_first && position == 0 {
+                spill += if matches!(place, Place::Registers(_)) { kind.size() } else { 0 };
+                continue;
+            }
             word_offsets(kind, 0, &mut offsets);
             for offset in offsets {
                 let found = frame.get(at).copied().ok_or("it has fewer words")?.map(u64::from);
@@ -136,6 +151,10 @@ impl Declared {
                         let start = *spills_at.get_or_insert(found.saturating_sub(spill + offset));
                         if start % 8 != 0 || (self.params_whole && start < self.assigned.params_end) {
                             return Err(format!("a word lies at {found}, among those of the stack"));
+                        }
+                        if hides_first && start != self.assigned.spills_at {
+                            let why = "so the first parameter, of which nothing is told, has another size";
+                            return Err(format!("a word lies at {found}, {why}"));
                         }
                         start + spill + offset
                     }
@@ -152,6 +171,13 @@ impl Declared {
     }
 }
 
+/// Whether what the shape has for a struct may be an array of several elements, or have one in it: its parts are alike.
+fn may_hold_array(kind: &Kind) -> bool {
+    let Kind::Struct { parts, .. } = kind else { return false };
+    let alike = parts.len() > 1 && parts.windows(2).all(|two| two[0] == two[1]);
+    alike || parts.iter().any(may_hold_array)
+}
+
 /// Where the words of a value lie in it, in the order in which the compiler lists them.
 fn word_offsets(kind: &Kind, base: u64, out: &mut Vec<u64>) {
     let Kind::Struct { parts, .. } = kind else { return out.push(base) };
@@ -163,14 +189,15 @@ fn word_offsets(kind: &Kind, base: u64, out: &mut Vec<u64>) {
     }
 }
 
-/// The place that all who speak give.
+/// The place that all who speak give. `is_told`: the binary tells it.
 fn settle(
+    is_told: bool,
     source: Source,
     by_shape: Option<Claim>,
     by_database: Option<Claim>,
 ) -> Result<(Claim, Vec<Witness>), Failure> {
     // Of a result the shape is the catalog's alone.
-    let shape_witness = matches!(source, Source::Arg(_)).then_some(Witness::Args);
+    let shape_witness = is_told.then_some(Witness::Args);
     match (by_shape, by_database) {
         (Some(shape), Some(database)) if shape.place == database.place => {
             Ok((shape, shape_witness.into_iter().chain([Witness::Database]).collect()))
@@ -267,34 +294,64 @@ mod tests {
     fn frame_offsets_tell_the_stack_from_registers() {
         // f(a uint8, b [2]uintptr, c uint8): b at 0, the room for a and c behind it.
         let other = declared("1 {8 8} 1", "amd64");
-        assert_eq!(other.held_against(&frame(&[0, 8, 16, 24])), Ok(()));
-        assert!(other.held_against(&frame(&[16, 0, 8, 17])).is_err_and(|why| why.contains("lies at 0")));
+        assert_eq!(other.held_against(&frame(&[0, 8, 16, 24]), false), Ok(()));
+        assert!(
+            other.held_against(&frame(&[16, 0, 8, 17]), false).is_err_and(|why| why.contains("lies at 0"))
+        );
         // Results on the stack, 152 bytes, are in front of that room.
         let fetch = declared("8 {8 8}", "amd64");
-        assert_eq!(fetch.held_against(&frame(&[152, 160, 168])), Ok(()));
-        assert!(fetch.held_against(&frame(&[150, 158, 166])).is_err());
-        assert!(fetch.held_against(&frame(&[0, 8])).is_err(), "a word less");
-        assert_eq!(fetch.held_against(&[Some(232), None, None]), Ok(()));
+        assert_eq!(fetch.held_against(&frame(&[152, 160, 168]), false), Ok(()));
+        assert!(fetch.held_against(&frame(&[150, 158, 166]), false).is_err());
+        assert!(fetch.held_against(&frame(&[0, 8]), false).is_err(), "a word less");
+        assert_eq!(fetch.held_against(&[Some(232), None, None], false), Ok(()));
         // (*Framer).WriteHeaders: the second parameter is on the stack of amd64, in registers of arm64.
         let shape = "8 {4 {8 8 8} 1 1 1 {4 1 1}}";
         let stack = frame(&[48, 0, 8, 16, 24, 32, 33, 34, 36, 40, 41]);
-        assert_eq!(declared(shape, "amd64").held_against(&stack), Ok(()));
-        assert!(declared(shape, "arm64").held_against(&stack).is_err());
+        assert_eq!(declared(shape, "amd64").held_against(&stack, false), Ok(()));
+        assert!(declared(shape, "arm64").held_against(&stack, false).is_err());
+    }
+
+    #[test]
+    fn a_generic_function_s_first_parameter_has_the_size_that_leaves_room_for_it() {
+        // F[T](dictionary, n int, text string): the record begins with n.
+        let generic = |args: &str, offsets: &[u8]| declared(args, "amd64").held_against(&frame(offsets), true);
+        assert_eq!(generic("8 8 {8 8}", &[8, 16, 24]), Ok(()));
+        assert!(generic("{8 8} 8 {8 8}", &[8, 16, 24]).is_err());
+        assert!(generic("1 8 {8 8}", &[16, 24, 32]).is_err_and(|why| why.contains("another size")));
+    }
+
+    #[test]
+    fn what_may_be_an_array_is_told_only_behind_a_parameter_in_a_register() {
+        for (args, position, is_told) in [
+            ("{8 8} 8", 0, false),
+            ("{8 8} 8", 1, false),
+            ("{} {8 8} 8", 2, false),
+            ("{{8 8}} 8", 1, false),
+            ("{8 {8 8}} 8", 1, false),
+            ("8 {8 8} 8", 2, true),
+            ("{8 1} 8", 1, true),
+            ("{8} {8 8} 8", 2, true),
+        ] {
+            assert_eq!(declared(args, "amd64").is_told(Source::Arg(position)), is_told, "{args}, {position}");
+        }
+        assert!(!declared("8", "amd64").is_told(Source::Result(0)));
     }
 
     #[test]
     fn witnesses_agree_or_the_value_is_not_read() {
         let at = |text: &str| Claim { place: text.parse().expect("a place"), size: Some(16) };
         let (claim, by) =
-            settle(Source::Arg(1), Some(at("rbx rcx")), Some(at("rbx rcx"))).expect("they agree");
+            settle(true, Source::Arg(1), Some(at("rbx rcx")), Some(at("rbx rcx"))).expect("they agree");
         assert_eq!((claim, by), (at("rbx rcx"), vec![Witness::Args, Witness::Database]));
         let Failure(code, why) =
-            settle(Source::Arg(1), Some(at("rbx")), Some(at("rdi"))).expect_err("they do not");
+            settle(true, Source::Arg(1), Some(at("rbx")), Some(at("rdi"))).expect_err("they do not");
         assert_eq!(code, Code::PlacesDisagree);
         assert!(why.contains("rbx by the catalog's words, in rdi by the database"), "{why}");
-        let (_, by) = settle(Source::Result(1), Some(at("rbx")), None).expect("the catalog's word");
+        let (_, by) = settle(false, Source::Result(1), Some(at("rbx")), None).expect("the catalog's word");
         assert!(by.is_empty());
-        assert!(settle(Source::Result(0), None, None).is_err_and(|Failure(code, _)| code == Code::NoPlace));
+        assert!(
+            settle(false, Source::Result(0), None, None).is_err_and(|Failure(code, _)| code == Code::NoPlace)
+        );
     }
 
     #[test]

@@ -57,6 +57,20 @@ pub fn parse(text: &str) -> Option<Shape> {
     open.is_empty().then_some(Shape { kinds, is_whole })
 }
 
+/// The same without the first value: what a generic function's `FUNCDATA_ArgInfo` has.
+pub fn behind_the_first(text: &str) -> &str {
+    let mut depth = 0_usize;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth = depth.saturating_sub(1),
+            b' ' if depth == 0 => return text.get(at + 1..).unwrap_or_default(),
+            _ => {}
+        }
+    }
+    ""
+}
+
 fn word(list: &mut (Vec<Kind>, bool), size: u64) {
     if list.1 {
         list.0.push(Kind::Words { size, words: vec![Word::Integer] });
@@ -74,6 +88,13 @@ fn aggregate(parts: Vec<Kind>) -> Kind {
 mod tests {
     use super::super::{Place, assign};
     use super::*;
+
+    #[test]
+    fn the_first_value_is_cut_off() {
+        for (text, rest) in [("8 8", "8"), ("{8 {8 8}} {8 8} 1", "{8 8} 1"), ("{8 8}", ""), ("", "")] {
+            assert_eq!(behind_the_first(text), rest, "{text}");
+        }
+    }
 
     fn places(text: &str, arch: &str) -> Vec<String> {
         let shape = parse(text).expect("a shape");

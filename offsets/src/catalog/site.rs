@@ -158,9 +158,15 @@ pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawSite>) ->
     let args = shape(reader, "role.site.args", raw.args)?;
     let returns_offset = raw.returns.as_ref().map_or(offset, |returns| returns.span().start);
     let returns = shape(reader, "role.site.returns", raw.returns)?;
-    if returns.is_some() && at.sees_arguments() {
+    if returns.is_some() && at.sees_arguments() && raw.results_of.is_none() {
         let reason = "the site has no results yet";
         return Err(reader.error(returns_offset, "role.site.returns", reason));
+    }
+    if returns.is_none()
+        && let Some(function) = &raw.results_of
+    {
+        let reason = "needs `returns`, the words of that function's results";
+        return Err(reader.error(function.span().start, "role.site.results_of", reason));
     }
     let values = values::read(raw.values, at.sees_arguments(), args.is_some());
     let values = values.map_err(|defect| reader.error(defect.offset, "role.site.values", defect.reason))?;

@@ -124,6 +124,11 @@ fn defects_name_file_line_and_key() {
         ("at = \"entry\"", "at = \"entry\"\ninlined = true", "bad.toml:14: role.site.inlined: "),
         ("at = \"entry\"", "at = \"exit\"\ncallers = [\"a.C\"]", "bad.toml:14: role.site.callers: "),
         ("at = \"entry\"", "at = \"exit\"\nresults_of = \"a.C\"", "bad.toml:14: role.site.results_of: "),
+        (
+            "at = \"entry\"",
+            "at = \"entry\"\nresults_of = \"a.C\"",
+            "bad.toml:15: role.site.results_of: needs `returns`",
+        ),
         ("args = \"{8} {8 8} 8\"", "args = \"{8 8\"", "bad.toml:15: role.site.args: "),
         ("args = \"{8} {8 8} 8\"", "args = 8", "bad.toml:15: args: invalid type: integer"),
         ("present = [\"a.B\"]", "present = []", "bad.toml:6: present: names no function"),
@@ -274,7 +279,9 @@ fn sites_say_what_is_called_and_who_calls() {
     assert_eq!((value.indirect, value.inlined), (Some(Indirect::Closure), true));
     let call = site("at = \"call\"\ncallee = \"a.C\"\ninlined = true");
     assert_eq!((call.at, call.callee.as_deref(), call.values.len()), (At::Call, Some("a.C"), 0));
-    let entry = site("at = \"entry\"\ncallers = [\"a.C\", \"runtime.gopanic\"]\nresults_of = \"a.C\"");
+    let entry = site(
+        "at = \"entry\"\ncallers = [\"a.C\", \"runtime.gopanic\"]\nresults_of = \"a.C\"\nreturns = \"{8 8}\"",
+    );
     assert_eq!(entry.callers, ["a.C", "runtime.gopanic"]);
     assert_eq!(entry.results_of.as_deref(), Some("a.C"));
 }

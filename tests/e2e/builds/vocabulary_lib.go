@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 	"unsafe"
@@ -48,6 +49,66 @@ func (*Alone) Done() <-chan struct{}           { return nil }
 func (*Alone) Err() error                      { return nil }
 func (a *Alone) Value(interface{}) interface{} { return a.n }
 
+// Other has a context before the one that it is.
+type Other struct{ log context.Context }
+
+// Two embeds a struct with a context and a context: Go promotes the one that lies less deep.
+type Two struct {
+	Other
+	context.Context
+}
+
+// Logged has a struct with a context in front, not embedded.
+type Logged struct {
+	log Other
+	context.Context
+}
+
+// Inner is embedded in Deep, which embeds a context itself.
+type Inner struct {
+	n int
+	context.Context
+}
+type Deep struct {
+	Inner
+	context.Context
+}
+
+// Below embeds one that embeds a context.
+type Below struct {
+	n int
+	Inner
+}
+
+// Named has one context, which is not embedded.
+type Named struct {
+	Alone
+	parent context.Context
+}
+
+// Chained has two of which nothing tells which it is.
+type Chained struct {
+	Alone
+	span, parent context.Context
+}
+
+// Of is generic: the compiler's record of its parameters leaves the first one out.
+//
+//go:noinline
+func Of[T any](n int, text string) func(int, string) int {
+	var zero T
+	fmt.Fprintln(io.Discard, zero, n, text)
+	return func(a int, b string) int { return n + a + len(b) + len(fmt.Sprint(zero)) }
+}
+
+type Box[T any] struct{ value T }
+
+//go:noinline
+func (b *Box[T]) Put(n int, text string) int {
+	fmt.Fprintln(io.Discard, b.value, text)
+	return n + len(text)
+}
+
 var (
 	headers  = map[string][]string{}
 	keys     = map[[200]byte]int{}
@@ -75,4 +136,13 @@ func Use(n int) {
 	itab("example.com/app/lib.ByValue", value, unsafe.Offsetof(value.Context))
 	itab("*example.com/app/lib.Framework", framework, unsafe.Offsetof(framework.Request))
 	itab("*example.com/app/lib.Alone", &Alone{n}, 0)
+	two, logged, deep := &Two{Context: early}, &Logged{Context: early}, &Deep{Context: early}
+	itab("*example.com/app/lib.Two", two, unsafe.Offsetof(two.Context))
+	itab("*example.com/app/lib.Logged", logged, unsafe.Offsetof(logged.Context))
+	itab("*example.com/app/lib.Deep", deep, unsafe.Offsetof(deep.Context))
+	below, named := &Below{Inner: Inner{Context: early}}, &Named{parent: early}
+	itab("*example.com/app/lib.Below", below, unsafe.Offsetof(below.Inner)+unsafe.Offsetof(below.Inner.Context))
+	itab("*example.com/app/lib.Named", named, unsafe.Offsetof(named.parent))
+	itab("*example.com/app/lib.Chained", &Chained{span: early, parent: early}, 0)
+	fmt.Fprintln(io.Discard, Of[int](n, "x")(n, "y"), (&Box[int]{n}).Put(n, "z"))
 }

@@ -73,7 +73,12 @@ pub struct Field<'a> {
     pub type_vaddr: u64,
     /// From the start of the struct.
     pub offset: u64,
+    /// Whether it is embedded, so that its methods are the struct's.
+    pub embedded: bool,
 }
+
+/// The flag of a member's name that is embedded.
+pub(super) const EMBEDDED: u8 = 8;
 
 /// The type data of an image.
 #[derive(Debug, Clone, Copy)]
@@ -206,10 +211,14 @@ impl<'a> Types<'a> {
         (0..len).map_while(move |i| {
             let at = start.checked_add(i * 24)?;
             let word = self.image.word(at.checked_add(16)?)?;
-            // 1.18 keeps (offset << 1 | embedded).
-            let offset = if self.module.doubled_offsets { word >> 1 } else { word };
-            let type_vaddr = self.image.pointer(at.checked_add(8)?)?;
-            Some(Field { name: self.name_at(self.image.pointer(at)?)?, type_vaddr, offset })
+            let (type_vaddr, name) = (self.image.pointer(at.checked_add(8)?)?, self.image.pointer(at)?);
+            // 1.18 keeps (offset << 1 | embedded), later ones have a flag in front of the name.
+            let (offset, embedded) = if self.module.doubled_offsets {
+                (word >> 1, word & 1 != 0)
+            } else {
+                (word, bytes::u8(self.image.tail(name)?, 0)? & EMBEDDED != 0)
+            };
+            Some(Field { name: self.name_at(name)?, type_vaddr, offset, embedded })
         })
     }
 }

@@ -11,7 +11,6 @@ const MAX_TAG_BYTES: u64 = 1 << 14;
 pub(super) const EXPORTED: u8 = 1;
 const TAGGED: u8 = 2;
 const PACKAGED: u8 = 4;
-pub(super) const EMBEDDED: u8 = 8;
 
 /// A member's name with what goes with it.
 pub(super) struct Member<'a> {

@@ -14,8 +14,8 @@
 //!
 //! Descriptors share names and parts, so that all names of a small file may be gigabytes together: see [`NameBudget`].
 
-use super::descriptor::{Kind, Type, Types, VARIADIC};
-use super::member::{EMBEDDED, EXPORTED, Member};
+use super::descriptor::{EMBEDDED, Kind, Type, Types, VARIADIC};
+use super::member::{EXPORTED, Member};
 use super::tag::quoted;
 use crate::bytes;
 use crate::error::{ErrorKind, Result};
