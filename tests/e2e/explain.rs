@@ -45,12 +45,17 @@ fn server_source(version: &str) -> Result<String> {
     fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
 }
 
-/// A profile in which `serve` calls finishRequest all the time, so that the compiler inlines it there. (A handler's entry that
-/// is inlined has an alternative in the catalog; the end of a request has none.)
+/// A profile in which the function that `serve` defers closes connections all the time, so that the compiler inlines `close` there. (A
+/// request's beginning and its end have alternatives in the catalog; what tells that a handler panicked has none.)
 fn profile() -> Result<String> {
     let source = server_source(NEW)?;
-    let call = line_of(&source, "w.finishRequest()")? - line_of(&source, "func (c *conn) serve(")?;
-    Ok(format!("GO PREPROFILE V1\nnet/http.(*conn).serve\nnet/http.(*response).finishRequest\n{call} 1000\n"))
+    let serve = line_of(&source, "func (c *conn) serve(")?;
+    let behind = |what: &str| -> Result<usize> {
+        let found = source.lines().skip(serve).position(|line| line.contains(what));
+        found.with_context(|| format!("serve has no {what}"))
+    };
+    let call = behind("c.close()")? - behind("defer func() {")?;
+    Ok(format!("GO PREPROFILE V1\nnet/http.(*conn).serve.func1\nnet/http.(*conn).close\n{call} 1000\n"))
 }
 
 #[test]
@@ -60,8 +65,8 @@ fn a_function_that_a_profile_had_inlined() -> Result<()> {
     let args = ["-ldflags=-s -w", "-gcflags=net/http=-pgoprofile={}/profile"];
     let file = Recipe { args: &args, ..Recipe::server(NEW, &files) }.build()?;
     let words = [
-        "(*response).finishRequest",
-        "inlined into net/http.(*conn).serve",
+        "(*conn).close",
+        "inlined into net/http.(*conn).serve.func1",
         "(inlined)",
         "would miss those calls",
         "-pgo=off",
