@@ -42,6 +42,9 @@ pub struct Plan {
     /// The file that the DWARF is in, when it is not in the binary itself.
     #[serde(default)]
     pub debug_file: Option<String>,
+    /// Where the type data begins, from which descriptors count the offsets of their names.
+    #[serde(default)]
+    pub types_vaddr: Option<u64>,
     /// Main module first, then the dependencies in the order of the build info.
     pub modules: Vec<Module>,
     /// One per catalog entry whose library is present in the binary.

@@ -3,6 +3,8 @@
 //! ```text
 //! PROCESSES   tgid (u32, initial PID namespace) -> Process     written by the agent, `entries` by the programs
 //! FILES       file index (u32)                  -> File
+//! CONTEXTS    file index                        -> Contexts
+//! CURRENT     address or goid, tgid, BY_        -> Current     written by the programs, in processes where somebody asks
 //! <ID>_FILES  file index                        -> what the library's module says
 //! WAKE        0 -> u64: 1 after the programs have woken the agent, set back to 0 by the agent when it has emptied the ring
 //! FLIGHT_USE  0 -> entries that programs have made, less those that they removed; 1 -> those that the agent has swept
@@ -55,7 +57,87 @@ pub struct File {
     pub panic_arg: u16,
     /// `runtime._panic.goexit`, a bool at any offset.
     pub panic_goexit: u16,
+    /// `runtime.g.parentGoid` (Go 1.21): the goroutine that created this one.
+    pub g_parent_goid: u16,
+    /// 1: a library of this file asks for parents within the process, so that the others have to say what is open. 0: nobody
+    /// asks, and nobody says anything.
+    pub parents: u16,
 }
+
+/// What leads from one context to the next. Value of `CONTEXTS`, by file index.
+///
+/// The itabs of `context.Context` that the file has are in a table without collisions: the agent has looked for a
+/// [`Contexts::multiplier`] that leads each to a slot of its own.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contexts {
+    /// An itab's slot is the highest [`CONTEXT_SLOT_BITS`] bits of its address in the file times this.
+    pub multiplier: u64,
+    /// Address in the file of the descriptor of `*net/http.contextKey`; 0: unknown. A value with such a key is what net/http's
+    /// servers put into the contexts of their connections.
+    pub request_key_type: u64,
+    /// `http.Request.ctx`; [`NO_OFFSET`]: unknown.
+    pub request_ctx: u16,
+    /// Zero.
+    pub reserved: [u16; 3],
+    /// By slot.
+    pub slots: [ContextSlot; 1 << CONTEXT_SLOT_BITS],
+}
+
+/// One concrete type of `context.Context`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContextSlot {
+    /// Address of its itab in the file; 0: the slot is empty.
+    pub itab_vaddr: u64,
+    /// From where the interface's data word points to what leads on.
+    pub offset: u32,
+    /// One of the `CONTEXT_` constants.
+    pub kind: u32,
+}
+
+/// Slots of [`Contexts`], as a power of two.
+pub const CONTEXT_SLOT_BITS: u32 = 6;
+/// What leads on is another `context.Context`.
+pub const CONTEXT_HOLDS_CONTEXT: u32 = 1;
+/// A `*context.valueCtx`: the same, and its key lies behind it.
+pub const CONTEXT_HOLDS_VALUE: u32 = 2;
+/// What leads on is a `*net/http.Request`, whose context it is.
+pub const CONTEXT_HOLDS_REQUEST: u32 = 3;
+
+/// What is open on a goroutine, or in a context. Value of `CURRENT`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Current {
+    /// The process's, when the entry was written.
+    pub generation: u32,
+    /// 1: the span is open.
+    pub open: u32,
+    /// The goroutine.
+    pub goroutine: u64,
+    /// Its id.
+    pub goid: u64,
+    /// The data word of the operation's own `context.Context`; 0 without one.
+    pub context: u64,
+    /// The trace.
+    pub trace_id: [u64; 2],
+    /// The span.
+    pub span_id: u64,
+    /// Its W3C trace flags.
+    pub trace_flags: u64,
+    /// All words from `goroutine` to `trace_flags` together: whoever reads it while it is written sees that it is not whole.
+    pub seal: u64,
+}
+
+/// Keys of `CURRENT` by the address of a `g`.
+pub const BY_GOROUTINE: u32 = 0;
+/// By the data word of a `context.Context`.
+pub const BY_CONTEXT: u32 = 1;
+/// By `g.goid`.
+pub const BY_GOID: u32 = 2;
+
+/// What may be open at once, unless the agent says otherwise: each operation takes up to three places.
+pub const DEFAULT_CURRENT: u32 = 65_536;
 
 /// The site is after the stack check: every hit counts.
 pub const CHECK_NONE: u8 = 0;
@@ -98,6 +180,9 @@ mod tests {
     #[test]
     fn values_have_no_padding() {
         assert_eq!((size_of::<Process>(), align_of::<Process>()), (40, 8));
-        assert_eq!(size_of::<File>(), 8);
+        assert_eq!(size_of::<File>(), 12);
+        assert_eq!(size_of::<ContextSlot>(), 16);
+        assert_eq!(size_of::<Contexts>(), 24 + 64 * 16);
+        assert_eq!(size_of::<Current>(), 72);
     }
 }

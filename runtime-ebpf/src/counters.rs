@@ -48,6 +48,10 @@ counters! { Counter:
     Restarted = "entries.restarted", info;
     /// Hits that a second attachment of the same program at the same site had seen already.
     Doubled = "doubled", info;
+    /// What found no room among the open spans: calls below it find their parent in another way, or have none.
+    CurrentFull = "parents.lost.no_room", loss;
+    /// Chains of contexts that were not followed to their end.
+    ContextsCut = "parents.contexts_cut", info;
 }
 
 #[cfg(test)]

@@ -98,6 +98,12 @@ impl Hit {
         FILES.get(self.file())
     }
 
+    /// Whether a library of the process's file asks for parents within the process.
+    #[inline(always)]
+    pub fn asks_for_parents(&self) -> bool {
+        matches!(self.runtime(), Some(file) if file.parents != 0)
+    }
+
     /// Whether a remote parent is looked for.
     #[inline(always)]
     pub fn extracts(&self) -> bool {

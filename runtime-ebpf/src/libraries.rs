@@ -10,6 +10,7 @@ macro_rules! libraries {
     ($then:path) => {
         $then! {
             1 net_http_server NET_HTTP_SERVER "net/http.server";
+            2 net_http_client NET_HTTP_CLIENT "net/http.client";
         }
     };
 }

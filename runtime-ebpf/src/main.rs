@@ -7,10 +7,12 @@
 #![feature(asm_experimental_arch)]
 
 mod count;
+mod current;
 mod enter;
 mod headers;
 mod identity;
 mod ids;
+mod parent;
 mod programs;
 mod read;
 mod registers;

@@ -20,6 +20,8 @@ use crate::{
 pub struct Layout {
     /// What the core has to know of it.
     pub core: abi::File,
+    /// What leads from one of its contexts to the next.
+    pub contexts: Box<abi::Contexts>,
     /// The libraries and their configurations.
     pub libraries: Vec<(&'static dyn Library, Vec<u8>)>,
     /// The programs that the probes name by their places.
@@ -73,6 +75,7 @@ fn refusal(plan: &Plan, off: &SwitchedOff) -> String {
 pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
     let mut layout = Layout {
         core: libraries::core(plan),
+        contexts: Box::new(libraries::contexts(plan)),
         libraries: Vec::new(),
         programs: Vec::new(),
         probes: Vec::new(),
@@ -82,6 +85,7 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
             warn!(file = plan.file, "{}: not traced: {error:#}", library.id);
         }
     }
+    layout.core.parents = u16::from(layout.libraries.iter().any(|(library, _)| library.asks_for_parents()));
     if layout.probes.is_empty() {
         anyhow::bail!("{}: {}", plan.file, refusal(plan, off));
     }

@@ -39,6 +39,9 @@ const BREATH: Duration = Duration::from_millis(1);
 /// How often lost data is looked for and reported.
 const REPORT: Duration = Duration::from_secs(10);
 
+/// How often it is asked what has waited long enough.
+const SETTLE: Duration = Duration::from_secs(1);
+
 /// A ring of records, as drain needs it.
 pub trait RecordRing: Send {
     /// Readable when the programs have woken whoever waits.
@@ -177,11 +180,15 @@ struct Worker<O> {
 impl<O: Output> Worker<O> {
     fn run(mut self, bell: &EventFd) -> Sink<O> {
         priority::raise("drain");
-        let mut reported = Instant::now();
+        let (mut reported, mut settled) = (Instant::now(), Instant::now());
         while !self.is_stopping {
             let is_asked = self.wait(bell);
             if !self.empty() && is_asked && !self.is_stopping {
                 std::thread::sleep(BREATH);
+            }
+            if settled.elapsed() >= SETTLE {
+                settled = Instant::now();
+                self.sink.settle();
             }
             if reported.elapsed() >= REPORT {
                 reported = Instant::now();

@@ -70,16 +70,32 @@ impl Wake {
 
 const PROCESSES: &str = "PROCESSES";
 const FILES: &str = "FILES";
+const CONTEXTS: &str = "CONTEXTS";
+const CURRENT: &str = "CURRENT";
 const WAKE: &str = "WAKE";
 const COUNTERS: &str = "COUNTERS";
 /// Entries of one table that a sweep looks at in one call: three system calls each.
 const SWEPT_AT_ONCE: usize = 256;
 
+/// A table that is swept: keys are two words, the second of which begins with the tgid; values begin with the generation.
+struct Table {
+    map: &'static str,
+    value_bytes: usize,
+    /// Where it is said how many entries were removed.
+    use_map: Option<&'static str>,
+}
+
+impl From<Flight> for Table {
+    fn from(flight: Flight) -> Self {
+        Self { map: flight.map, value_bytes: flight.value_bytes, use_map: Some(flight.use_map) }
+    }
+}
+
 /// The loaded programs.
 pub struct Programs {
     ebpf: Ebpf,
     generations: Generations,
-    sweeps: Vec<(Flight, Sweep)>,
+    sweeps: Vec<(Table, Sweep)>,
     ring_bytes: usize,
     /// Where the kernel has `uprobe_multi`.
     multi: Option<Multi>,
@@ -98,6 +114,7 @@ impl Programs {
         loader.override_global("SECRET_A", &secrets[0], true).override_global("SECRET_B", &secrets[1], true);
         loader.override_global("WAKE_ABOVE_BYTES", &wake_above, true);
         loader.map_max_entries("RECORDS", options.ring_bytes);
+        loader.map_max_entries(CURRENT, options.in_flight_entries);
         for flight in &flights {
             loader.override_global(flight.entries_global, &entries, true);
             loader.map_max_entries(flight.map, options.in_flight_entries);
@@ -107,7 +124,9 @@ impl Programs {
             Ok(()) => Some(Multi::new(runtime_ebpf::object(), &ebpf).map_err(ProgramsError::Relocate)?),
             Err(_) => None, // An older kernel. `Facts` has tried the same and says what a privilege is lacking for.
         };
-        let sweeps = flights.into_iter().map(|flight| (flight, Sweep::default())).collect();
+        let open = Table { map: CURRENT, value_bytes: size_of::<abi::Current>(), use_map: None };
+        let tables = flights.into_iter().map(Table::from).chain([open]);
+        let sweeps = tables.map(|table| (table, Sweep::default())).collect();
         Ok(Self {
             ebpf,
             generations: Generations::default(),
@@ -214,10 +233,15 @@ impl Programs {
         &mut self,
         index: u32,
         core: &abi::File,
+        contexts: &abi::Contexts,
         libraries: &[(&'static dyn Library, Vec<u8>)],
     ) -> Result<(), ProgramsError> {
         // SAFETY: a File of the core is repr(C), integers without padding (pinned by a test in runtime-ebpf).
         self.write(FILES, &index.to_ne_bytes(), &unsafe { bytes_of(core) })?;
+        if core.parents != 0 {
+            // SAFETY: Contexts are repr(C), integers without padding (pinned by a test in runtime-ebpf).
+            self.write(CONTEXTS, &index.to_ne_bytes(), &unsafe { bytes_of(contexts) })?;
+        }
         for (library, value) in libraries {
             self.load_library(*library)?;
             self.write(library.file_map(), &index.to_ne_bytes(), value)?;
@@ -249,12 +273,14 @@ impl Programs {
         if self.generations.forget_old(Instant::now()) {
             self.sweeps.iter_mut().for_each(|(_, sweep)| sweep.wake());
         }
-        for (flight, sweep) in &mut self.sweeps {
-            let failed = |source| ProgramsError::Element { action: "sweeping", map: flight.map, source };
-            let table = raw(&self.ebpf, flight.map, 16, flight.value_bytes)?;
+        for (swept, sweep) in &mut self.sweeps {
+            let failed = |source| ProgramsError::Element { action: "sweeping", map: swept.map, source };
+            let table = raw(&self.ebpf, swept.map, 16, swept.value_bytes)?;
             let here = sweep.slice(&table, &self.generations, SWEPT_AT_ONCE).map_err(failed)?;
-            if here > 0 {
-                let counts = raw(&self.ebpf, flight.use_map, 4, 8)?;
+            if here > 0
+                && let Some(use_map) = swept.use_map
+            {
+                let counts = raw(&self.ebpf, use_map, 4, 8)?;
                 counts.update(&1u32.to_ne_bytes(), &sweep.removed.to_ne_bytes()).map_err(failed)?;
             }
             removed += here;

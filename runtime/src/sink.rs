@@ -86,11 +86,35 @@ impl<O: Output> Sink<O> {
 
     /// All records of this process have been taken: its open operations are counted, and it is not known any more.
     pub fn forget(&mut self, tgid: u32, generation: u32) {
+        self.settle_process(tgid, generation, true);
         for joiner in self.joiners.values_mut() {
             joiner.forget(tgid, generation);
         }
         self.held_bytes = self.joiners.values().map(|joiner| joiner.held_bytes()).sum();
         self.sources.remove(&(tgid, generation));
+    }
+
+    /// Ends what has waited long enough for a record that did not come. To be called now and then.
+    pub fn settle(&mut self) {
+        if self.joiners.values().any(|joiner| joiner.waits()) {
+            let known: Vec<(u32, u32)> = self.sources.keys().copied().collect();
+            known.into_iter().for_each(|(tgid, generation)| self.settle_process(tgid, generation, false));
+        }
+    }
+
+    fn settle_process(&mut self, tgid: u32, generation: u32, is_over: bool) {
+        let Some(source) = self.sources.get(&(tgid, generation)) else { return };
+        let output = &mut self.output;
+        let mut cx = SpanContext {
+            clock: &self.clock,
+            settings: &self.settings,
+            counts: &mut self.counts,
+            emit: &mut |span| output.push(span, &source.resource),
+            tell: &mut |what| warn!("pid {} ({}): {what}", source.pid, source.service()),
+        };
+        for joiner in self.joiners.values_mut().filter(|joiner| joiner.waits()) {
+            joiner.settle(tgid, generation, is_over, &mut cx);
+        }
     }
 
     /// One record from the ring.

@@ -56,6 +56,7 @@ pub(crate) fn make(
         go_version: go.go_version().map(ToOwned::to_owned),
         build_id: notes::build_id(&go.image).into(),
         debug_file: facts.debug_file.as_ref().map(|p| p.to_string_lossy().into_owned()),
+        types_vaddr: Some(go.types().start()),
         modules: build.map(|b| b.modules().map(Into::into).collect()).unwrap_or_default(),
         libraries: present.map(|e| library(go, e, &facts, options)).collect(),
     })

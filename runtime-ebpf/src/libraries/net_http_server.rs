@@ -43,6 +43,8 @@ pub struct File {
     pub request_tls: u16,
     /// `http.Request.Pattern` (Go 1.23 and later).
     pub request_pattern: u16,
+    /// `http.Request.ctx`.
+    pub request_ctx: u16,
     /// `http.Request.pat` (Go 1.22).
     pub request_pat: u16,
     /// `http.pattern.str` (Go 1.22).
@@ -86,7 +88,7 @@ pub struct File {
     /// 1: the end site is a call of `abortPendingRead`, with the connection's reader for an argument in place of the response.
     pub end_by_reader: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: u8,
 }
 
 /// The part of `bufio.Reader` that is read: up to and with `r`.
@@ -117,6 +119,6 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<File>(), 16 + 24 * 2 + 12 + 12);
+        assert_eq!(size_of::<File>(), 16 + 25 * 2 + 12 + 10);
     }
 }

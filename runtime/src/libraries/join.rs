@@ -40,6 +40,14 @@ pub trait Joiner: Send {
     /// Takes a record: `bytes` is all of it that means something, the head included.
     fn record(&mut self, head: &Head, bytes: &[u8], cx: &mut SpanContext<'_>) -> Result<(), DecodeError>;
 
+    /// Whether something is kept that ends by itself when nothing more comes.
+    fn waits(&self) -> bool {
+        false
+    }
+
+    /// Ends what has waited long enough of a process, or all that waits if nothing more can come (`is_over`).
+    fn settle(&mut self, _tgid: u32, _generation: u32, _is_over: bool, _cx: &mut SpanContext<'_>) {}
+
     /// A process, or a generation of it, is gone and all its records have been taken: nothing of it is kept any more.
     fn forget(&mut self, tgid: u32, generation: u32);
 

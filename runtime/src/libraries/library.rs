@@ -29,6 +29,10 @@ pub trait Library: Sync {
     fn flight(&self) -> Option<Flight> {
         None
     }
+    /// Whether it asks for parents within the process: it makes calls.
+    fn asks_for_parents(&self) -> bool {
+        false
+    }
     /// The value of [`Library::file_map`] for the files of a Plan.
     fn config(&self, library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError>;
     /// What makes spans of its records.

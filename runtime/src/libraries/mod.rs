@@ -2,6 +2,7 @@
 //!
 //! One module per library, one line in the table below. Nothing outside a library's own modules names it.
 
+mod contexts;
 pub mod join;
 mod library;
 mod values;
@@ -11,6 +12,7 @@ use runtime_ebpf::{
     sampler::Sampler,
 };
 
+pub use contexts::contexts;
 pub use library::{ConfigError, Flight, Library};
 pub use values::{bytes_of, core, stack_check};
 
@@ -26,6 +28,7 @@ macro_rules! libraries {
 // The agent's table: a line per library.
 libraries! {
     net_http_server::NetHttpServer;
+    net_http_client::NetHttpClient;
 }
 
 /// The library of this catalog id, if this agent traces it.

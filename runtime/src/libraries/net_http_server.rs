@@ -119,6 +119,7 @@ fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
         request_request_uri: request("RequestURI"),
         request_tls: request("TLS"),
         request_pattern: request("Pattern"),
+        request_ctx: request("ctx"),
         request_pat: request("pat"),
         pattern_str: plain("net/http.pattern", "str"),
         response_conn: plain(RESPONSE, "conn"),
@@ -140,7 +141,7 @@ fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
         release_at_return: u8::from(release.is_some_and(|site| site.when == When::Exit)),
         text: 0,
         end_by_reader: u8::from(end.when == When::Call),
-        reserved: [0; 3],
+        reserved: 0,
     };
     file.text = u8::from(has_text(&file));
     set_windows(&mut file);

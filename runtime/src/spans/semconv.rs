@@ -14,6 +14,8 @@ pub const KNOWN_METHODS: &[&str] =
     &["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"];
 /// What stands for any other.
 pub const METHOD_OTHER: &str = "_OTHER";
+/// `error.type` of an error whose type is not known.
+pub const ERROR_OTHER: &str = "_OTHER";
 /// `error.type` of a handler that panicked before it wrote an error status.
 pub const ERROR_PANIC: &str = "panic";
 
@@ -90,6 +92,7 @@ names! {
     HOST_NAME = "host.name",
     HTTP_REQUEST_METHOD = "http.request.method",
     HTTP_REQUEST_METHOD_ORIGINAL = "http.request.method_original",
+    HTTP_REQUEST_RESEND_COUNT = "http.request.resend_count",
     HTTP_RESPONSE_STATUS_CODE = "http.response.status_code",
     HTTP_ROUTE = "http.route",
     NETWORK_PEER_ADDRESS = "network.peer.address",
@@ -112,6 +115,7 @@ names! {
     TELEMETRY_SDK_LANGUAGE = "telemetry.sdk.language",
     TELEMETRY_SDK_NAME = "telemetry.sdk.name",
     TELEMETRY_SDK_VERSION = "telemetry.sdk.version",
+    URL_FULL = "url.full",
     URL_PATH = "url.path",
     URL_QUERY = "url.query",
     URL_SCHEME = "url.scheme",

@@ -93,6 +93,11 @@ impl<'a> Types<'a> {
         Types { image, module }
     }
 
+    /// Where the type data begins: offsets of names and types count from here.
+    pub fn start(&self) -> u64 {
+        self.module.types
+    }
+
     /// The descriptor at an address, which must lie in the type data.
     pub fn get(&self, vaddr: u64) -> Option<Type<'a>> {
         if !vaddr.is_multiple_of(8) || vaddr < self.module.types || vaddr >= self.module.etypes {

@@ -59,7 +59,7 @@ pub fn begin(hit: &Hit, file: &File) {
     let parent = if hit.extracts() { remote_parent(&found) } else { None };
     let record = ring::reserve(BEGAN_BYTES);
     let announced = if record.is_some() { ANNOUNCED } else { 0 };
-    let sampled = start::admit(hit, flight, parent, announced);
+    let sampled = start::admit(hit, file, flight, parent, announced);
     let Some(mut record) = record else {
         if sampled {
             count(Counter::Unannounced);

@@ -13,6 +13,7 @@ use runtime_ebpf::net_http_server::{DEFAULT_ENTRIES, IN_FLIGHT_BYTES, counters::
 
 use super::count;
 use crate::{
+    current,
     enter::{Hit, atomic_add},
     ids::Identity,
     read::put,
@@ -175,6 +176,9 @@ pub fn make(hit: &Hit, key: &Key) -> Option<Entry> {
 #[inline(always)]
 pub fn rest(hit: &Hit, key: &Key, mut entry: Entry) {
     entry.get_mut().state = 0;
+    if hit.asks_for_parents() {
+        current::close(hit);
+    }
     if is_crowded(hit) {
         count(Counter::GaveWay);
         remove(hit, key);
@@ -184,6 +188,9 @@ pub fn rest(hit: &Hit, key: &Key, mut entry: Entry) {
 /// The connection is gone.
 #[inline(always)]
 pub fn remove(hit: &Hit, key: &Key) {
+    if hit.asks_for_parents() {
+        current::forget(hit);
+    }
     if NET_HTTP_SERVER_FLIGHT.remove(key).is_ok() {
         hit.add_entries(-1);
         add_use(-1);

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     count::count as count_core,
+    current,
     enter::Hit,
     ids,
     read::{GoString, known, put, read},
@@ -55,7 +56,7 @@ pub struct Picked {
 pub fn begin(hit: &Hit, file: &File, response: u64, request: u64) -> Next {
     // SAFETY: plain helper call.
     let start_ns = unsafe { bpf_ktime_get_ns() };
-    if !hit.extracts() && !ids::identify(hit, start_ns, None).is_sampled() {
+    if !hit.extracts() && !hit.asks_for_parents() && !ids::identify(hit, start_ns, None).is_sampled() {
         unsampled_unasked(hit, response);
         return Next::Done;
     }
@@ -171,7 +172,7 @@ fn fast<const ROOM: usize>(
         ring::discard(record);
         return if len > LARGE_TEXT as u64 { Next::Fields } else { Next::Large };
     }
-    if text::<ROOM>(hit, flight, &picked, record, buffer, len) { Next::Done } else { Next::Fields }
+    if text::<ROOM>(hit, file, flight, &picked, record, buffer, len) { Next::Done } else { Next::Fields }
 }
 
 /// Goes on where `begin` has found the text too long for its record.
@@ -273,6 +274,7 @@ fn reader(file: &File, base: *mut u8, bufr: u64) -> Option<(u64, u64)> {
 #[inline(always)]
 fn text<const ROOM: usize>(
     hit: &Hit,
+    file: &File,
     flight: &mut Flight,
     picked: &Picked,
     mut record: RingBufBytes<'static>,
@@ -300,7 +302,7 @@ fn text<const ROOM: usize>(
         }
         wire::Parent::Valid(parent) => Some(parent),
     };
-    if !admit(hit, flight, parent, ANNOUNCED) {
+    if !admit(hit, file, flight, parent, ANNOUNCED) {
         ring::discard(record);
         return true;
     }
@@ -317,12 +319,23 @@ fn text<const ROOM: usize>(
 
 /// Gives the request its identity. Whether it is to be recorded.
 #[inline(always)]
-pub fn admit(hit: &Hit, flight: &mut Flight, parent: Option<TraceParent>, announced: u32) -> bool {
+pub fn admit(
+    hit: &Hit,
+    file: &File,
+    flight: &mut Flight,
+    parent: Option<TraceParent>,
+    announced: u32,
+) -> bool {
     let remote = if parent.is_some() { PARENT_REMOTE } else { PARENT_NONE };
     let identity = ids::identify(hit, flight.start_ns, parent);
     flight.set_identity(&identity, remote);
     let sampled = identity.is_sampled();
     flight.state = if sampled { OPEN | SAMPLED | announced } else { OPEN };
+    if hit.asks_for_parents() {
+        // The data word of `Request.ctx`, the second one of an interface value.
+        let context = known(flight.request, file.request_ctx).and_then(|ctx| read::<u64>(ctx + 8));
+        current::open(hit, flight.goid, context.unwrap_or(0), &identity);
+    }
     count(if sampled { Counter::Started } else { Counter::Unsampled });
     sampled
 }

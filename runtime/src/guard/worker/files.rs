@@ -131,7 +131,7 @@ impl Worker {
         self.tables.attempts.insert(attempt, Attempt { file, index });
         let kept = self.tables.kept.get(&file).context("it could not be kept open")?;
         let layout = &self.tables.plans.get(&file).context("its plan is not here")?.layout;
-        self.programs.set_file(index, &layout.core, &layout.libraries)?;
+        self.programs.set_file(index, &layout.core, &layout.contexts, &layout.libraries)?;
         let programs: Vec<BorrowedFd<'_>> =
             layout.programs.iter().map(|name| self.programs.descriptor(name)).collect::<Result<_, _>>()?;
         let multi = self.programs.is_multi();

@@ -1,0 +1,143 @@
+//! The parent of a call within its process, for every library that makes calls.
+//!
+//! ```text
+//! 1  the goroutine's own span, if the call was given that span's very context
+//! 2  the chain of contexts that the call was given, up to one that belongs to an open span
+//! 3  where the chain says nothing: the goroutine's own span
+//! 4  the span that is open on the goroutine that created this one
+//! ```
+//! A chain that names an open span beats the goroutine: a worker works for whoever gave it the context. A chain that comes from
+//! a request that is not open (it has ended, or the agent never saw it begin) ends the search: no parent. A chain that ends in
+//! Background, or at a type that nobody knows, says nothing.
+
+use runtime_ebpf::{
+    abi::{CONTEXT_HOLDS_REQUEST, CONTEXT_HOLDS_VALUE, CONTEXT_SLOT_BITS, ContextSlot, Contexts, MAX_FILES},
+    counters::Counter,
+    trace_parent::TraceParent,
+};
+
+use aya_ebpf::{macros::map, maps::Array};
+
+use crate::{
+    count::count,
+    current::{self, Snapshot},
+    enter::Hit,
+    read::{known, opaque, read, try_read, try_read_bytes},
+};
+
+/// Contexts of one chain that are looked at.
+const MOST_CONTEXTS: u32 = 32;
+
+#[map]
+static CONTEXTS: Array<Contexts> = Array::with_max_entries(MAX_FILES, 0);
+
+/// A value of `context.Context`.
+#[derive(Clone, Copy)]
+pub struct Context {
+    /// Address of the itab.
+    pub itab: u64,
+    /// The data word.
+    pub data: u64,
+}
+
+/// What a chain of contexts says.
+enum Said {
+    Open(Snapshot),
+    Ended,
+    Nothing,
+}
+
+/// The parent of a call on this goroutine with this context; `bias` is what the file's addresses are less than those of the
+/// process.
+#[inline(always)]
+pub fn find(hit: &Hit, goid: u64, bias: u64, context: Context) -> Option<TraceParent> {
+    let own = current::on(hit, hit.goroutine, goid);
+    if let Some(own) = own
+        && (own.context == context.data || context.data == 0)
+    {
+        return Some(own.trace);
+    }
+    match walk(hit, bias, context) {
+        Said::Open(named) => Some(named.trace),
+        Said::Ended => None,
+        Said::Nothing => own.or_else(|| creators(hit)).map(|open| open.trace),
+    }
+}
+
+/// The span that is open on the goroutine that created this one.
+#[inline(always)]
+fn creators(hit: &Hit) -> Option<Snapshot> {
+    let parent = known(hit.goroutine, hit.runtime()?.g_parent_goid).and_then(read::<u64>)?;
+    current::of_goid(hit, parent)
+}
+
+/// Goes from one context to the next.
+#[inline(always)]
+fn walk(hit: &Hit, bias: u64, first: Context) -> Said {
+    let Some(contexts) = CONTEXTS.get(hit.file()) else { return Said::Nothing };
+    let mut context = first;
+    for _ in 0..MOST_CONTEXTS {
+        if context.data == 0 {
+            return Said::Nothing;
+        }
+        match current::of_context(hit, context.data) {
+            Some(Some(open)) => return Said::Open(open),
+            Some(None) => return Said::Ended,
+            None => {}
+        }
+        context = match next(contexts, bias, context) {
+            Next::Context(next) => next,
+            Next::Request => return Said::Ended,
+            Next::None => return Said::Nothing,
+        };
+    }
+    count(Counter::ContextsCut);
+    Said::Nothing
+}
+
+/// What follows a context.
+enum Next {
+    Context(Context),
+    /// It holds what a server put there, and no context below it was an open request's.
+    Request,
+    None,
+}
+
+#[inline(always)]
+fn next(contexts: &Contexts, bias: u64, context: Context) -> Next {
+    let itab = context.itab.wrapping_sub(bias);
+    let slot = slot(contexts, itab);
+    if slot.itab_vaddr != itab || itab == 0 {
+        return Next::None;
+    }
+    let mut from = context.data.wrapping_add(slot.offset as u64);
+    if slot.kind == CONTEXT_HOLDS_REQUEST {
+        let Some(request) = read::<u64>(from).filter(|request| *request != 0) else { return Next::None };
+        let Some(at) = known(request, contexts.request_ctx) else { return Next::None };
+        from = at;
+    }
+    let mut words = core::mem::MaybeUninit::<[u64; 2]>::uninit();
+    if !try_read_bytes(words.as_mut_ptr().cast(), 16, from) {
+        count(Counter::ReadFault);
+        return Next::None;
+    }
+    if slot.kind == CONTEXT_HOLDS_VALUE && contexts.request_key_type != 0 {
+        // `valueCtx` is { Context; key, val any }: the first word of the key is its type.
+        let key = try_read::<u64>(from.wrapping_add(16)).unwrap_or(0);
+        if key == contexts.request_key_type.wrapping_add(bias) {
+            return Next::Request;
+        }
+    }
+    // SAFETY: the read has filled it.
+    let [itab, data] = unsafe { words.assume_init() };
+    Next::Context(Context { itab, data })
+}
+
+#[inline(always)]
+fn slot(contexts: &Contexts, itab: u64) -> &ContextSlot {
+    let hash = itab.wrapping_mul(contexts.multiplier) >> (64 - CONTEXT_SLOT_BITS);
+    // Below the number of slots, as the verifier sees it.
+    let at = (opaque(hash) & ((1 << CONTEXT_SLOT_BITS) - 1)) as usize;
+    // SAFETY: the mask leaves the slots of the array.
+    unsafe { &*contexts.slots.as_ptr().add(at) }
+}

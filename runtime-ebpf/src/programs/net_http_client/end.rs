@@ -1,0 +1,241 @@
+//! A round trip, or an attempt of it, ends.
+
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use runtime_ebpf::{
+    abi::NO_OFFSET,
+    counters::Counter as Core,
+    net_http_client::{
+        File, RESPONSE_WINDOW, STATUS_UNKNOWN, WRAPPERS,
+        counters::Counter,
+        records::{
+            Ended, FAILED_INNER_TYPE, FAILED_SLOT_COUNT, FAILED_SLOTS, FAILED_TEXT, FAILED_TYPE, Failed,
+            KIND_ENDED, KIND_FAILED, KIND_RESUMED,
+        },
+    },
+    record::{ABSENT, Head},
+};
+
+use super::{
+    count,
+    flight::{self, FAILED, Flight, Key, OPEN, SAMPLED},
+    write_head,
+};
+use crate::{
+    count::count as count_core,
+    enter::Hit,
+    read::{GoString, known, read, try_read, try_read_bytes},
+    ring,
+    texts::{MISSING, Window, fill},
+};
+
+/// The struct is read to behind what the record holds.
+const ENDED_BYTES: usize = size_of::<Ended>() + RESPONSE_WINDOW;
+const FAILED_BYTES: usize = size_of::<Failed>() + FAILED_SLOTS[0] + FAILED_SLOTS[1] + FAILED_SLOTS[2];
+const _: () = assert!(FAILED_SLOT_COUNT == 3 && WRAPPERS == 3);
+/// Errors that hold another, one within the other.
+const MOST_WRAPPERS: u32 = 4;
+
+/// How it ended.
+#[derive(Clone, Copy)]
+pub enum Outcome {
+    /// A `*http.Response`.
+    Response(u64),
+    /// A `*http2.ClientResponse`.
+    Http2Response(u64),
+    /// The words of an `error`.
+    Error { error: u64, data: u64 },
+    /// The same, of a call that got no connection: nothing is tried again.
+    NoConnection { error: u64, data: u64 },
+}
+
+/// Ends the goroutine's round trip.
+#[inline(always)]
+pub fn finish(hit: &Hit, file: &File, outcome: Outcome) {
+    let key = Key::of(hit);
+    let found = flight::find(&key).filter(|entry| entry.get().generation == hit.process().generation);
+    let Some(mut entry) = found.filter(|entry| entry.get().has(OPEN)) else {
+        return count(Counter::Unmatched);
+    };
+    let kept = entry.get_mut();
+    if !kept.has(SAMPLED) {
+        return match outcome {
+            Outcome::Error { .. } => kept.state |= FAILED,
+            _ => flight::rest(&key, entry),
+        };
+    }
+    if hit.goid() != Some(kept.goid) {
+        count(Counter::Mismatch);
+        return flight::remove(&key);
+    }
+    match outcome {
+        Outcome::Response(response) => {
+            if !send_response(hit, file, kept, response, true) {
+                count(Counter::Mismatch);
+            }
+            flight::rest(&key, entry);
+        }
+        Outcome::Http2Response(response) => {
+            send_response(hit, file, kept, response, false);
+            flight::rest(&key, entry);
+        }
+        Outcome::NoConnection { error, data } => {
+            send_error(hit, file, kept, error, data, 1);
+            flight::rest(&key, entry);
+        }
+        Outcome::Error { error, data } => {
+            send_error(hit, file, kept, error, data, 0);
+            kept.state |= FAILED;
+        }
+    }
+}
+
+/// There is a connection for a round trip. If that has failed already, it is tried again.
+#[inline(always)]
+pub fn resume(hit: &Hit) {
+    let key = Key::of(hit);
+    let found = flight::find(&key).filter(|entry| entry.get().generation == hit.process().generation);
+    let Some(mut entry) = found.filter(|entry| entry.get().has(FAILED)) else { return };
+    let kept = entry.get_mut();
+    kept.state &= !FAILED;
+    if !kept.has(SAMPLED) {
+        return;
+    }
+    if hit.goid() != Some(kept.goid) {
+        count(Counter::Mismatch);
+        return flight::remove(&key);
+    }
+    count(Counter::Resumed);
+    let Some(mut record) = ring::reserve(size_of::<Head>()) else { return };
+    write_head(hit, record.as_mut_ptr(), kept, KIND_RESUMED, size_of::<Head>() as u32, 0);
+    ring::submit(record);
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: plain helper call.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+/// Sends the status. `false`: the response is another request's, and nothing was sent.
+#[inline(always)]
+fn send_response(hit: &Hit, file: &File, flight: &Flight, response: u64, is_http: bool) -> bool {
+    let end_ns = now();
+    let Some(mut record) = ring::reserve(ENDED_BYTES) else {
+        count(Counter::EndUnsent);
+        return true;
+    };
+    let base = record.as_mut_ptr();
+    let (mut status, mut major, mut minor) = (STATUS_UNKNOWN, 2, 0);
+    if is_http {
+        // SAFETY: the reservation has room for the window behind an Ended.
+        let scratch = unsafe { base.add(size_of::<Ended>()) };
+        let window = Window::<RESPONSE_WINDOW>::read(scratch, response, 0, file.response_bytes);
+        if window.ok() {
+            status = window.known_word(file.response_status) as u32;
+            major = window.word(file.response_proto_major).unwrap_or(0);
+            minor = window.word(file.response_proto_minor).unwrap_or(0);
+            let request = window.word(file.response_request).unwrap_or(0);
+            if request != 0 && is_strangers(file, flight, request) {
+                ring::discard(record);
+                return false;
+            }
+        } else {
+            count_core(Core::ReadFault);
+            major = 0;
+        }
+    } else if let Some(code) = known(response, file.h2_status).and_then(read::<u64>) {
+        status = code as u32;
+    }
+    write_head(hit, base, flight, KIND_ENDED, size_of::<Ended>() as u32, end_ns);
+    // SAFETY: the reservation is at least an Ended long.
+    let ended = unsafe { &mut *base.cast::<Ended>() };
+    ended.status = status;
+    ended.proto_major = major as u16;
+    ended.proto_minor = minor as u16;
+    ring::submit(record);
+    true
+}
+
+/// Whether a response's request is another than the one that is kept: every copy that net/http makes shares the header's map.
+#[inline(always)]
+fn is_strangers(file: &File, flight: &Flight, request: u64) -> bool {
+    let header = known(request, file.request_header).and_then(try_read::<u64>);
+    header.is_some_and(|header| header != flight.header)
+}
+
+#[inline(always)]
+fn send_error(hit: &Hit, file: &File, flight: &Flight, error: u64, data: u64, is_final: u32) {
+    let end_ns = now();
+    let Some(mut record) = ring::reserve(FAILED_BYTES) else { return count(Counter::EndUnsent) };
+    let base = record.as_mut_ptr();
+    write_head(hit, base, flight, KIND_FAILED, FAILED_BYTES as u32, end_ns);
+    let outer = type_of(error);
+    let (kind, data) = innermost(file, flight.bias, outer, data);
+    let inner = if kind == outer { 0 } else { kind };
+    let is_text = file.error_string_vaddr != 0 && kind == file.error_string_vaddr.wrapping_add(flight.bias);
+    let text = if is_text { read::<GoString>(data).unwrap_or(MISSING) } else { MISSING };
+    // SAFETY: the reservation has a Failed and all slots.
+    unsafe {
+        let failed = base.cast::<Failed>();
+        (*failed).is_final = is_final;
+        let mut slot = base.add(size_of::<Failed>());
+        (&raw mut (*failed).lens[FAILED_TYPE]).write_volatile(fill_name(slot, file, flight.bias, outer));
+        slot = slot.add(FAILED_SLOTS[FAILED_TYPE]);
+        (&raw mut (*failed).lens[FAILED_INNER_TYPE]).write_volatile(fill_name(
+            slot,
+            file,
+            flight.bias,
+            inner,
+        ));
+        slot = slot.add(FAILED_SLOTS[FAILED_INNER_TYPE]);
+        (&raw mut (*failed).lens[FAILED_TEXT]).write_volatile(fill(slot, FAILED_SLOTS[FAILED_TEXT], text));
+    }
+    ring::submit(record);
+}
+
+/// The type that an itab is of: its second word (internal/abi/iface.go). 0: unknown.
+#[inline(always)]
+fn type_of(itab: u64) -> u64 {
+    read::<u64>(itab.wrapping_add(8)).unwrap_or(0)
+}
+
+/// The error behind those that hold another: its type and its data word.
+#[inline(always)]
+fn innermost(file: &File, bias: u64, kind: u64, data: u64) -> (u64, u64) {
+    let (mut kind, mut data) = (kind, data);
+    for _ in 0..MOST_WRAPPERS {
+        let vaddr = kind.wrapping_sub(bias);
+        let mut offset = NO_OFFSET;
+        macro_rules! wrappers {
+            ($($n:literal)+) => { $(
+                if file.wrapper_vaddrs[$n] != 0 && file.wrapper_vaddrs[$n] == vaddr {
+                    offset = file.wrapper_offsets[$n];
+                }
+            )+ };
+        }
+        wrappers!(0 1 2);
+        let Some(held) = known(data, offset).and_then(read::<GoString>).filter(|held| held.address != 0)
+        else {
+            break;
+        };
+        (kind, data) = (type_of(held.address), held.len);
+    }
+    (kind, data)
+}
+
+/// Copies the name of a type as type data has it: the agent takes it apart. `abi.Type.Str` (internal/abi/type.go, offset 40 in
+/// every release since 1.18) counts from where the type data begins.
+#[inline(always)]
+fn fill_name(to: *mut u8, file: &File, bias: u64, kind: u64) -> u32 {
+    if kind == 0 || file.types_vaddr == 0 {
+        return ABSENT;
+    }
+    let Some(offset) = read::<u32>(kind.wrapping_add(40)) else { return ABSENT };
+    let name = file.types_vaddr.wrapping_add(bias).wrapping_add(offset as u64);
+    // Names are short, and behind them lie others.
+    if !try_read_bytes(to, FAILED_SLOTS[FAILED_TYPE] as u32, name) {
+        count_core(Core::ReadFault);
+        return ABSENT;
+    }
+    FAILED_SLOTS[FAILED_TYPE] as u32
+}

@@ -1,0 +1,118 @@
+//! What a Plan says of contexts, as the programs want to be told it: a table without collisions.
+
+use std::collections::HashSet;
+
+use analyzer::{
+    Plan,
+    plan::{Held, Itab},
+};
+use runtime_ebpf::abi::{
+    CONTEXT_HOLDS_CONTEXT, CONTEXT_HOLDS_REQUEST, CONTEXT_HOLDS_VALUE, CONTEXT_SLOT_BITS, ContextSlot,
+    Contexts, MAX_OFFSET, NO_OFFSET,
+};
+
+use super::values::offset;
+
+const INTERFACE: &str = "context.Context";
+const VALUE: &str = "*context.valueCtx";
+const REQUEST_KEY: &str = "*net/http.contextKey";
+const SLOTS: usize = 1 << CONTEXT_SLOT_BITS;
+const EMPTY: ContextSlot = ContextSlot { itab_vaddr: 0, offset: 0, kind: 0 };
+/// Multipliers that are tried for a table without collisions.
+const TRIES: u64 = 4096;
+
+/// What leads from one context to the next in this binary. Where types are so many that some find no slot of their own, those of
+/// the standard library come first: a chain ends at what is left out, and says nothing.
+pub fn contexts(plan: &Plan) -> Contexts {
+    let mut known: Vec<(bool, ContextSlot)> = Vec::new();
+    let mut seen = HashSet::new();
+    for itab in plan.libraries.iter().flat_map(|library| &library.itabs) {
+        if let Some(slot) = slot(itab)
+            && seen.insert(slot.itab_vaddr)
+        {
+            let is_users = !itab.concrete.trim_start_matches('*').starts_with("context.");
+            known.push((is_users, slot));
+        }
+    }
+    known.sort_by_key(|(is_users, slot)| (*is_users, slot.itab_vaddr));
+    let slots: Vec<ContextSlot> = known.into_iter().map(|(_, slot)| slot).collect();
+    let (multiplier, slots) = table(&slots);
+    let key = plan.libraries.iter().flat_map(|library| &library.types).find(|t| t.type_name == REQUEST_KEY);
+    let ctx = |library| offset(library, "net/http.Request", "ctx", u64::from(MAX_OFFSET));
+    Contexts {
+        multiplier,
+        request_key_type: key.and_then(|key| key.vaddr).unwrap_or(0),
+        request_ctx: plan.libraries.iter().map(ctx).find(|at| *at != NO_OFFSET).unwrap_or(NO_OFFSET),
+        reserved: [0; 3],
+        slots,
+    }
+}
+
+fn slot(itab: &Itab) -> Option<ContextSlot> {
+    let Held { type_name, offset } = itab.holds.as_ref().filter(|_| itab.interface == INTERFACE)?;
+    let kind = match type_name.as_str() {
+        INTERFACE if itab.concrete == VALUE => CONTEXT_HOLDS_VALUE,
+        INTERFACE => CONTEXT_HOLDS_CONTEXT,
+        "*net/http.Request" => CONTEXT_HOLDS_REQUEST,
+        _ => return None,
+    };
+    let offset = u32::try_from(*offset).ok()?;
+    Some(ContextSlot { itab_vaddr: itab.vaddr.filter(|vaddr| *vaddr != 0)?, offset, kind })
+}
+
+/// Places them by the first multiplier that leads each to a slot of its own, else by the one that leaves out the fewest.
+fn table(known: &[ContextSlot]) -> (u64, [ContextSlot; SLOTS]) {
+    let mut best = (0, [EMPTY; SLOTS], usize::MAX);
+    for n in 0..TRIES {
+        // Odd numbers far from one another (Steele, Lea, Flood 2014: the golden ratio's).
+        let multiplier = (2 * n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut slots = [EMPTY; SLOTS];
+        let mut left_out = 0;
+        for one in known {
+            let hash = one.itab_vaddr.wrapping_mul(multiplier) >> (64 - CONTEXT_SLOT_BITS);
+            match usize::try_from(hash).ok().and_then(|at| slots.get_mut(at)) {
+                Some(slot) if slot.itab_vaddr == 0 => *slot = *one,
+                _ => left_out += 1,
+            }
+        }
+        if left_out < best.2 {
+            best = (multiplier, slots, left_out);
+        }
+        if left_out == 0 {
+            break;
+        }
+    }
+    (best.0, best.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(table: &(u64, [ContextSlot; SLOTS]), vaddr: u64) -> bool {
+        let at = usize::try_from(vaddr.wrapping_mul(table.0) >> (64 - CONTEXT_SLOT_BITS)).expect("small");
+        table.1[at].itab_vaddr == vaddr
+    }
+
+    fn some(count: u64) -> Vec<ContextSlot> {
+        let one = |n| ContextSlot { itab_vaddr: 0x67_0000 + 48 * n, offset: 0, kind: CONTEXT_HOLDS_CONTEXT };
+        (0..count).map(one).collect()
+    }
+
+    #[test]
+    fn each_type_has_a_slot_of_its_own() {
+        for count in [0, 1, 8, 16, 24] {
+            let all = some(count);
+            let table = table(&all);
+            assert!(all.iter().all(|slot| found(&table, slot.itab_vaddr)), "{count}");
+        }
+    }
+
+    #[test]
+    fn where_they_are_too_many_the_first_have_one() {
+        let all = some(300);
+        let table = table(&all);
+        let placed = all.iter().filter(|slot| found(&table, slot.itab_vaddr)).count();
+        assert!(placed > SLOTS / 2 && found(&table, all[0].itab_vaddr), "{placed}");
+    }
+}

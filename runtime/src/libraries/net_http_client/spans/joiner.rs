@@ -1,0 +1,208 @@
+//! The round trips that have begun and not ended, and how an end finds its beginning: by its span id.
+//!
+//! | what comes | what becomes of it |
+//! |---|---|
+//! | a beginning | kept; what was open on its goroutine before is over: it has failed, or no request was sent |
+//! | a response | the span |
+//! | an error after which nothing is tried again | the span |
+//! | another error | waits: for a next attempt, for the goroutine's next round trip, or for its time |
+//! | word of a next attempt | the error did not count |
+//! | an end whose beginning is not there | nothing: HTTP/2 says the end of a request that opened its connection twice |
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use runtime_ebpf::record::Head;
+
+use super::begun::Begun;
+use super::records::{self, Record};
+use super::span::{Outcome, may_be_retried, span};
+use crate::libraries::join::{self, Count, SpanContext};
+use crate::records::DecodeError;
+
+/// How long a failure waits for a next attempt, which needs a connection first: as long as net/http's own dialler tries, and a
+/// little more.
+const PATIENCE: Duration = Duration::from_secs(32);
+/// Which part of what is kept goes when it has become too much.
+const SHED_PART: usize = 16;
+
+/// A failed attempt.
+#[derive(Debug)]
+struct Attempt {
+    outcome: Outcome,
+    end_ns: u64,
+    since: Instant,
+}
+
+/// A round trip that is open.
+#[derive(Debug)]
+struct Kept {
+    begun: Box<Begun>,
+    failed: Option<Attempt>,
+}
+
+type Process = HashMap<[u8; 8], Kept>;
+
+/// Joins the records of `net/http.client`.
+#[derive(Debug, Default)]
+pub struct Joiner {
+    processes: HashMap<(u32, u32), Process>,
+    held_bytes: usize,
+    /// Failed attempts that are kept.
+    waiting: usize,
+    counts: Counted,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Counted {
+    not_sent: u64,
+    open_at_exit: u64,
+    too_many_open: u64,
+    unmatched: u64,
+}
+
+impl Kept {
+    fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.begun.held_bytes()
+    }
+}
+
+impl Joiner {
+    fn began(&mut self, head: &Head, begun: Begun, before: [u8; 8], cx: &mut SpanContext<'_>) {
+        if let Some(kept) = self.take(head, before) {
+            match kept.failed {
+                Some(attempt) => emit(&kept.begun, &attempt.outcome, attempt.end_ns, cx),
+                None => self.counts.not_sent += 1,
+            }
+        }
+        let kept = Kept { begun: Box::new(begun), failed: None };
+        self.held_bytes += kept.held_bytes();
+        self.processes.entry(key(head)).or_default().insert(head.span_id, kept);
+    }
+
+    fn take(&mut self, head: &Head, span_id: [u8; 8]) -> Option<Kept> {
+        let kept = self.processes.get_mut(&key(head))?.remove(&span_id)?;
+        self.gone(&kept);
+        Some(kept)
+    }
+
+    fn gone(&mut self, kept: &Kept) {
+        self.held_bytes = self.held_bytes.saturating_sub(kept.held_bytes());
+        self.waiting -= usize::from(kept.failed.is_some());
+    }
+
+    fn ended(&mut self, head: &Head, outcome: &Outcome, cx: &mut SpanContext<'_>) {
+        match self.take(head, head.span_id) {
+            Some(kept) => emit(&kept.begun, outcome, head.end_ns, cx),
+            None => self.counts.unmatched += 1,
+        }
+    }
+
+    fn failed(&mut self, head: &Head, outcome: Outcome) {
+        let process = self.processes.get_mut(&key(head));
+        let Some(kept) = process.and_then(|process| process.get_mut(&head.span_id)) else {
+            self.counts.unmatched += 1;
+            return;
+        };
+        let attempt = Attempt { outcome, end_ns: head.end_ns, since: Instant::now() };
+        if kept.failed.replace(attempt).is_none() {
+            self.waiting += 1;
+        }
+    }
+
+    fn resumed(&mut self, head: &Head) {
+        let process = self.processes.get_mut(&key(head));
+        if let Some(kept) = process.and_then(|process| process.get_mut(&head.span_id))
+            && kept.failed.take().is_some()
+        {
+            self.waiting -= 1;
+        }
+    }
+}
+
+fn emit(begun: &Begun, outcome: &Outcome, end_ns: u64, cx: &mut SpanContext<'_>) {
+    (cx.emit)(&span(begun, outcome, end_ns, cx.clock, cx.settings, cx.counts));
+}
+
+fn key(head: &Head) -> (u32, u32) {
+    (head.tgid, head.generation)
+}
+
+impl join::Joiner for Joiner {
+    fn record(&mut self, head: &Head, bytes: &[u8], cx: &mut SpanContext<'_>) -> Result<(), DecodeError> {
+        match records::decode(head, bytes)? {
+            Record::Began(began, texts) => {
+                let begun = Begun::new(&began, &texts, cx.settings, cx.counts);
+                self.began(head, begun, began.before_span_id, cx);
+            }
+            Record::Ended(ended) => self.ended(head, &Outcome::of_response(&ended), cx),
+            Record::Failed(failed) if may_be_retried(&failed) => {
+                self.failed(head, Outcome::of_error(&failed))
+            }
+            Record::Failed(failed) => self.ended(head, &Outcome::of_error(&failed), cx),
+            Record::Resumed => self.resumed(head),
+        }
+        Ok(())
+    }
+
+    fn waits(&self) -> bool {
+        self.waiting > 0
+    }
+
+    fn settle(&mut self, tgid: u32, generation: u32, is_over: bool, cx: &mut SpanContext<'_>) {
+        let Some(process) = self.processes.get_mut(&(tgid, generation)) else { return };
+        let is_due = |attempt: &Attempt| is_over || attempt.since.elapsed() >= PATIENCE;
+        let due = process.extract_if(|_, kept| kept.failed.as_ref().is_some_and(is_due));
+        for (_, kept) in due.collect::<Vec<_>>() {
+            self.gone(&kept);
+            if let Some(attempt) = &kept.failed {
+                emit(&kept.begun, &attempt.outcome, attempt.end_ns, cx);
+            }
+        }
+    }
+
+    fn forget(&mut self, tgid: u32, generation: u32) {
+        let Some(process) = self.processes.remove(&(tgid, generation)) else { return };
+        for kept in process.values() {
+            self.gone(kept);
+            self.counts.open_at_exit += 1;
+        }
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    fn shed(&mut self) {
+        let all = self.processes.values().flat_map(HashMap::values);
+        let mut starts: Vec<u64> = all.map(|kept| kept.begun.start_ns).collect();
+        let nth = starts.len() / SHED_PART;
+        if starts.is_empty() {
+            self.held_bytes = 0;
+            return;
+        }
+        let (_, &mut limit, _) = starts.select_nth_unstable(nth);
+        let mut shed = Vec::new();
+        for process in self.processes.values_mut() {
+            shed.extend(process.extract_if(|_, kept| kept.begun.start_ns <= limit));
+        }
+        for (_, kept) in &shed {
+            self.gone(kept);
+        }
+        self.counts.too_many_open += shed.len() as u64;
+    }
+
+    fn counters(&self) -> Vec<Count> {
+        let count = |name, value, is_loss| Count { name, value, is_loss };
+        vec![
+            count("net_http_client.not_sent", self.counts.not_sent, false),
+            count("net_http_client.ends_said_twice", self.counts.unmatched, false),
+            count("net_http_client.lost.open_at_exit", self.counts.open_at_exit, true),
+            count("net_http_client.lost.too_many_open", self.counts.too_many_open, true),
+        ]
+    }
+}
+
+#[cfg(test)]
+#[path = "joiner_tests.rs"]
+mod tests;

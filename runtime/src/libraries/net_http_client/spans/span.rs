@@ -1,0 +1,157 @@
+//! The span of a round trip: names, attributes, status.
+//!
+//! HTTP client conventions 1.45.0. Decisions that they leave open:
+//! - A caller that has cancelled its call is no failure: the span has no status code and no error. net/http says so with
+//!   `context.Canceled`, or with an error of its own where the request's `Cancel` channel was closed.
+//! - `error.type` is the status code from 400 on; else the name of the error's type as Go prints it, without the star of a
+//!   pointer: `net.OpError`, `tls.RecordHeaderError`. Of an error that only holds another (`fmt.Errorf`'s with `%w`, net/http's
+//!   `nothingWrittenError` and `transportReadFromServerError`) it is the other's, as the conventions allow. Where it could not be read it is `_OTHER`.
+//! - `server.*` come from the URL, with the scheme's port where it names none; a `Host` of the request's own is not the server.
+
+use std::borrow::Cow;
+
+use runtime_ebpf::net_http_client::{STATUS_UNKNOWN, records::Ended};
+
+use super::begun::Begun;
+use super::records::FailedView;
+use crate::spans::clock::Clock;
+use crate::spans::semconv::{self as key, METHOD_OTHER};
+use crate::spans::{Counts, FLAG_HAS_REMOTE, FLAG_REMOTE, Kind, Settings, Span, Value};
+
+/// What a cancelled call ends with (context.Canceled; net/http's `errRequestCanceled` and `http2errRequestCanceled`).
+const CANCELLED: [&[u8]; 2] = [b"context canceled", b"net/http: request canceled"];
+/// The types of errors after which net/http may send the request again over another connection (`shouldRetryRequest`), the
+/// package as Go prints it.
+const PERHAPS_RETRIED: [&str; 8] = [
+    "http.nothingWrittenError",
+    "http.transportReadFromServerError",
+    "http.http2StreamError",
+    "http.http2GoAwayError",
+    "http.http2noCachedConnError",
+    "http2.StreamError",
+    "http2.GoAwayError",
+    "http2.noCachedConnError",
+];
+/// The same of errors that are texts: net/http's own, `http: server closed idle connection` and `http2: client conn not usable`
+/// among them.
+const PERHAPS_RETRIED_TEXT: &[u8] = b"http";
+const ERROR_STRING: &str = "errors.errorString";
+
+/// How a round trip ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// With a response.
+    Response { status: Option<u16>, protocol: Option<&'static str> },
+    /// By its caller's wish.
+    Cancelled,
+    /// With an error of this type.
+    Error(String),
+}
+
+impl Outcome {
+    /// Of a response.
+    pub fn of_response(ended: &Ended) -> Self {
+        let status = match ended.status {
+            STATUS_UNKNOWN => None,
+            status => u16::try_from(status).ok().filter(|status| (100..1000).contains(status)),
+        };
+        let protocol = match (ended.proto_major, ended.proto_minor) {
+            (1, 0) => Some("1.0"),
+            (1, 1) => Some("1.1"),
+            (2, _) => Some("2"),
+            (3, _) => Some("3"),
+            _ => None,
+        };
+        Self::Response { status, protocol }
+    }
+
+    /// Of an error.
+    pub fn of_error(failed: &FailedView<'_>) -> Self {
+        if failed.text().is_some_and(|text| CANCELLED.contains(&text)) {
+            return Self::Cancelled;
+        }
+        let name = failed.inner_type_name().or_else(|| failed.type_name()).map(without_star);
+        Self::Error(name.map_or_else(|| key::ERROR_OTHER.to_owned(), Cow::into_owned))
+    }
+}
+
+/// Whether net/http may try again after this.
+pub fn may_be_retried(failed: &FailedView<'_>) -> bool {
+    if failed.fixed.is_final != 0 {
+        return false;
+    }
+    match failed.type_name().map(without_star) {
+        Some(name) if name == ERROR_STRING => {
+            failed.text().is_none_or(|text| text.starts_with(PERHAPS_RETRIED_TEXT))
+        }
+        Some(name) => PERHAPS_RETRIED.contains(&&*name),
+        None => true,
+    }
+}
+
+fn without_star(name: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(name.strip_prefix(b"*").unwrap_or(name))
+}
+
+/// Builds the span.
+pub fn span<'a>(
+    begun: &'a Begun,
+    outcome: &'a Outcome,
+    end_ns: u64,
+    clock: &Clock,
+    settings: &Settings,
+    counts: &mut Counts,
+) -> Span<'a> {
+    let parent = (begun.parent_span_id != [0; 8]).then_some(begun.parent_span_id);
+    let is_remote = parent.is_some() && begun.parent_is_remote;
+    let start_unix_ns = clock.unix_ns(begun.start_ns);
+    let name = if begun.method == METHOD_OTHER { "HTTP" } else { &begun.method };
+    let mut span = Span {
+        scope: key::scope::NET_HTTP,
+        trace_id: begun.trace_id,
+        span_id: begun.span_id,
+        parent_span_id: parent,
+        flags: u32::from(begun.trace_flags) | FLAG_HAS_REMOTE | if is_remote { FLAG_REMOTE } else { 0 },
+        name: name.into(),
+        kind: Kind::Client,
+        start_unix_ns,
+        end_unix_ns: clock.unix_ns(end_ns).max(start_unix_ns),
+        attributes: Vec::with_capacity(12),
+        dropped_attributes: 0,
+        error: false,
+    };
+    let attributes = &mut span.attributes;
+    let mut text = |key, value: Option<&'a str>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            attributes.push((key, Value::Str(value.into())));
+        }
+    };
+    text(key::HTTP_REQUEST_METHOD, Some(&begun.method));
+    text(key::HTTP_REQUEST_METHOD_ORIGINAL, begun.original_method.as_deref());
+    text(key::URL_FULL, Some(&begun.url.full));
+    text(key::SERVER_ADDRESS, Some(&begun.url.host));
+    if let Outcome::Response { protocol, .. } = outcome {
+        text(key::NETWORK_PROTOCOL_VERSION, *protocol);
+    }
+    if let Some(port) = begun.url.port {
+        attributes.push((key::SERVER_PORT, Value::Int(i64::from(port))));
+    }
+    if begun.resends > 0 {
+        attributes.push((key::HTTP_REQUEST_RESEND_COUNT, Value::Int(i64::from(begun.resends))));
+    }
+    let failure: Option<Cow<'a, str>> = match outcome {
+        Outcome::Response { status: Some(status), .. } => {
+            attributes.push((key::HTTP_RESPONSE_STATUS_CODE, Value::Int(i64::from(*status))));
+            (*status >= 400).then(|| status.to_string().into())
+        }
+        Outcome::Error(name) => Some(name.as_str().into()),
+        Outcome::Response { status: None, .. } | Outcome::Cancelled => None,
+    };
+    if let Some(failure) = failure {
+        span.error = true;
+        attributes.push((key::ERROR_TYPE, Value::Str(failure)));
+    }
+    settings.limit(&mut span);
+    counts.built += 1;
+    span
+}

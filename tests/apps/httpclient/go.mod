@@ -1,0 +1,3 @@
+module strobe.test/httpclient
+
+go 1.19
