@@ -55,6 +55,8 @@ pub struct File {
     pub panic_arg: u16,
     /// `runtime._panic.goexit`, a bool at any offset.
     pub panic_goexit: u16,
+    /// Bit by code: the libraries whose programs are attached to it.
+    pub libraries: u64,
 }
 
 /// The site is after the stack check: every hit counts.
@@ -98,6 +100,6 @@ mod tests {
     #[test]
     fn values_have_no_padding() {
         assert_eq!((size_of::<Process>(), align_of::<Process>()), (40, 8));
-        assert_eq!(size_of::<File>(), 8);
+        assert_eq!(size_of::<File>(), 16);
     }
 }

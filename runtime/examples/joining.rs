@@ -17,7 +17,7 @@ use runtime::sink::{BEGUN_BYTES, Output, Sink};
 use runtime::sources::Source;
 use runtime::spans::Span;
 use runtime_ebpf::libraries::NET_HTTP_SERVER;
-use runtime_ebpf::net_http_server::records::{
+use runtime_ebpf::http_server::records::{
     BEGAN_SLOT_COUNT, Began, ENDED_SLOT_COUNT, ENDED_SLOTS, Ended, HOW_FINISHED, KIND_BEGAN_WIRE, KIND_ENDED,
     PEER_BYTES,
 };

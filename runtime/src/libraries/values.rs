@@ -20,6 +20,7 @@ pub fn core(plan: &Plan) -> abi::File {
         g_panic: field("runtime.g", "_panic", 8),
         panic_arg: field("runtime._panic", "arg", 8),
         panic_goexit: field("runtime._panic", "goexit", 1),
+        libraries: 0,
     }
 }
 

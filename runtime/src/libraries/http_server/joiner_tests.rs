@@ -1,5 +1,5 @@
 use runtime_ebpf::libraries::NET_HTTP_SERVER;
-use runtime_ebpf::net_http_server::records::{
+use runtime_ebpf::http_server::records::{
     Began, Ended, HOW_FINISHED, HOW_HIJACKED, KIND_BEGAN_FIELDS, KIND_BEGAN_WIRE, KIND_ENDED,
     KIND_ENDED_WHOLE, KIND_HTTP2,
 };
@@ -151,17 +151,17 @@ fn a_hijack_on_another_goroutine_ends_the_request_once() {
     for stranger in [None, Some(b"127.0.0.1:5001".as_slice())] {
         bench.send(&ended(hijacked, &[None, stranger]));
     }
-    assert_eq!((bench.ids(), bench.counted()), (vec![], vec![("net_http_server.ended_unknown", 2)]));
+    assert_eq!((bench.ids(), bench.counted()), (vec![], vec![("http_server.ended_unknown", 2)]));
     bench.send(&ended(hijacked, &[None, Some(b"127.0.0.1:5000")]));
     assert_eq!(bench.ids(), [1]);
     bench.end(1, 8);
     assert_eq!(bench.ids(), [1]);
-    assert!(bench.counted().contains(&("net_http_server.ended_again", 1)), "{:?}", bench.counted());
+    assert!(bench.counted().contains(&("http_server.ended_again", 1)), "{:?}", bench.counted());
     bench.keeps_nothing();
     // Of a request that is not sampled nothing was sent before.
     bench.send(&ended(hijacked, &[None, None]));
     assert_eq!(bench.ids(), [1]);
-    assert!(bench.counted().contains(&("net_http_server.ended_unknown", 3)));
+    assert!(bench.counted().contains(&("http_server.ended_unknown", 3)));
 }
 
 #[test]

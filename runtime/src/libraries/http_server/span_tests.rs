@@ -1,7 +1,7 @@
 use super::super::records::tests::{some_began, some_ended};
 use super::*;
 use crate::records;
-use runtime_ebpf::net_http_server::records::{
+use runtime_ebpf::http_server::records::{
     BEGAN_SLOT_COUNT, Began, ENDED_SLOT_COUNT, Ended, HOW_ABORTED, HOW_GOEXIT, HOW_UNKNOWN,
     KIND_BEGAN_FIELDS, KIND_ENDED, PEER_BYTES,
 };
@@ -56,7 +56,7 @@ fn with_span<T>(
     let super::super::records::Record::Ended(ended) = decode(&ended) else { panic!("an end") };
     let begun = Begun::from_fields(&fixed, &texts);
     let clock = Clock::with_offset_ns(1_000_000);
-    look(&span(&begun, &ended, &clock, settings, &mut Counts::default()))
+    look(&span(key::scope::NET_HTTP, &begun, &ended, &clock, settings, &mut Counts::default()))
 }
 
 type Texts<'t> = &'t [(In, &'t [u8])];
