@@ -10,7 +10,8 @@ use crate::abi::NO_OFFSET;
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestFields {
-    /// Number of bytes to read in one go, at most [`REQUEST_WINDOW`], covering all of the offsets below; 0: they are read one by one.
+    /// Number of bytes to read in one go, at most [`REQUEST_WINDOW`], covering all of the offsets below that are known; 0: they are
+    /// read one by one, as where one is not known that a short record needs.
     pub bytes: u16,
     /// `Method`.
     pub method: u16,

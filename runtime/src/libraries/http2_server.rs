@@ -17,6 +17,7 @@ use super::{
     library::{ConfigError, Flight, Library},
     values::{bytes_of, offset, role, stack_check, walk},
 };
+use crate::spans::Kind;
 
 /// A library that is one of the implementation's packages.
 pub struct Http2Server {
@@ -43,6 +44,10 @@ impl Library for Http2Server {
         self.kernel.code
     }
 
+    fn kind(&self) -> Kind {
+        Kind::Server
+    }
+
     fn programs(&self) -> &'static [(&'static str, &'static str)] {
         self.programs
     }
@@ -64,7 +69,7 @@ impl Library for Http2Server {
     }
 
     fn joiner(&self) -> Box<dyn join::Joiner> {
-        Box::new(http_server::Joiner::new(self.scope))
+        Box::new(http_server::Joiner::of_version(self.scope, (2, 0)))
     }
 
     fn config(&self, library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError> {
@@ -123,7 +128,7 @@ fn file(id: &'static str, library: &plan::Library, plan: &Plan) -> Result<File, 
 
 /// How much of a request's struct is read in one go: up to the last field, if all of them are known; else they are read one by one.
 fn request_bytes(request: &RequestFields) -> u16 {
-    let words = [request.header, request.tls, request.proto_major, request.proto_minor];
+    let words = [request.header, request.tls];
     let strings = [request.method, request.host, request.request_uri];
     if words.iter().chain(&strings).any(|offset| *offset == NO_OFFSET) {
         return 0;

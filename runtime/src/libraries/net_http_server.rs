@@ -155,13 +155,17 @@ fn writer_itab(library: &plan::Library) -> Result<u64, ConfigError> {
         .ok_or(ConfigError::Itab { library: ID, interface, concrete })
 }
 
-/// How much of a Request is read when it begins: up to the last field that is wanted there, and no byte more, since what lies
-/// behind may never have been touched.
+/// How much of a Request is read in one go when it begins: up to the last field that is wanted there, and no byte more, since what
+/// lies behind may never have been touched. Nothing where one of them is not known.
 fn request_bytes(file: &File) -> u16 {
     let request = &file.request;
     let words =
         [request.header, request.tls, request.proto_major, request.proto_minor, request.content_length];
-    reach(&words, &[request.method, request.host, request.request_uri, file.last.remote_addr])
+    let strings = [request.method, request.host, request.request_uri, file.last.remote_addr];
+    if words.iter().chain(&strings).any(|offset| *offset == NO_OFFSET) {
+        return 0;
+    }
+    reach(&words, &strings)
 }
 
 fn require(library: &plan::Library, file: &File) -> Result<(), ConfigError> {

@@ -95,7 +95,13 @@ fn announce(hit: &Hit, fields: &RequestFields, flight: &Flight, map: u64, user_a
 
 /// Writes a short record. `false`: the struct cannot be read in one go, or one of its strings is long.
 #[inline(always)]
-fn write_short(hit: &Hit, fields: &RequestFields, base: *mut u8, flight: &Flight, user_agent: GoString) -> bool {
+fn write_short(
+    hit: &Hit,
+    fields: &RequestFields,
+    base: *mut u8,
+    flight: &Flight,
+    user_agent: GoString,
+) -> bool {
     // SAFETY: the slots have room for it (asserted above).
     let scratch = unsafe { base.add(size_of::<Began>()) };
     let window = Window::<REQUEST_WINDOW>::read(scratch, flight.request, 0, fields.bytes);

@@ -17,12 +17,12 @@
 use std::collections::HashMap;
 
 use runtime_ebpf::{
-    http_server::records::{ENDED_CLIENT, HOW_PUSHED},
+    http_server::records::{Began, ENDED_CLIENT, HOW_PUSHED},
     record::Head,
 };
 
 use super::begun::{Begun, PEER};
-use super::records::{self, EndedView, Record};
+use super::records::{self, BeganTexts, EndedView, Record};
 use super::span::span;
 use crate::libraries::join::{self, Count, SpanContext};
 use crate::records::DecodeError;
@@ -68,6 +68,7 @@ impl Kept {
 #[derive(Debug, Default)]
 pub struct Joiner {
     scope: &'static str,
+    version: Option<(u8, u8)>,
     processes: HashMap<(u32, u32), Process>,
     held_bytes: usize,
     names: Vec<u64>,
@@ -90,6 +91,19 @@ impl Joiner {
     /// One whose spans have this instrumentation scope.
     pub fn new(scope: &'static str) -> Self {
         Self { scope, ..Self::default() }
+    }
+
+    /// The same of a library that speaks one version of HTTP: a request that was upgraded says of itself what it was before.
+    pub fn of_version(scope: &'static str, version: (u8, u8)) -> Self {
+        Self { version: Some(version), ..Self::new(scope) }
+    }
+
+    /// What a beginning says, its strings one by one.
+    fn from_fields(&self, mut began: Began, texts: &BeganTexts<'_>) -> Begun {
+        if let Some(version) = self.version {
+            (began.proto_major, began.proto_minor) = version;
+        }
+        Begun::from_fields(&began, texts)
     }
 
     fn began(&mut self, head: &Head, response: u64, begun: Begun) {
@@ -174,7 +188,8 @@ impl join::Joiner for Joiner {
                 self.began(head, began.response, begun);
             }
             Record::BeganFields(began, texts) => {
-                self.began(head, began.response, Begun::from_fields(&began, &texts));
+                let begun = self.from_fields(began, &texts);
+                self.began(head, began.response, begun);
             }
             Record::Ended(ended) => self.ended(head, &ended, cx),
             Record::Http2 => {
@@ -189,7 +204,7 @@ impl join::Joiner for Joiner {
                     self.counts.pushed += 1;
                     return Ok(());
                 }
-                let begun = Begun::from_fields(&began, &texts);
+                let begun = self.from_fields(began, &texts);
                 (cx.emit)(&span(self.scope, &begun, &ended, cx.clock, cx.settings, cx.counts));
             }
         }

@@ -1,8 +1,8 @@
-use runtime_ebpf::libraries::NET_HTTP_SERVER;
 use runtime_ebpf::http_server::records::{
     Began, Ended, HOW_FINISHED, HOW_HIJACKED, KIND_BEGAN_FIELDS, KIND_BEGAN_WIRE, KIND_ENDED,
     KIND_ENDED_WHOLE, KIND_HTTP2,
 };
+use runtime_ebpf::libraries::NET_HTTP_SERVER;
 
 use super::super::records::tests::{began_fields, began_wire, ended, some_began, some_ended, whole};
 use super::super::span::tests::lines_of;

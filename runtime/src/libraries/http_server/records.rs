@@ -1,8 +1,9 @@
 //! The records of HTTP servers, as checked views. Their layout is in `runtime_ebpf::http_server::records`.
 
 use runtime_ebpf::http_server::records::{
-    BEGAN_SHORT_SLOTS, BEGAN_SLOT_COUNT, BEGAN_SLOTS, Began, ENDED_LARGE_SLOTS, ENDED_SLOT_COUNT, ENDED_SLOTS, Ended,
-    KIND_BEGAN_FIELDS, KIND_BEGAN_SHORT, KIND_BEGAN_WIRE, KIND_ENDED, KIND_ENDED_LARGE, KIND_ENDED_WHOLE, KIND_HTTP2,
+    BEGAN_SHORT_SLOTS, BEGAN_SLOT_COUNT, BEGAN_SLOTS, Began, ENDED_LARGE_SLOTS, ENDED_SLOT_COUNT,
+    ENDED_SLOTS, Ended, KIND_BEGAN_FIELDS, KIND_BEGAN_SHORT, KIND_BEGAN_WIRE, KIND_ENDED, KIND_ENDED_LARGE,
+    KIND_ENDED_WHOLE, KIND_HTTP2,
 };
 use runtime_ebpf::record::Head;
 
@@ -112,8 +113,8 @@ fn ids(head: &Head) -> Result<(), DecodeError> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use runtime_ebpf::libraries::NET_HTTP_SERVER;
     use runtime_ebpf::http_server::records::{HOW_FINISHED, PEER_BYTES};
+    use runtime_ebpf::libraries::NET_HTTP_SERVER;
     use runtime_ebpf::record::ABSENT;
 
     use super::*;
