@@ -17,9 +17,7 @@ use super::{
     library::{ConfigError, Flight, Library},
     values::{bytes_of, offset, role, stack_check, walk},
 };
-use crate::spans::semconv::scope;
-
-use crate::spans::Kind;
+use crate::spans::{Kind, semconv::scope};
 
 /// The library.
 pub struct NetHttpServer;

@@ -189,7 +189,8 @@ fn traced(version: &'static str, door: impl Fn(&Bench, &Service) -> Result<Door>
     let (mut before, id) = from_before(&door)?;
     let mut agent = bench.trace_pid(&service)?;
     before.reset(id)?;
-    let due = everything(bench.minor(), &door)?;
+    let mut due = everything(bench.minor(), &door)?;
+    due.extend(door.drive(&mut door.open()?, vec![Exchange::new("OPTIONS", "*")])?);
     let got = bench.settle(&mut agent, &due)?;
     check_lengths(&got)?;
     ensure!(!agent.stderr.text().contains("HTTP/2"), "{}", agent.output());

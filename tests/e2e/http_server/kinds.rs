@@ -36,7 +36,8 @@ pub fn over_http2(minor: u32, n: usize) -> Vec<Exchange> {
     ]);
     let can = |e: &Exchange| {
         let plain = |(name, value): &(String, String)| name != "Transfer-Encoding" && value.trim() == value;
-        let path = e.target.starts_with(b"/") || e.target == b"*";
+        // For `*` a mux closes the connection, where net/http's server does not answer in its place.
+        let path = e.target.starts_with(b"/");
         e.version == "1.1" && path && std::str::from_utf8(&e.target).is_ok() && e.headers.iter().all(plain)
     };
     all.into_iter().filter(can).map(Exchange::http2).collect()

@@ -50,8 +50,9 @@ enum XNet {
 
 /// Everything over each of the listeners that speak HTTP/2, in one process.
 fn traced(version: &'static str, x_net: (&str, &str), which: XNet) -> Result<()> {
-    let bench =
-        Bench::of(version, || build(version, &[("golang.org/x/net", x_net.0), ("golang.org/x/text", x_net.1)]))?;
+    let bench = Bench::of(version, || {
+        build(version, &[("golang.org/x/net", x_net.0), ("golang.org/x/text", x_net.1)])
+    })?;
     let plan = analyzer::plan_file(&bench.app, &analyzer::Options::default(), &[])?;
     let has = |id: &str| plan.libraries.iter().any(|library| library.id == id);
     // With Go 1.27 the newer x/net are wrappers around net/http's.
@@ -128,7 +129,8 @@ macro_rules! combinations {
 }
 
 combinations! {
-    go1_22_v0_17: go(22), "v0.17.0", "v0.13.0";
+    // Up to v0.17 a server that has pushed serves no further request.
+    go1_22_v0_30: go(22), "v0.30.0", "v0.19.0";
     go1_24_v0_44: go(24), "v0.44.0", "v0.29.0";
     go1_26_v0_62: go(26), "v0.62.0", "v0.43.0";
     go1_27_v0_47: go(27), "v0.47.0", "v0.31.0";
