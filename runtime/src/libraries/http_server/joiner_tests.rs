@@ -1,5 +1,5 @@
 use runtime_ebpf::http_server::records::{
-    Began, Ended, HOW_FINISHED, HOW_HIJACKED, KIND_BEGAN_FIELDS, KIND_BEGAN_WIRE, KIND_ENDED,
+    Began, Ended, HOW_FINISHED, HOW_HIJACKED, HOW_PUSHED, KIND_BEGAN_FIELDS, KIND_BEGAN_WIRE, KIND_ENDED,
     KIND_ENDED_WHOLE, KIND_HTTP2,
 };
 use runtime_ebpf::libraries::NET_HTTP_SERVER;
@@ -103,6 +103,30 @@ fn http2_is_told_once_for_each_process() {
     };
     [1, 1, 2, 1].into_iter().for_each(&mut of);
     assert_eq!(bench.told.len(), 2, "{:?}", bench.told);
+}
+
+/// What a server pushes nobody has asked for.
+#[test]
+fn a_pushed_stream_makes_no_span() {
+    let mut bench = Bench::default();
+    bench.begin(1, 1, 8);
+    let mut pushed = end(1, 8);
+    pushed.how = HOW_PUSHED;
+    bench.send(&ended(pushed, &[None, None]));
+    pushed.head.kind = KIND_ENDED_WHOLE;
+    bench.send(&whole(pushed, began(1, 1, 8), &[Some(b"GET"), Some(b"/a"), None, None]));
+    assert_eq!((bench.ids(), bench.counted()), (vec![], vec![("http_server.pushed", 2)]));
+    bench.keeps_nothing();
+}
+
+/// A request that was upgraded to HTTP/2 has the version in it that it came with.
+#[test]
+fn a_library_that_speaks_one_version_has_spans_of_that_version() {
+    let mut bench = Bench { joiner: Joiner::of_version("scope", (2, 0)), ..Bench::default() };
+    bench.send(&began_fields(began(1, 1, 8), &[Some(b"GET"), Some(b"/a"), None, None]));
+    bench.end(1, 8);
+    let (_, lines) = bench.spans.first().expect("a span");
+    assert!(lines.iter().any(|line| line == "network.protocol.version=2"), "{lines:?}");
 }
 
 #[test]
