@@ -99,7 +99,7 @@ impl Joiner {
     }
 
     /// What a beginning says, its strings one by one.
-    fn from_fields(&self, mut began: Began, texts: &BeganTexts<'_>) -> Begun {
+    fn begun(&self, mut began: Began, texts: &BeganTexts<'_>) -> Begun {
         if let Some(version) = self.version {
             (began.proto_major, began.proto_minor) = version;
         }
@@ -188,7 +188,7 @@ impl join::Joiner for Joiner {
                 self.began(head, began.response, begun);
             }
             Record::BeganFields(began, texts) => {
-                let begun = self.from_fields(began, &texts);
+                let begun = self.begun(began, &texts);
                 self.began(head, began.response, begun);
             }
             Record::Ended(ended) => self.ended(head, &ended, cx),
@@ -204,7 +204,7 @@ impl join::Joiner for Joiner {
                     self.counts.pushed += 1;
                     return Ok(());
                 }
-                let begun = self.from_fields(began, &texts);
+                let begun = self.begun(began, &texts);
                 (cx.emit)(&span(self.scope, &begun, &ended, cx.clock, cx.settings, cx.counts));
             }
         }
