@@ -62,6 +62,10 @@ pub struct File {
     /// 1: a library of this file asks for parents within the process, so that the others have to say what is open. 0: nobody
     /// asks, and nobody says anything.
     pub parents: u16,
+    /// Zero.
+    pub reserved: u32,
+    /// Bit by code: the libraries whose programs are attached to it.
+    pub libraries: u64,
 }
 
 /// What leads from one context to the next. Value of `CONTEXTS`, by file index.
@@ -180,7 +184,7 @@ mod tests {
     #[test]
     fn values_have_no_padding() {
         assert_eq!((size_of::<Process>(), align_of::<Process>()), (40, 8));
-        assert_eq!(size_of::<File>(), 12);
+        assert_eq!(size_of::<File>(), 24);
         assert_eq!(size_of::<ContextSlot>(), 16);
         assert_eq!(size_of::<Contexts>(), 24 + 64 * 16);
         assert_eq!(size_of::<Current>(), 72);

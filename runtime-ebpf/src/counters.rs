@@ -16,7 +16,7 @@ pub struct Count {
 /// Defines an enum of counters and its table: `Name = "exported.name", loss;` or `info;`.
 #[macro_export]
 macro_rules! counters {
-    ($enum:ident: $($(#[doc = $doc:literal])+ $name:ident = $text:literal, $kind:ident;)+) => {
+    ($enum:ident: $($(#[doc = $doc:literal])+ $name:ident = $text:expr, $kind:ident;)+) => {
         /// What is counted, by its place in the array.
         #[repr(u32)]
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,10 @@ use aya_ebpf::{
     maps::{Array, HashMap, ProgramArray},
     programs::ProbeContext,
 };
-use runtime_ebpf::abi::{File, MAX_FILES, MAX_PROCESSES, Process, SWITCH_IGNORE_PARENT};
+use runtime_ebpf::{
+    abi::{File, MAX_FILES, MAX_PROCESSES, Process, SWITCH_IGNORE_PARENT},
+    libraries::Library,
+};
 
 use crate::{identity::tgid, read::known, registers::GoRegisters};
 
@@ -43,6 +46,8 @@ pub struct Hit {
     pub tgid: u32,
     /// Address of the running goroutine's `g`.
     pub goroutine: u64,
+    /// Code of the library whose program it is: see [`Hit::of`].
+    pub library: u16,
     process: *mut Process,
 }
 
@@ -52,10 +57,16 @@ pub fn enter(ctx: &ProbeContext) -> Option<Hit> {
     stay_on_the_kernels_stack(ctx);
     let tgid = tgid();
     let process = PROCESSES.get_ptr_mut(tgid)?;
-    Some(Hit { tgid, goroutine: ctx.goroutine(), process })
+    Some(Hit { tgid, goroutine: ctx.goroutine(), library: 0, process })
 }
 
 impl Hit {
+    /// The same of a library's program: what several libraries share counts and sends in its name.
+    #[inline(always)]
+    pub fn of(self, library: Library) -> Self {
+        Self { library: library.code, ..self }
+    }
+
     #[inline(always)]
     pub fn process(&self) -> &Process {
         // SAFETY: `enter` has checked the pointer; the agent replaces a value only when the process behind it has changed,
@@ -101,7 +112,13 @@ impl Hit {
     /// Whether a library of the process's file asks for parents within the process.
     #[inline(always)]
     pub fn asks_for_parents(&self) -> bool {
-        matches!(self.runtime(), Some(file) if file.parents != 0)
+        self.runtime().is_some_and(|runtime| runtime.parents != 0)
+    }
+
+    /// Whether the programs of one of these libraries, bits by code, are attached to the file.
+    #[inline(always)]
+    pub fn has_library(&self, codes: u64) -> bool {
+        self.runtime().is_some_and(|runtime| runtime.libraries & codes != 0)
     }
 
     /// Whether a remote parent is looked for.

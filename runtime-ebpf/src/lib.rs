@@ -11,6 +11,8 @@ extern crate std;
 
 pub mod abi;
 pub mod counters;
+pub mod http2_server;
+pub mod http_server;
 pub mod libraries;
 pub mod process;
 pub mod record;

@@ -10,7 +10,9 @@ macro_rules! libraries {
     ($then:path) => {
         $then! {
             1 net_http_server NET_HTTP_SERVER "net/http.server";
-            2 net_http_client NET_HTTP_CLIENT "net/http.client";
+            2 net_http_server_h2 NET_HTTP_SERVER_H2 "net/http.server.h2";
+            3 x_net_http2_server X_NET_HTTP2_SERVER "golang.org/x/net/http2.server";
+            4 net_http_client NET_HTTP_CLIENT "net/http.client";
         }
     };
 }
@@ -24,6 +26,13 @@ pub struct Library {
     pub id: &'static str,
     /// What its programs count, in the order of its counters' numbers.
     pub counters: &'static [Count],
+}
+
+impl Library {
+    /// Its bit in [`crate::abi::File::libraries`].
+    pub const fn bit(&self) -> u64 {
+        1 << self.code
+    }
 }
 
 macro_rules! define {

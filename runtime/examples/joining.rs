@@ -16,11 +16,11 @@ use runtime::resource::{AgentFacts, Facts, Resource};
 use runtime::sink::{BEGUN_BYTES, Output, Sink};
 use runtime::sources::Source;
 use runtime::spans::Span;
-use runtime_ebpf::libraries::NET_HTTP_SERVER;
-use runtime_ebpf::net_http_server::records::{
+use runtime_ebpf::http_server::records::{
     BEGAN_SLOT_COUNT, Began, ENDED_SLOT_COUNT, ENDED_SLOTS, Ended, HOW_FINISHED, KIND_BEGAN_WIRE, KIND_ENDED,
     PEER_BYTES,
 };
+use runtime_ebpf::libraries::NET_HTTP_SERVER;
 use runtime_ebpf::record::{ABSENT, Head, PARENT_NONE};
 
 /// Connections that have a request open at the same time.

@@ -115,6 +115,7 @@ impl Layout {
                 bytes: site.bytes.clone(),
             }));
         }
+        self.core.libraries |= 1 << traced.code();
         self.libraries.push((traced, config));
         self.probes.extend(probes);
         Ok(())

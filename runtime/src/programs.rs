@@ -107,7 +107,7 @@ impl Programs {
         let secrets = [random()?, random()?];
         let entries = u64::from(options.in_flight_entries);
         let wake_above = u64::from(options.ring_bytes) / 2;
-        let flights: Vec<Flight> = libraries::ALL.iter().filter_map(|library| library.flight()).collect();
+        let flights = flights();
         let mut loader = EbpfLoader::new();
         // A refused program is verified again for its log, and again for a larger buffer: this log, the reason alone, is short.
         loader.verifier_log_level(VerifierLogLevel::STATS);
@@ -318,6 +318,17 @@ impl Programs {
         }
         Ok(counted)
     }
+}
+
+/// The libraries' in-flight tables, each once: libraries of a kind share one.
+fn flights() -> Vec<Flight> {
+    let mut flights: Vec<Flight> = Vec::new();
+    for flight in libraries::ALL.iter().filter_map(|library| library.flight()) {
+        if !flights.contains(&flight) {
+            flights.push(flight);
+        }
+    }
+    flights
 }
 
 /// A map by its bytes, if the object's has these sizes.

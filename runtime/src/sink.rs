@@ -173,7 +173,13 @@ impl<O: Output> Sink<O> {
             other("spans.texts_repaired", self.counts.texts_repaired),
             other("joiners.held_bytes", self.held_bytes as u64),
         ];
-        all.extend(self.joiners.values().flat_map(|joiner| joiner.counters()));
+        // Joiners of libraries of a kind count the same things.
+        for count in self.joiners.values().flat_map(|joiner| joiner.counters()) {
+            match all.iter_mut().find(|known| known.name == count.name) {
+                Some(known) => known.value += count.value,
+                None => all.push(count),
+            }
+        }
         all
     }
 

@@ -1,8 +1,9 @@
-//! Just enough HTTP/2 to send `GET /` without TLS (prior knowledge) and to see that it was answered.
+//! An HTTP/2 client without TLS: what a test asks for is what goes over the wire, frame by frame.
 //!
-//! Frames are RFC 9113 §4.1: length (3 bytes), type, flags, stream id. The header block uses the static table of RFC 7541
-//! and literals without Huffman coding, so no compressor is needed.
+//! Frames are RFC 9113 §4.1: length (3 bytes), type, flags, stream id. Header blocks use the static table of RFC 7541 and literals
+//! without Huffman coding; the server is told to keep no dynamic table, so that of its answers the status can be read by itself.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -10,31 +11,139 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
-const END_STREAM_AND_HEADERS: u8 = 5;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+/// SETTINGS_HEADER_TABLE_SIZE = 0.
+const NO_TABLE: [u8; 6] = [0, 1, 0, 0, 0, 0];
+/// The error code of a client that has lost interest.
+const CANCEL: u32 = 8;
+/// Longer than any handler of the tests takes.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Sends `count` requests, one after the other, on one connection; fails unless each is answered with headers.
-pub fn get(server: SocketAddr, count: u32) -> Result<()> {
-    let mut stream = TcpStream::connect(server).with_context(|| format!("connect to {server}"))?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    stream.write_all(PREFACE)?;
-    stream.write_all(&frame(SETTINGS, 0, 0, &[])?)?;
-    for i in 0..count {
-        let id = 2 * i + 1;
-        stream.write_all(&frame(HEADERS, END_STREAM_AND_HEADERS, id, &block(&server.to_string())?)?)?;
-        answered(&mut stream, id).with_context(|| format!("request {i} over HTTP/2"))?;
-    }
-    Ok(())
+/// One connection to a server.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    next: u32,
+    answers: HashMap<u32, Answer>,
 }
 
-/// `:method: GET` (2), `:scheme: http` (6), `:path: /` (4), `:authority` (1, literal without indexing).
-fn block(authority: &str) -> Result<Vec<u8>> {
-    let length = u8::try_from(authority.len()).ok().filter(|n| *n < 127).context("authority too long")?;
-    Ok([&[0x82, 0x86, 0x84, 0x01, length], authority.as_bytes()].concat())
+/// What has come on a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The final status (informational ones are passed over).
+    pub status: Option<u16>,
+    /// The server has reset the stream.
+    pub reset: bool,
+    /// Nothing more will come.
+    pub ended: bool,
+}
+
+impl Connection {
+    /// Connects to a server on loopback, by prior knowledge.
+    pub fn open(server: SocketAddr) -> Result<Self> {
+        Self::begin(TcpStream::connect(server).with_context(|| format!("connect to {server}"))?, 1)
+    }
+
+    /// The same on a connection that HTTP/1.1 was upgraded on, which gave the first stream away.
+    pub fn upgraded(stream: TcpStream) -> Result<Self> {
+        Self::begin(stream, 3)
+    }
+
+    fn begin(mut stream: TcpStream, next: u32) -> Result<Self> {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
+        stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &NO_TABLE)?].concat()).context("the preface")?;
+        Ok(Connection { stream, next, answers: HashMap::new() })
+    }
+
+    /// The port that the server sees as its peer's.
+    pub fn local_port(&self) -> Result<u16> {
+        Ok(self.stream.local_addr()?.port())
+    }
+
+    /// Sends a request with these fields, those that begin with a colon in front; gives the stream's number.
+    pub fn send(&mut self, fields: &[(String, String)], body: &[u8]) -> Result<u32> {
+        let id = self.next;
+        self.next += 2;
+        let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
+        let end = if body.is_empty() { END_STREAM } else { 0 };
+        let mut frames = frame(HEADERS, END_HEADERS | end, id, &block)?;
+        if !body.is_empty() {
+            frames.extend(frame(DATA, END_STREAM, id, body)?);
+        }
+        self.stream.write_all(&frames).context("send a request")?;
+        Ok(id)
+    }
+
+    /// Loses interest in a stream.
+    pub fn reset(&mut self, id: u32) -> Result<()> {
+        self.stream.write_all(&frame(RST_STREAM, 0, id, &CANCEL.to_be_bytes())?).context("reset a stream")
+    }
+
+    /// Reads until nothing more will come on the stream.
+    pub fn receive(&mut self, id: u32) -> Result<Answer> {
+        loop {
+            match self.answers.get(&id) {
+                Some(answer) if answer.ended => return Ok(*answer),
+                _ => self.read().with_context(|| format!("waiting for stream {id}"))?,
+            }
+        }
+    }
+
+    /// Takes one frame.
+    fn read(&mut self) -> Result<()> {
+        let mut head = [0; 9];
+        self.stream.read_exact(&mut head).context("read a frame")?;
+        let [a, b, c, kind, flags, i, j, k, l] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        self.stream.read_exact(&mut payload).context("read a frame's payload")?;
+        let answer = self.answers.entry(u32::from_be_bytes([i & 0x7f, j, k, l])).or_default();
+        match kind {
+            SETTINGS if flags & ACK == 0 => self.stream.write_all(&frame(SETTINGS, ACK, 0, &[])?)?,
+            HEADERS => {
+                let status = status(&payload).with_context(|| format!("header block {payload:02x?}"))?;
+                answer.status = Some(status).filter(|status| *status >= 200).or(answer.status);
+                answer.ended |= flags & END_STREAM != 0;
+            }
+            DATA => answer.ended |= flags & END_STREAM != 0,
+            RST_STREAM => (answer.reset, answer.ended) = (true, true),
+            GOAWAY => bail!("the server went away: {payload:02x?}"),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// A field as a literal without indexing, its name new.
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    [vec![0], text(name), text(value)].concat()
+}
+
+/// A string: its length, an integer with a prefix of 7 bits (RFC 7541 §5.1), and its bytes.
+fn text(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text.len();
+    if rest < 127 {
+        out.extend(u8::try_from(rest));
+    } else {
+        out.push(127);
+        rest -= 127;
+        while rest >= 128 {
+            out.extend(u8::try_from(rest % 128 + 128));
+            rest /= 128;
+        }
+        out.extend(u8::try_from(rest));
+    }
+    out.extend_from_slice(text.as_bytes());
+    out
 }
 
 fn frame(kind: u8, flags: u8, id: u32, payload: &[u8]) -> Result<Vec<u8>> {
@@ -42,20 +151,58 @@ fn frame(kind: u8, flags: u8, id: u32, payload: &[u8]) -> Result<Vec<u8>> {
     Ok([&[0, length[0], length[1], kind, flags], id.to_be_bytes().as_slice(), payload].concat())
 }
 
-/// Reads frames until the answer's headers on stream `id` have come.
-fn answered(stream: &mut TcpStream, id: u32) -> Result<()> {
-    loop {
-        let mut head = [0; 9];
-        stream.read_exact(&mut head).context("read a frame")?;
-        let [a, b, c, kind, flags, i, j, k, l] = head;
-        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-        stream.read_exact(&mut payload).context("read a frame's payload")?;
-        match (kind, u32::from_be_bytes([i & 0x7f, j, k, l])) {
-            (SETTINGS, _) if flags & ACK == 0 => stream.write_all(&frame(SETTINGS, ACK, 0, &[])?)?,
-            (HEADERS, got) if got == id => return Ok(()),
-            (RST_STREAM, got) if got == id => bail!("the server reset the stream"),
-            (GOAWAY, _) => bail!("the server went away"),
-            _ => {}
-        }
+/// The status that a block begins with, behind changes of the table's size. Entries 8 to 14 of the static table are `:status`.
+fn status(block: &[u8]) -> Option<u16> {
+    const STATIC: [u16; 7] = [200, 204, 206, 304, 400, 404, 500];
+    let block = block.get(block.iter().take_while(|byte| **byte & 0xe0 == 0x20).count()..)?;
+    let (first, rest) = block.split_first()?;
+    if first & 0x80 != 0 {
+        return STATIC.get(usize::from(first & 0x7f).checked_sub(8)?).copied();
+    }
+    let name = if first & 0x40 != 0 { first & 0x3f } else { first & 0x0f };
+    let (len, rest) = rest.split_first()?;
+    let value = rest.get(..usize::from(len & 0x7f))?;
+    let digits =
+        if len & 0x80 != 0 { huffman_digits(value)? } else { String::from_utf8(value.to_vec()).ok()? };
+    digits.parse().ok().filter(|_| (8..=14).contains(&name))
+}
+
+/// Three digits in Huffman coding (RFC 7541, appendix B): 0 to 2 are `00000` to `00010`, 3 to 9 are `011001` to `011111`.
+fn huffman_digits(bytes: &[u8]) -> Option<String> {
+    let mut bits = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+    let mut digits = String::new();
+    while digits.len() < 3 {
+        let five = bits.by_ref().take(5).fold(0u8, |all, bit| all << 1 | bit);
+        let digit = match five {
+            0..=2 => five,
+            _ => (five << 1 | bits.next()?).checked_sub(0b01_1001)? + 3,
+        };
+        digits.push(char::from_digit(u32::from(digit), 10)?);
+    }
+    Some(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_read_as_a_server_may_write_them() {
+        // Indexed; with a change of the table's size in front; literal; in Huffman coding: 201, 202, 431, 503.
+        assert_eq!(status(&[0x88]), Some(200));
+        assert_eq!(status(&[0x20, 0x8d]), Some(404));
+        assert_eq!(status(&[0x08, 0x03, b'2', b'0', b'1']), Some(201));
+        assert_eq!(status(&[0x48, 0x82, 0x10, 0x03]), Some(201));
+        assert_eq!(status(&[0x48, 0x82, 0x10, 0x05]), Some(202));
+        assert_eq!(status(&[0x48, 0x83, 0b0110_1001, 0b1001_0000, 0b1111_1111]), Some(431));
+        assert_eq!(status(&[0x48, 0x83, 0b0110_1100, 0b0000_1100, 0b1111_1111]), Some(503));
+        assert_eq!(status(&[]), None);
+    }
+
+    #[test]
+    fn long_strings_have_their_length_in_several_bytes() {
+        assert_eq!(text("ab"), [2, b'a', b'b']);
+        assert_eq!(text(&"x".repeat(127)).get(..3), Some([127, 0, b'x'].as_slice()));
+        assert_eq!(text(&"x".repeat(1337)).get(..4), Some([127, 0xba, 9, b'x'].as_slice()));
     }
 }

@@ -1,6 +1,8 @@
-//! One module per library of the table, and the process events.
+//! One module per library of the table, what libraries of a kind share, and the process events.
 
 mod floor;
+mod http2_server;
+mod http_server;
 mod process;
 mod signals;
 

@@ -3,6 +3,8 @@
 //! One module per library, one line in the table below. Nothing outside a library's own modules names it.
 
 mod contexts;
+mod http2_server;
+mod http_server;
 pub mod join;
 mod library;
 mod values;
@@ -28,6 +30,8 @@ macro_rules! libraries {
 // The agent's table: a line per library.
 libraries! {
     net_http_server::NetHttpServer;
+    net_http_server_h2::LIBRARY;
+    x_net_http2_server::LIBRARY;
     net_http_client::NetHttpClient;
 }
 

@@ -1,40 +1,32 @@
 //! `net/http.server`: its programs, their configuration from its part of the Plan, and its spans.
 
-mod spans;
-
 use analyzer::{
     Plan,
     plan::{self, Site, When},
 };
 use runtime_ebpf::{
-    abi::{CHECK_NONE, MAX_OFFSET, NO_OFFSET},
+    abi::{CHECK_NONE, NO_OFFSET},
+    http_server::{REQUEST_WINDOW, RequestFields},
     libraries::NET_HTTP_SERVER,
-    net_http_server::{END_WINDOW, File, IN_FLIGHT_BYTES, READER_WINDOW, REQUEST_WINDOW},
+    net_http_server::{File, READER_WINDOW},
 };
 
 use super::{
+    http_server::{self, ANYWHERE, HTTP_REQUEST, reach, string_limit, word_limit},
     join,
     library::{ConfigError, Flight, Library},
     values::{bytes_of, offset, role, stack_check, walk},
 };
-
-use crate::spans::Kind;
+use crate::spans::{Kind, semconv::scope};
 
 /// The library.
 pub struct NetHttpServer;
 
 const ID: &str = NET_HTTP_SERVER.id;
-const REQUEST: &str = "net/http.Request";
 const RESPONSE: &str = "net/http.response";
 const CONN: &str = "net/http.conn";
 const READER: &str = "bufio.Reader";
-const ANYWHERE: u64 = MAX_OFFSET as u64;
-/// A Go string is two words.
-const STRING_BYTES: u16 = 16;
-const WORD_BYTES: u16 = 8;
-/// The last offsets in the windows that leave room for what is read there.
-const REQUEST_LIMIT: u64 = REQUEST_WINDOW as u64 - STRING_BYTES as u64;
-const READER_LIMIT: u64 = READER_WINDOW as u64 - WORD_BYTES as u64;
+const READER_LIMIT: u64 = word_limit(READER_WINDOW);
 
 impl Library for NetHttpServer {
     fn id(&self) -> &'static str {
@@ -72,16 +64,11 @@ impl Library for NetHttpServer {
     }
 
     fn flight(&self) -> Option<Flight> {
-        Some(Flight {
-            map: "NET_HTTP_SERVER_FLIGHT",
-            value_bytes: IN_FLIGHT_BYTES,
-            use_map: "NET_HTTP_SERVER_USE",
-            entries_global: "NET_HTTP_SERVER_ENTRIES",
-        })
+        Some(http_server::FLIGHT)
     }
 
     fn joiner(&self) -> Box<dyn join::Joiner> {
-        Box::new(spans::Joiner::default())
+        Box::new(http_server::Joiner::new(scope::NET_HTTP))
     }
 
     fn config(&self, library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError> {
@@ -96,7 +83,6 @@ fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
     let start = site(library, "start").ok_or(ConfigError::NoSite { library: ID, role: "start" })?;
     let end = site(library, "end").ok_or(ConfigError::NoSite { library: ID, role: "end" })?;
     let release = site(library, "release");
-    let request = |field| offset(library, REQUEST, field, REQUEST_LIMIT);
     let plain = |type_name, field| offset(library, type_name, field, ANYWHERE);
     // A branch behind a call is no stack check.
     let check = |site: Option<&Site>| match site {
@@ -106,22 +92,8 @@ fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
     let mut file = File {
         start_vaddr: start.vaddr,
         writer_itab_vaddr: writer_itab(library)?,
-        request_bytes: 0,
-        end_from: 0,
-        end_bytes: 0,
-        request_method: request("Method"),
-        request_proto_major: request("ProtoMajor"),
-        request_proto_minor: request("ProtoMinor"),
-        request_header: request("Header"),
-        request_content_length: request("ContentLength"),
-        request_host: request("Host"),
-        request_remote_addr: request("RemoteAddr"),
-        request_request_uri: request("RequestURI"),
-        request_tls: request("TLS"),
-        request_pattern: request("Pattern"),
-        request_ctx: request("ctx"),
-        request_pat: request("pat"),
-        pattern_str: plain("net/http.pattern", "str"),
+        request: http_server::request(library, HTTP_REQUEST),
+        last: http_server::last(library),
         response_conn: plain(RESPONSE, "conn"),
         response_status: plain(RESPONSE, "status"),
         response_req: plain(RESPONSE, "req"),
@@ -141,32 +113,29 @@ fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
         release_at_return: u8::from(release.is_some_and(|site| site.when == When::Exit)),
         text: 0,
         end_by_reader: u8::from(end.when == When::Call),
-        reserved: 0,
+        reserved: [0; 1],
     };
     file.text = u8::from(has_text(&file));
-    set_windows(&mut file);
+    file.request.bytes = request_bytes(&file);
+    file.reader_bytes = reach(&[file.reader_buf, file.reader_r], &[]);
     require(library, &file)?;
     Ok(file)
 }
 
 /// Whether all is known that the programs need to take a request as text.
 fn has_text(file: &File) -> bool {
-    let needed = [
-        file.request_method,
-        file.request_request_uri,
-        file.request_remote_addr,
-        file.request_header,
-        file.request_content_length,
-        file.request_tls,
-        file.request_proto_major,
-        file.request_proto_minor,
+    let RequestFields { method, request_uri, header, content_length, tls, proto_major, proto_minor, .. } =
+        file.request;
+    let request = [method, request_uri, header, content_length, tls, proto_major, proto_minor];
+    let connection = [
+        file.last.remote_addr,
         file.response_conn,
         file.conn_bufr,
         file.conn_remote_addr,
         file.reader_buf,
         file.reader_r,
     ];
-    !needed.contains(&NO_OFFSET)
+    !request.iter().chain(&connection).any(|offset| *offset == NO_OFFSET)
 }
 
 fn site<'a>(library: &'a plan::Library, name: &str) -> Option<&'a Site> {
@@ -184,39 +153,23 @@ fn writer_itab(library: &plan::Library) -> Result<u64, ConfigError> {
         .ok_or(ConfigError::Itab { library: ID, interface, concrete })
 }
 
-/// Which part of each struct to read: from the first field that is wanted to the last, and no byte more, since what lies
-/// behind may never have been touched.
-fn set_windows(file: &mut File) {
-    let words = [
-        file.request_header,
-        file.request_tls,
-        file.request_proto_major,
-        file.request_proto_minor,
-        file.request_content_length,
-    ];
-    let strings = [file.request_method, file.request_remote_addr, file.request_request_uri];
-    file.request_bytes = reach(&words, &strings);
-    let (words, strings) = ([file.request_pat], [file.request_remote_addr, file.request_pattern]);
-    let from = words.iter().chain(&strings).filter(|offset| **offset != NO_OFFSET).min();
-    file.end_from = from.copied().unwrap_or(0);
-    file.end_bytes = reach(&words, &strings) - file.end_from;
-    if usize::from(file.end_bytes) > END_WINDOW {
-        // They lie too far apart: the programs then read them one by one.
-        (file.end_from, file.end_bytes) = (NO_OFFSET, 0);
+/// How much of a Request is read in one go when it begins: up to the last field that is wanted there, and no byte more, since what
+/// lies behind may never have been touched. Nothing where one of them is not known.
+fn request_bytes(file: &File) -> u16 {
+    let request = &file.request;
+    let words =
+        [request.header, request.tls, request.proto_major, request.proto_minor, request.content_length];
+    let strings = [request.method, request.host, request.request_uri, file.last.remote_addr];
+    if words.iter().chain(&strings).any(|offset| *offset == NO_OFFSET) {
+        return 0;
     }
-    file.reader_bytes = reach(&[file.reader_buf, file.reader_r], &[]);
-}
-
-/// Where the last of these fields ends.
-fn reach(words: &[u16], strings: &[u16]) -> u16 {
-    let ends = words.iter().map(|&at| (at, WORD_BYTES)).chain(strings.iter().map(|&at| (at, STRING_BYTES)));
-    ends.filter(|&(at, _)| at != NO_OFFSET).map(|(at, len)| at + len).max().unwrap_or(0)
+    reach(&words, &strings)
 }
 
 fn require(library: &plan::Library, file: &File) -> Result<(), ConfigError> {
     let required = [
-        (REQUEST, "Method", file.request_method, REQUEST_LIMIT),
-        (REQUEST, "RequestURI", file.request_request_uri, REQUEST_LIMIT),
+        (HTTP_REQUEST, "Method", file.request.method, string_limit(REQUEST_WINDOW)),
+        (HTTP_REQUEST, "RequestURI", file.request.request_uri, string_limit(REQUEST_WINDOW)),
         (RESPONSE, "status", file.response_status, ANYWHERE),
         (RESPONSE, "conn", file.response_conn, ANYWHERE),
     ];

@@ -22,6 +22,8 @@ pub fn core(plan: &Plan) -> abi::File {
         panic_goexit: field("runtime._panic", "goexit", 1),
         g_parent_goid: field("runtime.g", "parentGoid", 8),
         parents: 0,
+        reserved: 0,
+        libraries: 0,
     }
 }
 

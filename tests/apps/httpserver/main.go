@@ -24,6 +24,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "get" {
 		os.Exit(get(os.Args[2:]))
 	}
+	if len(os.Args) > 2 && os.Args[1] == "tunnel" {
+		os.Exit(tunnel(os.Args[2]))
+	}
 	addr := flag.String("addr", "127.0.0.1:0", "listen `address`")
 	tls := flag.Bool("tls", false, "listen for HTTPS too (HTTP/1.1 and HTTP/2)")
 	exit := flag.Int("exit", 0, "exit `status` to leave with")
@@ -68,6 +71,9 @@ func main() {
 	os.Exit(*exit)
 }
 
+// prepare says which protocols a server speaks; its TLSConfig is set if it is for HTTPS.
+var prepare = allowHTTP2WithoutTLS
+
 // serve starts one listener and says where it is.
 func serve(addr, scheme string, cert *certificate) *http.Server {
 	l, err := net.Listen("tcp", addr)
@@ -75,11 +81,13 @@ func serve(addr, scheme string, cert *certificate) *http.Server {
 		log.Fatalf("listen on %s: %v", addr, err)
 	}
 	s := &http.Server{Handler: newService(), ErrorLog: log.New(io.Discard, "", 0)}
-	allowHTTP2WithoutTLS(s)
+	if cert != nil {
+		s.TLSConfig = cert.config()
+	}
+	prepare(s)
 	fmt.Printf("listening on %s://%s\n", scheme, l.Addr())
 	go func() {
 		if cert != nil {
-			s.TLSConfig = cert.config()
 			_ = s.ServeTLS(l, "", "")
 			return
 		}

@@ -39,6 +39,8 @@ func rawHandlers() http.Handler {
 		"sleep":            sleep,
 		"barrier":          b.wait,
 		"wipe":             wipe,
+		"gone":             gone,
+		"push":             push,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		parts := strings.Split(strings.TrimLeft(r.URL.Path, "/"), "/")
@@ -117,6 +119,25 @@ func sleep(w http.ResponseWriter, r *http.Request) {
 	ms, _ := strconv.Atoi(r.URL.Query().Get("ms"))
 	time.Sleep(time.Duration(ms) * time.Millisecond)
 	io.WriteString(w, "slept\n")
+}
+
+// gone waits until the client has left, and ?ms= longer; it answers nothing, or with ?status that it has accepted.
+func gone(w http.ResponseWriter, r *http.Request) {
+	<-r.Context().Done()
+	ms, _ := strconv.Atoi(r.URL.Query().Get("ms"))
+	time.Sleep(time.Duration(ms) * time.Millisecond)
+	if r.URL.Query().Get("status") != "" {
+		w.WriteHeader(http.StatusAccepted)
+	}
+}
+
+// push sends an answer that nobody has asked for along with its own.
+func push(w http.ResponseWriter, _ *http.Request) {
+	if p, ok := w.(http.Pusher); !ok || p.Push("/raw/pushed", nil) != nil {
+		w.WriteHeader(http.StatusNotImplemented)
+		return
+	}
+	io.WriteString(w, "pushed\n")
 }
 
 // wipe empties the request's headers in place, as a handler may.

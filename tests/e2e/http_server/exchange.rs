@@ -23,11 +23,11 @@ pub enum Answer {
 pub struct Exchange {
     pub method: String,
     pub target: Vec<u8>,
-    version: &'static str,
-    host: Option<String>,
-    agent: Option<String>,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub version: &'static str,
+    pub host: Option<String>,
+    pub agent: Option<String>,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
     pub answer: Answer,
     /// Whether a span must come of it.
     pub traced: bool,
@@ -40,7 +40,7 @@ pub struct Exchange {
     status: Option<Option<u16>>,
     panicked: bool,
     client: String,
-    tls: bool,
+    pub tls: bool,
     parent: Parent,
     flags: u32,
     /// How its lines end.
@@ -120,6 +120,11 @@ impl Exchange {
         self.version = "1.0";
         self.host = Some(String::new());
         self.closes = true;
+        self
+    }
+
+    pub fn http2(mut self) -> Self {
+        self.version = "2";
         self
     }
 
@@ -254,6 +259,13 @@ impl Exchange {
         self.parent = Parent::Remote(trace.to_owned(), span.to_owned());
         self.flags = 0x300 | u32::from(flags & 3);
         self.header(name, value)
+    }
+
+    /// The handler has nobody left to answer to; `wrote` is what it had given to the ResponseWriter.
+    pub fn unanswered(mut self, wrote: Option<u16>) -> Self {
+        self.answer = Answer::Closed;
+        self.status = Some(wrote);
+        self
     }
 
     /// The bytes for the wire.

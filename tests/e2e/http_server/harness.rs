@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-pub use strobe_tests::agent::{SERVICE, Service, losses, says_once, strobe, tracing};
+pub use strobe_tests::agent::{SERVICE, Service, losses, strobe, tracing};
 use strobe_tests::collector::Collector;
 use strobe_tests::golang::{self, Build};
 use strobe_tests::process::{PATIENCE, Running};
@@ -27,12 +27,17 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(version: &'static str, build: Build) -> Result<Self> {
+        Self::of(version, || golang::build("httpserver", version, build))
+    }
+
+    /// The same with a service that is built in another way.
+    pub fn of(version: &'static str, build: impl FnOnce() -> Result<PathBuf>) -> Result<Self> {
         machine::require_probes()?;
         // Built now, if need be: later there are requests that wait.
         programs::path("strobe")?;
         let folder = tempfile::tempdir().context("a folder for the test")?;
         let app = folder.path().join("httpserver");
-        machine::copy_program(&golang::build("httpserver", version, build)?, &app)?;
+        machine::copy_program(&build()?, &app)?;
         Ok(Bench { version, folder, app, collector: Collector::start()?, fields_only: false })
     }
 
@@ -47,8 +52,13 @@ impl Bench {
 
     /// Starts the service.
     pub fn service(&self) -> Result<Service> {
+        self.service_with(&[])
+    }
+
+    /// Starts the service with these variables.
+    pub fn service_with(&self, variables: &[(&str, &str)]) -> Result<Service> {
         let mut command = Command::new(&self.app);
-        command.arg("-tls").env("OTEL_SERVICE_NAME", SERVICE);
+        command.arg("-tls").env("OTEL_SERVICE_NAME", SERVICE).envs(variables.iter().copied());
         Service::started(Running::start(&mut command)?, 0)
     }
 

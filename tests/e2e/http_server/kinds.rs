@@ -21,6 +21,28 @@ pub fn all(minor: u32, n: usize) -> Vec<Exchange> {
     all
 }
 
+/// Those of them that can be said over HTTP/2, which has no chunks, no other targets than a path, and no space around values.
+pub fn over_http2(minor: u32, n: usize) -> Vec<Exchange> {
+    let mut all = routed(minor);
+    all.extend(unrouted(n));
+    all.extend(targets());
+    all.extend(parents(n));
+    all.extend(header_counts(n));
+    all.extend(panics(minor));
+    all.extend([
+        Exchange::get("/raw/ok").header("X-Long", &"v".repeat(5_000)).parent(TRACE, PARENT, 1),
+        Exchange::get("/raw/ok").header("Cookie", "a=b").header("Cookie", "c=d"),
+        Exchange::get("/raw/goexit").leaves(),
+    ]);
+    let can = |e: &Exchange| {
+        let plain = |(name, value): &(String, String)| name != "Transfer-Encoding" && value.trim() == value;
+        // For `*` a mux closes the connection, where net/http's server does not answer in its place.
+        let path = e.target.starts_with(b"/");
+        e.version == "1.1" && path && std::str::from_utf8(&e.target).is_ok() && e.headers.iter().all(plain)
+    };
+    all.into_iter().filter(can).map(Exchange::http2).collect()
+}
+
 /// Through a mux.
 fn routed(minor: u32) -> Vec<Exchange> {
     let since = |version: u32, route: &'static str| Some(route).filter(|_| minor >= version);

@@ -9,10 +9,12 @@ mod exchange;
 mod exe;
 mod exec;
 mod harness;
+mod http2;
 mod kinds;
 mod profiles;
 mod refusals;
 mod room;
+mod x_net;
 
 use std::process::Command;
 use std::time::Duration;
@@ -20,9 +22,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use strobe_tests::client::Connection;
 use strobe_tests::golang::{Build, go};
+use strobe_tests::machine;
 use strobe_tests::process::Running;
 use strobe_tests::spans::{Expected, Value, Want};
-use strobe_tests::{h2, machine};
 
 use drive::{all_at_once, drive, pipelined};
 use exchange::Exchange;
@@ -46,6 +48,8 @@ macro_rules! go_versions {
             }
             #[test]
             fn a_running_stripped_build() -> Result<()> { by_pid(Bench::new($version, Build::Stripped)?) }
+            #[test]
+            fn http2_over_tls() -> Result<()> { http2::over_tls($version) }
             #[test]
             fn started_by_exec() -> Result<()> { exec::from_the_first_request($version) }
             #[test]
@@ -72,6 +76,28 @@ go_versions! {
     go1_27 = go(27),
 }
 
+/// Before Go 1.24 the standard library speaks HTTP/2 over TLS alone.
+mod http2_without_tls {
+    use super::*;
+
+    #[test]
+    fn go1_24() -> Result<()> {
+        http2::without_tls(go(24))
+    }
+    #[test]
+    fn go1_25() -> Result<()> {
+        http2::without_tls(go(25))
+    }
+    #[test]
+    fn go1_26() -> Result<()> {
+        http2::without_tls(go(26))
+    }
+    #[test]
+    fn go1_27() -> Result<()> {
+        http2::without_tls(go(27))
+    }
+}
+
 /// Everything, on a service that was running and serving before the agent came.
 fn by_pid(bench: Bench) -> Result<()> {
     let mut service = bench.service()?;
@@ -81,7 +107,7 @@ fn by_pid(bench: Bench) -> Result<()> {
     let mut due = before.go_on(&service)?;
     due.extend(everything(&bench, &service)?);
     due.extend(over_tls(&bench, &service)?);
-    over_http2(&bench, &service)?;
+    due.extend(over_http2(&bench, &service)?);
     if bench.fields_only {
         // That a request asked for another protocol is read in its text: a status that nobody wrote is not inferred then.
         let is_hijack = |want: &Want| matches!(want, Want::Is(Value::Str(path)) if path == "/raw/hijack");
@@ -89,7 +115,6 @@ fn by_pid(bench: Bench) -> Result<()> {
         inferred.for_each(|span| drop(span.attributes.remove("http.response.status_code")));
     }
     bench.settle(&mut agent, &due).context("run --pid")?;
-    harness::says_once(&agent, "HTTP/2")?;
     let losses = harness::losses(&agent);
     ensure!(losses.is_empty(), "counted {losses:?}:\n{}", agent.output());
     service.stop()
@@ -159,14 +184,15 @@ fn over_tls(bench: &Bench, service: &Service) -> Result<Vec<Expected>> {
     Ok(vec![span.expected(0, Some(200)); 3])
 }
 
-/// HTTP/2: no spans yet, and no harm.
-fn over_http2(bench: &Bench, service: &Service) -> Result<()> {
-    let answers = get(bench, &["-n", "5"], &format!("{}/plain", service.https))?;
+/// HTTP/2 as Go's own client speaks it; what else there is to it is in `http2`.
+fn over_http2(bench: &Bench, service: &Service) -> Result<Vec<Expected>> {
+    let args = ["-n", "5", "-user-agent", "t/http2"];
+    let answers = get(bench, &args, &format!("{}/plain", service.https))?;
     ensure!(answers == ["HTTP/2.0 200"; 5], "{answers:?}");
-    if bench.minor() >= 24 {
-        h2::get(service.http, 5)?;
-    }
-    Ok(())
+    let host = service.https.trim_start_matches("https://");
+    let route = Some("/plain").filter(|_| bench.minor() >= 22);
+    let span = Exchange::get("/plain").route(route).default_host(host).agent("t/http2".to_owned());
+    Ok(vec![span.over_tls().http2().expected(0, Some(200)); 5])
 }
 
 /// Runs the service's own client, from a file of its own.

@@ -1,25 +1,29 @@
 //! The sites at which a request ends: which of them means what, and what proves that the entry is this request's.
 
-use core::mem::MaybeUninit;
-
 use runtime_ebpf::{
     counters::Counter as Core,
-    net_http_server::{
-        File, STATUS_UNKNOWN,
+    http_server::{
+        STATUS_UNKNOWN,
         counters::Counter,
-        records::{HOW_ABORTED, HOW_FINISHED, HOW_GOEXIT, HOW_HIJACKED, HOW_PANICKED, HOW_UNKNOWN},
+        records::{HOW_FINISHED, HOW_HIJACKED, HOW_UNKNOWN},
     },
+    net_http_server::{File, counters::Counter as Own},
     record::PARENT_NONE,
 };
 
 use super::{
-    count, end,
-    flight::{self, ANNOUNCED, Entry, Flight, HOW_SHIFT, KEPT_PEER, Key, OPEN, SAMPLED},
+    super::http_server::{
+        count,
+        end::{self, Ending},
+        flight::{self, ANNOUNCED, Entry, Flight, HOW_SHIFT, KEPT_PEER, Key, OPEN, SAMPLED},
+        how::how,
+    },
+    count_own,
 };
 use crate::{
     count::count as count_core,
     enter::Hit,
-    read::{GoString, known, read, try_read, try_read_bytes},
+    read::{known, read},
     texts::{MISSING, string_in},
 };
 
@@ -29,7 +33,7 @@ use crate::{
 pub fn finished(hit: &Hit, file: &File, argument: u64) -> bool {
     let key = Key::of(hit);
     let Some(entry) = flight::live(hit, &key) else {
-        count(Counter::BeganBefore);
+        count(hit, Counter::BeganBefore);
         return false;
     };
     let kept = entry.get();
@@ -45,21 +49,23 @@ pub fn finished(hit: &Hit, file: &File, argument: u64) -> bool {
         if kept.response == response {
             count_core(Core::Doubled)
         } else {
-            count(Counter::BeganBefore)
+            count(hit, Counter::BeganBefore)
         }
         return false;
     }
     if kept.response != response {
-        return drop(hit, &key, kept);
+        flight::mismatch(hit, &key, kept);
+        return false;
     }
     if kept.has(SAMPLED) {
         if hit.goid() != Some(kept.goid) {
-            return drop(hit, &key, kept);
+            flight::mismatch(hit, &key, kept);
+            return false;
         }
         if leave_to_whole(entry, HOW_FINISHED) {
             return true;
         }
-        end::send(hit, file, kept, HOW_FINISHED);
+        send(hit, file, kept, HOW_FINISHED);
     }
     flight::rest(hit, &key, entry);
     false
@@ -78,12 +84,13 @@ pub fn hijacked(hit: &Hit, file: &File, response: u64) -> bool {
     let kept = entry.get();
     if kept.has(SAMPLED) {
         if hit.goid() != Some(kept.goid) {
-            return drop(hit, &key, kept);
+            flight::mismatch(hit, &key, kept);
+            return false;
         }
         if leave_to_whole(entry, HOW_HIJACKED) {
             return true;
         }
-        end::send(hit, file, kept, HOW_HIJACKED);
+        send(hit, file, kept, HOW_HIJACKED);
     }
     flight::remove(hit, &key);
     false
@@ -92,7 +99,7 @@ pub fn hijacked(hit: &Hit, file: &File, response: u64) -> bool {
 /// A goroutine that serves no request hijacks one: the agent knows whose response it is, if it was recorded at all.
 #[inline(always)]
 fn hijacked_elsewhere(hit: &Hit, file: &File, response: u64) {
-    count(Counter::HijackedElsewhere);
+    count_own(Own::HijackedElsewhere);
     let nobody = Flight {
         generation: hit.process().generation,
         state: 0,
@@ -100,12 +107,12 @@ fn hijacked_elsewhere(hit: &Hit, file: &File, response: u64) {
         response,
         request: 0,
         conn: 0,
-        bufr: 0,
+        extra: 0,
         peer_address: 0,
         peer_len: 0,
         trace_flags: 0,
         parent: PARENT_NONE,
-        reserved: 0,
+        library: hit.library,
         start_ns: 0,
         trace_id: [0; 2],
         span_id: 0,
@@ -115,7 +122,7 @@ fn hijacked_elsewhere(hit: &Hit, file: &File, response: u64) {
     // The address of a response is used again: the peer, which the response names, is what the agent compares.
     let conn = known(response, file.response_conn).and_then(read::<u64>).unwrap_or(0);
     let peer = string_in(conn, file.conn_remote_addr);
-    end::send_blind(hit, &nobody, end::status(file, response), HOW_HIJACKED, peer);
+    end::send_blind(hit, &nobody, status(file, response), HOW_HIJACKED, peer);
 }
 
 /// `releaseConn(cr)`, or the return of serve's deferred function: a hijacked connection is left. Here nothing need keep the
@@ -130,13 +137,13 @@ pub fn released(hit: &Hit, file: &File, reader: u64) {
             && (file.release_at_return != 0
                 || known(reader, file.conn_reader_conn).and_then(read::<u64>) == Some(kept.conn));
         if !is_ours {
-            drop(hit, &key, kept);
+            flight::mismatch(hit, &key, kept);
             return;
         }
         if kept.has(ANNOUNCED) {
             end::send_blind(hit, kept, STATUS_UNKNOWN, HOW_HIJACKED, MISSING);
         } else {
-            count(Counter::EndLost);
+            count(hit, Counter::EndLost);
         }
     }
     flight::remove(hit, &key);
@@ -155,26 +162,16 @@ pub fn closed(hit: &Hit, file: &File, conn: u64) -> bool {
             && hit.goid() == Some(kept.goid)
             && known(kept.response, file.response_conn).and_then(read::<u64>) == Some(conn);
         if !is_ours {
-            return drop(hit, &key, kept);
+            flight::mismatch(hit, &key, kept);
+            return false;
         }
-        let how = how(hit);
+        let how = how(hit, HOW_UNKNOWN);
         if leave_to_whole(entry, how) {
             return true;
         }
-        end::send(hit, file, kept, how);
+        send(hit, file, kept, how);
     }
     flight::remove(hit, &key);
-    false
-}
-
-/// Something else ends than what is kept: it is forgotten, and counted.
-#[inline(always)]
-fn drop(hit: &Hit, key: &Key, kept: &Flight) -> bool {
-    count(Counter::Mismatch);
-    if kept.has(SAMPLED) && !kept.has(ANNOUNCED) {
-        count(Counter::MismatchUnannounced);
-    }
-    flight::remove(hit, key);
     false
 }
 
@@ -189,48 +186,19 @@ fn leave_to_whole(mut entry: Entry, how: u8) -> bool {
     true
 }
 
-/// How it came to the closing of a connection whose request is open: what runs deferred functions on this goroutine?
-/// `g._panic` is the innermost of them; it stays there, recovered, until the deferred function returns.
+/// Sends the end of a request whose beginning the agent knows.
 #[inline(always)]
-fn how(hit: &Hit) -> u8 {
-    let Some(runtime) = hit.runtime() else { return HOW_UNKNOWN };
-    let Some(panic) = known(hit.goroutine, runtime.g_panic).and_then(read::<u64>) else { return HOW_UNKNOWN };
-    let Some(goexit) = known(panic, runtime.panic_goexit).filter(|_| panic != 0).and_then(read::<u8>) else {
-        return HOW_UNKNOWN;
-    };
-    if goexit != 0 {
-        return HOW_GOEXIT;
-    }
-    let Some(value) = known(panic, runtime.panic_arg).and_then(read::<GoString>) else { return HOW_UNKNOWN };
-    if is_abort_handler(value.len) { HOW_ABORTED } else { HOW_PANICKED }
+fn send(hit: &Hit, file: &File, kept: &Flight, how: u8) {
+    end::send(hit, &file.last, kept, |_| ending(file, kept, how));
 }
 
-/// Whether the value behind an interface is that of `http.ErrAbortHandler`: an `*errors.errorString`, whose only field is this
-/// text (errors/errors.go, net/http/server.go).
+/// What is known of the end of a request: the caller has compared what proves that the entry's pointers are alive.
 #[inline(always)]
-fn is_abort_handler(data: u64) -> bool {
-    const TEXT: [u64; 3] = words(b"net/http: abort Handler\0");
-    const LEN: u64 = 23;
-    let mut text = MaybeUninit::<[u64; 3]>::uninit();
-    let word = text.as_mut_ptr().cast::<u64>();
-    // What is no pointer to a string cannot be read, or is not this text: no failure.
-    let Some(field) = try_read::<GoString>(data).filter(|field| field.len == LEN) else { return false };
-    // SAFETY: the last byte, which is not read, is zero; the others are where the read has succeeded.
-    unsafe {
-        word.add(2).write_volatile(0);
-        try_read_bytes(word.cast(), LEN as u32, field.address)
-            && word.read() == TEXT[0]
-            && word.add(1).read() == TEXT[1]
-            && word.add(2).read() == TEXT[2]
-    }
+pub fn ending(file: &File, kept: &Flight, how: u8) -> Ending {
+    Ending { status: status(file, kept.response), how, request: kept.request }
 }
 
-const fn words(text: &[u8; 24]) -> [u64; 3] {
-    let mut words = [0; 3];
-    let mut i = 0;
-    while i < 24 {
-        words[i / 8] |= (text[i] as u64) << (8 * (i % 8));
-        i += 1;
-    }
-    words
+#[inline(always)]
+fn status(file: &File, response: u64) -> u32 {
+    known(response, file.response_status).and_then(read::<u64>).map_or(STATUS_UNKNOWN, |status| status as u32)
 }

@@ -12,9 +12,7 @@
 //! ring memory, never in per-CPU scratch, which a preempting hit would overwrite (house.md, decision 12).
 
 mod close;
-mod end;
-mod fields;
-mod flight;
+mod slow;
 mod start;
 mod wire;
 
@@ -26,13 +24,18 @@ use aya_ebpf::{
 use runtime_ebpf::{
     abi::MAX_FILES,
     counters::Counter as Core,
-    libraries::NET_HTTP_SERVER,
-    net_http_server::{File, counters::Counter, records::KIND_HTTP2},
+    http_server::{counters::Counter, records::KIND_HTTP2},
+    libraries::{NET_HTTP_SERVER, NET_HTTP_SERVER_H2, X_NET_HTTP2_SERVER},
+    net_http_server::{File, counters::Counter as Own},
     record::Head,
 };
 
 use start::Next;
 
+use super::http_server::{
+    count,
+    flight::{self, Key, OPEN},
+};
 use crate::{
     count::{count as count_core, count_of},
     enter::{Hit, enter},
@@ -54,15 +57,19 @@ const TAIL_FIELDS: u32 = 0;
 const TAIL_WHOLE: u32 = 1;
 const TAIL_LARGE: u32 = 2;
 
+/// Those that trace HTTP/2.
+const HTTP2: u64 = NET_HTTP_SERVER_H2.bit() | X_NET_HTTP2_SERVER.bit();
+
+/// Adds one to a counter that no other library has.
 #[inline(always)]
-fn count(counter: Counter) {
+fn count_own(counter: Own) {
     count_of(NET_HTTP_SERVER.code, counter as u32);
 }
 
 /// The hit and its file, if its process is traced and the hit is not the start of a function that will start again.
 #[inline(always)]
 fn arrive(ctx: &ProbeContext, check: impl Fn(&File) -> u8) -> Option<(Hit, &'static File)> {
-    let hit = enter(ctx)?;
+    let hit = enter(ctx)?.of(NET_HTTP_SERVER);
     let file = NET_HTTP_SERVER_FILES.get(hit.file())?;
     if ctx.restarts(check(file)) {
         count_core(Core::Restarted);
@@ -73,10 +80,10 @@ fn arrive(ctx: &ProbeContext, check: impl Fn(&File) -> u8) -> Option<(Hit, &'sta
 
 /// Goes on in another program, which does not return. Where the kernel refuses that, the request is lost, and counted.
 #[inline(always)]
-fn go_on(ctx: &ProbeContext, tail: u32) {
+fn go_on(ctx: &ProbeContext, hit: &Hit, tail: u32) {
     // SAFETY: the map's programs are of this object and take the same context.
     unsafe { NET_HTTP_SERVER_TAILS.tail_call(ctx, tail) };
-    count(Counter::NoTail);
+    count(hit, Counter::NoTail);
 }
 
 /// `serverHandler.ServeHTTP(srv, w ResponseWriter, r *Request)`, after its stack check; or, where that was inlined, behind
@@ -88,17 +95,17 @@ pub fn net_http_server_start(ctx: ProbeContext) -> u32 {
         return 0;
     }
     let Some((response, request)) = begun(&ctx, &hit, file) else { return 0 };
-    follow(&ctx, start::begin(&hit, file, response, request));
+    follow(&ctx, &hit, start::begin(&hit, file, response, request));
     0
 }
 
 /// A beginning goes on in another program.
 #[inline(always)]
-fn follow(ctx: &ProbeContext, next: Next) {
+fn follow(ctx: &ProbeContext, hit: &Hit, next: Next) {
     match next {
         Next::Done => {}
-        Next::Large => go_on(ctx, TAIL_LARGE),
-        Next::Fields => go_on(ctx, TAIL_FIELDS),
+        Next::Large => go_on(ctx, hit, TAIL_LARGE),
+        Next::Fields => go_on(ctx, hit, TAIL_FIELDS),
     }
 }
 
@@ -106,7 +113,7 @@ fn follow(ctx: &ProbeContext, next: Next) {
 #[uprobe]
 pub fn net_http_server_large(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive(&ctx, |_| 0) {
-        follow(&ctx, start::large(&hit, file));
+        follow(&ctx, &hit, start::large(&hit, file));
     }
     0
 }
@@ -115,7 +122,7 @@ pub fn net_http_server_large(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn net_http_server_fields(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive(&ctx, |_| 0) {
-        fields::begin(&hit, file);
+        slow::begin(&hit, file);
     }
     0
 }
@@ -134,16 +141,30 @@ fn begun(ctx: &ProbeContext, hit: &Hit, file: &File) -> Option<(u64, u64)> {
     }
     let bias = ctx.instruction().wrapping_sub(file.start_vaddr);
     if ctx.argument::<1>() != file.writer_itab_vaddr.wrapping_add(bias) {
-        tell_http2(hit);
+        hand_over(hit, ctx.argument::<3>());
         return None;
     }
     Some((ctx.argument::<2>(), ctx.argument::<3>()))
 }
 
-/// A request over HTTP/2, or its preface: counted, and told once for each process.
+/// A request over HTTP/2. Where its library has begun it, that learns which `http.Request` the handler gets: the mux writes its
+/// pattern into that.
+#[inline(always)]
+fn hand_over(hit: &Hit, request: u64) {
+    let begun = flight::live(hit, &Key::of(hit)).filter(|entry| entry.get().has(OPEN));
+    match begun {
+        Some(mut entry) if entry.get().library != NET_HTTP_SERVER.code => entry.get_mut().extra = request,
+        _ => tell_http2(hit),
+    }
+}
+
+/// A request over HTTP/2, or its preface: where no library traces it, it is counted, and told once for each process.
 #[inline(always)]
 fn tell_http2(hit: &Hit) {
-    count(Counter::Http2);
+    if hit.has_library(HTTP2) {
+        return;
+    }
+    count_own(Own::Http2);
     if hit.has_told(TOLD_HTTP2) {
         return;
     }
@@ -173,7 +194,7 @@ fn tell_http2(hit: &Hit) {
 pub fn net_http_server_end(ctx: ProbeContext) -> u32 {
     let Some((hit, file)) = arrive(&ctx, |file| file.end_check) else { return 0 };
     if !hit.never_samples() && close::finished(&hit, file, ctx.argument::<0>()) {
-        go_on(&ctx, TAIL_WHOLE);
+        go_on(&ctx, &hit, TAIL_WHOLE);
     }
     0
 }
@@ -183,7 +204,7 @@ pub fn net_http_server_end(ctx: ProbeContext) -> u32 {
 pub fn net_http_server_hijack(ctx: ProbeContext) -> u32 {
     let Some((hit, file)) = arrive(&ctx, |file| file.hijack_check) else { return 0 };
     if !hit.never_samples() && close::hijacked(&hit, file, ctx.argument::<0>()) {
-        go_on(&ctx, TAIL_WHOLE);
+        go_on(&ctx, &hit, TAIL_WHOLE);
     }
     0
 }
@@ -203,7 +224,7 @@ pub fn net_http_server_release(ctx: ProbeContext) -> u32 {
 pub fn net_http_server_abort(ctx: ProbeContext) -> u32 {
     let Some((hit, file)) = arrive(&ctx, |file| file.abort_check) else { return 0 };
     if !hit.never_samples() && close::closed(&hit, file, ctx.argument::<0>()) {
-        go_on(&ctx, TAIL_WHOLE);
+        go_on(&ctx, &hit, TAIL_WHOLE);
     }
     0
 }
@@ -212,7 +233,7 @@ pub fn net_http_server_abort(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn net_http_server_whole(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive(&ctx, |_| 0) {
-        fields::whole(&hit, file);
+        slow::whole(&hit, file);
     }
     0
 }

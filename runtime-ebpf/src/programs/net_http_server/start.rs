@@ -7,26 +7,25 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, maps::ring_buf::RingBufBytes};
 use runtime_ebpf::{
     abi::SWITCH_NO_TEXT,
     counters::Counter as Core,
-    net_http_server::{
-        File, LARGE_TEXT, LINE_BYTES, READER_WINDOW, REQUEST_WINDOW, SMALL_TEXT,
-        counters::Counter,
+    http_server::{
+        REQUEST_WINDOW,
         records::{BEGAN_SLOT_COUNT, Began, KIND_BEGAN_WIRE, PEER_BYTES},
     },
-    record::{ABSENT, PARENT_NONE, PARENT_REMOTE},
-    trace_parent::TraceParent,
+    net_http_server::{File, LARGE_TEXT, LINE_BYTES, READER_WINDOW, SMALL_TEXT, counters::Counter as Own},
+    record::ABSENT,
 };
 
 use super::{
-    count,
-    end::write_head,
-    flight::{self, ANNOUNCED, Entry, Flight, KEPT_PEER, Key, OPEN, PENDING, SAMPLED, UNASKED},
-    tell_http2, wire,
+    super::http_server::{
+        begin,
+        end::write_head,
+        flight::{self, ANNOUNCED, Flight, KEPT_PEER, Key, OPEN, PENDING},
+    },
+    count_own, tell_http2, wire,
 };
 use crate::{
     count::count as count_core,
-    current,
     enter::Hit,
-    ids,
     read::{GoString, known, put, read},
     ring,
     texts::{Window, cut_len, fill, string_in},
@@ -56,12 +55,12 @@ pub struct Picked {
 pub fn begin(hit: &Hit, file: &File, response: u64, request: u64) -> Next {
     // SAFETY: plain helper call.
     let start_ns = unsafe { bpf_ktime_get_ns() };
-    if !hit.extracts() && !hit.asks_for_parents() && !ids::identify(hit, start_ns, None).is_sampled() {
-        unsampled_unasked(hit, response);
+    if begin::is_unsampled(hit, start_ns, response) {
         return Next::Done;
     }
-    let Some(mut entry) = enter_request(hit, response) else { return Next::Done };
+    let Some(mut entry) = begin::enter_request(hit, response) else { return Next::Done };
     let flight = entry.get_mut();
+    flight.library = hit.library;
     flight.response = response;
     flight.request = request;
     flight.start_ns = start_ns;
@@ -71,77 +70,6 @@ pub fn begin(hit: &Hit, file: &File, response: u64, request: u64) -> Next {
     }
     let Some(record) = ring::reserve(SMALL_BYTES) else { return Next::Fields };
     fast::<SMALL_TEXT>(hit, file, flight, record)
-}
-
-/// The entry of the goroutine for a request that begins. `None`: another attachment of this program has begun it already, or
-/// it cannot be, which is counted.
-#[inline(always)]
-fn enter_request(hit: &Hit, response: u64) -> Option<Entry> {
-    let key = Key::of(hit);
-    let generation = hit.process().generation;
-    let found = flight::find(&key);
-    let Some(goid) = hit.goid() else {
-        count(Counter::Unidentified);
-        return None;
-    };
-    let Some(mut entry) = found else {
-        let mut made = flight::make(hit, &key)?;
-        made.get_mut().hand_over(generation, goid);
-        return Some(made);
-    };
-    let old = entry.get_mut();
-    if old.generation != generation {
-        hit.add_entries(1);
-        old.hand_over(generation, goid);
-        return Some(entry);
-    }
-    let same = old.goid == goid;
-    if old.has(OPEN) {
-        if old.response == response && (same || old.has(UNASKED)) {
-            count_core(Core::Doubled);
-            return None;
-        }
-        note_replaced(old);
-    }
-    if !same {
-        old.hand_over(generation, goid);
-    }
-    Some(entry)
-}
-
-/// No parent can change that this request is not sampled: it is not even asked which goroutine it is on.
-#[inline(always)]
-fn unsampled_unasked(hit: &Hit, response: u64) {
-    let key = Key::of(hit);
-    let generation = hit.process().generation;
-    let found = flight::find(&key);
-    let Some(mut entry) = found.or_else(|| flight::make(hit, &key)) else { return };
-    let flight = entry.get_mut();
-    if flight.generation != generation {
-        if found.is_some() {
-            hit.add_entries(1);
-        }
-        flight.hand_over(generation, 0);
-    } else if flight.has(OPEN) {
-        if flight.response == response {
-            count_core(Core::Doubled);
-            return;
-        }
-        note_replaced(flight);
-    }
-    flight.state = OPEN | UNASKED;
-    flight.response = response;
-    count(Counter::Unsampled);
-}
-
-/// The request that was open on this goroutine passed none of the probes at its end.
-#[inline(always)]
-fn note_replaced(old: &Flight) {
-    count(if old.has(SAMPLED) && !old.has(ANNOUNCED) {
-        Counter::ReplacedUnannounced
-    } else {
-        Counter::Replaced
-    });
 }
 
 /// Where a beginning goes on.
@@ -164,7 +92,7 @@ fn fast<const ROOM: usize>(
 ) -> Next {
     let base = record.as_mut_ptr();
     let picked = pick(file, base, flight.request).filter(|picked| connect(file, base, flight, picked.remote));
-    let Some((picked, (buffer, len))) = picked.zip(reader(file, base, flight.bufr)) else {
+    let Some((picked, (buffer, len))) = picked.zip(reader(file, base, flight.extra)) else {
         ring::discard(record);
         return Next::Fields;
     };
@@ -196,21 +124,21 @@ fn text_of(base: *mut u8) -> *mut u8 {
 /// Reads the Request in one piece, into where the text will stand, and picks it apart.
 #[inline(always)]
 fn pick(file: &File, base: *mut u8, request: u64) -> Option<Picked> {
-    let window = Window::<REQUEST_WINDOW>::read(text_of(base), request, 0, file.request_bytes);
+    let window = Window::<REQUEST_WINDOW>::read(text_of(base), request, 0, file.request.bytes);
     if !window.ok() {
         return None;
     }
-    let tls = window.known_word(file.request_tls);
+    let tls = window.known_word(file.request.tls);
     Some(Picked {
-        method: window.known_string(file.request_method),
-        uri: window.known_string(file.request_request_uri),
-        remote: window.known_string(file.request_remote_addr),
-        header: window.known_word(file.request_header),
-        content_length: window.known_word(file.request_content_length) as i64,
+        method: window.known_string(file.request.method),
+        uri: window.known_string(file.request.request_uri),
+        remote: window.known_string(file.last.remote_addr),
+        header: window.known_word(file.request.header),
+        content_length: window.known_word(file.request.content_length) as i64,
         // 1 unless it is null, without a branch.
         tls: ((tls | tls.wrapping_neg()) >> 63) as u8,
-        proto_major: window.known_word(file.request_proto_major) as u8,
-        proto_minor: window.known_word(file.request_proto_minor) as u8,
+        proto_major: window.known_word(file.request.proto_major) as u8,
+        proto_minor: window.known_word(file.request.proto_minor) as u8,
     })
 }
 
@@ -218,7 +146,7 @@ fn pick(file: &File, base: *mut u8, request: u64) -> Option<Picked> {
 /// same is known already); else its fields are read.
 #[inline(always)]
 fn connect(file: &File, base: *mut u8, flight: &mut Flight, remote: GoString) -> bool {
-    if flight.bufr != 0 && flight.peer_address == remote.address && flight.peer_len as u64 == remote.len {
+    if flight.extra != 0 && flight.peer_address == remote.address && flight.peer_len as u64 == remote.len {
         return true;
     }
     let Some(conn) = known(flight.response, file.response_conn).and_then(read::<u64>) else { return false };
@@ -231,7 +159,7 @@ fn connect(file: &File, base: *mut u8, flight: &mut Flight, remote: GoString) ->
         return false;
     }
     flight.conn = conn;
-    flight.bufr = bufr;
+    flight.extra = bufr;
     flight.peer_address = address.address;
     flight.peer_len = len;
     macro_rules! words {
@@ -302,7 +230,7 @@ fn text<const ROOM: usize>(
         }
         wire::Parent::Valid(parent) => Some(parent),
     };
-    if !admit(hit, file, flight, parent, ANNOUNCED) {
+    if !begin::admit(hit, &file.request, flight, parent, ANNOUNCED) {
         ring::discard(record);
         return true;
     }
@@ -312,32 +240,9 @@ fn text<const ROOM: usize>(
     began.header_count = wire.header_count;
     began.text_len = len as u32;
     clear_lens(began);
-    count(Counter::Text);
+    count_own(Own::Text);
     ring::submit(record);
     true
-}
-
-/// Gives the request its identity. Whether it is to be recorded.
-#[inline(always)]
-pub fn admit(
-    hit: &Hit,
-    file: &File,
-    flight: &mut Flight,
-    parent: Option<TraceParent>,
-    announced: u32,
-) -> bool {
-    let remote = if parent.is_some() { PARENT_REMOTE } else { PARENT_NONE };
-    let identity = ids::identify(hit, flight.start_ns, parent);
-    flight.set_identity(&identity, remote);
-    let sampled = identity.is_sampled();
-    flight.state = if sampled { OPEN | SAMPLED | announced } else { OPEN };
-    if hit.asks_for_parents() {
-        // The data word of `Request.ctx`, the second one of an interface value.
-        let context = known(flight.request, file.request_ctx).and_then(|ctx| read::<u64>(ctx + 8));
-        current::open(hit, flight.goid, context.unwrap_or(0), &identity);
-    }
-    count(if sampled { Counter::Started } else { Counter::Unsampled });
-    sampled
 }
 
 /// Writes the fixed part of a beginning, but for what depends on the way.

@@ -10,15 +10,19 @@
 //! | an end with its span id | its request's span; the request is forgotten |
 //! | an end without a span id, of the same peer | its request's span; the span id is kept, since the connection's goroutine will say the end once more |
 //! | the end once more | nothing |
+//! | the end of a pushed stream | no span: no client has sent that request |
 //! | an end whose beginning is not there | no span (nobody knows what was asked for), and counted |
 //! | a whole record | a span |
 
 use std::collections::HashMap;
 
-use runtime_ebpf::{net_http_server::records::ENDED_CLIENT, record::Head};
+use runtime_ebpf::{
+    http_server::records::{Began, ENDED_CLIENT, HOW_PUSHED},
+    record::Head,
+};
 
 use super::begun::{Begun, PEER};
-use super::records::{self, EndedView, Record};
+use super::records::{self, BeganTexts, EndedView, Record};
 use super::span::span;
 use crate::libraries::join::{self, Count, SpanContext};
 use crate::records::DecodeError;
@@ -60,9 +64,11 @@ impl Kept {
     }
 }
 
-/// Joins the records of `net/http.server`.
+/// Joins the records of a library that serves HTTP.
 #[derive(Debug, Default)]
 pub struct Joiner {
+    scope: &'static str,
+    version: Option<(u8, u8)>,
     processes: HashMap<(u32, u32), Process>,
     held_bytes: usize,
     names: Vec<u64>,
@@ -78,9 +84,28 @@ struct Counted {
     text_unsure: u64,
     ended_again: u64,
     ended_unknown: u64,
+    pushed: u64,
 }
 
 impl Joiner {
+    /// One whose spans have this instrumentation scope.
+    pub fn new(scope: &'static str) -> Self {
+        Self { scope, ..Self::default() }
+    }
+
+    /// The same of a library that speaks one version of HTTP: a request that was upgraded says of itself what it was before.
+    pub fn of_version(scope: &'static str, version: (u8, u8)) -> Self {
+        Self { version: Some(version), ..Self::new(scope) }
+    }
+
+    /// What a beginning says, its strings one by one.
+    fn begun(&self, mut began: Began, texts: &BeganTexts<'_>) -> Begun {
+        if let Some(version) = self.version {
+            (began.proto_major, began.proto_minor) = version;
+        }
+        Begun::from_fields(&began, texts)
+    }
+
     fn began(&mut self, head: &Head, response: u64, begun: Begun) {
         self.displace(head, response, begun.goid);
         let process = self.processes.entry(key(head)).or_default();
@@ -128,7 +153,8 @@ impl Joiner {
         let Some(mut kept) = process.remove(response) else { return };
         self.held_bytes = self.held_bytes.saturating_sub(kept.held_bytes());
         match kept.open.take() {
-            Some(begun) => (cx.emit)(&span(&begun, ended, cx.clock, cx.settings, cx.counts)),
+            Some(_) if ended.fixed.how == HOW_PUSHED => self.counts.pushed += 1,
+            Some(begun) => (cx.emit)(&span(self.scope, &begun, ended, cx.clock, cx.settings, cx.counts)),
             None => self.counts.ended_again += 1,
         }
         if !ended.names_its_span() {
@@ -162,19 +188,24 @@ impl join::Joiner for Joiner {
                 self.began(head, began.response, begun);
             }
             Record::BeganFields(began, texts) => {
-                self.began(head, began.response, Begun::from_fields(&began, &texts));
+                let begun = self.begun(began, &texts);
+                self.began(head, began.response, begun);
             }
             Record::Ended(ended) => self.ended(head, &ended, cx),
             Record::Http2 => {
                 let process = self.processes.entry(key(head)).or_default();
                 if !std::mem::replace(&mut process.http2, true) {
-                    (cx.tell)("serves HTTP/2, whose requests are not traced yet");
+                    (cx.tell)("serves HTTP/2, whose requests are not traced");
                 }
             }
             Record::Whole(ended, began, texts) => {
                 self.displace(head, began.response, began.goid);
-                let begun = Begun::from_fields(&began, &texts);
-                (cx.emit)(&span(&begun, &ended, cx.clock, cx.settings, cx.counts));
+                if ended.fixed.how == HOW_PUSHED {
+                    self.counts.pushed += 1;
+                    return Ok(());
+                }
+                let begun = self.begun(began, &texts);
+                (cx.emit)(&span(self.scope, &begun, &ended, cx.clock, cx.settings, cx.counts));
             }
         }
         Ok(())
@@ -223,9 +254,10 @@ impl join::Joiner for Joiner {
             loss("spans.lost.beginning_missing", counts.beginning_missing),
             loss("spans.lost.open_at_exit", counts.open_at_exit),
             loss("spans.lost.too_many_open", counts.too_many_open),
-            loss("net_http_server.text_unsure", counts.text_unsure),
-            other("net_http_server.ended_again", counts.ended_again),
-            other("net_http_server.ended_unknown", counts.ended_unknown),
+            loss("http_server.text_unsure", counts.text_unsure),
+            other("http_server.ended_again", counts.ended_again),
+            other("http_server.ended_unknown", counts.ended_unknown),
+            other("http_server.pushed", counts.pushed),
         ]
     }
 }

@@ -1,4 +1,5 @@
-//! The in-flight table: one entry for each connection, open while a request is served, idle between two.
+//! The in-flight table of all libraries that serve HTTP: one entry for each goroutine that does, open while a request is served, idle
+//! between two. HTTP/1.x serves a connection on one goroutine, HTTP/2 each stream on its own, and the kernel's `g` is used again.
 //!
 //! Whoever follows a pointer that an entry keeps has compared its generation, its goroutine's id and one live word before.
 //! An entry belongs to its goroutine: nobody else writes to it while its process lives, so it needs no lock.
@@ -9,7 +10,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap},
 };
-use runtime_ebpf::net_http_server::{DEFAULT_ENTRIES, IN_FLIGHT_BYTES, counters::Counter};
+use runtime_ebpf::http_server::{DEFAULT_ENTRIES, IN_FLIGHT_BYTES, counters::Counter};
 
 use super::count;
 use crate::{
@@ -21,14 +22,14 @@ use crate::{
 
 /// The agent sets the real size at load. Preallocated.
 #[map]
-static NET_HTTP_SERVER_FLIGHT: HashMap<Key, Flight> = HashMap::with_max_entries(DEFAULT_ENTRIES, 0);
+static HTTP_SERVER_FLIGHT: HashMap<Key, Flight> = HashMap::with_max_entries(DEFAULT_ENTRIES, 0);
 /// 0: entries that programs have made, less those that they removed; 1: those that the agent has swept.
 #[map]
-static NET_HTTP_SERVER_USE: Array<u64> = Array::with_max_entries(2, 0);
+static HTTP_SERVER_USE: Array<u64> = Array::with_max_entries(2, 0);
 
 /// Size of the table; set at load.
 #[unsafe(no_mangle)]
-static NET_HTTP_SERVER_ENTRIES: u64 = DEFAULT_ENTRIES as u64;
+static HTTP_SERVER_ENTRIES: u64 = DEFAULT_ENTRIES as u64;
 
 /// Whose entry.
 #[repr(C)]
@@ -47,7 +48,7 @@ impl Key {
 /// Bytes of the peer's address that an entry keeps: any IPv4 address with its port.
 pub const KEPT_PEER: usize = 24;
 
-/// A connection, and its request while one is open.
+/// A goroutine that serves, and its request while one is open.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Flight {
@@ -56,22 +57,25 @@ pub struct Flight {
     /// `OPEN` and the other bits below; how it ended in the highest byte, for `whole`.
     pub state: u32,
     pub goid: u64,
-    /// The open request's `*response`, or the last one's.
+    /// The open request's `*response` (HTTP/2: `*responseWriter`), or the last one's.
     pub response: u64,
+    /// The struct that the request is where it begins.
     pub request: u64,
     pub conn: u64,
-    pub bufr: u64,
-    /// `conn.remoteAddr`.
+    /// HTTP/1.x: `conn.bufr`. HTTP/2: the `*http.Request` that `serverHandler.ServeHTTP` was given, if it was.
+    pub extra: u64,
+    /// The connection's remote address, a string.
     pub peer_address: u64,
     pub peer_len: u32,
     pub trace_flags: u8,
     pub parent: u8,
-    pub reserved: u16,
+    /// Code of the library that serves the request.
+    pub library: u16,
     pub start_ns: u64,
     pub trace_id: [u64; 2],
     pub span_id: u64,
     pub parent_span_id: u64,
-    /// The text of `conn.remoteAddr`, if it fits.
+    /// The text of the remote address, if it fits.
     pub peer: [u64; KEPT_PEER / 8],
 }
 
@@ -103,7 +107,7 @@ impl Flight {
         self.generation = generation;
         self.goid = goid;
         put(&mut self.conn, 0);
-        put(&mut self.bufr, 0);
+        put(&mut self.extra, 0);
         put(&mut self.peer_address, 0);
         put(&mut self.peer_len, 0);
     }
@@ -139,7 +143,7 @@ impl Entry {
 /// The goroutine's entry, of whatever generation.
 #[inline(always)]
 pub fn find(key: &Key) -> Option<Entry> {
-    NonNull::new(NET_HTTP_SERVER_FLIGHT.get_ptr_mut(key)?).map(Entry)
+    NonNull::new(HTTP_SERVER_FLIGHT.get_ptr_mut(key)?).map(Entry)
 }
 
 /// The goroutine's entry, if it is of this process's generation.
@@ -163,8 +167,8 @@ pub fn make(hit: &Hit, key: &Key) -> Option<Entry> {
     words!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
     // SAFETY: plain integers, all of them written.
     let blank = unsafe { blank.assume_init_ref() };
-    if hit.process().entries >= share() || NET_HTTP_SERVER_FLIGHT.insert(key, blank, 0).is_err() {
-        count(Counter::FlightFull);
+    if hit.process().entries >= share() || HTTP_SERVER_FLIGHT.insert(key, blank, 0).is_err() {
+        count(hit, Counter::FlightFull);
         return None;
     }
     hit.add_entries(1);
@@ -180,27 +184,52 @@ pub fn rest(hit: &Hit, key: &Key, mut entry: Entry) {
         current::close(hit);
     }
     if is_crowded(hit) {
-        count(Counter::GaveWay);
-        remove(hit, key);
+        give_way(hit, key);
     }
 }
 
-/// The connection is gone.
+/// The stream has ended, and its goroutine with it: the entry stays for the next one on the same `g`, which mostly comes soon, unless
+/// the process has more than a few.
+#[inline(always)]
+pub fn leave(hit: &Hit, key: &Key, mut entry: Entry) {
+    entry.get_mut().state = 0;
+    if hit.process().entries > entries() / 32 || is_crowded(hit) {
+        give_way(hit, key);
+    }
+}
+
+#[inline(always)]
+fn give_way(hit: &Hit, key: &Key) {
+    count(hit, Counter::GaveWay);
+    remove(hit, key);
+}
+
+/// Nothing is kept any more.
 #[inline(always)]
 pub fn remove(hit: &Hit, key: &Key) {
     if hit.asks_for_parents() {
         current::forget(hit);
     }
-    if NET_HTTP_SERVER_FLIGHT.remove(key).is_ok() {
+    if HTTP_SERVER_FLIGHT.remove(key).is_ok() {
         hit.add_entries(-1);
         add_use(-1);
     }
 }
 
+/// Something else ends than what is kept: it is forgotten, and counted.
+#[inline(always)]
+pub fn mismatch(hit: &Hit, key: &Key, kept: &Flight) {
+    count(hit, Counter::Mismatch);
+    if kept.has(SAMPLED) && !kept.has(ANNOUNCED) {
+        count(hit, Counter::MismatchUnannounced);
+    }
+    remove(hit, key);
+}
+
 #[inline(always)]
 fn entries() -> u64 {
     // SAFETY: a static of this object that the loader sets before the program runs.
-    unsafe { core::ptr::read_volatile(&NET_HTTP_SERVER_ENTRIES) }
+    unsafe { core::ptr::read_volatile(&HTTP_SERVER_ENTRIES) }
 }
 
 /// What one process may have of the table: half.
@@ -212,15 +241,15 @@ fn share() -> u64 {
 /// Above three quarters of the table, or of the process's share, idle entries give way.
 #[inline(always)]
 fn is_crowded(hit: &Hit) -> bool {
-    let made = NET_HTTP_SERVER_USE.get(0).copied().unwrap_or(0);
-    let swept = NET_HTTP_SERVER_USE.get(1).copied().unwrap_or(0);
+    let made = HTTP_SERVER_USE.get(0).copied().unwrap_or(0);
+    let swept = HTTP_SERVER_USE.get(1).copied().unwrap_or(0);
     let limit = entries() / 4 * 3;
     made.wrapping_sub(swept) > limit || hit.process().entries > limit / 2
 }
 
 #[inline(always)]
 fn add_use(more: i64) {
-    if let Some(word) = NET_HTTP_SERVER_USE.get_ptr_mut(0) {
+    if let Some(word) = HTTP_SERVER_USE.get_ptr_mut(0) {
         atomic_add(word, more);
     }
 }

@@ -2,9 +2,8 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use runtime_ebpf::{
-    libraries::NET_HTTP_SERVER,
-    net_http_server::{
-        END_WINDOW, File, STATUS_UNKNOWN,
+    http_server::{
+        END_WINDOW, LastFields,
         counters::Counter,
         records::{
             ENDED_CLIENT, ENDED_LARGE_SLOTS, ENDED_PATTERN, ENDED_SLOT_COUNT, ENDED_SLOTS, Ended, KIND_ENDED,
@@ -22,7 +21,8 @@ use crate::{
     texts::{MISSING, Window, fill, string_in},
 };
 
-const SMALL_BYTES: usize = size_of::<Ended>() + ENDED_SLOTS[0] + ENDED_SLOTS[1];
+/// The least that a reservation for an end has.
+pub const SMALL_BYTES: usize = size_of::<Ended>() + ENDED_SLOTS[0] + ENDED_SLOTS[1];
 const LARGE_BYTES: usize = size_of::<Ended>() + ENDED_LARGE_SLOTS[0] + ENDED_LARGE_SLOTS[1];
 const _: () = assert!(ENDED_SLOTS[0] + ENDED_SLOTS[1] >= END_WINDOW && ENDED_SLOT_COUNT == 2);
 
@@ -34,19 +34,30 @@ pub struct Last {
     pub client: GoString,
 }
 
-/// Sends the end. The caller has compared what proves that the entry's pointers are alive.
+/// How a request has ended.
+#[derive(Clone, Copy)]
+pub struct Ending {
+    pub status: u32,
+    /// One of the `HOW_` constants.
+    pub how: u8,
+    /// The `*http.Request` whose last words count; 0: nobody knows it.
+    pub request: u64,
+}
+
+/// Sends the end. The caller has compared what proves that the entry's pointers are alive. `ending` may read into the
+/// [`SMALL_BYTES`] that it is given.
 #[inline(always)]
-pub fn send(hit: &Hit, file: &File, flight: &Flight, how: u8) {
+pub fn send(hit: &Hit, fields: &LastFields, flight: &Flight, ending: impl Fn(*mut u8) -> Ending) {
     let end_ns = now();
     let Some(mut small) = ring::reserve(SMALL_BYTES) else {
-        count(Counter::EndUnsent);
+        count(hit, Counter::EndUnsent);
         return;
     };
     let base = small.as_mut_ptr();
-    let status = status(file, flight.response);
+    let Ending { status, how, request } = ending(base);
     // The Request's end is read into where the strings will stand, and picked apart there.
     // SAFETY: the slots have room for the window (asserted above).
-    let last = last(file, flight, unsafe { base.add(size_of::<Ended>()) });
+    let last = last(fields, flight, request, unsafe { base.add(size_of::<Ended>()) });
     if last.pattern.fits(ENDED_SLOTS[ENDED_PATTERN]) && last.client.fits(ENDED_SLOTS[ENDED_CLIENT]) {
         write_head(hit, base, flight, KIND_ENDED, SMALL_BYTES as u32, end_ns);
         write(base, flight.response, status, how);
@@ -56,7 +67,7 @@ pub fn send(hit: &Hit, file: &File, flight: &Flight, how: u8) {
     }
     ring::discard(small);
     let Some(mut large) = ring::reserve(LARGE_BYTES) else {
-        count(Counter::EndUnsent);
+        count(hit, Counter::EndUnsent);
         return;
     };
     let base = large.as_mut_ptr();
@@ -71,7 +82,7 @@ pub fn send(hit: &Hit, file: &File, flight: &Flight, how: u8) {
 pub fn send_blind(hit: &Hit, flight: &Flight, status: u32, how: u8, peer: GoString) {
     let end_ns = now();
     let Some(mut record) = ring::reserve(SMALL_BYTES) else {
-        count(Counter::EndUnsent);
+        count(hit, Counter::EndUnsent);
         return;
     };
     let base = record.as_mut_ptr();
@@ -87,31 +98,29 @@ pub fn now() -> u64 {
     unsafe { bpf_ktime_get_ns() }
 }
 
-#[inline(always)]
-pub fn status(file: &File, response: u64) -> u32 {
-    known(response, file.response_status).and_then(read::<u64>).map_or(STATUS_UNKNOWN, |status| status as u32)
-}
-
 /// Reads `RemoteAddr` and the pattern, in one piece if that can be; `scratch` has room for [`END_WINDOW`] bytes.
 #[inline(always)]
-pub fn last(file: &File, flight: &Flight, scratch: *mut u8) -> Last {
-    let window = Window::<END_WINDOW>::read(scratch, flight.request, file.end_from, file.end_bytes);
+pub fn last(fields: &LastFields, flight: &Flight, request: u64, scratch: *mut u8) -> Last {
+    if request == 0 {
+        return Last { pattern: MISSING, client: MISSING };
+    }
+    let window = Window::<END_WINDOW>::read(scratch, request, fields.from, fields.bytes);
     let (remote, mut pattern, pat) = if window.ok() {
         (
-            window.string(file.request_remote_addr),
-            window.string(file.request_pattern),
-            window.word(file.request_pat).unwrap_or(0),
+            window.string(fields.remote_addr),
+            window.string(fields.pattern),
+            window.word(fields.pat).unwrap_or(0),
         )
     } else {
         // The struct's end may lie on a page that was never touched: what was never written is empty.
         (
-            string_in(flight.request, file.request_remote_addr),
-            string_in(flight.request, file.request_pattern),
-            known(flight.request, file.request_pat).and_then(read::<u64>).unwrap_or(0),
+            string_in(request, fields.remote_addr),
+            string_in(request, fields.pattern),
+            known(request, fields.pat).and_then(read::<u64>).unwrap_or(0),
         )
     };
     if pat != 0 {
-        pattern = string_in(pat, file.pattern_str);
+        pattern = string_in(pat, fields.pattern_str);
     }
     let is_peer = remote.address == flight.peer_address && remote.len == flight.peer_len as u64;
     Last { pattern, client: if is_peer { MISSING } else { remote } }
@@ -122,7 +131,7 @@ pub fn last(file: &File, flight: &Flight, scratch: *mut u8) -> Last {
 pub fn write_head(hit: &Hit, base: *mut u8, flight: &Flight, kind: u16, len: u32, end_ns: u64) {
     // SAFETY: every reservation is at least a Head long and aligned to 8.
     let head = unsafe { &mut *base.cast::<Head>() };
-    head.library = NET_HTTP_SERVER.code;
+    head.library = flight.library;
     head.kind = kind;
     head.len = len;
     head.tgid = hit.tgid;

@@ -13,6 +13,8 @@
 //!   end a response that nobody reads any more: its ReverseProxy gives up by it when either side has left, net/http logs
 //!   nothing, and since 1.41 the conventions do not take a caller's leaving for an error. Goexit is how test helpers leave a
 //!   handler. That either was a failure would be a guess; that the status is missing is what was seen.
+//! - A handler that returned when its stream was closed already (reset by the client, or its connection lost) and had written
+//!   nothing has no status: nothing was answered, and whoever leaves makes no error.
 //! - A connection that was closed with its request open, and nobody can say how that came about, is no error either.
 //! - `server.*` come from `Request.Host` (of an absolute-form target, Go puts its host there); forwarding headers are not read.
 //! - `url.path` is the path as it was on the wire, escapes kept. CONNECT's authority-form has none: it is empty then.
@@ -21,10 +23,10 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
-use runtime_ebpf::net_http_server::records::{
+use runtime_ebpf::http_server::records::{
     ENDED_CLIENT, ENDED_PATTERN, HOW_FINISHED, HOW_HIJACKED, HOW_PANICKED,
 };
-use runtime_ebpf::net_http_server::{STATUS_UNKNOWN, TLS_UNKNOWN};
+use runtime_ebpf::http_server::{STATUS_UNKNOWN, TLS_UNKNOWN};
 
 use crate::records::Text;
 use crate::spans::clock::Clock;
@@ -36,8 +38,9 @@ use crate::spans::{
 use super::begun::{Begun, HOST, METHOD, PEER, TARGET, USER_AGENT};
 use super::records::EndedView;
 
-/// Builds the span of a request.
+/// Builds the span of a request; `scope` is its library's.
 pub(super) fn span<'a>(
+    scope: &'static str,
     begun: &'a Begun,
     ended: &EndedView<'a>,
     clock: &Clock,
@@ -50,7 +53,7 @@ pub(super) fn span<'a>(
     let is_remote = parent.is_some() && begun.parent_is_remote;
     let start_unix_ns = clock.unix_ns(begun.start_ns);
     let mut span = Span {
-        scope: key::scope::NET_HTTP,
+        scope,
         trace_id: begun.trace_id,
         span_id: begun.span_id,
         parent_span_id: parent,
@@ -235,5 +238,5 @@ fn host_port(text: Cow<'_, str>) -> (Cow<'_, str>, Option<u16>) {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
+#[path = "span_tests.rs"]
 pub(super) mod tests;

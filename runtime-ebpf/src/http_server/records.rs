@@ -1,13 +1,14 @@
-//! What the programs of `net/http.server` send: one record when a request begins, with its text as it came over the wire, and
-//! a small one when it ends. The agent joins them by span id.
+//! What the programs of HTTP servers send: one record when a request begins, with its text as it came over the wire or with its
+//! strings, and a small one when it ends. The agent joins them by span id.
 //!
-//! The text is what the connection's `bufio.Reader` holds in front of its read position: the request line and the header,
+//! HTTP/2 has strings only. The text of HTTP/1.x is what the connection's `bufio.Reader` holds in front of its read position: the request line and the header,
 //! once the programs have found that it begins with this request's own line and has its blank line at the end and nowhere
 //! else. Where that does not hold (a header that came in more than one read, requests behind one another in the buffer,
 //! headers that do not fit), the strings are taken from the target's structs one by one: the slow way. Both give the same span.
 //!
 //! ```text
 //! KIND_BEGAN_WIRE     Began | text: the first min(text_len, room) bytes, up to Head::len
+//! KIND_BEGAN_SHORT    Began | strings in the slots BEGAN_SHORT_SLOTS
 //! KIND_BEGAN_FIELDS   Began | strings in the slots BEGAN_SLOTS
 //! KIND_ENDED          Ended | strings in the slots ENDED_SLOTS
 //! KIND_ENDED_LARGE    Ended | strings in the slots ENDED_LARGE_SLOTS
@@ -28,8 +29,11 @@ pub const KIND_ENDED_LARGE: u16 = 4;
 /// A request has ended whose beginning was not sent: `Began` and its slots as they are at the end, with `Ended` in front.
 pub const KIND_ENDED_WHOLE: u16 = 5;
 
-/// The process serves HTTP/2, which is not traced: a Head alone, once per process and processor at most.
+/// The process serves HTTP/2, which no library traces in its file: a Head alone, once per process and processor at most.
 pub const KIND_HTTP2: u16 = 6;
+
+/// A request has begun; its strings, none of them long, follow one by one.
+pub const KIND_BEGAN_SHORT: u16 = 7;
 
 /// The fixed part of a beginning.
 #[repr(C)]
@@ -37,9 +41,9 @@ pub const KIND_HTTP2: u16 = 6;
 pub struct Began {
     /// `end_ns` is 0.
     pub head: Head,
-    /// Address of the `*response`: names the open request within its process and generation.
+    /// Address of the `*response` (HTTP/2: `*responseWriter`): names the open request within its process and generation.
     pub response: u64,
-    /// `g.goid` of the connection's goroutine.
+    /// `g.goid` of the connection's goroutine (HTTP/2: the stream's).
     pub goid: u64,
     /// `Request.ContentLength`; negative: not known, as with chunked bodies.
     pub content_length: i64,
@@ -63,7 +67,7 @@ pub struct Began {
     pub reserved: u8,
     /// `conn.remoteAddr`: the socket's peer.
     pub peer: [u8; PEER_BYTES],
-    /// KIND_BEGAN_FIELDS: the strings' lengths in the target, in the order of the `BEGAN_` slots.
+    /// KIND_BEGAN_FIELDS and KIND_BEGAN_SHORT: the strings' lengths in the target, in the order of the `BEGAN_` slots.
     pub lens: [u32; BEGAN_SLOT_COUNT],
 }
 
@@ -82,6 +86,8 @@ pub const BEGAN_USER_AGENT: usize = 3;
 pub const BEGAN_SLOT_COUNT: usize = 4;
 /// Their sizes in bytes.
 pub const BEGAN_SLOTS: [usize; BEGAN_SLOT_COUNT] = [32, 4096, 256, 256];
+/// Their sizes in a KIND_BEGAN_SHORT record, which is sent where all strings fit.
+pub const BEGAN_SHORT_SLOTS: [usize; BEGAN_SLOT_COUNT] = [16, 256, 96, 144];
 
 /// The fixed part of an end.
 #[repr(C)]
@@ -90,9 +96,9 @@ pub struct Ended {
     /// Complete: what the beginning said, and the end's time. A `span_id` of zeros: the request was ended from another
     /// goroutine, and only `response` says which it is.
     pub head: Head,
-    /// Address of the `*response`.
+    /// As in the beginning.
     pub response: u64,
-    /// `response.status`; 0 if the handler wrote nothing; [`super::STATUS_UNKNOWN`].
+    /// The response's status; 0 if the handler wrote nothing; [`super::STATUS_UNKNOWN`].
     pub status: u32,
     /// One of the `HOW_` constants.
     pub how: u8,
@@ -125,6 +131,10 @@ pub const HOW_ABORTED: u8 = 3;
 pub const HOW_GOEXIT: u8 = 4;
 /// The connection was closed with the request open, and how it came to that could not be told.
 pub const HOW_UNKNOWN: u8 = 5;
+/// HTTP/2: the handler returned and had written nothing, and the stream was closed by then: nothing was answered.
+pub const HOW_UNANSWERED: u8 = 6;
+/// HTTP/2: no client has sent this request; the server pushes its answer.
+pub const HOW_PUSHED: u8 = 7;
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,9 @@
-//! The records of `net/http.server`, as checked views. Their layout is in `runtime_ebpf::net_http_server::records`.
+//! The records of HTTP servers, as checked views. Their layout is in `runtime_ebpf::http_server::records`.
 
-use runtime_ebpf::net_http_server::records::{
-    BEGAN_SLOT_COUNT, BEGAN_SLOTS, Began, ENDED_LARGE_SLOTS, ENDED_SLOT_COUNT, ENDED_SLOTS, Ended,
-    KIND_BEGAN_FIELDS, KIND_BEGAN_WIRE, KIND_ENDED, KIND_ENDED_LARGE, KIND_ENDED_WHOLE, KIND_HTTP2,
+use runtime_ebpf::http_server::records::{
+    BEGAN_SHORT_SLOTS, BEGAN_SLOT_COUNT, BEGAN_SLOTS, Began, ENDED_LARGE_SLOTS, ENDED_SLOT_COUNT,
+    ENDED_SLOTS, Ended, KIND_BEGAN_FIELDS, KIND_BEGAN_SHORT, KIND_BEGAN_WIRE, KIND_ENDED, KIND_ENDED_LARGE,
+    KIND_ENDED_WHOLE, KIND_HTTP2,
 };
 use runtime_ebpf::record::Head;
 
@@ -60,10 +61,8 @@ pub fn decode<'a>(head: &Head, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
             let text = Text::held_in(text, began.text_len).unwrap_or(Text::whole(&[]));
             Ok(Record::BeganWire(began, text))
         }
-        KIND_BEGAN_FIELDS => {
-            let began = began(bytes, 0)?;
-            Ok(Record::BeganFields(began, slots(bytes, size_of::<Began>(), &BEGAN_SLOTS, &began.lens)?))
-        }
+        KIND_BEGAN_FIELDS => began_fields(bytes, &BEGAN_SLOTS),
+        KIND_BEGAN_SHORT => began_fields(bytes, &BEGAN_SHORT_SLOTS),
         KIND_ENDED => Ok(Record::Ended(ended(bytes, &ENDED_SLOTS)?)),
         KIND_ENDED_LARGE => Ok(Record::Ended(ended(bytes, &ENDED_LARGE_SLOTS)?)),
         KIND_ENDED_WHOLE => {
@@ -85,6 +84,11 @@ fn began(bytes: &[u8], at: usize) -> Result<Began, DecodeError> {
     let began: Began = read(bytes, at)?;
     ids(&began.head)?;
     Ok(began)
+}
+
+fn began_fields<'a>(bytes: &'a [u8], sizes: &[usize; BEGAN_SLOT_COUNT]) -> Result<Record<'a>, DecodeError> {
+    let began = began(bytes, 0)?;
+    Ok(Record::BeganFields(began, slots(bytes, size_of::<Began>(), sizes, &began.lens)?))
 }
 
 /// An end without a span id has no trace id either.
@@ -109,8 +113,8 @@ fn ids(head: &Head) -> Result<(), DecodeError> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use runtime_ebpf::http_server::records::{HOW_FINISHED, PEER_BYTES};
     use runtime_ebpf::libraries::NET_HTTP_SERVER;
-    use runtime_ebpf::net_http_server::records::{HOW_FINISHED, PEER_BYTES};
     use runtime_ebpf::record::ABSENT;
 
     use super::*;
@@ -162,9 +166,23 @@ pub(super) mod tests {
     }
 
     /// A KIND_BEGAN_FIELDS record.
-    pub fn began_fields(mut began: Began, texts: &[Option<&[u8]>; BEGAN_SLOT_COUNT]) -> Vec<u8> {
-        began.head.kind = KIND_BEGAN_FIELDS;
-        let (slots, lens) = fill(&BEGAN_SLOTS, texts);
+    pub fn began_fields(began: Began, texts: &[Option<&[u8]>; BEGAN_SLOT_COUNT]) -> Vec<u8> {
+        with_strings(KIND_BEGAN_FIELDS, &BEGAN_SLOTS, began, texts)
+    }
+
+    /// A KIND_BEGAN_SHORT record.
+    pub fn began_short(began: Began, texts: &[Option<&[u8]>; BEGAN_SLOT_COUNT]) -> Vec<u8> {
+        with_strings(KIND_BEGAN_SHORT, &BEGAN_SHORT_SLOTS, began, texts)
+    }
+
+    fn with_strings(
+        kind: u16,
+        sizes: &[usize; BEGAN_SLOT_COUNT],
+        mut began: Began,
+        texts: &[Option<&[u8]>; BEGAN_SLOT_COUNT],
+    ) -> Vec<u8> {
+        began.head.kind = kind;
+        let (slots, lens) = fill(sizes, texts);
         began.lens = lens;
         sealed([bytes_of(&began), slots].concat())
     }
@@ -193,6 +211,7 @@ pub(super) mod tests {
         vec![
             began_wire(some_began(KIND_BEGAN_WIRE), b"GET / HTTP/1.1\r\n\r\n"),
             began_fields(some_began(KIND_BEGAN_FIELDS), &texts),
+            began_short(some_began(KIND_BEGAN_SHORT), &texts),
             ended(some_ended(KIND_ENDED), &[Some(b"/"), None]),
             ended(some_ended(KIND_ENDED_LARGE), &[Some(b"/"), None]),
             whole(some_ended(KIND_ENDED_WHOLE), some_began(KIND_BEGAN_FIELDS), &texts),
@@ -220,7 +239,7 @@ pub(super) mod tests {
 
     #[test]
     fn kinds_and_ids_are_checked() {
-        for (at, with, reason) in [(2, 0u8, "unknown_kind"), (2, 7, "unknown_kind")] {
+        for (at, with, reason) in [(2, 0u8, "unknown_kind"), (2, 8, "unknown_kind")] {
             for mut bytes in one_of_each() {
                 bytes[at] = with;
                 assert_eq!(decoded(&bytes).expect_err("bad").reason(), reason);

@@ -1,8 +1,8 @@
-use runtime_ebpf::libraries::NET_HTTP_SERVER;
-use runtime_ebpf::net_http_server::records::{
-    Began, Ended, HOW_FINISHED, HOW_HIJACKED, KIND_BEGAN_FIELDS, KIND_BEGAN_WIRE, KIND_ENDED,
+use runtime_ebpf::http_server::records::{
+    Began, Ended, HOW_FINISHED, HOW_HIJACKED, HOW_PUSHED, KIND_BEGAN_FIELDS, KIND_BEGAN_WIRE, KIND_ENDED,
     KIND_ENDED_WHOLE, KIND_HTTP2,
 };
+use runtime_ebpf::libraries::NET_HTTP_SERVER;
 
 use super::super::records::tests::{began_fields, began_wire, ended, some_began, some_ended, whole};
 use super::super::span::tests::lines_of;
@@ -105,6 +105,30 @@ fn http2_is_told_once_for_each_process() {
     assert_eq!(bench.told.len(), 2, "{:?}", bench.told);
 }
 
+/// What a server pushes nobody has asked for.
+#[test]
+fn a_pushed_stream_makes_no_span() {
+    let mut bench = Bench::default();
+    bench.begin(1, 1, 8);
+    let mut pushed = end(1, 8);
+    pushed.how = HOW_PUSHED;
+    bench.send(&ended(pushed, &[None, None]));
+    pushed.head.kind = KIND_ENDED_WHOLE;
+    bench.send(&whole(pushed, began(1, 1, 8), &[Some(b"GET"), Some(b"/a"), None, None]));
+    assert_eq!((bench.ids(), bench.counted()), (vec![], vec![("http_server.pushed", 2)]));
+    bench.keeps_nothing();
+}
+
+/// A request that was upgraded to HTTP/2 has the version in it that it came with.
+#[test]
+fn a_library_that_speaks_one_version_has_spans_of_that_version() {
+    let mut bench = Bench { joiner: Joiner::of_version("scope", (2, 0)), ..Bench::default() };
+    bench.send(&began_fields(began(1, 1, 8), &[Some(b"GET"), Some(b"/a"), None, None]));
+    bench.end(1, 8);
+    let (_, lines) = bench.spans.first().expect("a span");
+    assert!(lines.iter().any(|line| line == "network.protocol.version=2"), "{lines:?}");
+}
+
 #[test]
 fn other_processes_and_generations_are_others() {
     let mut bench = Bench::default();
@@ -151,17 +175,17 @@ fn a_hijack_on_another_goroutine_ends_the_request_once() {
     for stranger in [None, Some(b"127.0.0.1:5001".as_slice())] {
         bench.send(&ended(hijacked, &[None, stranger]));
     }
-    assert_eq!((bench.ids(), bench.counted()), (vec![], vec![("net_http_server.ended_unknown", 2)]));
+    assert_eq!((bench.ids(), bench.counted()), (vec![], vec![("http_server.ended_unknown", 2)]));
     bench.send(&ended(hijacked, &[None, Some(b"127.0.0.1:5000")]));
     assert_eq!(bench.ids(), [1]);
     bench.end(1, 8);
     assert_eq!(bench.ids(), [1]);
-    assert!(bench.counted().contains(&("net_http_server.ended_again", 1)), "{:?}", bench.counted());
+    assert!(bench.counted().contains(&("http_server.ended_again", 1)), "{:?}", bench.counted());
     bench.keeps_nothing();
     // Of a request that is not sampled nothing was sent before.
     bench.send(&ended(hijacked, &[None, None]));
     assert_eq!(bench.ids(), [1]);
-    assert!(bench.counted().contains(&("net_http_server.ended_unknown", 3)));
+    assert!(bench.counted().contains(&("http_server.ended_unknown", 3)));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 use super::super::records::tests::{some_began, some_ended};
 use super::*;
 use crate::records;
-use runtime_ebpf::net_http_server::records::{
-    BEGAN_SLOT_COUNT, Began, ENDED_SLOT_COUNT, Ended, HOW_ABORTED, HOW_GOEXIT, HOW_UNKNOWN,
+use runtime_ebpf::http_server::records::{
+    BEGAN_SLOT_COUNT, Began, ENDED_SLOT_COUNT, Ended, HOW_ABORTED, HOW_GOEXIT, HOW_UNANSWERED, HOW_UNKNOWN,
     KIND_BEGAN_FIELDS, KIND_ENDED, PEER_BYTES,
 };
 use runtime_ebpf::record::{PARENT_LOCAL, PARENT_REMOTE};
@@ -56,7 +56,7 @@ fn with_span<T>(
     let super::super::records::Record::Ended(ended) = decode(&ended) else { panic!("an end") };
     let begun = Begun::from_fields(&fixed, &texts);
     let clock = Clock::with_offset_ns(1_000_000);
-    look(&span(&begun, &ended, &clock, settings, &mut Counts::default()))
+    look(&span(key::scope::NET_HTTP, &begun, &ended, &clock, settings, &mut Counts::default()))
 }
 
 type Texts<'t> = &'t [(In, &'t [u8])];
@@ -184,6 +184,7 @@ fn statuses() {
         (502, HOW_ABORTED, &["error=true", "http.response.status_code=502", "error.type=502"], &[]),
         (0, HOW_GOEXIT, &["error=false"], &[CODE, "error.type"]),
         (202, HOW_GOEXIT, &["error=false", "http.response.status_code=202"], &["error.type"]),
+        (0, HOW_UNANSWERED, &["error=false"], &[CODE, "error.type"]),
         (0, HOW_UNKNOWN, &["error=false"], &[CODE, "error.type"]),
         (0, u8::MAX, &["error=false"], &[CODE, "error.type"]),
     ];

@@ -1,6 +1,6 @@
 //! A request that has begun, as it is kept until its end: what its span needs and no more. 65,536 may be open at once.
 
-use runtime_ebpf::net_http_server::records::{
+use runtime_ebpf::http_server::records::{
     BEGAN_HOST, BEGAN_METHOD, BEGAN_SLOT_COUNT, BEGAN_SLOTS, BEGAN_URI, BEGAN_USER_AGENT, Began,
 };
 use runtime_ebpf::record::{ABSENT, PARENT_REMOTE};
@@ -148,7 +148,7 @@ impl Begun {
 
 #[cfg(test)]
 mod tests {
-    use runtime_ebpf::net_http_server::records::KIND_BEGAN_FIELDS;
+    use runtime_ebpf::http_server::records::KIND_BEGAN_FIELDS;
 
     use super::super::records::tests::some_began;
     use super::*;

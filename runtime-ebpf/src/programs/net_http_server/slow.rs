@@ -1,0 +1,68 @@
+//! The slow ways: what a request's text cannot prove is taken from its structs, field by field.
+//!
+//! Programs of their own, reached by tail call: the header walk's steps and stack are then not those of the fast way.
+
+use runtime_ebpf::{http_server::records::HOW_FINISHED, net_http_server::File, record::ABSENT};
+
+use super::{
+    super::http_server::{
+        fields::{self, Request},
+        flight::{self, Flight, HOW_SHIFT, KEPT_PEER, Key, PENDING},
+    },
+    close, tell_http2,
+};
+use crate::{
+    enter::Hit,
+    read::{known, read},
+    texts::{fill, string_in},
+};
+
+fn request(file: &File) -> Request<'_> {
+    Request { fields: &file.request, headers: &file.headers }
+}
+
+/// Goes on where `start` has left it.
+#[inline(always)]
+pub fn begin(hit: &Hit, file: &File) {
+    let key = Key::of(hit);
+    let Some(mut entry) = flight::live(hit, &key).filter(|entry| entry.get().has(PENDING)) else { return };
+    let flight = entry.get_mut();
+    connect(file, flight);
+    let proto = known(flight.request, file.request.proto_major).and_then(read::<u64>);
+    if proto == Some(2) {
+        // The preface of HTTP/2: its handler serves the whole connection.
+        tell_http2(hit);
+        flight::remove(hit, &key);
+        return;
+    }
+    fields::begin(hit, request(file), flight);
+}
+
+/// Sends a request whole, at its end: its beginning found no room in the ring. One of the programs of `close` has compared
+/// what proves that the entry's pointers are alive, in this very hit.
+#[inline(always)]
+pub fn whole(hit: &Hit, file: &File) {
+    let key = Key::of(hit);
+    let Some(entry) = flight::live(hit, &key) else { return };
+    let flight = entry.get();
+    let how = (flight.state >> HOW_SHIFT) as u8;
+    fields::whole(hit, request(file), &file.last, flight, |_| close::ending(file, flight, how));
+    if how == HOW_FINISHED { flight::rest(hit, &key, entry) } else { flight::remove(hit, &key) }
+}
+
+/// The connection's own fields, where the fast way has not come so far.
+#[inline(always)]
+fn connect(file: &File, flight: &mut Flight) {
+    if flight.conn != 0 {
+        return;
+    }
+    let conn = known(flight.response, file.response_conn).and_then(read::<u64>).unwrap_or(0);
+    flight.conn = conn;
+    flight.extra = known(conn, file.conn_bufr).filter(|_| conn != 0).and_then(read::<u64>).unwrap_or(0);
+    let peer = string_in(conn, file.conn_remote_addr);
+    fields::note_peer(flight, peer);
+    if flight.peer_len <= KEPT_PEER as u32 && fill((&raw mut flight.peer).cast(), KEPT_PEER, peer) == ABSENT {
+        // Not the next request's either: it asks again.
+        flight.extra = 0;
+    }
+}
