@@ -110,3 +110,43 @@ fn what_is_wrong_with_a_folder_is_a_usage_error_that_names_the_place() {
         assert!(text(&output.stderr).contains(wanted), "{}", text(&output.stderr));
     }
 }
+
+/// A long catalog took up to 18 seconds for each binary that was planned with it.
+#[test]
+fn what_asks_for_too_much_is_refused_before_anything_is_planned() {
+    let many = |table: &str| (0..2001).map(|n| table.replace('#', &n.to_string())).collect::<String>();
+    for table in [
+        "[[field]]\ntype = \"net/http.Request#\"\nname = \"f\"\nkind = \"int\"\ngives = \"x\"\n",
+        "[[map]]\ntype = \"map[string]int#\"\ngives = \"x\"\n",
+        "[[itab]]\ninterface = \"a.I#\"\ngives = \"x\"\n",
+        "[[role]]\nname = \"r#\"\ngives = \"x\"\n[[role.site]]\nfunction = \"a.F\"\nat = \"entry\"\n",
+    ] {
+        let own = folder(&[("long.toml", &(MINE.to_owned() + &many(table)))]);
+        let output = analyze(&["--catalog", name(own.path()), "/bin/true"]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.contains("long.toml:1: (file): more than 2000 roles, sites,"), "{said}");
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_read() {
+    let own = folder(&[]);
+    std::os::unix::fs::symlink("/dev/zero", own.path().join("x.toml")).expect("linked");
+    let output = analyze(&["--catalog", name(own.path()), "/bin/true"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("x.toml: not a regular file"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn nothing_of_a_catalog_acts_on_the_terminal() {
+    let title = "title = \"What net/http asks of us\"";
+    for odd in ["title = \"a\\u001b[2J\"", "title = \"a\\nb\"", "\"\\u001b[31m\" = 1", "title = \"a "] {
+        let own = folder(&[("mi\u{1b}ne.toml", &MINE.replace(title, odd))]);
+        let output = analyze(&["--catalog", name(own.path()), "/bin/true"]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        let first = said.lines().next().unwrap_or_default();
+        assert!(first.contains("mi\\u{1b}ne.toml:2: ") && !said.contains('\u{1b}'), "{said:?}");
+    }
+}

@@ -33,7 +33,7 @@ use rayon::prelude::*;
 use cli::{Cli, Command};
 use format::{Width, details, lines, text};
 use outcome::{Outcome, Status};
-use output::{Output, complain};
+use output::{Output, clean, complain};
 use tally::Tally;
 use targets::Found;
 
@@ -75,7 +75,7 @@ fn once(cli: Cli) -> Result<Cli, clap::Error> {
 
 /// Reads the catalog, and looks in it for the ids that were typed.
 fn known(cli: Cli) -> Result<(Cli, &'static [Entry]), clap::Error> {
-    let wrong = |what: String| Cli::command().error(ErrorKind::ValueValidation, what);
+    let wrong = |what: String| Cli::command().error(ErrorKind::ValueValidation, clean(&what));
     let folder = match &cli.command {
         Some(Command::Libraries(how)) => &how.catalog,
         _ => &cli.catalog,
