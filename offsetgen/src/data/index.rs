@@ -54,7 +54,7 @@ pub fn hold(folder: &Path, files: &[(String, String)], digest: &str) -> Result<(
     };
     same(&text, files, digest).with_context(|| {
         format!(
-            "{} does not fit the files beside it (if they were changed on purpose, remove it: `offsetgen merge` writes it anew)",
+            "{} does not fit the files beside it (after a change on purpose remove it, and `offsetgen merge` writes it anew; a build that was killed is to be run again)",
             path.display()
         )
     })
