@@ -1,5 +1,7 @@
 //! What can be wrong with a file, in words that name the structure and the place.
 
+use std::io;
+
 use thiserror::Error;
 
 use crate::foreign::Foreign;
@@ -20,7 +22,7 @@ pub struct Error {
 pub enum ErrorKind {
     /// The file could not be opened or mapped.
     #[error("cannot read it: {0}")]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
     /// Written to by another process at the same time.
     #[error(
         "changed while it was read: it had {was} bytes and has {is}; run it again when the file is complete"
@@ -179,7 +181,7 @@ impl ErrorKind {
     /// What the owner of the file can do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            ErrorKind::Io(_) => "make the file readable for this user",
+            ErrorKind::Io(error) => unreadable(error),
             ErrorKind::Changed { .. } => "run it again when the file is complete",
             ErrorKind::NotElf { what } => what.remedy(),
             ErrorKind::NotGo => "name the Go executable itself, not what starts it",
@@ -214,4 +216,40 @@ pub type Result<T, E = ErrorKind> = std::result::Result<T, E>;
 /// A contradiction in a structure.
 pub(crate) fn malformed(what: &'static str, vaddr: u64, why: impl Into<String>) -> ErrorKind {
     ErrorKind::Malformed { what, vaddr, why: why.into() }
+}
+
+/// What helps against an error of the system.
+fn unreadable(error: &io::Error) -> &'static str {
+    use io::ErrorKind::{InvalidInput, NotADirectory, NotFound, PermissionDenied, Unsupported};
+    const NO_SUCH: &str = "check the name: no such file or process is there";
+    match (error.kind(), error.raw_os_error()) {
+        (NotFound | NotADirectory, _) | (_, Some(libc::ELOOP | libc::ENAMETOOLONG)) => NO_SUCH,
+        (PermissionDenied, _) => "make it readable for this user, or run this as a user who may read it",
+        // These two are said by this program itself.
+        (InvalidInput, None) => "name a Go executable: a regular file, or one that is piped in",
+        (Unsupported, None) => "name a process that runs a program",
+        _ => "see to what the system complains of: the disk, the file system, or what this process may use",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_helps_fits_what_the_system_says() {
+        for (errno, want) in [
+            (libc::ENOENT, "check the name"),
+            (libc::ENOTDIR, "check the name"),
+            (libc::ELOOP, "check the name"),
+            (libc::ENAMETOOLONG, "check the name"),
+            (libc::EACCES, "make it readable"),
+            (libc::EPERM, "make it readable"),
+            (libc::EIO, "see to what the system complains of"),
+            (libc::EMFILE, "see to what the system complains of"),
+        ] {
+            let error: ErrorKind = io::Error::from_raw_os_error(errno).into();
+            assert!(error.remedy().starts_with(want), "{error}: {}", error.remedy());
+        }
+    }
 }

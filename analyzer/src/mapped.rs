@@ -1,6 +1,7 @@
 //! Files mapped read-only, and whether they stayed as they were.
 
 use std::fs::{File, Metadata};
+use std::io;
 use std::ops::Deref;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -44,7 +45,7 @@ impl Mapped {
 pub fn map(path: &Path) -> Result<Mapped, ErrorKind> {
     let regular = |metadata: &Metadata| match metadata.is_file() {
         true => Ok(()),
-        false => Err(std::io::Error::other("not a regular file")),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
     };
     // Opening alone may block (a FIFO) or do something (a device).
     regular(&std::fs::metadata(path)?)?;

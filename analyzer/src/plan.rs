@@ -15,7 +15,7 @@ mod witness;
 pub use crate::arch::Arch;
 pub use finding::{Code, Finding, Severity};
 use serde::{Deserialize, Serialize};
-pub use types::{Descriptor, Held, Size};
+pub use types::{Descriptor, Held, Size, SizeClaim};
 pub use value::{Value, Word};
 pub use witness::Witness;
 

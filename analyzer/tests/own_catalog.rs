@@ -110,3 +110,246 @@ fn what_is_wrong_with_a_folder_is_a_usage_error_that_names_the_place() {
         assert!(text(&output.stderr).contains(wanted), "{}", text(&output.stderr));
     }
 }
+
+/// A long catalog took up to 18 seconds for each binary that was planned with it.
+#[test]
+fn what_asks_for_too_much_is_refused_before_anything_is_planned() {
+    let many = |table: &str| (0..2001).map(|n| table.replace('#', &n.to_string())).collect::<String>();
+    for table in [
+        "[[field]]\ntype = \"net/http.Request#\"\nname = \"f\"\nkind = \"int\"\ngives = \"x\"\n",
+        "[[map]]\ntype = \"map[string]int#\"\ngives = \"x\"\n",
+        "[[itab]]\ninterface = \"a.I#\"\ngives = \"x\"\n",
+        "[[role]]\nname = \"r#\"\ngives = \"x\"\n[[role.site]]\nfunction = \"a.F\"\nat = \"entry\"\n",
+    ] {
+        let own = folder(&[("long.toml", &(MINE.to_owned() + &many(table)))]);
+        let output = analyze(&["--catalog", name(own.path()), "/bin/true"]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.contains("long.toml:1: (file): more than 2000 roles, sites,"), "{said}");
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_read() {
+    let own = folder(&[]);
+    std::os::unix::fs::symlink("/dev/zero", own.path().join("x.toml")).expect("linked");
+    let output = analyze(&["--catalog", name(own.path()), "/bin/true"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("x.toml: not a regular file"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn nothing_of_a_catalog_acts_on_the_terminal() {
+    let title = "title = \"What net/http asks of us\"";
+    for odd in ["title = \"a\\u001b[2J\"", "title = \"a\\nb\"", "\"\\u001b[31m\" = 1", "title = \"a "] {
+        let own = folder(&[("mi\u{1b}ne.toml", &MINE.replace(title, odd))]);
+        let output = analyze(&["--catalog", name(own.path()), "/bin/true"]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        let first = said.lines().next().unwrap_or_default();
+        assert!(first.contains("mi\\u{1b}ne.toml:2: ") && !said.contains('\u{1b}'), "{said:?}");
+    }
+}
+
+/// One program and one entry with which most is wrong that can be: each finding is to name what its writer can do.
+const FAULTY: &str = r#"package main
+
+import "os"
+
+type Loc struct{ A, B int }
+
+func small(n int) int { return n + 1 }
+
+//go:noinline
+func Leaf(a, b int) (int, error) { return a * b, nil }
+
+//go:noinline
+func Last(n int) (int, error) {
+	a, err := Leaf(n, n)
+	sink = a
+	return a, err
+}
+
+var sink int
+
+func main() {
+	l := Loc{small(len(os.Args)), 2}
+	n, _ := Last(l.A)
+	println(n, l.B)
+}
+"#;
+
+const FAULTS: &str = r#"id = "faults"
+title = "faults"
+module = "example.com/app"
+present = ["main.main"]
+[[role]]
+name = "small"
+gives = "small"
+[[role.site]]
+function = "main.small"
+at = "entry"
+[[role]]
+name = "args"
+gives = "args"
+[[role.site]]
+function = "main.Leaf"
+at = "entry"
+args = "8 8 8"
+[[role]]
+name = "gone"
+gives = "gone"
+[[role.site]]
+function = "main.Leave"
+at = "entry"
+[[field]]
+type = "main.Loc"
+name = "B"
+kind = "int"
+gives = "B"
+"#;
+
+#[test]
+fn what_is_wrong_with_an_entry_is_not_blamed_on_the_library() {
+    let (own, place) = (folder(&[("faults.toml", FAULTS)]), folder(&[]));
+    let program = build(&place, "faulty", FAULTY, STRIPPED);
+    let output = analyze(&["--catalog", name(own.path()), "--json", name(&program)]);
+    let plan: analyzer::Plan = serde_json::from_slice(&output.stdout).expect("a Plan");
+    let library = plan.libraries.iter().find(|l| l.id == "faults").expect("it is planned");
+    let finding = |code: &str| {
+        let found = library.findings.iter().find(|f| f.code.word() == code);
+        found.unwrap_or_else(|| panic!("no {code} in {:?}", library.findings))
+    };
+    for (code, wanted) in [
+        ("inlined", "`//go:noinline`"),
+        ("other-arguments", "`args`"),
+        ("no-function", "inspect functions"),
+        ("no-witness", "inspect types"),
+    ] {
+        let remedy = finding(code).remedy.as_deref().unwrap_or_default();
+        assert!(remedy.contains(wanted) && !remedy.contains("pgo"), "{code}: {remedy}");
+    }
+    // Package main is the program's own module's.
+    let message = &finding("no-witness").message;
+    assert!(message.contains("does not vouch for example.com/app "), "{message}");
+}
+
+/// Calls of `Leaf` of every kind, and a function that is deferred by one of two.
+const CALLS: &str = r#"package main
+
+import "os"
+
+//go:noinline
+func Leaf(n int) (int, error) { return n + len(os.Args), nil }
+
+//go:noinline
+func Plain(n int) (int, error) {
+	a, err := Leaf(n)
+	if err != nil {
+		return 0, err
+	}
+	return a * 2, nil
+}
+
+//go:noinline
+func Deferring(n int) (int, error) {
+	defer Leaf(n)
+	return Plain2(n)
+}
+
+//go:noinline
+func Plain2(n int) (int, error) {
+	f := Leaf
+	if n > 100 {
+		f = Plain
+	}
+	a, err := Leaf(n)
+	if err != nil {
+		return 0, err
+	}
+	b, err := f(a)
+	return a + b, err
+}
+
+//go:noinline
+func Both(n int) (a int, err error) {
+	defer Leaf(n)
+	a, err = Leaf(n)
+	return a + 1, err
+}
+
+//go:noinline
+func Blank() { println("blank") }
+
+//go:noinline
+func Caller(n int) (m int, err error) {
+	defer Blank()
+	m, err = Leaf(n)
+	if m == 7 {
+		m = 8
+	}
+	return m, err
+}
+
+//go:noinline
+func Stranger(n int) (m int, err error) {
+	defer println("stranger")
+	m, err = Leaf(n)
+	if m == 7 {
+		m = 8
+	}
+	return m, err
+}
+
+func main() {
+	for _, f := range []func(int) (int, error){Plain, Plain2, Deferring, Both, Caller, Stranger} {
+		println(f(len(os.Args)))
+	}
+}
+"#;
+
+#[test]
+fn what_a_site_cannot_see_and_who_never_defers_is_said() {
+    let site = |name: &str, keys: &str| {
+        format!("[[role]]\nname = \"{name}\"\ngives = \"{name}\"\n[[role.site]]\n{keys}\n")
+    };
+    let behind = |name: &str| {
+        site(
+            name,
+            &format!(
+                "function = \"main.{name}\"\nat = \"after_call\"\ncallee = \"main.Leaf\"\nstepped = true"
+            ),
+        )
+    };
+    let deferred = |name: &str, by: &str| {
+        site(name, &format!("function = \"main.Blank\"\nat = \"entry\"\nresults_of = \"main.{by}\""))
+    };
+    let head = "id = \"calls\"\ntitle = \"calls\"\nmodule = \"example.com/app\"\npresent = [\"main.main\"]\n";
+    let roles = [
+        behind("Plain"),
+        behind("Plain2"),
+        behind("Both"),
+        deferred("own", "Caller"),
+        deferred("other", "Stranger"),
+    ];
+    let (own, place) = (folder(&[("calls.toml", &(head.to_owned() + &roles.concat()))]), folder(&[]));
+    for arch in ["amd64", "arm64"] {
+        let program = build(&place, arch, CALLS, support::Build { arch, ..STRIPPED });
+        let output = analyze(&["--catalog", name(own.path()), "--json", name(&program)]);
+        let plan: analyzer::Plan = serde_json::from_slice(&output.stdout).expect("a Plan");
+        let library = plan.libraries.iter().find(|l| l.id == "calls").expect("it is planned");
+        let of = |code: &str| {
+            let found = library.findings.iter().filter(|f| f.code.word() == code);
+            found.map(|f| (f.subject.clone(), f.message.clone())).collect::<Vec<_>>()
+        };
+        let other: Vec<String> = of("other-calls").into_iter().map(|(subject, _)| subject).collect();
+        assert_eq!(other, ["main.Plain2", "main.Both"], "{arch}: {:?}", library.findings);
+        let slots = of("no-result-slots");
+        assert!(
+            slots.len() == 1
+                && slots[0].1.contains("role other in main.Blank: main.Stranger does not defer it"),
+            "{arch}: {slots:?}"
+        );
+        assert!(library.functions.iter().any(|f| f.role == "own"), "{arch}: {:?}", library.findings);
+    }
+}

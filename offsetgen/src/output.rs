@@ -4,6 +4,7 @@
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Context, Result};
+use offsets::printable::printable;
 
 /// Prints text as it is.
 pub fn print(text: &str) -> Result<()> {
@@ -20,8 +21,7 @@ fn write(to: &mut impl Write, text: &str) -> Result<()> {
 /// The line of what a compiler or the go command said that tells most, their last one, without control characters.
 pub fn last_line(text: &str) -> String {
     let last = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-    let spelled = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    last.chars().map(spelled).collect()
+    printable(last).into_owned()
 }
 
 /// At most so many characters. A longer text is cut in the middle: what a chain of causes ends with tells most.

@@ -7,7 +7,7 @@
 //! - [`database`]: where those fields lie in each tested version, written by `offsetgen` alone, one JSON file per Go
 //!   module under `data/`.
 //!
-//! [`version`] is the grammar both are read with, [`names`] what packages, types and functions are called, [`abi`] where a
+//! [`version`] is the grammar both are read with, [`names`] what packages, types and functions are called, [`printable`] what of a text goes to a terminal, [`abi`] where a
 //! function's parameters and results lie. Deliberately not here: I/O, networking, ELF, and what the database is made from
 //! (`offsetgen`). A caller that has files of its own hands their text over.
 
@@ -15,6 +15,7 @@ pub mod abi;
 pub mod catalog;
 pub mod database;
 pub mod names;
+pub mod printable;
 pub mod version;
 
 pub use database::{Answer, Basis, Database, DatabaseError, Lookup, VersionMatch};

@@ -12,6 +12,8 @@
 
 use std::borrow::Cow;
 
+/// The package of every program's own code, whatever its path is.
+pub const MAIN: &str = "main";
 /// The name under which the standard library stands where a module's path is asked for.
 pub const STD: &str = "std";
 
@@ -85,14 +87,25 @@ pub fn owner_of_function<'m>(function: &str, modules: impl IntoIterator<Item = &
     let known = modules.into_iter().filter(|module| *module != STD).filter(leads).max_by_key(|m| m.len());
     // The first word of a path with a dot is followed by a slash; `runtime.main` has none.
     let first = function.split('(').next().unwrap_or_default().split_once('/');
-    let is_std = first.is_none_or(|(first, _)| is_std(first));
+    let is_main = function.strip_prefix(MAIN).is_some_and(|rest| rest.starts_with('.'));
+    let is_std = !is_main && first.is_none_or(|(first, _)| is_std(first));
     known.or_else(|| is_std.then_some(STD))
+}
+
+/// Whether a text can be a module's path, or the standard library's name: words of ASCII letters, digits and `-._~` between
+/// slashes, none of which begins or ends with a dot (golang.org/x/mod/module, CheckPath).
+pub fn is_module_path(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_word = |word: &str| {
+        !word.is_empty() && !word.starts_with('.') && !word.ends_with('.') && word.bytes().all(fits)
+    };
+    text.split('/').all(is_word)
 }
 
 /// Whether a path is one of the standard library's, as far as the path tells.
 fn is_std(package: &str) -> bool {
     let first = package.split('/').next().unwrap_or_default();
-    first == "vendor" || !first.contains('.')
+    package != MAIN && (first == "vendor" || !first.contains('.'))
 }
 
 #[cfg(test)]
@@ -137,6 +150,9 @@ mod tests {
             ("net/http.serverHandler.ServeHTTP", Some("std")),
             ("net/http.(*conn).serve.func1", Some("std")),
             ("runtime.main", Some("std")),
+            ("main.main", None),
+            ("main.(*T).M", None),
+            ("maintain.F", Some("std")),
             ("vendor/golang.org/x/net/http2/hpack.NewDecoder", Some("std")),
             ("github.com/nats-io/nats.go.(*Conn).Publish", Some("github.com/nats-io/nats.go")),
             ("github.com/nats-io/nats.go.Connect", Some("github.com/nats-io/nats.go")),
@@ -161,6 +177,7 @@ mod tests {
             ("vendor/golang.org/x/net/http2/hpack", Some("std")),
             ("net/http/internal/http2", Some("std")),
             ("shop/internal", Some("shop")),
+            ("main", None),
         ] {
             assert_eq!(owner(package, modules), want, "{package}");
         }

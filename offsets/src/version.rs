@@ -103,9 +103,10 @@ impl Version {
         self.suffix.is_empty() || (!self.std && self.suffix == "incompatible")
     }
 
-    /// Whether it was built from a work tree with changes of its own: Go 1.24 and newer stamp a main module `v1.2.3+dirty`.
+    /// Whether it was built from a work tree with changes of its own: Go 1.24 and newer stamp a main module `v1.2.3+dirty`, and
+    /// who builds a Go of their own may call it `go1.26.8+dirty` or `go1.26.8-dirty`.
     pub fn is_modified(&self) -> bool {
-        !self.std && self.suffix.split('.').any(|word| word == "dirty")
+        self.suffix.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "dirty")
     }
 
     /// Whether Go experiments are named in it: any layout may differ from the release's.

@@ -34,7 +34,7 @@ pub struct Layout {
 fn traceable<'a>(plan: &'a Plan, off: &SwitchedOff) -> Vec<&'a plan::Library> {
     let mut found = Vec::new();
     for library in plan.libraries.iter().filter(|library| library.status == Status::Custom) {
-        info!(file = plan.file, "{}: planned by your own catalog; no spans are made of it yet", library.id);
+        info!(file = plan.file, "{}", said_of_own(library));
     }
     for library in plan.libraries.iter().filter(|library| library.status == Status::Instrumented) {
         let reason = library.reason.as_deref().unwrap_or("no reason given");
@@ -57,13 +57,26 @@ fn traceable<'a>(plan: &'a Plan, off: &SwitchedOff) -> Vec<&'a plan::Library> {
     found
 }
 
-/// Why nothing in this file is traced, in the Plan's own words where nobody has switched it off.
+/// What the log says of an entry of the user's own.
+fn said_of_own(library: &plan::Library) -> String {
+    let reason = library.reason.as_deref().unwrap_or("no reason given");
+    let planned = match library.verdict {
+        Verdict::Ready => "planned by your own catalog".to_owned(),
+        Verdict::Partial => format!("planned in part by your own catalog: {reason}"),
+        Verdict::Refused => format!("refused, as your own catalog has it: {reason}"),
+    };
+    format!("{}: {planned}; no spans are made of it yet", library.id)
+}
+
+/// Why nothing in this file is traced, in the Plan's own words where nobody has switched it off. Entries of the user's own are not
+/// in it: nothing would be traced of them anyway.
 fn refusal(plan: &Plan, off: &SwitchedOff) -> String {
     let reason = |library: &plan::Library| match off.by(&library.id) {
         Some(variable) => Some(format!("{}: {variable} is false", library.id)),
         None => library.reason.as_ref().map(|reason| format!("{}: {reason}", library.id)),
     };
-    let reasons: Vec<String> = plan.libraries.iter().filter_map(reason).collect();
+    let strobes = plan.libraries.iter().filter(|library| library.status != Status::Custom);
+    let reasons: Vec<String> = strobes.filter_map(reason).collect();
     if reasons.is_empty() {
         format!("nothing in it that strobe traces ({}); `analyze` shows what it has", libraries::ids())
     } else {
@@ -127,5 +140,52 @@ impl Layout {
             self.programs.len() - 1
         });
         u16::try_from(place).context("too many programs for one file")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn plan(libraries: &[(&str, &str, &str, Option<&str>)]) -> Plan {
+        let library = |&(id, status, verdict, reason): &(&str, &str, &str, Option<&str>)| {
+            json!({
+                "id": id, "module": "std", "version": null, "version_match": "unknown", "status": status,
+                "verdict": verdict, "reason": reason, "findings": [], "functions": [], "fields": [], "itabs": [],
+                "maps": [], "sizes": [], "types": [],
+            })
+        };
+        let libraries: Vec<_> = libraries.iter().map(library).collect();
+        let plan = json!({
+            "schema_version": 1, "tool_version": "0", "database": "", "file": "app", "arch": "amd64", "go_version": null,
+            "build_id": {"go": null, "gnu": null}, "debug_file": null, "modules": [], "libraries": libraries,
+        });
+        serde_json::from_value(plan).expect("a Plan")
+    }
+
+    #[test]
+    fn an_entry_of_the_users_own_is_never_why_nothing_is_traced() {
+        let mine = ("mine", "custom", "refused", Some("no site for role leaf"));
+        let off = SwitchedOff::default();
+        let said = refusal(&plan(&[mine]), &off);
+        assert!(said.starts_with("nothing in it that strobe traces"), "{said}");
+        let server = ("net/http.server", "instrumented", "refused", Some("no URL"));
+        assert_eq!(refusal(&plan(&[mine, server]), &off), "net/http.server: no URL");
+    }
+
+    #[test]
+    fn the_log_says_what_became_of_an_entry_of_the_users_own() {
+        let said = |verdict, reason| said_of_own(&plan(&[("mine", "custom", verdict, reason)]).libraries[0]);
+        assert_eq!(said("ready", None), "mine: planned by your own catalog; no spans are made of it yet");
+        let refused = said("refused", Some("no site for role leaf"));
+        assert_eq!(
+            refused,
+            "mine: refused, as your own catalog has it: no site for role leaf; no spans are made of it yet"
+        );
+        assert!(
+            said("partial", Some("without x")).contains("planned in part by your own catalog: without x")
+        );
     }
 }

@@ -19,6 +19,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use offsets::printable::is_printable;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::{MakeWriter, format};
 
@@ -97,21 +98,13 @@ pub fn printable(text: &str) -> String {
     safe
 }
 
-/// Whether a character shows what it is and does nothing else.
-pub fn is_harmless(character: char) -> bool {
-    !character.is_control()
-        && !matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
-}
-
 /// Escapes whatever is written through it.
 struct Escaped<'w>(&'w mut dyn fmt::Write);
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
-        while let Some(at) = rest.find(|character| !is_harmless(character)) {
+        while let Some(at) = rest.find(|character| !is_printable(character)) {
             let (plain, tail) = rest.split_at(at);
             self.0.write_str(plain)?;
             let mut characters = tail.chars();

@@ -104,6 +104,8 @@ codes! {
     NoPlace = "no-place",
     /// Witnesses give different places of a parameter or result.
     PlacesDisagree = "places-disagree",
+    /// The callee is called in ways that the site does not see: by defer, in a closure, through a variable.
+    OtherCalls = "other-calls",
     /// No call of the callee can be probed.
     NoCallSite = "no-call-site",
     /// A call through an interface or a function value is mostly made by name (profile-guided optimisation).

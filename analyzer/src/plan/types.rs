@@ -14,6 +14,18 @@ pub struct Size {
     pub size: Option<u64>,
     /// All who vouch for it.
     pub witnesses: Vec<Witness>,
+    /// What each witness says, where they disagree.
+    #[serde(default)]
+    pub disputed: Vec<SizeClaim>,
+}
+
+/// What one witness says of a disputed size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SizeClaim {
+    /// Who says it.
+    pub witness: Witness,
+    /// Bytes.
+    pub size: u64,
 }
 
 /// A type's descriptor: its address stands in the first word of an `interface {}` that holds such a value.

@@ -48,7 +48,7 @@ impl<'n> Described<'n> {
         if self.full.is_empty() {
             return;
         }
-        let position = types.short_name(t).and_then(|short| self.bare.position(bare(short)));
+        let position = types.short_name(t).and_then(|short| self.bare.position(&bare(short)));
         let Some(full) = position.and_then(|position| self.full.get(position)) else { return };
         if let Some(name) = full.iter().find(|name| types.has_full_name(t.vaddr, name)) {
             let found = Found { vaddr: t.vaddr, size: t.size(), several: false };

@@ -5,8 +5,9 @@ use offsets::catalog::WantedType;
 
 use super::Case;
 use super::owners::Owner;
+use super::remedies;
 use super::verdict::{Findings, Matter};
-use crate::plan::{Code, Descriptor, Size, Witness};
+use crate::plan::{Code, Descriptor, Size, SizeClaim, Witness};
 
 impl Case<'_> {
     /// The sizes that the entry asks for.
@@ -49,7 +50,8 @@ impl Case<'_> {
         .into_iter()
         .filter_map(|(witness, size)| Some((witness, size?)))
         .collect();
-        let mut out = Size { type_name: name.to_owned(), size: None, witnesses: Vec::new() };
+        let mut out =
+            Size { type_name: name.to_owned(), size: None, witnesses: Vec::new(), disputed: Vec::new() };
         if self.is_ambiguous(name, findings) {
             return out;
         }
@@ -72,7 +74,10 @@ impl Case<'_> {
                     .map(|(witness, size)| format!("{size} {}", super::fields::word(*witness)))
                     .collect();
                 let why = format!("witnesses disagree about the size of {name}: {}", words.join(", "));
-                findings.refuse(Matter::new(Code::WitnessesDisagree, name, why));
+                let matter = Matter::new(Code::WitnessesDisagree, name, why);
+                let of_binary = said.iter().filter(|(witness, _)| *witness != Witness::Database);
+                findings.refuse(matter.with(remedies::of_dispute(of_binary.map(|(_, size)| size))));
+                out.disputed = said.iter().map(|&(witness, size)| SizeClaim { witness, size }).collect();
             }
         }
         out

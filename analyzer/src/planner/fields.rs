@@ -13,6 +13,7 @@ use offsets::Lookup;
 use super::case::Case;
 use super::facts::Fields;
 use super::owners::Owner;
+use super::remedies;
 use super::verdict::{Findings, Matter};
 use crate::plan::{Claim, Code, Field, Itab, MapImplementation, MapLayout, Witness};
 
@@ -21,6 +22,15 @@ use crate::plan::{Claim, Code, Field, Itab, MapImplementation, MapLayout, Witnes
 enum Word {
     At(u64, String),
     NoSuchField,
+}
+
+impl Word {
+    fn offset(&self) -> Option<u64> {
+        match self {
+            Word::At(offset, _) => Some(*offset),
+            Word::NoSuchField => None,
+        }
+    }
 }
 
 type Testimony = Vec<(Witness, Word)>;
@@ -86,7 +96,11 @@ impl Case<'_> {
                 match dispute {
                     Dispute::Offsets(words) => {
                         let why = format!("witnesses disagree about {name}: {words}");
-                        findings.refuse(Matter::new(Code::WitnessesDisagree, name, why));
+                        let of_binary = testimony.iter().filter(|(who, _)| *who != Witness::Database);
+                        let matter = Matter::new(Code::WitnessesDisagree, name, why);
+                        findings.refuse(
+                            matter.with(remedies::of_dispute(of_binary.map(|(_, word)| word.offset()))),
+                        );
                     }
                     Dispute::Kind(words) => {
                         let why =
@@ -222,13 +236,7 @@ enum Dispute {
 
 /// The offset that all witnesses give; nothing when none has the field.
 fn agree(testimony: &Testimony, kind: &str) -> Result<Option<u64>, Dispute> {
-    let offsets: Vec<Option<u64>> = testimony
-        .iter()
-        .map(|(_, w)| match w {
-            Word::At(offset, _) => Some(*offset),
-            Word::NoSuchField => None,
-        })
-        .collect();
+    let offsets: Vec<Option<u64>> = testimony.iter().map(|(_, w)| w.offset()).collect();
     if offsets.windows(2).any(|pair| pair.first() != pair.last()) {
         return Err(Dispute::Offsets(say(testimony, |w| match w {
             Word::At(offset, _) => offset.to_string(),

@@ -41,7 +41,7 @@ pub(super) fn find(types: &Types<'_>, present: &[&Entry]) -> Result<HashMap<Stri
     for itab in itabs::all(types) {
         let is_wanted = || {
             let t = types.get(itab.interface)?;
-            names.position(bare(types.short_name(&t)?))?;
+            names.position(&bare(types.short_name(&t)?))?;
             wanted.iter().copied().find(|name| types.has_full_name(itab.interface, name))
         };
         let Some(interface) = *known.entry(itab.interface).or_insert_with(is_wanted) else { continue };

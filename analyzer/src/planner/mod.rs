@@ -17,6 +17,7 @@ mod places;
 mod remedies;
 mod roles;
 mod settings;
+mod unseen;
 mod values;
 mod verdict;
 
@@ -33,6 +34,7 @@ use crate::plan::{Code, Library, Plan, SCHEMA_VERSION, Status, VersionMatch};
 use case::Case;
 use facts::Facts;
 use owners::Owner;
+use remedies::Circumstances;
 use verdict::{Findings, Matter};
 
 /// Makes the Plan.
@@ -84,7 +86,7 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
         None => VersionMatch::Unknown,
     };
     let case = Case::new(go, entry, facts, owner, database);
-    let mut findings = Findings::default();
+    let mut findings = Findings::under(Circumstances::of(go, entry));
     findings.refuse_if(go.minor().and_then(too_new));
     case.judge_version(&mut findings);
     facts.remarks().into_iter().for_each(|matter| findings.note(matter));

@@ -32,6 +32,12 @@ impl Owner {
         Owner { module: module.to_owned(), version_text, version, unknown }
     }
 
+    /// The module of the program itself, whose package `main` says nothing of its path.
+    fn of_program(go: &GoImage<'_>) -> Self {
+        let main = go.build.as_ref().and_then(|build| build.main.as_ref());
+        Self::of_module(go, main.map_or(names::MAIN, |main| &main.path))
+    }
+
     /// The owner of a struct that an entry names. The build information knows best which module a package came from; what it
     /// does not list may still be known to the catalog and the database by its name.
     pub fn of_struct(go: &GoImage<'_>, entry: &Entry, type_name: &str) -> Self {
@@ -40,6 +46,9 @@ impl Owner {
         let listed = built.iter().flat_map(|build| build.modules().map(|module| module.path.as_str()));
         let recorded = catalog::entries().iter().map(|entry| entry.module.as_str());
         let known = recorded.chain(Database::embedded().modules()).chain([entry.module.as_str()]);
+        if package == names::MAIN {
+            return Self::of_program(go);
+        }
         match names::owner(package, listed).filter(|owner| *owner != offsets::STD) {
             Some(owner) => Self::of_module(go, owner),
             None => Self::of_module(go, names::owner(package, known).unwrap_or(package)),
@@ -54,6 +63,9 @@ impl Owner {
         let listed = built.iter().flat_map(|build| build.modules().map(|module| module.path.as_str()));
         let recorded = catalog::entries().iter().map(|entry| entry.module.as_str());
         let known = recorded.chain(Database::embedded().modules()).chain([entry.module.as_str()]);
+        if function.strip_prefix(names::MAIN).is_some_and(|rest| rest.starts_with('.')) {
+            return Self::of_program(go);
+        }
         let owner = names::owner_of_function(function, listed).filter(|owner| *owner != offsets::STD);
         match owner.or_else(|| names::owner_of_function(function, known)) {
             Some(owner) => Self::of_module(go, owner),

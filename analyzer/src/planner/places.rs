@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use offsets::catalog::{At, Indirect, Site as Alternative};
+use offsets::catalog::{At, Indirect, Site as Alternative, Status};
 
 use super::case::Case;
 use super::failure::Failure;
@@ -52,7 +52,7 @@ impl Case<'_> {
     }
 
     /// A function's code, counted against what is decoded for a library.
-    fn code<'f>(&'f self, function: &GoFunction<'f>) -> Result<Code<'f>, Failure> {
+    pub(super) fn code<'f>(&'f self, function: &GoFunction<'f>) -> Result<Code<'f>, Failure> {
         spend(&self.decoded_bytes, function.size)?;
         let code = Code::read(&self.go.image, &self.facts.functions, *function).ok_or_else(|| {
             let (size, vaddr) = (function.size, function.vaddr);
@@ -105,7 +105,17 @@ impl Case<'_> {
             At::Call => calls::at_calls(&self.go.image, code, &asked)
                 .map_err(|trouble| Failure(word(trouble, Word::NoCallSite), format!("{what}: {trouble}"))),
             _ => calls::after_calls(&self.go.image, code, &asked).map_err(|trouble| {
-                Failure(word(trouble, Word::NoSiteAfterCall), format!("{what}: {trouble}"))
+                // Of strobe's own entries it was decided; who writes one should know that there is a way.
+                let own = self.entry.status == Status::Custom && !wanted.stepped;
+                let would_do = || {
+                    spend(&self.decoded_bytes, function.size).ok()?;
+                    calls::after_calls(&self.go.image, code, &Question { stepped: true, ..asked }).ok()
+                };
+                let hint = match own.then(would_do).flatten() {
+                    Some(_) => "; with `stepped = true` there is a site that the kernel steps",
+                    None => "",
+                };
+                Failure(word(trouble, Word::NoSiteAfterCall), format!("{what}: {trouble}{hint}"))
             }),
         }
     }
@@ -147,6 +157,20 @@ impl Case<'_> {
         Ok(out)
     }
 
+    /// Whether a function can have deferred another: it calls it, as it does where it need not keep a list of what it defers, or takes
+    /// its address. What it does neither with has the results of somebody else.
+    fn must_defer(&self, function: &GoFunction<'_>, name: &str, deferred: &str) -> Result<(), Failure> {
+        let Some(used) = self.used_by(function) else { return Ok(()) };
+        let is_used = |f: &GoFunction<'_>| used.called.contains(&f.vaddr) || used.taken.contains(&f.vaddr);
+        if self.copies(deferred)?.iter().any(is_used) {
+            return Ok(());
+        }
+        Err(Failure(
+            Word::NoResultSlots,
+            format!("{name} does not defer it, so its results are not those of {name}"),
+        ))
+    }
+
     /// Where the function that deferred this one keeps its results.
     pub(super) fn result_slots(&self, wanted: &Alternative) -> Result<Option<ResultSlots>, Failure> {
         let Some(name) = wanted.results_of.as_deref() else { return Ok(None) };
@@ -154,6 +178,7 @@ impl Case<'_> {
             let why = format!("there is not one function {name} whose results it could be");
             return Err(Failure(Word::NoResultSlots, why));
         };
+        self.must_defer(function, name, &wanted.function)?;
         let code = self.code(function)?;
         let slots = slots::results(&self.go.image, &code, function.deferreturn());
         let refused = |why: String| Failure(Word::NoResultSlots, format!("results of {name}: {why}"));

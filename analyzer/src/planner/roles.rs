@@ -33,6 +33,7 @@ impl Case<'_> {
             match self.alternative(role, alternative) {
                 Ok(found) => {
                     note_cost(role, &found, findings);
+                    self.note_unseen(role, alternative, findings);
                     let note = |note: &String| Matter::new(Word::SiteNote, &alternative.function, note);
                     alternative.note.iter().for_each(|text| findings.note(note(text)));
                     return found;

@@ -1,6 +1,6 @@
 //! What was found, and the verdict that follows.
 
-use super::remedies::remedy;
+use super::remedies::{Circumstances, remedy};
 use crate::plan::{Code, Finding, Severity, Status, Verdict};
 
 /// A finding before it is known what follows from it.
@@ -12,20 +12,36 @@ pub(super) struct Matter {
     pub subject: String,
     /// The matter in words.
     pub message: String,
+    /// What helps, where that is not what helps against all of its kind.
+    pub remedy: Option<&'static str>,
 }
 
 impl Matter {
     /// One matter.
     pub fn new(code: Code, subject: impl Into<String>, message: impl Into<String>) -> Self {
-        Matter { code, subject: subject.into(), message: message.into() }
+        Matter { code, subject: subject.into(), message: message.into(), remedy: None }
+    }
+
+    /// The same with a remedy of its own.
+    pub fn with(mut self, remedy: &'static str) -> Self {
+        self.remedy = Some(remedy);
+        self
     }
 }
 
 /// Findings about one library, in the order in which they were made.
 #[derive(Debug, Default)]
-pub(super) struct Findings(Vec<Finding>);
+pub(super) struct Findings {
+    all: Vec<Finding>,
+    circumstances: Circumstances,
+}
 
 impl Findings {
+    /// None yet, about a library and a program of which this is known.
+    pub fn under(circumstances: Circumstances) -> Self {
+        Findings { all: Vec::new(), circumstances }
+    }
+
     /// Something without which the library is not touched.
     pub fn refuse(&mut self, matter: Matter) {
         self.push(Severity::Refusal, None, matter);
@@ -52,11 +68,11 @@ impl Findings {
     }
 
     fn push(&mut self, severity: Severity, loses: Option<String>, matter: Matter) {
-        let Matter { code, subject, message } = matter;
-        let remedy = remedy(code).map(str::to_owned);
+        let Matter { code, subject, message, remedy } = matter;
+        let remedy = remedy.or_else(|| self::remedy(code, self.circumstances)).map(str::to_owned);
         let finding = Finding { code, severity, subject, message, loses, remedy };
-        if !self.0.contains(&finding) {
-            self.0.push(finding);
+        if !self.all.contains(&finding) {
+            self.all.push(finding);
         }
     }
 
@@ -66,11 +82,11 @@ impl Findings {
             let why = "its layouts are recorded, but this version of strobe does not trace it yet";
             self.refuse(Matter::new(Code::NotTracedYet, id, why));
             // What decides for every binary stands before what is the matter with this one.
-            self.0.rotate_right(1);
+            self.all.rotate_right(1);
         }
-        self.0.sort_by_key(|finding| finding.severity);
-        let worst = self.0.first().map(|finding| finding.severity);
-        let deciding = self.0.iter().filter(|finding| Some(finding.severity) == worst);
+        self.all.sort_by_key(|finding| finding.severity);
+        let worst = self.all.first().map(|finding| finding.severity);
+        let deciding = self.all.iter().filter(|finding| Some(finding.severity) == worst);
         let messages: Vec<&str> = deciding.map(|finding| finding.message.as_str()).collect();
         let reason = (!messages.is_empty()).then(|| messages.join("; "));
         let verdict = match worst {
@@ -78,7 +94,7 @@ impl Findings {
             Some(Severity::Loss) => Verdict::Partial,
             Some(Severity::Note) | None => Verdict::Ready,
         };
-        (verdict, reason, self.0)
+        (verdict, reason, self.all)
     }
 }
 
@@ -138,7 +154,7 @@ mod tests {
             let mut findings = Findings::default();
             findings.refuse(Matter::new(code, "x", "y"));
             let (_, _, all) = findings.verdict("x", Status::Instrumented);
-            assert_eq!(all[0].remedy.as_deref(), remedy(code), "{code}");
+            assert_eq!(all[0].remedy.as_deref(), remedy(code, Circumstances::default()), "{code}");
         }
     }
 }

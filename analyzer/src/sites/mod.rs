@@ -27,6 +27,7 @@ mod site;
 pub mod slots;
 mod step;
 mod tables;
+pub mod used;
 
 pub use code::{Code, Instruction};
 

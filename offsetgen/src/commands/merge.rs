@@ -4,12 +4,12 @@
 
 use std::fs;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use offsets::database::format::Document;
 
 use crate::cli::MergeOptions;
 use crate::data::document::{document_path, read_document, refuse_newer, write_document};
-use crate::data::folder::{documents, lock, texts};
+use crate::data::folder::{checked, lock};
 use crate::progress::Progress;
 use crate::record::observations::Observations;
 
@@ -20,17 +20,20 @@ pub fn run(options: &MergeOptions) -> Result<bool> {
     // A build there would undo this, or this the build.
     let _lock = lock(out, &Progress::new())?;
     for folder in &options.folders {
-        for (name, text) in texts(folder)? {
+        let (files, database) = checked(folder)?;
+        ensure!(!files.is_empty(), "no data in {}: it has no MODULE.json", folder.display());
+        for (name, text) in files {
             refuse_newer(&name, &text)?;
         }
-        for (module, document) in documents(folder)? {
-            let path = document_path(out, &module);
-            let mut all = Observations::read(&read_document(&path, &module)?);
-            all.merge(Observations::read(&document)).with_context(|| {
+        for module in database.modules() {
+            let Some(document) = database.document(module) else { continue };
+            let path = document_path(out, module);
+            let mut all = Observations::read(&read_document(&path, module)?);
+            all.merge(Observations::read(document)).with_context(|| {
                 format!("{module}: {} and {} cannot be merged", out.display(), folder.display())
             })?;
             all.refresh_followers();
-            let merged: Document = all.into_document(&module);
+            let merged: Document = all.into_document(module);
             write_document(&path, &merged)?;
         }
     }
@@ -42,6 +45,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::data::folder::documents;
     use crate::data::text;
 
     const ONE: &str = "x.y/a/b_c";

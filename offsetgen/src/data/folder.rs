@@ -1,40 +1,45 @@
 //! A folder of database files, as the commands that read and compare them need it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use offsets::Database;
-use offsets::database::format::{Document, INDEX};
+use offsets::database::format::{Document, file_name};
 
+use super::{index, listing};
 use crate::progress::Progress;
 
-/// Every `*.json` of a folder but its index: name and text, by name.
-pub fn texts(folder: &Path) -> Result<Vec<(String, String)>> {
-    let mut files = Vec::new();
-    let context = || format!("cannot read the folder {}", folder.display());
-    for entry in fs::read_dir(folder).with_context(context)? {
-        let path = entry.with_context(context)?.path();
-        if path.extension().is_some_and(|extension| extension == "json") && !path.ends_with(INDEX) {
-            let text =
-                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            files.push((path.display().to_string(), text));
-        }
+/// A folder's files by name, name and text, and the database that they make. Where the folder has an index, they are those that it
+/// lists; without one they are read as they are.
+pub fn checked(folder: &Path) -> Result<(Vec<(String, String)>, Database)> {
+    let files = listing::texts(folder)?;
+    let database = Database::from_json(files.iter().map(|(name, text)| (name.as_str(), text.as_str())))?;
+    for (name, text) in &files {
+        let module = listing::module(name, text)?;
+        let file = listing::last(name);
+        // Folders that were written before underlines were told apart keep their names.
+        ensure!(
+            file == file_name(&module) || file == format!("{}.json", module.replace('/', "_")),
+            "{name}: it has the data of {module} in it, whose file is {}",
+            file_name(&module)
+        );
     }
-    files.sort();
-    Ok(files)
+    index::hold(folder, &files, database.digest())?;
+    Ok((files, database))
 }
 
-/// A folder as a database.
+/// A folder as a database. One without any data is an error: it is the wrong folder.
 pub fn database(folder: &Path) -> Result<Database> {
-    let files = texts(folder)?;
-    Ok(Database::from_json(files.iter().map(|(name, text)| (name.as_str(), text.as_str())))?)
+    let (files, database) = checked(folder)?;
+    ensure!(!files.is_empty(), "no data in {}: it has no MODULE.json", folder.display());
+    Ok(database)
 }
 
 /// A folder's documents by module, each checked.
 pub fn documents(folder: &Path) -> Result<BTreeMap<String, Document>> {
-    let database = database(folder)?;
+    let (_, database) = checked(folder)?;
     let documents = database.modules().filter_map(|module| database.document(module));
     Ok(documents.map(|document| (document.module.clone(), document.clone())).collect())
 }

@@ -1,19 +1,20 @@
 //! The index of a folder of data: which documents there are, which versions each has, and how to tell that they are the ones.
 //!
 //! It is written with each document, from what lies in the folder then; docs/database.md is its reference. Programs that read
-//! documents pass over it.
+//! documents pass over it; offsetgen holds the files against it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
 use offsets::Database;
 use offsets::database::format::{DATA_ID, INDEX, LICENSE};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::folder;
+use super::listing;
 use crate::files::write_atomically;
 use crate::hex::hex;
 
@@ -30,10 +31,51 @@ struct Module<'a> {
     versions: Vec<&'a str>,
 }
 
-/// What tells whose a document is.
+/// What is read of an index; later versions add keys.
 #[derive(Deserialize)]
-struct Named {
-    module: String,
+struct Index {
+    schema_version: u64,
+    digest: String,
+    modules: Vec<Listed>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    file: String,
+    sha256: String,
+}
+
+/// An error where a folder has an index and its files are not those: name and text, and the digest of all.
+pub fn hold(folder: &Path, files: &[(String, String)], digest: &str) -> Result<()> {
+    let path = folder.join(INDEX);
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        read => read.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    same(&text, files, digest).with_context(|| {
+        format!(
+            "{} does not fit the files beside it (after a change on purpose remove it, and `offsetgen merge` writes it anew; a build that was killed is to be run again)",
+            path.display()
+        )
+    })
+}
+
+fn same(index: &str, files: &[(String, String)], digest: &str) -> Result<()> {
+    let index: Index = serde_json::from_str(index).context("it is no index")?;
+    let found = index.schema_version;
+    ensure!(found == SCHEMA_VERSION, "its schema_version is {found}, this program reads {SCHEMA_VERSION}");
+    let mut listed: BTreeMap<&str, &str> =
+        index.modules.iter().map(|one| (one.file.as_str(), one.sha256.as_str())).collect();
+    for (name, text) in files {
+        let file = listing::last(name);
+        let known = listed.remove(file).with_context(|| format!("it does not list {file}"))?;
+        ensure!(known == hex(&Sha256::digest(text)), "the sha256 of {file} is another");
+    }
+    if let Some(file) = listed.keys().next() {
+        bail!("it lists {file}, which is not there");
+    }
+    ensure!(index.digest == digest, "its digest is not that of the files");
+    Ok(())
 }
 
 /// Writes the index of a folder unless it is there already.
@@ -48,15 +90,15 @@ pub fn write(folder: &Path) -> Result<()> {
 }
 
 fn text(of: &Path) -> Result<String> {
-    let files = folder::texts(of)?;
+    let files = listing::texts(of)?;
     let database = Database::from_json(files.iter().map(|(name, text)| (name.as_str(), text.as_str())))?;
     let mut modules = Vec::new();
     for (name, text) in &files {
         // The file's name need not be made of the module's.
-        let Named { module } = serde_json::from_str(text).with_context(|| name.clone())?;
+        let module = listing::module(name, text)?;
         let document = database.document(&module).with_context(|| format!("{name}: not read"))?;
         let versions = document.versions.iter().map(|tested| tested.version.as_str()).collect();
-        let file = name.rsplit('/').next().unwrap_or_default();
+        let file = listing::last(name);
         modules.push(Module { module: &document.module, file, sha256: hex(&Sha256::digest(text)), versions });
     }
     modules.sort_by_key(|one| one.module);

@@ -7,10 +7,12 @@
 //! | [`text`] | its one text |
 //! | [`unknown`] | what it has that this program would lose |
 //! | [`index`] | what a folder says of its documents |
+//! | [`listing`] | a folder's files as they are |
 
 pub mod document;
 pub mod folder;
 pub mod text;
 
 mod index;
+mod listing;
 mod unknown;

@@ -68,3 +68,61 @@ fn keys_of_a_newer_offsetgen_are_not_lost() {
 fn folder_without_versions() -> String {
     document(&json!([]), &json!([]), &json!({}), &json!({})).to_string()
 }
+
+/// What reads a folder, and what it says of one that is not what its index says.
+#[test]
+fn files_are_held_against_the_index() {
+    let out = tempfile::tempdir().expect("a folder");
+    let part = tempfile::tempdir().expect("a folder");
+    fs::write(part.path().join("std.json"), include_str!("std.json")).expect("written");
+    assert_eq!(run(&["merge", "--out"], &[out.path(), part.path()]).0, Some(0));
+    let lookup = ["lookup", "std", "1.22.12", "net/http.Request.Method", "--data"];
+    let data = out.path().join("std.json");
+    let index = out.path().join("index.json");
+    let (text, listed) = (fs::read_to_string(&data).expect("it"), fs::read_to_string(&index).expect("it"));
+    let said = || {
+        let output = folder::command(&lookup, &[out.path()]).output().expect("runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(said().0, Some(0));
+    fs::write(&data, text.replace("\"offset\": 0", "\"offset\": 8")).expect("written");
+    let (code, why) = said();
+    assert!(code == Some(1) && why.contains("the sha256 of std.json is another"), "{why}");
+    fs::write(&data, &text).expect("written");
+    for (wrong, wanted) in [
+        ("garbage".to_owned(), "it is no index"),
+        (listed.replace("\"std.json\"", "\"other.json\""), "it does not list std.json"),
+        (listed.replace("\"schema_version\": 1", "\"schema_version\": 9"), "its schema_version is 9"),
+        (listed.replace("\"digest\": \"sha256:", "\"digest\": \"sha256:0"), "its digest is not that"),
+    ] {
+        assert_ne!(wrong, listed, "{wanted}");
+        fs::write(&index, wrong).expect("written");
+        let (code, why) = said();
+        assert!(code == Some(1) && why.contains(wanted) && why.contains("index.json"), "{why}");
+    }
+    // Without an index a folder is read as it is.
+    fs::remove_file(&index).expect("removed");
+    assert_eq!(said().0, Some(0));
+}
+
+#[test]
+fn data_of_another_module_or_of_none_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = tempfile::tempdir().expect("a folder");
+    let said = |arguments: &[&str], folders: &[&std::path::Path]| {
+        let output = folder::command(arguments, folders).output().expect("runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, why) = said(&["merge", "--out"], &[out.path(), folder.path()]);
+    assert!(code == Some(1) && why.contains("no data in "), "{why}");
+    let export = ["export", "--format", "flat", "--data"];
+    let (code, why) = said(&export, &[folder.path()]);
+    assert!(code == Some(1) && why.contains("no data in "), "{why}");
+    fs::write(folder.path().join("github.com_gorilla_mux.json"), folder_without_versions()).expect("written");
+    let (code, why) = said(&export, &[folder.path()]);
+    assert!(
+        code == Some(1)
+            && why.contains("it has the data of example.org/m in it, whose file is example.org_m.json"),
+        "{why}"
+    );
+}

@@ -174,6 +174,7 @@ fn ninety_nine_of_a_hundred_are_enough_and_no_share_is_rounded_up() {
 fn empty() -> TempDir {
     let place = place(1, &json!([]), "");
     fs::remove_file(place.path().join("data/example.org_m.json")).expect("removed");
+    fs::remove_file(place.path().join("data/index.json")).ok();
     place
 }
 

@@ -1,8 +1,10 @@
 //! What can be wrong with a catalog file: one message that says which file, which line, which key, and why.
 
+use crate::printable::printable;
+
 /// A catalog file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {key}: {reason}")]
+#[error("{}:{line}: {}: {}", printable(file), printable(key), printable(reason))]
 pub struct CatalogError {
     /// The file's name as the caller gave it.
     pub file: String,
@@ -12,9 +14,4 @@ pub struct CatalogError {
     pub key: String,
     /// What is wrong with it.
     pub reason: String,
-}
-
-/// The line, from 1, of a byte offset.
-pub(super) fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }

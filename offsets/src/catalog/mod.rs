@@ -8,6 +8,7 @@
 
 mod entry;
 mod error;
+mod limits;
 mod range;
 mod raw;
 mod reader;
@@ -58,7 +59,9 @@ pub fn with_own<'a>(own: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result
     let own: Vec<(&str, &str)> = own.into_iter().collect();
     let mut all = entries().to_vec();
     let embedded = all.len();
-    for entry in load_dir(own.iter().copied())? {
+    let read = load_dir(own.iter().copied())?;
+    limits::check_own(&read)?;
+    for entry in read {
         let wrong = |key: &str, reason: String| {
             let text = own.iter().find(|(file, _)| *file == entry.file).map_or("", |(_, text)| text);
             CatalogError { file: entry.file.clone(), line: line_with(text, key), key: key.to_owned(), reason }

@@ -3,11 +3,15 @@
 //! Every value carries its span, so that an error can say the line. Deliberately not here: checks that need a binary
 //! or the database.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::entry::{Entry, Field, Itab, Map, Role, Status, Target, Variant};
-use super::error::{CatalogError, line_of};
+use super::error::CatalogError;
+use super::limits;
+use super::range::Range;
 use super::reader::{Reader, Text};
 use super::site::{self, RawSite};
 use super::types::{self, RawType};
@@ -131,7 +135,7 @@ const PREFIX: &str = "{prefix}";
 /// Reads one catalog file: an entry, or one for each of its instances. An instance's are put into the text, whose lines stay what they
 /// are, so that everything behind this sees plain entries.
 pub(super) fn parse(file: &str, text: &str) -> Result<Vec<Entry>, CatalogError> {
-    let reader = Reader { file, text };
+    let reader = Reader::new(file, text);
     let raw = reader.read()?;
     let Some(first) = raw.instance.first() else {
         if let Some(at) = text.find(PACKAGE).or_else(|| text.find(PREFIX)) {
@@ -151,10 +155,16 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Vec<Entry>, CatalogError> 
             "no name has {pkg} in it: all would be the same",
         ));
     }
+    if let Some(more) = raw.instance.get(limits::MAX_INSTANCES) {
+        let reason = format!("more than {} of them", limits::MAX_INSTANCES);
+        return Err(reader.error(more.span().start, "instance", reason));
+    }
     let names = raw.instance.iter().map(|one| (one.as_ref().package.as_ref(), &one.as_ref().prefix));
     let one = |(position, (package, prefix)): (usize, (&String, &String))| {
-        let text = text.replace(PACKAGE, package).replace(PREFIX, prefix);
-        let reader = Reader { file, text: &text };
+        let text = put_in(text, PACKAGE, package).and_then(|text| put_in(&text, PREFIX, prefix));
+        let text =
+            text.ok_or_else(|| reader.error(0, "instance", "with its names put in the file is too long"))?;
+        let reader = Reader::new(file, &text);
         let mut raw = reader.read()?;
         let instance = raw.instance.swap_remove(position).into_inner();
         (raw.id, raw.title, raw.module) = (Some(instance.id), Some(instance.title), Some(instance.module));
@@ -164,6 +174,12 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Vec<Entry>, CatalogError> 
         reader.entry(raw)
     };
     names.enumerate().map(one).collect()
+}
+
+/// The text with a name put in wherever the word stands for it; none if that is too long.
+fn put_in(text: &str, word: &str, name: &str) -> Option<String> {
+    let added = text.matches(word).count().checked_mul(name.len())?;
+    (text.len().checked_add(added)? <= limits::MAX_TEXT_BYTES).then(|| text.replace(word, name))
 }
 
 impl Reader<'_> {
@@ -192,10 +208,10 @@ impl Reader<'_> {
         };
         let present = self.present(raw.present)?;
         let structs = self.structs(raw.structs)?;
-        let mut roles: Vec<Role> = Vec::new();
+        let (mut roles, mut names): (Vec<Role>, HashSet<String>) = Default::default();
         for role in raw.role {
             let role = self.role(&module, role)?;
-            if roles.iter().any(|other| other.name == role.name) {
+            if !names.insert(role.name.clone()) {
                 return Err(self.at_line(role.line, "role.name", format!("{:?} occurs twice", role.name)));
             }
             roles.push(role);
@@ -279,22 +295,25 @@ impl Reader<'_> {
                 .into_iter()
                 .map(|site| site::parse(self, module, site))
                 .collect::<Result<_, _>>()?,
-            line: line_of(self.text, offset),
+            line: self.line_of(offset),
         })
     }
 
     fn fields(&self, module: &str, raw: Vec<Spanned<RawField>>) -> Result<Vec<Field>, CatalogError> {
         let mut fields: Vec<Field> = Vec::new();
+        let mut lines: HashMap<(String, String), Vec<(Range, usize)>> = HashMap::new();
         for field in raw {
             let field = self.field(module, field)?;
-            let same = |other: &&Field| other.type_name == field.type_name && other.name == field.name;
-            if let Some(other) =
-                fields.iter().filter(same).find(|other| other.versions.overlaps(&field.versions))
-            {
-                let reason =
-                    format!("{} of {} stands on line {} too", field.name, field.type_name, other.line);
+            let same = lines.entry((field.type_name.clone(), field.name.clone())).or_default();
+            if same.len() >= limits::MAX_RANGES {
+                let reason = format!("{} of {} has too many ranges of versions", field.name, field.type_name);
                 return Err(self.at_line(field.line, "field.name", reason));
             }
+            if let Some((_, line)) = same.iter().find(|(versions, _)| versions.overlaps(&field.versions)) {
+                let reason = format!("{} of {} stands on line {line} too", field.name, field.type_name);
+                return Err(self.at_line(field.line, "field.name", reason));
+            }
+            same.push((field.versions.clone(), field.line));
             fields.push(field);
         }
         Ok(fields)
@@ -319,13 +338,13 @@ impl Reader<'_> {
             versions: self.range(owner, "field.", raw.since, raw.until)?,
             required: raw.required,
             gives: self.optional("field.gives", raw.gives)?,
-            line: line_of(self.text, offset),
+            line: self.line_of(offset),
             type_name,
         })
     }
 
     fn itab(&self, raw: Spanned<RawItab>) -> Result<Itab, CatalogError> {
-        let line = line_of(self.text, raw.span().start);
+        let line = self.line_of(raw.span().start);
         let raw = raw.into_inner();
         Ok(Itab {
             interface: self.text("itab.interface", raw.interface)?,
@@ -346,7 +365,7 @@ impl Reader<'_> {
             type_name: self.text("map.type", raw.r#type)?,
             required: raw.required,
             gives: self.optional("map.gives", raw.gives)?,
-            line: line_of(self.text, offset),
+            line: self.line_of(offset),
         })
     }
 }

@@ -2,8 +2,9 @@
 
 use toml::Spanned;
 
-use super::error::{CatalogError, line_of};
+use super::error::CatalogError;
 use super::range::Range;
+use crate::printable::is_printable;
 use crate::{Version, names};
 
 /// A text of the file with its place.
@@ -15,28 +16,43 @@ pub(super) struct Reader<'a> {
     pub file: &'a str,
     /// All of it.
     pub text: &'a str,
+    /// Where its lines end. Each table asks for its line, and counting from the top each time took seconds for a long file.
+    ends: Vec<usize>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// A file of that name and text.
+    pub fn new(file: &'a str, text: &'a str) -> Self {
+        Reader { file, text, ends: text.match_indices('\n').map(|(at, _)| at).collect() }
+    }
+
+    /// The line, from 1, of a byte offset.
+    pub fn line_of(&self, offset: usize) -> usize {
+        self.ends.partition_point(|end| *end < offset) + 1
+    }
+
     /// An error at a place of the file.
     pub fn error(&self, offset: usize, key: &str, reason: impl Into<String>) -> CatalogError {
-        let line = line_of(self.text, offset);
+        let line = self.line_of(offset);
         CatalogError { file: self.file.to_owned(), line, key: key.to_owned(), reason: reason.into() }
     }
 
     /// An error of the TOML reader: its span is the key or value; the key is the first word of that line.
     pub fn syntax(&self, error: &toml::de::Error) -> CatalogError {
         let offset = error.span().map_or(0, |span| span.start);
-        let line = self.text.lines().nth(line_of(self.text, offset) - 1).unwrap_or_default();
+        let line = self.text.lines().nth(self.line_of(offset) - 1).unwrap_or_default();
         let key = line.split('=').next().unwrap_or_default().trim();
         self.error(offset, if key.is_empty() { "(file)" } else { key }, error.message().trim())
     }
 
-    /// A text that is not empty.
+    /// A text that is not empty, and that shows as what it is: it is printed on terminals, and compared with what a person typed.
     pub fn text(&self, key: &str, value: Text) -> Result<String, CatalogError> {
         let offset = value.span().start;
         let value = value.into_inner();
-        if value.trim().is_empty() { Err(self.error(offset, key, "is empty")) } else { Ok(value) }
+        match defect(&value) {
+            Some(reason) => Err(self.error(offset, key, reason)),
+            None => Ok(value),
+        }
     }
 
     /// The name of a function or a type, which the catalog writes plainly.
@@ -99,4 +115,18 @@ impl Reader<'_> {
     pub fn at_line(&self, line: usize, key: &str, reason: String) -> CatalogError {
         CatalogError { file: self.file.to_owned(), line, key: key.to_owned(), reason }
     }
+}
+
+/// What is wrong with a text that a person is to read, if anything is.
+pub(super) fn defect(text: &str) -> Option<String> {
+    if text.trim().is_empty() {
+        return Some("is empty".to_owned());
+    }
+    if let Some(c) = text.chars().find(|c| !is_printable(*c)) {
+        return Some(format!(
+            "has {:?} in it, which does not show as what it is",
+            c.escape_default().to_string()
+        ));
+    }
+    (text.trim() != text).then(|| "begins or ends with a space".to_owned())
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::error::{CatalogError, line_of};
+use super::error::CatalogError;
 use super::range::Range;
 use super::reader::{Reader, Text};
 use super::values::{self, RawValues, Value};
@@ -190,7 +190,7 @@ pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawSite>) ->
         values,
         note: reader.optional("role.site.note", raw.note)?,
         versions: reader.range(module, "role.site.", raw.since, raw.until)?,
-        line: line_of(reader.text, offset),
+        line: reader.line_of(offset),
     })
 }
 

@@ -309,3 +309,38 @@ fn an_entry_of_ones_own_needs_no_status_and_the_embedded_ones_are_none() {
     let why = with_own([("own.toml", taken.as_str())]).expect_err("taken").to_string();
     assert!(why.starts_with("own.toml:1: id: ") && why.contains("net-http-server.toml"), "{why}");
 }
+
+#[test]
+fn texts_show_as_what_they_are() {
+    let own = "id = \"mine\"\ntitle = \"mine\"\nmodule = \"a.b/c\"\npresent = [\"a.b/c.F\"]\n";
+    for (from, to, expected) in [
+        ("title = \"mine\"", "title = \"a\\u001b[2J\"", "own.toml:2: title: has \"\\\\u{1b}\" in it"),
+        ("title = \"mine\"", "title = \"a\\nb\"", "own.toml:2: title: has \"\\\\n\" in it"),
+        ("title = \"mine\"", "title = \"gpj\\u202eexe\"", "own.toml:2: title: has \"\\\\u{202e}\" in it"),
+        ("id = \"mine\"", "id = \"mine \"", "own.toml:1: id: begins or ends with a space"),
+        ("a.b/c.F", "a.b/c.F\\t", "own.toml:4: present: has \"\\\\t\" in it"),
+        // The TOML reader quotes what it does not know.
+        ("title = \"mine\"", "\"\\u001b[31m\" = 1", "own.toml:2: \"\\u001b[31m\": "),
+    ] {
+        let text = own.replacen(from, to, 1);
+        let message = load_dir([("own.toml", text.as_str())]).expect_err(to).to_string();
+        assert!(message.starts_with(expected), "{message}\n  is not\n{expected}");
+        assert!(!message.contains(char::is_control), "{message:?}");
+    }
+}
+
+#[test]
+fn instances_are_few_and_their_names_short() {
+    let head = GOOD.replace("id = \"x\"\ntitle = \"x\"\nmodule = \"std\"\nsince = \"1.19\"\n", "");
+    let head = head.replace("\"a.B\"", "\"{pkg}.B\"").replace("since = \"1.22\"\nuntil = \"1.23\"\n", "");
+    let instance = |n: usize, package: &str| {
+        format!("[[instance]]\nid = \"x{n}\"\ntitle = \"x\"\nmodule = \"std\"\npackage = \"{package}\"\n")
+    };
+    let many = |count| head.clone() + &(0..count).map(|n| instance(n, &format!("a{n}"))).collect::<String>();
+    assert_eq!(load_dir([("good.toml", many(16).as_str())]).expect("as many as allowed").len(), 16);
+    let message = load_dir([("bad.toml", many(17).as_str())]).expect_err("one more").to_string();
+    assert!(message.contains(": instance: more than 16 of them"), "{message}");
+    let long = head.clone() + &instance(0, &"a".repeat(1 << 20));
+    let message = load_dir([("bad.toml", long.as_str())]).expect_err("3 MiB").to_string();
+    assert!(message.contains("with its names put in the file is too long"), "{message}");
+}

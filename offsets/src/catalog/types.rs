@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::error::{CatalogError, line_of};
+use super::error::CatalogError;
 use super::range::Range;
 use super::reader::{Reader, Text};
 use crate::names;
@@ -68,7 +68,7 @@ fn one(
         versions: reader.range(owner, &format!("{table}."), raw.since, raw.until)?,
         required: raw.required,
         gives: reader.optional(&key("gives"), raw.gives)?,
-        line: line_of(reader.text, offset),
+        line: reader.line_of(offset),
         type_name,
     })
 }

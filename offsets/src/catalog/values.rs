@@ -8,6 +8,8 @@ use std::fmt;
 
 use toml::Spanned;
 
+use super::reader;
+
 /// Parameters and results count to here; no function that is worth a probe has more.
 const MAX_POSITION: usize = 31;
 
@@ -68,6 +70,9 @@ pub(super) fn read(raw: RawValues, sees_arguments: bool, has_args: bool) -> Resu
         let offset = text.span().start;
         let defect = |reason: String| Defect { offset, reason };
         let text = text.into_inner();
+        if let Some(reason) = reader::defect(&name) {
+            return Err(defect(format!("the value's name {reason}")));
+        }
         let source = Source::parse(&text).ok_or_else(|| {
             defect(format!(
                 "{text:?} is neither \"arg N\" nor \"result N\", counted from 0 to {MAX_POSITION}"

@@ -13,6 +13,7 @@ mod axes;
 mod block;
 mod compact;
 mod error;
+mod figures;
 mod index;
 #[cfg(test)]
 mod tests;
@@ -98,6 +99,7 @@ impl Database {
         let mut modules = BTreeMap::new();
         for (file, text) in &files {
             let document = Document::parse(file, text)?;
+            figures::check(file, &document)?;
             let module = document.module.clone();
             let index = OnceLock::from(Index::new(file, &document)?);
             let document = OnceLock::from(document);

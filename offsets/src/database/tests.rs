@@ -354,3 +354,45 @@ fn more_axes_than_a_word_has_bits() {
     assert_eq!(ask("Method"), Lookup::Exact { offset: 0, kind: "string" });
     assert_eq!(ask("ctx"), Lookup::Differs { below: text, above: text }, "the last axis says otherwise");
 }
+
+#[test]
+fn a_go_with_changes_is_no_release() {
+    for version in ["1.26.8+dirty", "go1.26.8-dirty", "1.26.8 X:none dirty"] {
+        let found = Database::embedded().lookup(STD, version, "amd64", "net/http.Request", "Method");
+        assert_eq!(found, Lookup::Outside, "{version}");
+    }
+    let vendors = Database::embedded().lookup(STD, "1.26.8 (Red Hat)", "amd64", "net/http.Request", "Method");
+    assert_ne!(vendors, Lookup::Outside);
+}
+
+#[test]
+fn figures_that_no_compiler_gives_and_paths_that_no_module_has_are_refused() {
+    let text = |module: &str, offset: u64, sizes: &str| {
+        format!(
+            r#"{{"schema_version": 3, "module": "{module}", "settings": {{}}, "holes": [], "functions": {{}},
+            "toolchains": [{{"version": "go1.27.4", "module": "t", "hash": "h1:"}}],
+            "versions": [{{"version": "v1.0.0", "arch": ["amd64"], "toolchain": "go1.27.4", "generator": "0"}}],
+            "structs": {{"a.b/c.T": {{"tested": [], "sizes": [{sizes}], "fields": {{"F": [
+                {{"from": "v1.0.0", "to": "v1.0.0", "arch": ["amd64"], "offset": {offset}, "type": "int"}}]}}}}}}}}"#
+        )
+    };
+    let size = r#"{"from": "v1.0.0", "to": "v1.0.0", "arch": ["amd64"], "size": 16}"#;
+    let huge = size.replace("16", "9223372036854775808");
+    let read = |text: String| Database::from_json([("x.json", text.as_str())]).map(drop);
+    for (module, offset, sizes) in [("a.b/c", 8, size), ("a.b/c", 16, size), ("a.b/c", 8, ""), ("m", 8, "")] {
+        assert_eq!(read(text(module, offset, sizes)), Ok(()), "{module}, {offset}");
+    }
+    for (module, offset, sizes, wanted) in [
+        ("a.b/c", 1 << 63, "", "structs.a.b/c.T.fields.F: 9223372036854775808 bytes"),
+        ("a.b/c", 17, size, "structs.a.b/c.T.fields.F: offset 17 lies behind the struct's end"),
+        ("a.b/c", 8, huge.as_str(), "structs.a.b/c.T.sizes: 9223372036854775808 bytes"),
+        ("github.com/../../etc", 8, "", "module: "),
+        ("/etc", 8, "", "module: "),
+        ("a.b//c", 8, "", "module: "),
+        ("a.b/c\\n", 8, "", "module: "),
+        ("", 8, "", "module: "),
+    ] {
+        let error = read(text(module, offset, sizes)).expect_err(module).to_string();
+        assert!(error.starts_with(&format!("x.json: {wanted}")), "{error}");
+    }
+}

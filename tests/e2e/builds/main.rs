@@ -7,6 +7,7 @@ mod linked;
 mod loaded;
 mod mangled;
 mod sites;
+mod spelled;
 mod switches;
 mod versions;
 mod vocabulary;

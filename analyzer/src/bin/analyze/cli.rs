@@ -38,10 +38,10 @@ pub struct Cli {
     #[arg(long, value_name = "FOLDER", default_value = debug_file::DEFAULT_ROOT)]
     pub debug_root: Vec<PathBuf>,
     /// The executable of a running process.
-    #[arg(long, value_name = "N", required_unless_present = "paths")]
+    #[arg(long, value_name = "N")]
     pub pid: Option<u32>,
     /// Go binaries, or folders to look through; `-` is standard input, of which 1 GiB is read at most.
-    #[arg(value_name = "FILE|FOLDER", required_unless_present = "pid")]
+    #[arg(value_name = "FILE|FOLDER")]
     pub paths: Vec<PathBuf>,
     /// A look inside.
     #[command(subcommand)]

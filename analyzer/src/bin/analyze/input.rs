@@ -47,7 +47,7 @@ impl Bytes {
     pub fn stdin() -> Result<Self, ErrorKind> {
         let stdin = io::stdin();
         if stdin.is_terminal() {
-            return Err(io::Error::other("standard input is a terminal").into());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "standard input is a terminal").into());
         }
         let fd = stdin.as_raw_fd();
         // SAFETY: the descriptor is open as long as the process is, and ManuallyDrop leaves it so.

@@ -7,7 +7,7 @@ use analyzer::go::notes;
 use analyzer::go::types::{NameBudget, closure, itabs};
 use analyzer::go_image::Kind;
 use analyzer::sites::{self, Code, Cost, Site};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::cli::{Inspect, What};
 use crate::input::Bytes;
@@ -16,9 +16,10 @@ use crate::output::{Output, clean};
 
 /// Prints one table.
 pub fn run(inspect: &Inspect) -> Result<Status> {
-    let name = inspect.file.display();
-    let map = Bytes::open(&inspect.file).with_context(|| name.to_string())?;
-    let go = GoImage::parse(&map).with_context(|| name.to_string())?;
+    // Its message has the system's in it already.
+    let of_file = |kind| analyzer::Error { file: inspect.file.display().to_string(), kind };
+    let map = Bytes::open(&inspect.file).map_err(of_file)?;
+    let go = GoImage::parse(&map).map_err(of_file)?;
     let mut out = BufWriter::new(Output::new(io::stdout().lock()));
     match inspect.what {
         What::Functions => functions(&mut out, &go, &inspect.filter)?,

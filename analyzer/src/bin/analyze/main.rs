@@ -33,12 +33,12 @@ use rayon::prelude::*;
 use cli::{Cli, Command};
 use format::{Width, details, lines, text};
 use outcome::{Outcome, Status};
-use output::{Output, complain};
+use output::{Output, clean, complain};
 use tally::Tally;
 use targets::Found;
 
 fn main() -> ExitCode {
-    let (cli, entries) = match Cli::try_parse().and_then(once).and_then(known) {
+    let (cli, entries) = match Cli::try_parse().and_then(sound).and_then(known) {
         Ok(read) => read,
         Err(error) => {
             // Nothing can be done about a closed stdout or stderr here.
@@ -63,8 +63,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Standard input can be read once.
-fn once(cli: Cli) -> Result<Cli, clap::Error> {
+/// Something is named, and what is named can be done.
+fn sound(cli: Cli) -> Result<Cli, clap::Error> {
+    if cli.command.is_none() && cli.paths.is_empty() && cli.pid.is_none() {
+        let what = "name Go binaries or folders, or with --pid a process";
+        return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, what));
+    }
+    if let Some(name) = cli.paths.iter().find_map(|path| is_command(path)) {
+        let what = format!(
+            "`{name}` is a subcommand: write it first, and its options behind it (a file of that name is ./{name})"
+        );
+        return Err(Cli::command().error(ErrorKind::ValueValidation, what));
+    }
+    // Standard input can be read once.
     match cli.paths.iter().filter(|path| path.as_path() == Path::new(input::STDIN)).count() {
         0 | 1 => Ok(cli),
         _ => {
@@ -73,9 +84,16 @@ fn once(cli: Cli) -> Result<Cli, clap::Error> {
     }
 }
 
+/// The subcommand's name, if a path is one and nothing else.
+fn is_command(path: &Path) -> Option<String> {
+    let command = Cli::command();
+    let mut names = command.get_subcommands().map(|sub| sub.get_name().to_owned());
+    names.find(|name| path == Path::new(name) && !path.exists())
+}
+
 /// Reads the catalog, and looks in it for the ids that were typed.
 fn known(cli: Cli) -> Result<(Cli, &'static [Entry]), clap::Error> {
-    let wrong = |what: String| Cli::command().error(ErrorKind::ValueValidation, what);
+    let wrong = |what: String| Cli::command().error(ErrorKind::ValueValidation, clean(&what));
     let folder = match &cli.command {
         Some(Command::Libraries(how)) => &how.catalog,
         _ => &cli.catalog,

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
+use offsets::printable::printable;
+
 /// A stream whose reader may go away.
 #[derive(Debug)]
 pub struct Output<W> {
@@ -47,13 +49,9 @@ pub fn complain(what: impl Display) {
     let _ = writeln!(io::stderr(), "analyze: {}", clean(&what.to_string()));
 }
 
-/// Control characters spelled out (`\u{1b}`), line ends included.
+/// What acts on a terminal spelled out (`\u{1b}`), line ends included.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
-        return Cow::Borrowed(text);
-    }
-    let spelled = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(spelled).collect())
+    printable(text)
 }
 
 #[cfg(test)]

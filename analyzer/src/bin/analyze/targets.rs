@@ -80,12 +80,14 @@ impl Found {
         let link = PathBuf::from(format!("/proc/{pid}/exe"));
         let explain = |error: IoError| match error.kind() {
             IoErrorKind::NotFound if !Path::new(&format!("/proc/{pid}")).exists() => {
-                IoError::other("the process is gone, or was never there")
+                IoError::new(IoErrorKind::NotFound, "the process is gone, or was never there")
             }
-            IoErrorKind::NotFound => {
-                IoError::other("it has no executable (it is a kernel thread or a zombie)")
-            }
-            IoErrorKind::PermissionDenied => IoError::other(
+            IoErrorKind::NotFound => IoError::new(
+                IoErrorKind::Unsupported,
+                "it has no executable (it is a kernel thread or a zombie)",
+            ),
+            IoErrorKind::PermissionDenied => IoError::new(
+                IoErrorKind::PermissionDenied,
                 "its executable may not be read by this user: that takes root, or CAP_SYS_PTRACE",
             ),
             _ => error,

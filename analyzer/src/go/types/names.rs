@@ -19,6 +19,7 @@ use super::member::{EXPORTED, Member};
 use super::tag::quoted;
 use crate::bytes;
 use crate::error::{ErrorKind, Result};
+use offsets::names::plain;
 
 /// Deepest nesting of a composite type's name.
 const MAX_DEPTH: u32 = 16;
@@ -27,6 +28,10 @@ const MAX_FULL_NAME_BYTES: usize = 1 << 16;
 /// Most bytes that are read and written for all full names of one file together; those of all structs in a binary of
 /// 185 MB take 3 million.
 const MAX_NAMES_BYTES: u64 = 1 << 26;
+/// `reflect.RecvDir`.
+const RECEIVES: u64 = 1;
+/// `reflect.SendDir`.
+const SENDS: u64 = 2;
 /// A field's entry: name, type, offset.
 const FIELD_BYTES: u64 = 24;
 /// A method's entry: name and type, each an offset.
@@ -74,11 +79,7 @@ impl<'a> Types<'a> {
             Kind::Pointer => out.put(b"*")?,
             Kind::Slice => out.put(b"[]")?,
             Kind::Array => out.put(format!("[{}]", bytes::u64(t.bytes, 64)?).as_bytes())?,
-            Kind::Chan => out.put(match bytes::u64(t.bytes, 56)? {
-                1 => b"<-chan ",
-                2 => b"chan<- ",
-                _ => b"chan ",
-            })?,
+            Kind::Chan => return self.write_chan(&t, depth, out),
             Kind::Map => return self.write_map(&t, depth, out),
             Kind::Func => {
                 out.put(b"func")?;
@@ -90,6 +91,22 @@ impl<'a> Types<'a> {
             Kind::Basic => return out.put(self.short_name(&t)?),
         }
         self.write_name(self.elem(&t)?, depth, out)
+    }
+
+    fn write_chan(&self, t: &Type<'_>, depth: u32, out: &mut impl Sink) -> Option<()> {
+        out.put(match direction(t)? {
+            RECEIVES => b"<-chan ",
+            SENDS => b"chan<- ",
+            _ => b"chan ",
+        })?;
+        let elem = self.elem(t)?;
+        // The arrow of `chan <-chan int` would belong to the first channel, so the compiler's tconv2 writes `chan (<-chan int)`.
+        let inner = self.get(elem).filter(|inner| inner.kind == Kind::Chan && !inner.is_named());
+        let takes_arrow = ![RECEIVES, SENDS].contains(&direction(t)?)
+            && inner.is_some_and(|inner| direction(&inner) == Some(RECEIVES));
+        out.put(if takes_arrow { b"(" } else { b"" })?;
+        self.write_name(elem, depth, out)?;
+        out.put(if takes_arrow { b")" } else { b"" })
     }
 
     fn write_map(&self, t: &Type<'_>, depth: u32, out: &mut impl Sink) -> Option<()> {
@@ -133,14 +150,14 @@ impl<'a> Types<'a> {
         let short = self.short_name(t)?;
         let package = self.package(t).unwrap_or_default();
         out.charge(short.len());
-        // What stands in brackets are type arguments, with paths of their own.
+        // What stands in brackets are type arguments, with paths of their own, which are spelled as the linker does.
         let end = memchr::memchr2(b'.', b'[', short);
         match end.and_then(|at| short.get(at..)) {
             Some(rest) if rest.starts_with(b".") && !package.is_empty() => {
                 out.put(package)?;
-                out.put(rest)
+                out.put(&plain(rest))
             }
-            _ => out.put(short),
+            _ => out.put(&plain(short)),
         }
     }
 
@@ -194,6 +211,11 @@ impl<'a> Types<'a> {
         }
         out.put(member.name)
     }
+}
+
+/// Which way values go through a channel (`reflect.ChanDir`).
+fn direction(t: &Type<'_>) -> Option<u64> {
+    bytes::u64(t.bytes, 56)
 }
 
 /// What may still be spent on full names: one for a whole file.

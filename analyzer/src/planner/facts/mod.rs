@@ -199,7 +199,7 @@ impl<'a> Facts<'a> {
         let interfaces = Names::new(wanted.iter().map(|(interface, _)| bare_name(interface)));
         for itab in itabs::all(types) {
             let short = types.get(itab.interface).and_then(|t| types.short_name(&t));
-            if short.is_none_or(|n| interfaces.position(bare(n)).is_none()) {
+            if short.is_none_or(|n| interfaces.position(&bare(n)).is_none()) {
                 continue;
             }
             let is_it = |(interface, concrete): &&(&String, &String)| {

@@ -98,7 +98,7 @@ impl<'n> Structs<'n> {
 
     /// The wanted name and fields of a struct.
     fn find(&self, types: &Types<'_>, t: &Type<'_>) -> Option<(&'n str, &[&'n [u8]])> {
-        let full = self.full.get(self.bare.position(bare(types.short_name(t)?))?)?;
+        let full = self.full.get(self.bare.position(&bare(types.short_name(t)?))?)?;
         let (name, fields) = full.iter().find(|(name, _)| types.has_full_name(t.vaddr, name))?;
         Some((name, fields))
     }

@@ -2,7 +2,9 @@
 
 use std::io::Write;
 
-use analyzer::plan::{Caller, Field, Finding, Function, Library, Plan, ResultSlots, Site, Witness};
+use analyzer::plan::{
+    Caller, Field, Finding, Function, Library, Plan, ResultSlots, Site, SizeClaim, Witness,
+};
 use anyhow::Result;
 use comfy_table::Table;
 
@@ -178,8 +180,14 @@ fn types(library: &Library, width: Width) -> Table {
         some => some.iter().map(|w| words::witness(*w)).collect::<Vec<_>>().join(", "),
     };
     for size in &library.sizes {
-        let bytes = size.size.map_or("not found".to_owned(), |bytes| bytes.to_string());
-        rows.add_row([size.type_name.as_str(), &bytes, "", &names(&size.witnesses)]);
+        let sides = |claim: &SizeClaim| format!("{} {}", claim.size, words::witness(claim.witness));
+        let sides: Vec<String> = size.disputed.iter().map(sides).collect();
+        let (bytes, witnesses) = match size.size {
+            Some(bytes) => (bytes.to_string(), names(&size.witnesses)),
+            None if sides.is_empty() => ("not found".to_owned(), names(&[])),
+            None => (sides.join(" / "), "disputed".to_owned()),
+        };
+        rows.add_row([size.type_name.as_str(), &bytes, "", &witnesses]);
     }
     for found in &library.types {
         let address = found.vaddr.map_or("not found".to_owned(), |vaddr| format!("{vaddr:#x}"));
