@@ -12,7 +12,8 @@
 
 use std::borrow::Cow;
 
-/// The package of every program's own code, whatever its path is.
+/// The package of every program's own code, whatever its path is: its path says nothing of the module, so that whoever asks for its
+/// owner has to know the program or the entry.
 pub const MAIN: &str = "main";
 /// The name under which the standard library stands where a module's path is asked for.
 pub const STD: &str = "std";
@@ -87,8 +88,7 @@ pub fn owner_of_function<'m>(function: &str, modules: impl IntoIterator<Item = &
     let known = modules.into_iter().filter(|module| *module != STD).filter(leads).max_by_key(|m| m.len());
     // The first word of a path with a dot is followed by a slash; `runtime.main` has none.
     let first = function.split('(').next().unwrap_or_default().split_once('/');
-    let is_main = function.strip_prefix(MAIN).is_some_and(|rest| rest.starts_with('.'));
-    let is_std = !is_main && first.is_none_or(|(first, _)| is_std(first));
+    let is_std = first.is_none_or(|(first, _)| is_std(first));
     known.or_else(|| is_std.then_some(STD))
 }
 
@@ -105,7 +105,7 @@ pub fn is_module_path(text: &str) -> bool {
 /// Whether a path is one of the standard library's, as far as the path tells.
 fn is_std(package: &str) -> bool {
     let first = package.split('/').next().unwrap_or_default();
-    package != MAIN && (first == "vendor" || !first.contains('.'))
+    first == "vendor" || !first.contains('.')
 }
 
 #[cfg(test)]
@@ -150,9 +150,6 @@ mod tests {
             ("net/http.serverHandler.ServeHTTP", Some("std")),
             ("net/http.(*conn).serve.func1", Some("std")),
             ("runtime.main", Some("std")),
-            ("main.main", None),
-            ("main.(*T).M", None),
-            ("maintain.F", Some("std")),
             ("vendor/golang.org/x/net/http2/hpack.NewDecoder", Some("std")),
             ("github.com/nats-io/nats.go.(*Conn).Publish", Some("github.com/nats-io/nats.go")),
             ("github.com/nats-io/nats.go.Connect", Some("github.com/nats-io/nats.go")),
@@ -177,7 +174,6 @@ mod tests {
             ("vendor/golang.org/x/net/http2/hpack", Some("std")),
             ("net/http/internal/http2", Some("std")),
             ("shop/internal", Some("shop")),
-            ("main", None),
         ] {
             assert_eq!(owner(package, modules), want, "{package}");
         }

@@ -331,7 +331,10 @@ impl Reader<'_> {
         let type_name = self.name("field.type", raw.r#type)?;
         // A struct's versions are its owner's, and those of the standard library are written another way than a module's.
         let package = names::package(&type_name).unwrap_or_default();
-        let owner = names::owner(package, [module]).unwrap_or(package);
+        let owner = match package {
+            names::MAIN => module,
+            _ => names::owner(package, [module]).unwrap_or(package),
+        };
         Ok(Field {
             name: self.text("field.name", raw.name)?,
             kind: self.text("field.kind", raw.kind)?,

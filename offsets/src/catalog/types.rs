@@ -63,7 +63,10 @@ fn one(
     let named = if table == "type" { type_name.trim_start_matches('*') } else { &type_name };
     let package = names::package(named);
     let package = package.ok_or_else(|| reader.error(place, &key("type"), "is no IMPORT/PATH.Type"))?;
-    let owner = names::owner(package, [module]).unwrap_or(package);
+    let owner = match package {
+        names::MAIN => module,
+        _ => names::owner(package, [module]).unwrap_or(package),
+    };
     Ok(WantedType {
         versions: reader.range(owner, &format!("{table}."), raw.since, raw.until)?,
         required: raw.required,

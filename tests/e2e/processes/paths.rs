@@ -16,11 +16,17 @@ fn a_catalog_of_ones_own_is_planned_and_said() -> Result<()> {
     std::fs::create_dir(&own)?;
     let entry = "id = \"example.com/mine\"\ntitle = \"mine\"\nmodule = \"std\"\npresent = [\"net/http.(*conn).serve\"]\n";
     std::fs::write(own.join("mine.toml"), entry)?;
+    let role = "[[role]]\nname = \"start\"\nrequired = true\n[[role.site]]\nfunction = \"net/http.Nope\"\nat = \"entry\"\n";
+    std::fs::write(own.join("broken.toml"), entry.replace("mine", "broken") + role)?;
     let args = ["run", "--catalog", text(&own)?, "--exe", text(&stage.app)?];
     let mut agent = Running::start(&mut stage.strobe(&args)?)?;
     agent.expect_stderr("waiting for a process", 0)?;
     let service = stage.service(&stage.app)?;
     agent.expect_stderr("example.com/mine: planned by your own catalog; no spans are made of it yet", 0)?;
+    agent.expect_stderr(
+        "example.com/broken: refused, as your own catalog has it: no site for role start in net/http.Nope: ",
+        0,
+    )?;
     agent.expect_stderr("tracing pid ", 0)?;
     service.requests(10)?;
     stage.settle(&mut agent, 10)?;
