@@ -114,7 +114,7 @@ impl Programs {
         loader.override_global("SECRET_A", &secrets[0], true).override_global("SECRET_B", &secrets[1], true);
         loader.override_global("WAKE_ABOVE_BYTES", &wake_above, true);
         loader.map_max_entries("RECORDS", options.ring_bytes);
-        loader.map_max_entries(CURRENT, options.in_flight_entries);
+        loader.map_max_entries(CURRENT, options.in_flight_entries.saturating_mul(abi::PLACES));
         for flight in &flights {
             loader.override_global(flight.entries_global, &entries, true);
             loader.map_max_entries(flight.map, options.in_flight_entries);

@@ -314,7 +314,8 @@ mod tests {
     #[test]
     fn a_generic_function_s_first_parameter_has_the_size_that_leaves_room_for_it() {
         // F[T](dictionary, n int, text string): the record begins with n.
-        let generic = |args: &str, offsets: &[u8]| declared(args, "amd64").held_against(&frame(offsets), true);
+        let generic =
+            |args: &str, offsets: &[u8]| declared(args, "amd64").held_against(&frame(offsets), true);
         assert_eq!(generic("8 8 {8 8}", &[8, 16, 24]), Ok(()));
         assert!(generic("{8 8} 8 {8 8}", &[8, 16, 24]).is_err());
         assert!(generic("1 8 {8 8}", &[16, 24, 32]).is_err_and(|why| why.contains("another size")));

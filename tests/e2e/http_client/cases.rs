@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use strobe_tests::spans::{Received, Value};
 
-use super::Places;
+use super::places::Places;
 use super::found::Found;
 
 /// Callers, calls of each, over HTTP/1.1 and HTTP/2.

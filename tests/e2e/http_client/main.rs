@@ -5,8 +5,8 @@
 mod cases;
 mod found;
 mod parents;
+mod places;
 
-use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use strobe_tests::machine;
 use strobe_tests::process::Running;
 
 use found::Found;
+use places::Places;
 
 macro_rules! go_versions {
     ($($name:ident = $minor:literal,)+) => { $(
@@ -38,34 +39,6 @@ go_versions! {
     go1_24 = 24,
     go1_26 = 26,
     go1_27 = 27,
-}
-
-/// Where the program's servers are.
-pub struct Places {
-    /// The server over HTTP/1.1.
-    pub http: SocketAddr,
-    /// The one over TLS, with HTTP/2.
-    pub https: String,
-    /// Answers one request, and closes at the next.
-    pub dead: String,
-    /// Nobody listens there.
-    pub closed: String,
-    /// Answers with a reset.
-    pub resets: String,
-}
-
-impl Places {
-    fn of(app: &Running) -> Result<Self> {
-        let last = |line: String| line.rsplit([' ', '/']).next().unwrap_or_default().to_owned();
-        let word = |name: &str| Ok::<_, anyhow::Error>(last(app.expect_stdout(name, 0)?));
-        Ok(Self {
-            http: word("listening on http://")?.parse().context("the program's address")?,
-            https: word("listening on https://")?,
-            dead: word("dead ")?,
-            closed: word("closed ")?,
-            resets: word("resets ")?,
-        })
-    }
 }
 
 /// A program with its servers and its cases, an agent that traces it, and what comes of that.
