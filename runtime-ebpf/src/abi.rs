@@ -142,8 +142,6 @@ pub const BY_GOID: u32 = 2;
 
 /// Places that an operation takes in the table: by its goroutine, by its context, by the goroutine's id.
 pub const PLACES: u32 = 3;
-/// The table has places for as many as may be in flight, unless the agent says otherwise.
-pub const DEFAULT_CURRENT: u32 = PLACES * crate::http_server::DEFAULT_ENTRIES;
 
 /// The site is after the stack check: every hit counts.
 pub const CHECK_NONE: u8 = 0;

@@ -12,8 +12,9 @@ use aya_ebpf::{
     maps::{Array, HashMap},
 };
 use runtime_ebpf::{
-    abi::{BY_CONTEXT, BY_GOID, BY_GOROUTINE, Current, DEFAULT_CURRENT},
+    abi::{BY_CONTEXT, BY_GOID, BY_GOROUTINE, Current, PLACES},
     counters::Counter,
+    http_server::DEFAULT_ENTRIES,
     trace_parent::TraceParent,
 };
 
@@ -21,7 +22,7 @@ use crate::{count::count, enter::Hit, ids::Identity};
 
 /// The agent sets the real size at load. Preallocated.
 #[map]
-static CURRENT: HashMap<Key, Current> = HashMap::with_max_entries(DEFAULT_CURRENT, 0);
+static CURRENT: HashMap<Key, Current> = HashMap::with_max_entries(PLACES * DEFAULT_ENTRIES, 0);
 /// What a new entry is made of: a value on the stack would be 72 bytes of it.
 #[map]
 static CURRENT_BLANK: Array<Current> = Array::with_max_entries(1, 0);
