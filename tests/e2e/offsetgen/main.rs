@@ -15,11 +15,12 @@ use strobe_tests::process::Running;
 use strobe_tests::{machine, programs, spans};
 
 /// Of the `std.json` of the newest patches alone, made with two jobs; it changes with the catalog and the format.
-const NEWEST_SHA256: &str = "14553b95ab44640d3db8d29138fada03e1cb5b39b1cc145da4c166aaf11cb555";
+const NEWEST_SHA256: &str = "e8b000a3e9b30c0caab63e27d127f48b35434bb75afceadb907ee53fbbf65a76";
 
 /// What the catalog asks for since the committed data was made, and the data does not have yet: a build of all releases adds it.
 /// `catalog_and_data_agree` in offsets/tests/data.rs fails once the structs among them are there.
-const OWED: [&str; 29] = [
+const OWED: [&str; 30] = [
+    "net/http.(*connReader).abortPendingRead",
     "runtime._panic",
     "fmt.wrapError",
     "net/http.nothingWrittenError",

@@ -129,7 +129,13 @@ impl Worker {
     pub(super) fn failed_look(&mut self, error: &OpenError, wanted: bool) -> Look {
         match error {
             OpenError::Gone { .. } | OpenError::KernelThread { .. } => Look::Gone,
-            OpenError::TryAgain { .. } => Look::Failed(Failure::Passing(error.to_string())),
+            OpenError::TryAgain { what, error: cause, .. } => {
+                // Once, not for each process that is looked at again and again meanwhile.
+                if self.refused_looks.insert(format!("{what}: {cause}")) {
+                    warn!("not traced yet: {error}");
+                }
+                Look::Failed(Failure::Passing(error.to_string()))
+            }
             // A stranger's process that may not be looked at is not the user's concern.
             OpenError::NotAllowed { .. } | OpenError::Failed { .. }
                 if matches!(self.target, Target::Exe(_)) =>
