@@ -10,7 +10,8 @@ use strobe_tests::golang::go;
 
 use crate::{NEW, NEWEST, PLAIN, WHOLE, build, plan, read};
 
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
+    ("go.mod", "module example.com/app\n\ngo 1.18\n"),
     ("main.go", "package main\n\nimport lib \"example.com/app/li.b\"\n\nfunc main() { lib.Use() }\n"),
     ("li.b/lib.go", include_str!("spelled_lib.go")),
     ("in.ner/inner.go", "package inner\n\ntype Q struct{ A, B int }\n"),
