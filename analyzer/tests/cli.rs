@@ -231,6 +231,7 @@ fn json_has_the_documented_keys() {
             "build_id",
             "debug_file",
             "modules",
+            "types_vaddr",
             "libraries",
             "error",
         ],
