@@ -67,11 +67,12 @@ impl<const SIZE: usize> Window<SIZE> {
     /// Reads `len` bytes from offset `from` of the struct at `base`.
     #[inline(always)]
     pub fn read(to: *mut u8, base: u64, from: u16, len: u16) -> Self {
-        let mut len = len as u32;
-        if len > SIZE as u32 {
-            len = SIZE as u32;
+        // As in `fill`: the tests for zero and for the size would become one.
+        let mut room = opaque(len as u64);
+        if room > SIZE as u64 {
+            room = SIZE as u64;
         }
-        Self { bytes: to, from, ok: len != 0 && try_read_bytes(to, len, base + from as u64) }
+        Self { bytes: to, from, ok: len != 0 && try_read_bytes(to, room as u32, base + from as u64) }
     }
 
     /// Whether it could be read.

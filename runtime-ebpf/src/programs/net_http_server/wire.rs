@@ -65,7 +65,12 @@ pub fn take<const ROOM: usize>(
     size = opaque(size);
     // SAFETY: the line's room lies behind the text's.
     let line = unsafe { text.add(ROOM) };
-    if !read_bytes(text, size as u32, buffer) || !read_bytes(line, line_len as u32, picked.method.address) {
+    if !read_bytes(text, size as u32, buffer) {
+        return None;
+    }
+    // Again: Linux 5.10 forgets what it knew of a number that lay on the stack meanwhile.
+    let line_len = opaque(line_len);
+    if line_len > LINE_BYTES as u64 || !read_bytes(line, line_len as u32, picked.method.address) {
         return None;
     }
     let header_count = read::<u64>(picked.header)?;
