@@ -322,7 +322,8 @@ fn what_a_site_cannot_see_and_who_never_defers_is_said() {
         )
     };
     let deferred = |name: &str, by: &str| {
-        site(name, &format!("function = \"main.Blank\"\nat = \"entry\"\nresults_of = \"main.{by}\""))
+        let keys = "function = \"main.Blank\"\nat = \"entry\"\nreturns = \"8 {8 8}\"";
+        site(name, &format!("{keys}\nresults_of = \"main.{by}\""))
     };
     let head = "id = \"calls\"\ntitle = \"calls\"\nmodule = \"example.com/app\"\npresent = [\"main.main\"]\n";
     let roles = [
