@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use strobe_tests::spans::{Received, Value};
 
-use super::places::Places;
 use super::found::Found;
+use super::places::Places;
 
 /// Callers, calls of each, over HTTP/1.1 and HTTP/2.
 pub struct Many {
