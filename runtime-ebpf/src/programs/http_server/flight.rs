@@ -193,6 +193,9 @@ pub fn rest(hit: &Hit, key: &Key, mut entry: Entry) {
 #[inline(always)]
 pub fn leave(hit: &Hit, key: &Key, mut entry: Entry) {
     entry.get_mut().state = 0;
+    if hit.asks_for_parents() {
+        current::close(hit);
+    }
     if hit.process().entries > entries() / 32 || is_crowded(hit) {
         give_way(hit, key);
     }
