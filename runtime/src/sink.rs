@@ -99,6 +99,7 @@ impl<O: Output> Sink<O> {
         if self.joiners.values().any(|joiner| joiner.waits()) {
             let known: Vec<(u32, u32)> = self.sources.keys().copied().collect();
             known.into_iter().for_each(|(tgid, generation)| self.settle_process(tgid, generation, false));
+            self.held_bytes = self.joiners.values().map(|joiner| joiner.held_bytes()).sum();
         }
     }
 

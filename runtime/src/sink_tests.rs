@@ -24,6 +24,14 @@ impl Joiner for Toy {
         Ok(())
     }
 
+    fn waits(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    fn settle(&mut self, tgid: u32, generation: u32, _: bool, _: &mut SpanContext<'_>) {
+        self.forget(tgid, generation);
+    }
+
     fn forget(&mut self, tgid: u32, generation: u32) {
         self.kept.retain(|process| *process != (tgid, generation));
     }
@@ -144,6 +152,19 @@ fn what_is_kept_has_a_bound() {
     assert!(counted(&sink, "toy.lost") >= 900);
     sink.forget(1, 1);
     assert_eq!(sink.held_bytes, 0);
+}
+
+/// Else what was ended long ago would count against what is kept, and be given up for it.
+#[test]
+fn what_has_waited_long_enough_is_not_kept_any_more() {
+    let mut sink = sink(10_000, Taken::default());
+    sink.know(1, 1, source("a"));
+    for _ in 0..1_000 {
+        sink.record(&record(1, 1, 1));
+        sink.settle();
+        assert_eq!(sink.held_bytes, 0);
+    }
+    assert_eq!(counted(&sink, "toy.lost"), 0);
 }
 
 #[test]
