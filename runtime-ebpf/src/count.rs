@@ -6,6 +6,8 @@ use runtime_ebpf::{
     libraries,
 };
 
+use crate::whole_key::WholeKey as _;
+
 #[map]
 static COUNTERS: PerCpuArray<u64> =
     PerCpuArray::with_max_entries(PER_LIBRARY * (libraries::ALL.len() as u32 + 1), 0);
@@ -26,10 +28,10 @@ pub fn count_of(library: u16, number: u32) {
 /// count (never from the data): counters tell of the order of a problem, records carry the truth.
 #[inline(always)]
 pub fn add_one(index: u32) -> u64 {
-    let Some(value) = COUNTERS.get_ptr_mut(index) else { return 0 };
+    let Some(value) = COUNTERS.at(index) else { return 0 };
     // SAFETY: the verifier has seen the null check; the value is this CPU's.
     unsafe {
-        *value += 1;
-        *value
+        *value.as_ptr() += 1;
+        *value.as_ptr()
     }
 }

@@ -18,7 +18,7 @@ use runtime_ebpf::{
     trace_parent::TraceParent,
 };
 
-use crate::{count::count, enter::Hit, ids::Identity};
+use crate::{count::count, enter::Hit, ids::Identity, whole_key::WholeKey as _};
 
 /// The agent sets the real size at load. Preallocated.
 #[map]
@@ -131,7 +131,7 @@ pub fn of_goid(hit: &Hit, goid: u64) -> Option<Snapshot> {
 
 #[inline(always)]
 fn make(key: &Key) -> Option<*mut Current> {
-    let blank = CURRENT_BLANK.get(0)?;
+    let blank = CURRENT_BLANK.get_at(0)?;
     insert(key, blank);
     CURRENT.get_ptr_mut(key)
 }

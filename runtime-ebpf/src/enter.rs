@@ -10,7 +10,7 @@ use runtime_ebpf::{
     libraries::Library,
 };
 
-use crate::{identity::tgid, read::known, registers::GoRegisters};
+use crate::{identity::tgid, read::known, registers::GoRegisters, whole_key::WholeKey as _};
 
 /// Preallocated, as all hash maps of tracing programs must be.
 #[map]
@@ -56,7 +56,7 @@ pub struct Hit {
 pub fn enter(ctx: &ProbeContext) -> Option<Hit> {
     stay_on_the_kernels_stack(ctx);
     let tgid = tgid();
-    let process = PROCESSES.get_ptr_mut(tgid)?;
+    let process = PROCESSES.at(tgid)?.as_ptr();
     Some(Hit { tgid, goroutine: ctx.goroutine(), library: 0, process })
 }
 
@@ -106,7 +106,7 @@ impl Hit {
     /// What is known of the file's Go runtime.
     #[inline(always)]
     pub fn runtime(&self) -> Option<&'static File> {
-        FILES.get(self.file())
+        FILES.get_at(self.file())
     }
 
     /// Whether a library of the process's file asks for parents within the process.

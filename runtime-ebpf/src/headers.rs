@@ -25,16 +25,104 @@ use crate::{
     read::{GoString, forget, opaque, read, read_result},
 };
 
-/// The values (a `[]string`: address and length) of the wanted headers; zeros when the header is not there.
+/// Where the map has the wanted headers: a number of nine bits for each, by its [`Name::place`]; 0: it is not there.
 #[repr(C)]
 pub struct Found {
-    pub traceparent: GoString,
-    pub user_agent: GoString,
+    places: u64,
+    first: u64,
+    old: u64,
     /// Not 0 if anything could not be read.
     failed: u64,
     /// Not 0 if a chain goes on beyond what is walked.
     cut: u64,
     zero: u64,
+}
+
+/// Which of eight slots are in which bucket: eight times the bucket's number, and one more than the slot's.
+const PLACE_BITS: u64 = 9;
+/// Numbers of the buckets: the map's, the next ones of their chains, and the same of the old ones.
+const CHAINED: u64 = 16;
+const OLD: u64 = 32;
+const OLD_CHAINED: u64 = 40;
+const _: () = assert!((OLD_CHAINED + 8) * 8 < 1 << PLACE_BITS && NAMES.len() as u64 * PLACE_BITS <= 64);
+
+/// A wanted header.
+#[derive(Clone, Copy)]
+pub struct Name {
+    digest: u64,
+}
+
+pub const TRACEPARENT: Name = Name::new(b"Traceparent");
+pub const USER_AGENT: Name = Name::new(b"User-Agent");
+pub const TRACESTATE: Name = Name::new(b"Tracestate");
+pub const FORWARDED: Name = Name::new(b"Forwarded");
+pub const FORWARDED_FOR: Name = Name::new(b"X-Forwarded-For");
+pub const FORWARDED_HOST: Name = Name::new(b"X-Forwarded-Host");
+pub const FORWARDED_PROTO: Name = Name::new(b"X-Forwarded-Proto");
+
+const NAMES: [Name; 7] =
+    [TRACEPARENT, USER_AGENT, TRACESTATE, FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO];
+/// The lengths of the names.
+const LENS: u64 = 1 << 9 | 1 << 10 | 1 << 11 | 1 << 15 | 1 << 16 | 1 << 17;
+/// A product with it has another number in its upper three bits for each name's digest.
+const MULTIPLIER: u64 = multiplier();
+/// The digests by those numbers. In memory: what is compared with each key costs the verifier most.
+static DIGESTS: [u64; 8] = digests();
+
+impl Name {
+    const fn new(text: &[u8]) -> Self {
+        let mut bytes = [0u8; 16];
+        let mut i = 0;
+        while i < text.len() && i < bytes.len() {
+            bytes[i] = text[i];
+            i += 1;
+        }
+        let value = u128::from_le_bytes(bytes);
+        Self { digest: digest([value as u64, (value >> 64) as u64], text.len() as u64) }
+    }
+
+    const fn place(self) -> u64 {
+        place(self.digest, MULTIPLIER)
+    }
+}
+
+/// One number of a key's first 16 bytes and its length. A name that shares a wanted one's digest is as good as that one: whoever
+/// sends it could have sent the other.
+#[inline(always)]
+const fn digest(text: [u64; 2], len: u64) -> u64 {
+    /// An odd number with many bits (2^64 divided by the golden ratio).
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    (text[0] ^ len).wrapping_mul(SPREAD) ^ text[1]
+}
+
+#[inline(always)]
+const fn place(digest: u64, multiplier: u64) -> u64 {
+    digest.wrapping_mul(multiplier) >> 61
+}
+
+const fn multiplier() -> u64 {
+    let mut candidate = 1u64;
+    loop {
+        let (mut seen, mut i) = (0u64, 0);
+        while i < NAMES.len() {
+            seen |= 1 << place(NAMES[i].digest, candidate);
+            i += 1;
+        }
+        // Each has one of its own, and none the eighth, for which there is no room in a word.
+        if seen == (1 << NAMES.len()) - 1 {
+            return candidate;
+        }
+        candidate = candidate.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(2);
+    }
+}
+
+const fn digests() -> [u64; 8] {
+    let (mut all, mut i) = ([0; 8], 0);
+    while i < NAMES.len() {
+        all[NAMES[i].place() as usize] = NAMES[i].digest;
+        i += 1;
+    }
+    all
 }
 
 /// Keys stand behind the control word or the top hashes.
@@ -56,10 +144,10 @@ macro_rules! unrolled {
 pub unsafe fn find(map: u64, walk: &MapWalk, scratch: *mut u64) -> Found {
     // SAFETY: the caller's, here and below.
     let unknown = |number| unsafe { forget(scratch, number) };
-    let zero = || GoString { address: unknown(0), len: unknown(0) };
     let mut found = Found {
-        traceparent: zero(),
-        user_agent: zero(),
+        places: unknown(0),
+        first: unknown(0),
+        old: unknown(0),
         failed: unknown(0),
         cut: unknown(0),
         zero: unknown(0),
@@ -71,18 +159,15 @@ pub unsafe fn find(map: u64, walk: &MapWalk, scratch: *mut u64) -> Found {
         _ => return found,
     };
     let (first, last, old, old_last) = (unknown(first), unknown(last), unknown(old), unknown(old_last));
+    (found.first, found.old) = (first, old);
     if first != 0 {
         buckets(first, last, walk, &mut found);
     }
     if old != 0 {
         old_buckets(old, old_last, walk, &mut found);
     }
-    if last > 15 || old_last > 7 || found.cut != 0 {
-        count(Counter::HeadersCut);
-    }
-    if found.failed != 0 {
-        count(Counter::ReadFault);
-    }
+    // 16 and 8 are walked.
+    found.cut |= last >> 4 | old_last >> 3;
     found
 }
 
@@ -126,7 +211,7 @@ fn buckets(first: u64, last: u64, walk: &MapWalk, found: &mut Found) {
         if I > last {
             return;
         }
-        bucket(first + I * walk.stride as u64, walk, found);
+        bucket(first + I * walk.stride as u64, I << 32 | I + CHAINED, walk, found);
     });
 }
 
@@ -136,14 +221,14 @@ fn old_buckets(first: u64, last: u64, walk: &MapWalk, found: &mut Found) {
         if I > last {
             return;
         }
-        bucket(first + I * walk.stride as u64, walk, found);
+        bucket(first + I * walk.stride as u64, I + OLD << 32 | I + OLD_CHAINED, walk, found);
     });
 }
 
-/// A group; or a bucket and one more of its chain.
+/// A group; or a bucket and one more of its chain. `numbers`: its own, and in the lower half that of the next one.
 #[inline(never)]
-fn bucket(bucket: u64, walk: &MapWalk, found: &mut Found) {
-    slots(bucket, walk, found);
+fn bucket(bucket: u64, numbers: u64, walk: &MapWalk, found: &mut Found) {
+    slots(bucket, numbers >> 32, walk, found);
     if walk.overflow == 0 {
         return;
     }
@@ -151,14 +236,14 @@ fn bucket(bucket: u64, walk: &MapWalk, found: &mut Found) {
     if next == 0 {
         return;
     }
-    slots(next, walk, found);
+    slots(next, numbers & 0xffff_ffff, walk, found);
     found.cut |= word(next + walk.overflow as u64, found);
 }
 
 /// Looks at the slots of a group or bucket that hold something: those whose control byte is below 0x80, or whose `tophash` is
 /// 5 or more (runtime/map_noswiss.go, minTopHash): all eight at once, the sum's top bit tells.
 #[inline(never)]
-fn slots(bucket: u64, walk: &MapWalk, found: &mut Found) {
+fn slots(bucket: u64, number: u64, walk: &MapWalk, found: &mut Found) {
     let control = word(bucket, found);
     let full = if walk.kind == HEADERS_SWISS {
         !control
@@ -169,47 +254,48 @@ fn slots(bucket: u64, walk: &MapWalk, found: &mut Found) {
         if full >> (8 * I) & 0x80 != 0 {
             let key = string(bucket + KEYS + I * walk.key_stride as u64, found);
             if is_wanted_len(key.len) {
-                slot(key, bucket + walk.elems as u64 + I * walk.elem_stride as u64, found);
+                slot(key, number * 8 + I + 1, found);
             }
         }
     });
 }
 
-/// 10 or 11, the lengths of the two names.
+/// Of 64 bytes and more, a few are too: their digests tell.
 #[inline(always)]
 fn is_wanted_len(len: u64) -> bool {
-    len & !1 == 10
+    LENS >> (opaque(len) & 63) & 1 != 0
 }
 
-/// Compares one key as words, and takes the element at `elem` if it is wanted.
+/// Compares one key by its digest, and notes its place if it is wanted.
 #[inline(never)]
-fn slot(key: GoString, elem: u64, found: &mut Found) {
-    const TRACEPARENT: [u64; 2] = words(b"Traceparent");
-    const USER_AGENT: [u64; 2] = words(b"User-Agent");
-    let mut text = MaybeUninit::<[u64; 2]>::uninit();
+fn slot(key: GoString, at: u64, found: &mut Found) {
+    // Twice as long as what is read: the verifier sees no more than that five bits are enough for the length.
+    let mut text = MaybeUninit::<[u64; 4]>::uninit();
     let word = text.as_mut_ptr().cast::<u64>();
-    // SAFETY: two words. One by one: LLVM makes a loop over bytes of an array.
+    let len = opaque(key.len);
+    let is_long = len >> 4 & 1;
+    // The length, or 16 where it is that and more.
+    let read = opaque(is_long << 4 | len & 15 & is_long.wrapping_sub(1));
+    // SAFETY: four words. One by one: LLVM makes a loop over bytes of an array.
     let text = unsafe {
         word.write_volatile(0);
         word.add(1).write_volatile(0);
-        // 10 or 11, in a form whose bounds the verifier sees. Where it cannot be read, the text equals nothing.
-        found.note(read_result(word.cast(), 10 + (opaque(key.len) & 1) as u32, key.address));
+        // Where it cannot be read, the text equals nothing.
+        found.note(read_result(word.cast(), (read & 31) as u32, key.address));
         [word.read_volatile(), word.add(1).read_volatile()]
     };
-    let (traceparent, user_agent) = (equal(text, TRACEPARENT), equal(text, USER_AGENT));
-    if traceparent | user_agent == 0 {
-        return;
-    }
-    let values = string(elem, found);
-    found.traceparent.take_if(traceparent, values);
-    found.user_agent.take_if(user_agent, values);
+    let digest = digest(text, len);
+    let place = opaque(place(digest, MULTIPLIER)) & 7;
+    // SAFETY: the mask leaves the eight numbers.
+    let wanted = unsafe { DIGESTS.as_ptr().add(place as usize).read_volatile() };
+    found.places |= (at & equal(digest, wanted)) << (place * PLACE_BITS);
 }
 
 impl Found {
     /// Notes what a read gave, without a branch: 0 if it went well.
     #[inline(always)]
     fn note(&mut self, result: i64) {
-        self.failed |= result as u64 | self.zero;
+        self.failed |= result as u64;
     }
 }
 
@@ -231,40 +317,81 @@ fn string(address: u64, found: &mut Found) -> GoString {
     unsafe { value.assume_init() }
 }
 
-impl GoString {
-    /// Becomes `other` where `mask` is all ones, without a branch for the verifier to follow.
-    #[inline(always)]
-    fn take_if(&mut self, mask: u64, other: GoString) {
-        self.address |= other.address & mask;
-        self.len |= other.len & mask;
-    }
-}
-
 /// All ones if they are equal, else 0.
 #[inline(always)]
-fn equal(a: [u64; 2], b: [u64; 2]) -> u64 {
-    let differ = (a[0] ^ b[0]) | (a[1] ^ b[1]);
+fn equal(a: u64, b: u64) -> u64 {
+    let differ = a ^ b;
     // Without a branch, which LLVM would make of it if it knew what it is.
     (opaque(differ | differ.wrapping_neg()) >> 63).wrapping_sub(1)
 }
 
-/// A key of up to 16 bytes as two words, as the probe reads them.
-const fn words(text: &[u8]) -> [u64; 2] {
-    let mut bytes = [0u8; 16];
-    let mut i = 0;
-    while i < text.len() {
-        bytes[i] = text[i];
-        i += 1;
+/// The first of a header's values; zeros if it has none, or more than `most`. The verifier would follow each branch here for every
+/// header that is asked for, so there is none: what is not there is read at address 0, which gives zeros.
+#[inline(never)]
+fn value(at: u64, most: u64, walk: &MapWalk, found: &mut Found) -> GoString {
+    let is_there = !equal(at, 0);
+    let (number, slot) = ((at.wrapping_sub(1)) >> 3 & 63, at.wrapping_sub(1) & 7);
+    let is_old = number >> 5 & 1;
+    let base = found.first ^ (found.first ^ found.old) & is_old.wrapping_neg();
+    let bucket = base + (number & 15 >> is_old) * walk.stride as u64;
+    let is_chained = (number >> (4 - is_old) & 1).wrapping_neg();
+    let mut words = MaybeUninit::<GoString>::uninit();
+    let to = words.as_mut_ptr();
+    let mut failed = 0;
+    // SAFETY: the helper fills what it is given, with zeros where it fails.
+    unsafe {
+        failed |= read_result(to.cast(), 8, bucket + walk.overflow as u64);
+        let next = (&raw const (*to).address).read_volatile();
+        let bucket = bucket ^ (bucket ^ next) & is_chained;
+        let elem = bucket + walk.elems as u64 + slot * walk.elem_stride as u64;
+        failed |= read_result(to.cast(), 16, elem & is_there);
+        let values = to.read_volatile();
+        // Below 0 as long as there are no more than that; a slice of none has no address.
+        let is_few = ((values.len.wrapping_sub(most).wrapping_sub(1)) as i64 >> 63) as u64;
+        let has_some = !equal(values.address, 0);
+        failed = failed & is_there as i64
+            | read_result(to.cast(), 16, values.address & is_few) & (has_some & is_few) as i64;
+        found.note(failed);
+        to.read_volatile()
     }
-    let value = u128::from_le_bytes(bytes);
-    [value as u64, (value >> 64) as u64]
 }
 
-/// The first of a header's values, if it has any.
-#[inline(always)]
-pub fn first(values: GoString) -> Option<GoString> {
-    if values.len == 0 || values.address == 0 {
-        return None;
+impl Found {
+    #[inline(always)]
+    fn at(&self, name: Name) -> u64 {
+        self.places >> (name.place() * PLACE_BITS) & ((1 << PLACE_BITS) - 1)
     }
-    read(values.address)
+
+    /// Counts what could not be read or walked. Last of all: the verifier follows each branch to the program's end.
+    #[inline(always)]
+    pub fn count_failures(&self) {
+        if self.cut != 0 {
+            count(Counter::HeadersCut);
+        }
+        if self.failed != 0 {
+            count(Counter::ReadFault);
+        }
+    }
+
+    /// Whether one of these headers is there.
+    #[inline(always)]
+    pub fn has_any(&self, names: &[Name]) -> bool {
+        let mut all = 0;
+        for name in names {
+            all |= ((1 << PLACE_BITS) - 1) << (name.place() * PLACE_BITS);
+        }
+        self.places & all != 0
+    }
+
+    /// The first of a header's values; zeros if it has none.
+    #[inline(always)]
+    pub fn first_of(&mut self, name: Name, walk: &MapWalk) -> GoString {
+        value(self.at(name), i64::MAX as u64, walk, self)
+    }
+
+    /// The value of a header that may be there but once; zeros if there is none, or several.
+    #[inline(always)]
+    pub fn only(&mut self, name: Name, walk: &MapWalk) -> GoString {
+        value(self.at(name), 1, walk, self)
+    }
 }

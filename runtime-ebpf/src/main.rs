@@ -19,6 +19,7 @@ mod registers;
 mod ring;
 mod texts;
 mod traceparent;
+mod whole_key;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {

@@ -23,6 +23,7 @@ use crate::{
     current::{self, Snapshot},
     enter::Hit,
     read::{known, opaque, read, try_read, try_read_bytes},
+    whole_key::WholeKey as _,
 };
 
 /// Contexts of one chain that are looked at.
@@ -74,7 +75,7 @@ fn creators(hit: &Hit) -> Option<Snapshot> {
 /// Goes from one context to the next.
 #[inline(always)]
 fn walk(hit: &Hit, bias: u64, first: Context) -> Said {
-    let Some(contexts) = CONTEXTS.get(hit.file()) else { return Said::Nothing };
+    let Some(contexts) = CONTEXTS.get_at(hit.file()) else { return Said::Nothing };
     let mut context = first;
     for _ in 0..MOST_CONTEXTS {
         if context.data == 0 {

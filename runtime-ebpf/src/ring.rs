@@ -10,7 +10,10 @@ use aya_ebpf::{
 };
 use runtime_ebpf::counters::Counter;
 
-use crate::count::{add_one, count};
+use crate::{
+    count::{add_one, count},
+    whole_key::WholeKey as _,
+};
 
 /// The agent sets the real size at load.
 #[map]
@@ -63,13 +66,13 @@ fn crossed() -> bool {
 /// Two processors may both claim it: one wake-up too many.
 #[inline(always)]
 fn claim_wake() -> bool {
-    let Some(woken) = WAKE.get_ptr_mut(0) else { return false };
+    let Some(woken) = WAKE.at(0) else { return false };
     // SAFETY: the verifier has seen the null check; a word.
     unsafe {
-        if woken.read_volatile() != 0 {
+        if woken.as_ptr().read_volatile() != 0 {
             return false;
         }
-        woken.write_volatile(1);
+        woken.as_ptr().write_volatile(1);
     }
     true
 }

@@ -69,6 +69,8 @@ pub const HTTP_KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 /// `STROBE_SENSITIVE_QUERY_PARAMETERS`: a list that replaces the query keys whose values are redacted; `none`: none is.
 /// OpenTelemetry has this in configuration files alone (`sensitive_query_parameters`).
 pub const SENSITIVE_QUERY_PARAMETERS: &str = "STROBE_SENSITIVE_QUERY_PARAMETERS";
+/// `STROBE_FORWARDED_HEADERS`: `false` believes nothing that `Forwarded` and `X-Forwarded-*` say; default `true`.
+pub const FORWARDED_HEADERS: &str = "STROBE_FORWARDED_HEADERS";
 
 /// How much the agent logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -291,6 +293,7 @@ fn span_settings(env: &mut Env<'_>) -> Settings {
     let count = limit(SPAN_ATTRIBUTE_COUNT_LIMIT, ATTRIBUTE_COUNT_LIMIT);
     let length = limit(SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT, ATTRIBUTE_VALUE_LENGTH_LIMIT);
     let defaults = Settings::default();
+    let forwarded = env.switch(FORWARDED_HEADERS).unwrap_or(defaults.forwarded);
     let sensitive = env.list(SENSITIVE_QUERY_PARAMETERS).map(|keys| match keys.as_slice() {
         [none] if none.eq_ignore_ascii_case("none") => Vec::new(),
         _ => keys,
@@ -300,6 +303,7 @@ fn span_settings(env: &mut Env<'_>) -> Settings {
         value_length_limit: length.or(defaults.value_length_limit),
         attribute_count_limit: count.unwrap_or(defaults.attribute_count_limit),
         sensitive_query_keys: sensitive.unwrap_or(defaults.sensitive_query_keys),
+        forwarded,
     }
 }
 

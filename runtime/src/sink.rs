@@ -16,7 +16,7 @@ use crate::libraries::join::{Count, Joiner, SpanContext};
 use crate::records::{self, DecodeError};
 use crate::resource::Resource;
 use crate::sources::Source;
-use crate::spans::{Counts, Settings, Span, clock::Clock};
+use crate::spans::{Counts, Settings, Span, clock::Clock, trace_state::TraceStates};
 
 /// What all joiners may keep together, unless the configuration says otherwise.
 pub const BEGUN_BYTES: usize = 64 << 20;
@@ -41,6 +41,7 @@ pub struct Sink<O> {
     clock: Clock,
     output: O,
     counts: Counts,
+    trace_states: TraceStates,
     /// Records of a process that is not known (any more).
     unknown_process: u64,
     /// Records that are not of a form that this agent knows, by reason.
@@ -66,6 +67,7 @@ impl<O: Output> Sink<O> {
             clock,
             output,
             counts: Counts::default(),
+            trace_states: TraceStates::default(),
             unknown_process: 0,
             undecodable: HashMap::new(),
             held_bytes: 0,
@@ -110,6 +112,7 @@ impl<O: Output> Sink<O> {
             clock: &self.clock,
             settings: &self.settings,
             counts: &mut self.counts,
+            trace_states: &mut self.trace_states,
             emit: &mut |span| output.push(span, &source.resource),
             tell: &mut |what| warn!("pid {} ({}): {what}", source.pid, source.service()),
         };
@@ -141,6 +144,7 @@ impl<O: Output> Sink<O> {
             clock: &self.clock,
             settings: &self.settings,
             counts: &mut self.counts,
+            trace_states: &mut self.trace_states,
             emit: &mut |span| output.push(span, &source.resource),
             tell: &mut |what| warn!("pid {} ({}): {what}", source.pid, source.service()),
         };
@@ -172,6 +176,7 @@ impl<O: Output> Sink<O> {
             other("spans.routes_cut", self.counts.routes_cut),
             other("spans.texts_cut", self.counts.texts_cut),
             other("spans.texts_repaired", self.counts.texts_repaired),
+            other("spans.trace_states_void", self.counts.trace_states_void),
             other("joiners.held_bytes", self.held_bytes as u64),
         ];
         // Joiners of libraries of a kind count the same things.

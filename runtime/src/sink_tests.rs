@@ -56,6 +56,7 @@ fn span_of(head: &Head) -> Span<'static> {
         span_id: head.span_id,
         parent_span_id: None,
         flags: 0,
+        trace_state: None,
         name: "toy".into(),
         kind: crate::spans::Kind::Server,
         start_unix_ns: 0,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 pub use expected::{Expected, Parent, Want};
 use forest::Forest;
-pub use received::{Attributes, Received, Value, hex, key, received};
+pub use received::{Attributes, Received, TRACE_STATE, Value, hex, key, received};
 
 /// Compares; the text of all differences, or nothing.
 pub fn compare(expected: &[Expected], got: &[Received]) -> Result<(), String> {

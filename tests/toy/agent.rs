@@ -86,6 +86,7 @@ impl Joiner for Turns {
             span_id: head.span_id,
             parent_span_id: None,
             flags: u32::from(head.trace_flags),
+            trace_state: None,
             name: "turn".into(),
             kind: Kind::Internal,
             start_unix_ns: cx.clock.unix_ns(head.start_ns),

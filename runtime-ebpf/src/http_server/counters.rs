@@ -38,6 +38,8 @@ macro_rules! http_server_counters {
             NoTail = concat!($prefix, ".lost.tail_call"), loss;
             /// Entries that were removed when a request ended, because many are kept.
             GaveWay = concat!($prefix, ".gave_way"), info;
+            /// Headers behind a beginning (`tracestate`, `Forwarded` and its like) that found no room in the ring.
+            HeadersUnsent = concat!($prefix, ".headers_unsent"), loss;
             $($own)*
         }
     };

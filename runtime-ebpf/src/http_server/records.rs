@@ -10,6 +10,7 @@
 //! KIND_BEGAN_WIRE     Began | text: the first min(text_len, room) bytes, up to Head::len
 //! KIND_BEGAN_SHORT    Began | strings in the slots BEGAN_SHORT_SLOTS
 //! KIND_BEGAN_FIELDS   Began | strings in the slots BEGAN_SLOTS
+//! KIND_HEADERS        Headers | strings in the slots HEADERS_SLOTS, behind a beginning of the two kinds above
 //! KIND_ENDED          Ended | strings in the slots ENDED_SLOTS
 //! KIND_ENDED_LARGE    Ended | strings in the slots ENDED_LARGE_SLOTS
 //! KIND_HTTP2          Head
@@ -34,6 +35,9 @@ pub const KIND_HTTP2: u16 = 6;
 
 /// A request has begun; its strings, none of them long, follow one by one.
 pub const KIND_BEGAN_SHORT: u16 = 7;
+
+/// More of the header of a request whose strings came one by one, where there is more that a span needs.
+pub const KIND_HEADERS: u16 = 8;
 
 /// The fixed part of a beginning.
 #[repr(C)]
@@ -88,6 +92,36 @@ pub const BEGAN_SLOT_COUNT: usize = 4;
 pub const BEGAN_SLOTS: [usize; BEGAN_SLOT_COUNT] = [32, 4096, 256, 256];
 /// Their sizes in a KIND_BEGAN_SHORT record, which is sent where all strings fit.
 pub const BEGAN_SHORT_SLOTS: [usize; BEGAN_SLOT_COUNT] = [16, 256, 96, 144];
+
+/// The fixed part of what more the header says.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Headers {
+    /// As in the beginning.
+    pub head: Head,
+    /// As in the beginning.
+    pub response: u64,
+    /// The strings' lengths in the target, in the order of the `HEADERS_` slots; 0 without such a header.
+    pub lens: [u32; HEADERS_SLOT_COUNT],
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// The `tracestate` header, if there is exactly one, behind a valid `traceparent`.
+pub const HEADERS_TRACESTATE: usize = 0;
+/// The first `Forwarded`.
+pub const HEADERS_FORWARDED: usize = 1;
+/// The first `X-Forwarded-For`.
+pub const HEADERS_FORWARDED_FOR: usize = 2;
+/// The first `X-Forwarded-Host`.
+pub const HEADERS_FORWARDED_HOST: usize = 3;
+/// The first `X-Forwarded-Proto`.
+pub const HEADERS_FORWARDED_PROTO: usize = 4;
+/// Number of them.
+pub const HEADERS_SLOT_COUNT: usize = 5;
+/// Their sizes in bytes. Of a `tracestate` 512 bytes are kept, for which whole members are left out, the long ones first; of the
+/// others the first element counts.
+pub const HEADERS_SLOTS: [usize; HEADERS_SLOT_COUNT] = [1024, 256, 128, 256, 32];
 
 /// The fixed part of an end.
 #[repr(C)]
@@ -144,6 +178,7 @@ mod tests {
     fn records_have_no_padding() {
         assert_eq!(size_of::<Began>(), 72 + 3 * 8 + 5 * 4 + 4 + PEER_BYTES + 4 * BEGAN_SLOT_COUNT);
         assert_eq!(size_of::<Ended>(), 72 + 8 + 4 + 4 + 4 * ENDED_SLOT_COUNT);
-        assert_eq!((size_of::<Began>() % 8, size_of::<Ended>() % 8), (0, 0));
+        assert_eq!(size_of::<Headers>(), 72 + 8 + 4 * HEADERS_SLOT_COUNT + 4);
+        assert_eq!((size_of::<Began>() % 8, size_of::<Ended>() % 8, size_of::<Headers>() % 8), (0, 0, 0));
     }
 }

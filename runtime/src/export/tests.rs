@@ -26,6 +26,7 @@ pub(crate) fn span(name: &'static str) -> Span<'static> {
         span_id: [2; 8],
         parent_span_id: None,
         flags: 0x101,
+        trace_state: None,
         name: name.into(),
         kind: Kind::Server,
         start_unix_ns: 1_000,

@@ -8,7 +8,7 @@
 //! ExportTraceServiceRequest  1 resource_spans*
 //!   ResourceSpans            1 resource   2 scope_spans*   3 schema_url
 //!     ScopeSpans             1 scope   2 spans*   3 schema_url
-//!       Span                 1 trace_id 2 span_id 4 parent 5 name 6 kind 7 start 8 end 9 attributes* 10 dropped 15 status 16 flags
+//!       Span                 1 trace_id 2 span_id 3 trace_state 4 parent 5 name 6 kind 7 start 8 end 9 attributes* 10 dropped 15 status 16 flags
 //!         KeyValue           1 key   2 AnyValue { 1 string | 3 int }
 //! ```
 
@@ -31,6 +31,9 @@ pub fn encode_span(span: &Span<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(768);
     bytes(&mut out, 1, &span.trace_id);
     bytes(&mut out, 2, &span.span_id);
+    if let Some(list) = &span.trace_state {
+        bytes(&mut out, 3, list.as_bytes());
+    }
     if let Some(parent) = &span.parent_span_id {
         bytes(&mut out, 4, parent);
     }
@@ -187,6 +190,7 @@ mod tests {
             span_id: span.span_id.to_vec(),
             parent_span_id: span.parent_span_id.map(|id| id.to_vec()).unwrap_or_default(),
             flags: span.flags,
+            trace_state: span.trace_state.as_deref().unwrap_or_default().to_owned(),
             name: span.name.to_string(),
             kind: 2,
             start_time_unix_nano: span.start_unix_ns,
@@ -204,6 +208,7 @@ mod tests {
         failed.parent_span_id = Some([5; 8]);
         failed.dropped_attributes = 300;
         failed.error = true;
+        failed.trace_state = Some("a=1,b=2".into());
         failed.attributes = vec![
             ("negative", Value::Int(-1)),
             ("zero", Value::Int(0)),

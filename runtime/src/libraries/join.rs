@@ -8,6 +8,7 @@ use runtime_ebpf::record::Head;
 
 use crate::records::DecodeError;
 use crate::spans::clock::Clock;
+use crate::spans::trace_state::TraceStates;
 use crate::spans::{Counts, Settings, Span};
 
 /// What a joiner gets beside the record.
@@ -18,6 +19,8 @@ pub struct SpanContext<'a> {
     pub settings: &'a Settings,
     /// What building spans left out.
     pub counts: &'a mut Counts,
+    /// Of the open spans.
+    pub trace_states: &'a mut TraceStates,
     /// Takes a finished span of the record's process.
     pub emit: &'a mut dyn FnMut(&Span<'_>),
     /// Takes what people should know of the record's process: what is not traced there, and why.

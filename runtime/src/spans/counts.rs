@@ -11,4 +11,6 @@ pub struct Counts {
     pub texts_cut: u64,
     /// Strings that were not UTF-8, and were repaired.
     pub texts_repaired: u64,
+    /// `tracestate` headers that are not of the standard's form, and were left out.
+    pub trace_states_void: u64,
 }

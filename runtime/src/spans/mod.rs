@@ -13,6 +13,7 @@ mod counts;
 pub mod redaction;
 pub mod semconv;
 pub mod text;
+pub mod trace_state;
 
 pub use counts::Counts;
 
@@ -57,6 +58,8 @@ pub struct Span<'a> {
     pub parent_span_id: Option<[u8; 8]>,
     /// OTLP flags: W3C flags, and whether the parent is remote.
     pub flags: u32,
+    /// W3C `tracestate`, the trace's own.
+    pub trace_state: Option<Cow<'a, str>>,
     /// Name.
     pub name: Cow<'a, str>,
     /// Kind.
@@ -107,6 +110,8 @@ pub struct Settings {
     pub attribute_count_limit: usize,
     /// Keys of a query whose values are credentials ([`redaction`]).
     pub sensitive_query_keys: Vec<String>,
+    /// Whether what proxies say of a request's client, host and scheme is believed.
+    pub forwarded: bool,
 }
 
 impl Default for Settings {
@@ -116,6 +121,7 @@ impl Default for Settings {
             value_length_limit: None,
             attribute_count_limit: 128,
             sensitive_query_keys: semconv::SENSITIVE_QUERY_KEYS.iter().map(|key| (*key).to_owned()).collect(),
+            forwarded: true,
         }
     }
 }

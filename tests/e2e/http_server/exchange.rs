@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use strobe_tests::spans::{Expected, Parent, Value, Want};
+use strobe_tests::spans::{Expected, Parent, TRACE_STATE, Value, Want};
 
 /// What the client sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,9 @@ pub struct Exchange {
     status: Option<Option<u16>>,
     panicked: bool,
     client: String,
+    /// The host and the scheme that a proxy has named.
+    forwarded: Option<(&'static str, &'static str)>,
+    trace_state: Option<String>,
     pub tls: bool,
     parent: Parent,
     flags: u32,
@@ -82,6 +85,8 @@ impl Exchange {
             status: None,
             panicked: false,
             client: "127.0.0.1".to_owned(),
+            forwarded: None,
+            trace_state: None,
             tls: false,
             parent: Parent::None,
             flags: 0x101,
@@ -261,6 +266,18 @@ impl Exchange {
         self.header(name, value)
     }
 
+    /// A `tracestate` that the span must have.
+    pub fn trace_state(mut self, list: &str) -> Self {
+        self.trace_state = Some(list.to_owned());
+        self.header("tracestate", list)
+    }
+
+    /// What its headers say of the host that the client asked for, and of how.
+    pub fn asked_for(mut self, host: &'static str, scheme: &'static str) -> Self {
+        self.forwarded = Some((host, scheme));
+        self
+    }
+
     /// The handler has nobody left to answer to; `wrote` is what it had given to the ResponseWriter.
     pub fn unanswered(mut self, wrote: Option<u16>) -> Self {
         self.answer = Answer::Closed;
@@ -335,11 +352,13 @@ impl Exchange {
         put("http.request.method_original", text(&self.method).filter(|_| !is_known));
         put("url.path", Some(self.path.clone()));
         put("url.query", self.query.clone());
-        put("url.scheme", text(if self.tls { "https" } else { "http" }));
+        let (asked, scheme) = self.forwarded.unzip();
+        put("url.scheme", text(scheme.unwrap_or(if self.tls { "https" } else { "http" })));
+        put(TRACE_STATE, self.trace_state.as_deref().and_then(text));
         put("http.route", self.route.as_deref().and_then(text));
         put("http.response.status_code", status.map(number));
         put("error.type", error.and_then(text));
-        let host = self.host.as_deref().unwrap_or_default();
+        let host = asked.or(self.host.as_deref()).unwrap_or_default();
         let (name, host_port) = split_host(host);
         put("server.address", text(name).filter(|_| !name.is_empty()));
         put("server.port", host_port.map(number));

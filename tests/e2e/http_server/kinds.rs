@@ -18,6 +18,7 @@ pub fn all(minor: u32, n: usize) -> Vec<Exchange> {
     all.extend(targets());
     all.extend(parents(n));
     all.extend(header_counts(n));
+    all.extend(through_proxies());
     all
 }
 
@@ -28,6 +29,7 @@ pub fn over_http2(minor: u32, n: usize) -> Vec<Exchange> {
     all.extend(targets());
     all.extend(parents(n));
     all.extend(header_counts(n));
+    all.extend(through_proxies());
     all.extend(panics(minor));
     all.extend([
         Exchange::get("/raw/ok").header("X-Long", &"v".repeat(5_000)).parent(TRACE, PARENT, 1),
@@ -180,6 +182,34 @@ fn parents(n: usize) -> Vec<Exchange> {
     let twice = format!("00-{TRACE}-{PARENT}-01");
     all.push(Exchange::get("/raw/two").header("Traceparent", &twice).header("Traceparent", &twice));
     all
+}
+
+/// What proxies and other vendors add to a request.
+fn through_proxies() -> Vec<Exchange> {
+    let get = || Exchange::get("/raw/proxied");
+    let members: Vec<String> = (0..4).map(|i| format!("m{i}={}", "v".repeat(200))).collect();
+    let mut long = get().parent(TRACE, PARENT, 1).trace_state(&members[..2].join(","));
+    long.headers.pop();
+    vec![
+        get().header("X-Forwarded-For", "203.0.113.7, 10.0.0.1").client("203.0.113.7"),
+        get()
+            .header("X-Forwarded-Host", "shop.example:8443")
+            .header("X-Forwarded-Proto", "https")
+            .asked_for("shop.example:8443", "https"),
+        get()
+            .header("Forwarded", "for=\"[2001:db8::1]:4711\";host=shop.example;proto=https, for=10.0.0.1")
+            .header("X-Forwarded-For", "203.0.113.7")
+            .header("X-Forwarded-Proto", "http")
+            .client("2001:db8::1")
+            .asked_for("shop.example", "https"),
+        get().header("X-Forwarded-For", "unknown").header("X-Forwarded-Host", "").header("Forwarded", ";"),
+        get().header("X-Forwarded-Fox", "203.0.113.7").header("X-Forwarded-Hosts", "a"),
+        get().parent(TRACE, PARENT, 1).trace_state("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"),
+        get().header("tracestate", "a=1"),
+        get().parent(TRACE, PARENT, 1).header("tracestate", "a=1").header("tracestate", "b=1"),
+        get().parent(TRACE, PARENT, 1).header("tracestate", "not a list"),
+        long.header("tracestate", &members.join(",")),
+    ]
 }
 
 /// So many headers (`Host` is not among them in Go), the last of them `traceparent`.

@@ -64,6 +64,9 @@ impl Received {
     }
 }
 
+/// A span's `trace_state` stands among its attributes under this name, which is none of them: whoever does not expect it finds it.
+pub const TRACE_STATE: &str = "(trace_state)";
+
 /// The identity that the tests give to a request: the user agent where it is theirs (`t/…`), else path and query.
 pub fn key(attributes: &Attributes) -> String {
     let text = |name| match attributes.get(name) {
@@ -85,7 +88,10 @@ pub fn received(request: ExportTraceServiceRequest) -> Result<Vec<Received>> {
             let scope = ss.scope.context("ScopeSpans without a scope")?.name;
             for mut span in ss.spans {
                 check(&span).with_context(|| format!("span {:?}", span.name))?;
-                let attributes = attributes(std::mem::take(&mut span.attributes))?;
+                let mut attributes = attributes(std::mem::take(&mut span.attributes))?;
+                if !span.trace_state.is_empty() {
+                    attributes.insert(TRACE_STATE.to_owned(), span.trace_state.as_str().into());
+                }
                 all.push(Received { resource: resource.clone(), scope: scope.clone(), attributes, span });
             }
         }

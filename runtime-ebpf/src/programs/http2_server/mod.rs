@@ -36,6 +36,7 @@ use crate::{
     read::{known, put, read, try_read, try_read_bytes},
     registers::GoRegisters,
     texts::{Window, string_in},
+    whole_key::WholeKey as _,
 };
 
 /// The programs and maps of a library: its constant, the map of its files, the map of its other programs, and its programs' names.
@@ -107,7 +108,7 @@ pub fn arrive(
     check: impl Fn(&File) -> u8,
 ) -> Option<(Hit, &'static File)> {
     let hit = enter(ctx)?.of(library);
-    let file = files.get(hit.file())?;
+    let file = files.get_at(hit.file())?;
     if ctx.restarts(check(file)) {
         count_core(Core::Restarted);
         return None;

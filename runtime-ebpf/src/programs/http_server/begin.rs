@@ -1,6 +1,7 @@
 //! A request begins: whose entry, whose trace, and is it recorded?
 
 use runtime_ebpf::{
+    abi::MapWalk,
     counters::Counter as Core,
     http_server::{RequestFields, counters::Counter},
     record::{PARENT_NONE, PARENT_REMOTE},
@@ -15,7 +16,7 @@ use crate::{
     count::count as count_core,
     current,
     enter::Hit,
-    headers::{self, Found},
+    headers::{Found, TRACEPARENT},
     ids,
     read::{known, read},
     traceparent,
@@ -101,13 +102,15 @@ fn note_replaced(hit: &Hit, old: &Flight) {
 
 /// The parent that the headers name.
 #[inline(always)]
-pub fn remote_parent(hit: &Hit, found: &Found) -> Option<TraceParent> {
+pub fn remote_parent(hit: &Hit, walk: &MapWalk, found: &mut Found) -> Option<TraceParent> {
     if !hit.extracts() {
         return None;
     }
-    let text = headers::first(found.traceparent)?;
+    if !found.has_any(&[TRACEPARENT]) {
+        return None;
+    }
     // Two headers are as good as none (W3C, 3.2).
-    let parent = if found.traceparent.len == 1 { traceparent::parse(text) } else { None };
+    let parent = traceparent::parse(found.only(TRACEPARENT, walk));
     if parent.is_none() {
         count_core(Core::TraceparentInvalid);
     }

@@ -22,13 +22,14 @@ use super::{
     begin, count,
     end::{self, Ending},
     flight::{ANNOUNCED, Flight},
+    more,
 };
 use crate::{
     enter::Hit,
-    headers,
+    headers::{self, USER_AGENT},
     read::{GoString, known, read},
     ring,
-    texts::{MISSING, Window, cut_len, fill, string_in},
+    texts::{Window, cut_len, fill, string_in},
 };
 
 const BEGAN_BYTES: usize = size_of::<Began>() + total(&BEGAN_SLOTS);
@@ -62,25 +63,27 @@ pub fn note_peer(flight: &mut Flight, peer: GoString) {
 pub fn begin(hit: &Hit, request: Request<'_>, flight: &mut Flight) {
     let map = known(flight.request, request.fields.header).and_then(read::<u64>).unwrap_or(0);
     // SAFETY: the entry has no identity yet.
-    let found = unsafe { headers::find(map, request.headers, &raw mut flight.parent_span_id) };
-    let parent = begin::remote_parent(hit, &found);
-    if !begin::admit(hit, request.fields, flight, parent, 0) {
-        return;
+    let mut found = unsafe { headers::find(map, request.headers, &raw mut flight.parent_span_id) };
+    let agent = found.first_of(USER_AGENT, request.headers);
+    let parent = begin::remote_parent(hit, request.headers, &mut found);
+    if begin::admit(hit, request.fields, flight, parent, 0) {
+        if announce(hit, request.fields, flight, map, agent) {
+            flight.state |= ANNOUNCED;
+            count(hit, Counter::Fields);
+            more::send(hit, flight, request.headers, &mut found, parent.is_some());
+        } else {
+            count(hit, Counter::Unannounced);
+        }
     }
-    if announce(hit, request.fields, flight, map, found.user_agent) {
-        flight.state |= ANNOUNCED;
-        count(hit, Counter::Fields);
-    } else {
-        count(hit, Counter::Unannounced);
-    }
+    found.count_failures();
 }
 
 /// Sends the beginning, in a short record if that has room for the strings. `false`: there was no room in the ring.
 #[inline(always)]
-fn announce(hit: &Hit, fields: &RequestFields, flight: &Flight, map: u64, user_agent: GoString) -> bool {
+fn announce(hit: &Hit, fields: &RequestFields, flight: &Flight, map: u64, agent: GoString) -> bool {
     let Some(mut short) = ring::reserve(SHORT_BYTES) else { return false };
     let base = short.as_mut_ptr();
-    if write_short(hit, fields, base, flight, user_agent) {
+    if write_short(hit, fields, base, flight, agent) {
         ring::submit(short);
         return true;
     }
@@ -88,20 +91,14 @@ fn announce(hit: &Hit, fields: &RequestFields, flight: &Flight, map: u64, user_a
     let Some(mut record) = ring::reserve(BEGAN_BYTES) else { return false };
     let base = record.as_mut_ptr();
     end::write_head(hit, base, flight, KIND_BEGAN_FIELDS, BEGAN_BYTES as u32, 0);
-    write(fields, base, flight, map, user_agent);
+    write(fields, base, flight, map, agent);
     ring::submit(record);
     true
 }
 
 /// Writes a short record. `false`: the struct cannot be read in one go, or one of its strings is long.
 #[inline(always)]
-fn write_short(
-    hit: &Hit,
-    fields: &RequestFields,
-    base: *mut u8,
-    flight: &Flight,
-    user_agent: GoString,
-) -> bool {
+fn write_short(hit: &Hit, fields: &RequestFields, base: *mut u8, flight: &Flight, agent: GoString) -> bool {
     // SAFETY: the slots have room for it (asserted above).
     let scratch = unsafe { base.add(size_of::<Began>()) };
     let window = Window::<REQUEST_WINDOW>::read(scratch, flight.request, 0, fields.bytes);
@@ -112,7 +109,6 @@ fn write_short(
     let host = window.known_string(fields.host);
     let tls = window.known_word(fields.tls);
     let (major, minor) = (window.known_word(fields.proto_major), window.known_word(fields.proto_minor));
-    let agent = headers::first(user_agent).unwrap_or(MISSING);
     let fits = method.len <= BEGAN_SHORT_SLOTS[BEGAN_METHOD] as u64
         && uri.len <= BEGAN_SHORT_SLOTS[BEGAN_URI] as u64
         && host.len <= BEGAN_SHORT_SLOTS[BEGAN_HOST] as u64
@@ -169,15 +165,17 @@ fn write_whole(
     end::write_strings(base, &ENDED_LARGE_SLOTS, &last);
     let map = known(flight.request, request.fields.header).and_then(read::<u64>).unwrap_or(0);
     // SAFETY: the place is a Began's first word, which is written behind it.
-    let found = unsafe { headers::find(map, request.headers, began.cast()) };
+    let mut found = unsafe { headers::find(map, request.headers, began.cast()) };
+    let agent = found.first_of(USER_AGENT, request.headers);
     end::write_head(hit, began, flight, KIND_BEGAN_FIELDS, BEGAN_BYTES as u32, 0);
-    write(request.fields, began, flight, map, found.user_agent);
+    write(request.fields, began, flight, map, agent);
     ring::submit(record);
+    found.count_failures();
 }
 
 /// Writes a beginning behind its head: the fixed part, and the strings into their slots.
 #[inline(always)]
-fn write(fields: &RequestFields, base: *mut u8, flight: &Flight, map: u64, user_agent: GoString) {
+fn write(fields: &RequestFields, base: *mut u8, flight: &Flight, map: u64, agent: GoString) {
     let request = flight.request;
     let word = |offset| known(request, offset).and_then(read::<u64>);
     // SAFETY: the reservation has a Began here, and its slots.
@@ -188,7 +186,6 @@ fn write(fields: &RequestFields, base: *mut u8, flight: &Flight, map: u64, user_
     began.tls = word(fields.tls).map_or(TLS_UNKNOWN, |pointer| (pointer != 0) as u8);
     began.proto_major = word(fields.proto_major).unwrap_or(0) as u8;
     began.proto_minor = word(fields.proto_minor).unwrap_or(0) as u8;
-    let agent = headers::first(user_agent).unwrap_or(MISSING);
     let (method, uri) = (string_in(request, fields.method), string_in(request, fields.request_uri));
     let host = string_in(request, fields.host);
     write_strings::<false>(base, method, uri, host, agent);

@@ -18,6 +18,7 @@ use crate::{
     enter::{Hit, atomic_add},
     ids::Identity,
     read::put,
+    whole_key::WholeKey as _,
 };
 
 /// The agent sets the real size at load. Preallocated.
@@ -244,15 +245,15 @@ fn share() -> u64 {
 /// Above three quarters of the table, or of the process's share, idle entries give way.
 #[inline(always)]
 fn is_crowded(hit: &Hit) -> bool {
-    let made = HTTP_SERVER_USE.get(0).copied().unwrap_or(0);
-    let swept = HTTP_SERVER_USE.get(1).copied().unwrap_or(0);
+    let made = HTTP_SERVER_USE.get_at(0).copied().unwrap_or(0);
+    let swept = HTTP_SERVER_USE.get_at(1).copied().unwrap_or(0);
     let limit = entries() / 4 * 3;
     made.wrapping_sub(swept) > limit || hit.process().entries > limit / 2
 }
 
 #[inline(always)]
 fn add_use(more: i64) {
-    if let Some(word) = HTTP_SERVER_USE.get_ptr_mut(0) {
-        atomic_add(word, more);
+    if let Some(word) = HTTP_SERVER_USE.at(0) {
+        atomic_add(word.as_ptr(), more);
     }
 }

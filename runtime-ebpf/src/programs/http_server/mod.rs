@@ -6,6 +6,7 @@ pub mod end;
 pub mod fields;
 pub mod flight;
 pub mod how;
+pub mod more;
 
 use runtime_ebpf::http_server::counters::Counter;
 

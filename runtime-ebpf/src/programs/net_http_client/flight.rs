@@ -15,6 +15,7 @@ use super::count;
 use crate::{
     enter::{Hit, atomic_add},
     ids::Identity,
+    whole_key::WholeKey as _,
 };
 
 /// The agent sets the real size at load. Preallocated.
@@ -162,14 +163,14 @@ fn entries() -> u64 {
 /// Entries that there are.
 #[inline(always)]
 fn used() -> u64 {
-    let made = NET_HTTP_CLIENT_USE.get(0).copied().unwrap_or(0);
-    let swept = NET_HTTP_CLIENT_USE.get(1).copied().unwrap_or(0);
+    let made = NET_HTTP_CLIENT_USE.get_at(0).copied().unwrap_or(0);
+    let swept = NET_HTTP_CLIENT_USE.get_at(1).copied().unwrap_or(0);
     made.wrapping_sub(swept)
 }
 
 #[inline(always)]
 fn add_use(more: i64) {
-    if let Some(word) = NET_HTTP_CLIENT_USE.get_ptr_mut(0) {
-        atomic_add(word, more);
+    if let Some(word) = NET_HTTP_CLIENT_USE.at(0) {
+        atomic_add(word.as_ptr(), more);
     }
 }

@@ -36,6 +36,7 @@ use crate::{
     count::{count as count_core, count_of},
     enter::{Hit, enter},
     registers::GoRegisters,
+    whole_key::WholeKey as _,
 };
 
 #[map]
@@ -53,7 +54,7 @@ fn arrive(ctx: &ProbeContext) -> Option<(Hit, &'static File)> {
     if hit.never_samples() {
         return None;
     }
-    Some((hit, NET_HTTP_CLIENT_FILES.get(hit.file())?))
+    Some((hit, NET_HTTP_CLIENT_FILES.get_at(hit.file())?))
 }
 
 /// `(*Transport).roundTrip(t, req)`, after its stack check.

@@ -42,6 +42,7 @@ use crate::{
     read::read,
     registers::GoRegisters,
     ring,
+    whole_key::WholeKey as _,
 };
 
 #[map]
@@ -70,7 +71,7 @@ fn count_own(counter: Own) {
 #[inline(always)]
 fn arrive(ctx: &ProbeContext, check: impl Fn(&File) -> u8) -> Option<(Hit, &'static File)> {
     let hit = enter(ctx)?.of(NET_HTTP_SERVER);
-    let file = NET_HTTP_SERVER_FILES.get(hit.file())?;
+    let file = NET_HTTP_SERVER_FILES.get_at(hit.file())?;
     if ctx.restarts(check(file)) {
         count_core(Core::Restarted);
         return None;

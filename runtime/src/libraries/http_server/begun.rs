@@ -5,9 +5,11 @@ use runtime_ebpf::http_server::records::{
 };
 use runtime_ebpf::record::{ABSENT, PARENT_REMOTE};
 
+use super::more::{HeaderTexts, More};
 use super::records::BeganTexts;
 use super::request_text::{self, Proof};
 use crate::records::{DecodeError, Text};
+use crate::spans::{Counts, Settings};
 
 /// The method.
 pub const METHOD: usize = BEGAN_METHOD;
@@ -49,6 +51,8 @@ pub struct Begun {
     pub asks_upgrade: bool,
     /// All strings, one behind the other.
     texts: Box<[u8]>,
+    /// What more its header says.
+    pub more: Option<Box<More>>,
     /// How many bytes of `texts` are each one's.
     held: [u16; TEXTS],
     /// Bit by string: it is known.
@@ -66,6 +70,8 @@ impl Begun {
         began: &Began,
         text: Text<'_>,
         names: &mut Vec<u64>,
+        settings: &Settings,
+        counts: &mut Counts,
     ) -> Result<(Self, bool), DecodeError> {
         let proof = Proof {
             method_len: began.method_len,
@@ -86,7 +92,11 @@ impl Begun {
                 *place = text;
             }
         }
-        let begun = Self { asks_upgrade: request.asks_upgrade, ..Self::from_fields(began, &texts) };
+        let mut begun = Self { asks_upgrade: request.asks_upgrade, ..Self::from_fields(began, &texts) };
+        if let Some(more) = &request.more {
+            let texts = more.each_ref().map(|text| text.as_deref().map(Text::whole));
+            begun.add(&texts, settings, counts);
+        }
         Ok((begun, request.unsure))
     }
 
@@ -106,12 +116,18 @@ impl Begun {
             proto_minor: began.proto_minor,
             asks_upgrade: false,
             texts: Box::default(),
+            more: None,
             held: [0; TEXTS],
             known: 0,
             cut: 0,
         };
         begun.keep(texts, Text::held_in(&began.peer, began.peer_len));
         begun
+    }
+
+    /// Adds what more its header says.
+    pub fn add(&mut self, texts: &HeaderTexts<'_>, settings: &Settings, counts: &mut Counts) {
+        self.more = More::new(texts, self.parent_is_remote, settings, counts);
     }
 
     fn keep(&mut self, texts: &BeganTexts<'_>, peer: Option<Text<'_>>) {
@@ -142,7 +158,8 @@ impl Begun {
 
     /// About how much memory it takes while it is open.
     pub fn held_bytes(&self) -> usize {
-        size_of::<Self>() + self.texts.len() + OVERHEAD_BYTES
+        let more = self.more.as_ref().map_or(0, |more| more.held_bytes());
+        size_of::<Self>() + self.texts.len() + more + OVERHEAD_BYTES
     }
 }
 
@@ -168,6 +185,6 @@ mod tests {
 
     #[test]
     fn a_begun_request_is_small() {
-        assert!(size_of::<Begun>() <= 96, "{}", size_of::<Begun>());
+        assert!(size_of::<Begun>() <= 104, "{}", size_of::<Begun>());
     }
 }

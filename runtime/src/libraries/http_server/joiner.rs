@@ -7,6 +7,7 @@
 //! | what comes | what becomes of it |
 //! |---|---|
 //! | a beginning | kept; an older request of the same goroutine or at the same address never ended |
+//! | more of its header | kept with it |
 //! | an end with its span id | its request's span; the request is forgotten |
 //! | an end without a span id, of the same peer | its request's span; the span id is kept, since the connection's goroutine will say the end once more |
 //! | the end once more | nothing |
@@ -22,6 +23,7 @@ use runtime_ebpf::{
 };
 
 use super::begun::{Begun, PEER};
+use super::more::HeaderTexts;
 use super::records::{self, BeganTexts, EndedView, Record};
 use super::span::span;
 use crate::libraries::join::{self, Count, SpanContext};
@@ -131,6 +133,19 @@ impl Joiner {
         }
     }
 
+    /// More of what a beginning has said. Without one (it was given up) there is nothing to add to.
+    fn headers(&mut self, head: &Head, response: u64, texts: &HeaderTexts<'_>, cx: &mut SpanContext<'_>) {
+        let process = self.processes.get_mut(&key(head));
+        let kept = process.and_then(|process| process.by_response.get_mut(&response));
+        let Some(kept) = kept.filter(|kept| kept.span_id == head.span_id) else { return };
+        let before = kept.held_bytes();
+        if let Some(begun) = &mut kept.open {
+            begun.add(texts, cx.settings, cx.counts);
+            keep_trace_state(begun, cx);
+        }
+        self.held_bytes = (self.held_bytes + kept.held_bytes()).saturating_sub(before);
+    }
+
     fn ended(&mut self, head: &Head, ended: &EndedView<'_>, cx: &mut SpanContext<'_>) {
         let response = ended.fixed.response;
         let process = self.processes.get_mut(&key(head));
@@ -175,6 +190,13 @@ impl Process {
     }
 }
 
+/// Spans below this one have its list too.
+fn keep_trace_state(begun: &Begun, cx: &mut SpanContext<'_>) {
+    if let Some(list) = begun.more.as_ref().and_then(|more| more.trace_state.as_ref()) {
+        cx.trace_states.keep(begun.span_id, list);
+    }
+}
+
 fn key(head: &Head) -> (u32, u32) {
     (head.tgid, head.generation)
 }
@@ -183,7 +205,9 @@ impl join::Joiner for Joiner {
     fn record(&mut self, head: &Head, bytes: &[u8], cx: &mut SpanContext<'_>) -> Result<(), DecodeError> {
         match records::decode(head, bytes)? {
             Record::BeganWire(began, text) => {
-                let (begun, unsure) = Begun::from_wire(&began, text, &mut self.names)?;
+                let (begun, unsure) =
+                    Begun::from_wire(&began, text, &mut self.names, cx.settings, cx.counts)?;
+                keep_trace_state(&begun, cx);
                 self.counts.text_unsure += u64::from(unsure);
                 self.began(head, began.response, begun);
             }
@@ -191,6 +215,7 @@ impl join::Joiner for Joiner {
                 let begun = self.begun(began, &texts);
                 self.began(head, began.response, begun);
             }
+            Record::Headers(headers, texts) => self.headers(head, headers.response, &texts, cx),
             Record::Ended(ended) => self.ended(head, &ended, cx),
             Record::Http2 => {
                 let process = self.processes.entry(key(head)).or_default();

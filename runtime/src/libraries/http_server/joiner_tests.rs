@@ -3,13 +3,15 @@ use runtime_ebpf::http_server::records::{
     KIND_ENDED_WHOLE, KIND_HTTP2,
 };
 use runtime_ebpf::libraries::NET_HTTP_SERVER;
+use runtime_ebpf::record::{PARENT_NONE, PARENT_REMOTE};
 
-use super::super::records::tests::{began_fields, began_wire, ended, some_began, some_ended, whole};
+use super::super::records::tests::{began_fields, began_wire, ended, headers, some_began, some_ended, whole};
 use super::super::span::tests::lines_of;
 use super::*;
 use crate::libraries::join::Joiner as _;
 use crate::records::tests::{bytes_of, some_head};
 use crate::spans::clock::Clock;
+use crate::spans::trace_state::TraceStates;
 use crate::spans::{Counts, Settings};
 
 /// A joiner and the spans that came of it, each as its lines.
@@ -18,6 +20,7 @@ struct Bench {
     joiner: Joiner,
     spans: Vec<(u64, Vec<String>)>,
     told: Vec<String>,
+    trace_states: TraceStates,
 }
 
 impl Bench {
@@ -25,11 +28,12 @@ impl Bench {
         let (head, bytes) = crate::records::head(bytes).expect("a head");
         let (clock, settings, mut counts) =
             (Clock::with_offset_ns(0), Settings::default(), Counts::default());
-        let Self { joiner, spans, told } = self;
+        let Self { joiner, spans, told, trace_states } = self;
         let mut cx = SpanContext {
             clock: &clock,
             settings: &settings,
             counts: &mut counts,
+            trace_states,
             emit: &mut |span| spans.push((u64::from_ne_bytes(span.span_id), lines_of(span))),
             tell: &mut |what| told.push(what.to_owned()),
         };
@@ -336,4 +340,67 @@ fn compare(method: &str, target: &str, host: &str, agent: Option<&str>, eol: &st
 fn began_of(mut began: Began) -> Began {
     began.head.kind = KIND_BEGAN_FIELDS;
     began
+}
+
+/// Whichever way a request's header came, its span says the same.
+#[test]
+fn what_more_a_header_says_comes_either_way() {
+    let members = ["l0", "l1", "l2"].map(|key| format!("{key}={}", "x".repeat(200)));
+    let list = format!("a=1,{}", members.join(","));
+    let kept = format!("a=1,{},{}", members[0], members[1]);
+    let all: [Option<&[u8]>; 5] = [
+        Some(list.as_bytes()),
+        Some(b"for=\"[2001:db8::1]:99\";proto=HTTPS, for=1.2.3.4"),
+        Some(b"203.0.113.7, 10.0.0.1"),
+        Some(b"www.example.com:8443"),
+        Some(b"http"),
+    ];
+    let [mut by_wire, mut by_fields] = [Bench::default(), Bench::default()];
+    let parent = |mut began: Began| {
+        (began.head.parent, began.head.parent_span_id) = (PARENT_REMOTE, [3; 8]);
+        began
+    };
+    let names = ["tracestate", "forwarded", "X-Forwarded-For", "x-forwarded-host", "X-FORWARDED-PROTO"];
+    let lines = names
+        .iter()
+        .zip(all)
+        .map(|(name, value)| format!("{name}: {}\r\n", String::from_utf8_lossy(value.unwrap_or_default())));
+    let text = format!("GET /a HTTP/1.1\r\nHost: h\r\n{}\r\n", lines.collect::<String>());
+    let began = Began { header_count: 5, ..parent(began(1, 1, 8)) };
+    by_wire.send(&began_wire(began, text.as_bytes()));
+    by_fields.send(&began_fields(began, &[Some(b"GET"), Some(b"/a"), Some(b"h"), None]));
+    by_fields.send(&headers(began, &all));
+    for bench in [&mut by_wire, &mut by_fields] {
+        assert_eq!(bench.trace_states.of(1u64.to_ne_bytes()).as_deref(), Some(kept.as_str()));
+        bench.end(1, 8);
+        assert_eq!(bench.trace_states.of(1u64.to_ne_bytes()), None);
+        bench.keeps_nothing();
+    }
+    assert_eq!(by_wire.spans, by_fields.spans);
+    let [(_, lines)] = by_wire.spans.as_slice() else { panic!("{:?}", by_wire.spans) };
+    for want in [
+        "client.address=2001:db8::1",
+        "url.scheme=https",
+        "server.address=www.example.com",
+        "server.port=8443",
+        &format!("tracestate={kept}"),
+    ] {
+        assert!(lines.iter().any(|line| line == want), "{want} missing in {lines:#?}");
+    }
+}
+
+/// Several `tracestate` headers are as good as none, and so is one without a `traceparent`.
+#[test]
+fn a_tracestate_that_does_not_count() {
+    for (parent, lines) in
+        [(PARENT_NONE, "tracestate: a=1\r\n"), (PARENT_REMOTE, "tracestate: a=1\r\ntracestate: b=1\r\n")]
+    {
+        let mut bench = Bench::default();
+        let mut began = Began { header_count: 1, ..began(1, 1, 8) };
+        (began.head.parent, began.head.parent_span_id) = (parent, [3; 8]);
+        bench.send(&began_wire(began, format!("GET /a HTTP/1.1\r\nHost: h\r\n{lines}\r\n").as_bytes()));
+        assert_eq!(bench.trace_states.of(1u64.to_ne_bytes()), None);
+        bench.end(1, 8);
+        assert!(!bench.spans[0].1.iter().any(|line| line.starts_with("tracestate")), "{:?}", bench.spans);
+    }
 }

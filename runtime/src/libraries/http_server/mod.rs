@@ -8,7 +8,9 @@
 
 mod begun;
 mod fields;
+mod forwarded;
 mod joiner;
+mod more;
 mod records;
 mod request_text;
 mod span;

@@ -2,17 +2,20 @@
 
 use runtime_ebpf::http_server::records::{
     BEGAN_SHORT_SLOTS, BEGAN_SLOT_COUNT, BEGAN_SLOTS, Began, ENDED_LARGE_SLOTS, ENDED_SLOT_COUNT,
-    ENDED_SLOTS, Ended, KIND_BEGAN_FIELDS, KIND_BEGAN_SHORT, KIND_BEGAN_WIRE, KIND_ENDED, KIND_ENDED_LARGE,
-    KIND_ENDED_WHOLE, KIND_HTTP2,
+    ENDED_SLOTS, Ended, HEADERS_SLOTS, Headers, KIND_BEGAN_FIELDS, KIND_BEGAN_SHORT, KIND_BEGAN_WIRE,
+    KIND_ENDED, KIND_ENDED_LARGE, KIND_ENDED_WHOLE, KIND_HEADERS, KIND_HTTP2,
 };
 use runtime_ebpf::record::Head;
 
+use super::more::HeaderTexts;
 use crate::records::{DecodeError, Plain, Text, read, slots};
 
 // SAFETY: repr(C), integers and arrays of them; runtime-ebpf's tests pin that it has no padding.
 unsafe impl Plain for Began {}
 // SAFETY: as above.
 unsafe impl Plain for Ended {}
+// SAFETY: as above.
+unsafe impl Plain for Headers {}
 
 /// The strings of a beginning that were taken from the target's structs, in the order of the `BEGAN_` slots.
 pub type BeganTexts<'a> = [Option<Text<'a>>; BEGAN_SLOT_COUNT];
@@ -24,6 +27,8 @@ pub enum Record<'a> {
     BeganWire(Began, Text<'a>),
     /// A request has begun; its strings one by one.
     BeganFields(Began, BeganTexts<'a>),
+    /// More of the header of a request that has begun.
+    Headers(Headers, HeaderTexts<'a>),
     /// A request has ended.
     Ended(EndedView<'a>),
     /// A request has ended whose beginning was not sent.
@@ -63,6 +68,12 @@ pub fn decode<'a>(head: &Head, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
         }
         KIND_BEGAN_FIELDS => began_fields(bytes, &BEGAN_SLOTS),
         KIND_BEGAN_SHORT => began_fields(bytes, &BEGAN_SHORT_SLOTS),
+        KIND_HEADERS => {
+            let headers: Headers = read(bytes, 0)?;
+            ids(&headers.head)?;
+            let texts = slots(bytes, size_of::<Headers>(), &HEADERS_SLOTS, &headers.lens)?;
+            Ok(Record::Headers(headers, texts))
+        }
         KIND_ENDED => Ok(Record::Ended(ended(bytes, &ENDED_SLOTS)?)),
         KIND_ENDED_LARGE => Ok(Record::Ended(ended(bytes, &ENDED_LARGE_SLOTS)?)),
         KIND_ENDED_WHOLE => {
@@ -201,6 +212,14 @@ pub(super) mod tests {
         sealed([ended(end, &[None; ENDED_SLOT_COUNT]), began_fields(began, texts)].concat())
     }
 
+    /// More of a beginning's header.
+    pub fn headers(began: Began, texts: &[Option<&[u8]>; HEADERS_SLOTS.len()]) -> Vec<u8> {
+        let (slots, lens) = fill(&HEADERS_SLOTS, texts);
+        let lens = lens.map(|len| if len == ABSENT { 0 } else { len });
+        let head = Head { kind: KIND_HEADERS, ..began.head };
+        sealed([bytes_of(&Headers { head, response: began.response, lens, reserved: 0 }), slots].concat())
+    }
+
     fn decoded(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
         let (head, meant) = records::head(bytes)?;
         decode(&head, meant)
@@ -239,7 +258,7 @@ pub(super) mod tests {
 
     #[test]
     fn kinds_and_ids_are_checked() {
-        for (at, with, reason) in [(2, 0u8, "unknown_kind"), (2, 8, "unknown_kind")] {
+        for (at, with, reason) in [(2, 0u8, "unknown_kind"), (2, 99, "unknown_kind")] {
             for mut bytes in one_of_each() {
                 bytes[at] = with;
                 assert_eq!(decoded(&bytes).expect_err("bad").reason(), reason);

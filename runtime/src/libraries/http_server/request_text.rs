@@ -18,6 +18,11 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use runtime_ebpf::http_server::records::{
+    HEADERS_FORWARDED, HEADERS_FORWARDED_FOR, HEADERS_FORWARDED_HOST, HEADERS_FORWARDED_PROTO,
+    HEADERS_SLOT_COUNT, HEADERS_TRACESTATE,
+};
+
 use crate::records::{DecodeError, Text};
 use crate::spans::text::percent_decode;
 
@@ -48,11 +53,17 @@ pub struct Request<'a> {
     pub host: Option<Cow<'a, [u8]>>,
     /// The first `User-Agent`.
     pub user_agent: Option<Cow<'a, [u8]>>,
+    /// What more the header says, in the order of the `HEADERS_` slots: the first value of each; a `tracestate` that is there
+    /// several times is empty.
+    pub more: Option<Box<MoreHeaders<'a>>>,
     /// Whether it asked for another protocol: `Upgrade`, and `Connection` names it.
     pub asks_upgrade: bool,
     /// The header could not be proven to be this request's, or is not there to its end: only what is proven was used.
     pub unsure: bool,
 }
+
+/// Headers that most requests do not have.
+pub type MoreHeaders<'a> = [Option<Cow<'a, [u8]>>; HEADERS_SLOT_COUNT];
 
 /// Reads a request. `names` is working memory that the caller keeps, so that reading allocates nothing.
 pub fn parse<'a>(text: Text<'a>, proof: Proof, names: &mut Vec<u64>) -> Result<Request<'a>, DecodeError> {
@@ -68,6 +79,7 @@ pub fn parse<'a>(text: Text<'a>, proof: Proof, names: &mut Vec<u64>) -> Result<R
         target,
         host: target_host(method.bytes, target).filter(|host| !host.is_empty()),
         user_agent: None,
+        more: None,
         asks_upgrade: false,
         unsure: true,
     };
@@ -75,6 +87,7 @@ pub fn parse<'a>(text: Text<'a>, proof: Proof, names: &mut Vec<u64>) -> Result<R
         request.unsure = !found.is_whole;
         request.asks_upgrade = found.upgrade && found.connection_upgrade;
         request.user_agent = found.user_agent;
+        request.more = found.more;
         request.host = request.host.or(found.host);
     }
     Ok(request)
@@ -113,6 +126,7 @@ fn trim(text: &[u8]) -> &[u8] {
 struct Header<'a> {
     host: Option<Cow<'a, [u8]>>,
     user_agent: Option<Cow<'a, [u8]>>,
+    more: Option<Box<MoreHeaders<'a>>>,
     upgrade: bool,
     connection_upgrade: bool,
     transfer_encoding: bool,
@@ -127,7 +141,7 @@ struct Header<'a> {
     is_whole: bool,
 }
 
-impl Header<'_> {
+impl<'a> Header<'a> {
     /// Whether net/http makes a map of so many entries of it: it takes `Host` and `Transfer-Encoding` out, of a chunked
     /// request `Trailer` and `Content-Length` too, and adds `Cache-Control` to `Pragma: no-cache`. Of a header that is not
     /// there to its end no more can be said than that it has not too many.
@@ -146,7 +160,7 @@ impl Header<'_> {
         if self.is_whole { expected == count } else { self.distinct.saturating_sub(taken) <= count }
     }
 
-    fn field(&mut self, name: &[u8], value: Cow<'_, [u8]>) {
+    fn field(&mut self, name: &[u8], value: Cow<'a, [u8]>) {
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
         match name.len() {
             6 if is(b"Pragma") => {
@@ -154,11 +168,27 @@ impl Header<'_> {
             }
             7 if is(b"Upgrade") => self.upgrade = true,
             7 if is(b"Trailer") => self.trailer = true,
+            9 if is(b"Forwarded") => self.keep(HEADERS_FORWARDED, value),
+            10 if is(b"Tracestate") => self.keep(HEADERS_TRACESTATE, value),
+            15 if is(b"X-Forwarded-For") => self.keep(HEADERS_FORWARDED_FOR, value),
+            16 if is(b"X-Forwarded-Host") => self.keep(HEADERS_FORWARDED_HOST, value),
+            17 if is(b"X-Forwarded-Proto") => self.keep(HEADERS_FORWARDED_PROTO, value),
             10 if is(b"Connection") => self.connection_upgrade |= names_upgrade(&value),
             13 if is(b"Cache-Control") => self.cache_control = true,
             14 if is(b"Content-Length") => self.content_length = true,
             17 if is(b"Transfer-Encoding") => self.transfer_encoding = true,
             _ => {}
+        }
+    }
+}
+
+impl<'a> Header<'a> {
+    fn keep(&mut self, slot: usize, value: Cow<'a, [u8]>) {
+        let Some(place) = self.more.get_or_insert_default().get_mut(slot) else { return };
+        if slot == HEADERS_TRACESTATE && place.is_some() {
+            *place = Some(Cow::Borrowed(b""));
+        } else {
+            place.get_or_insert(value);
         }
     }
 }

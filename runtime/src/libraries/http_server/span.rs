@@ -16,7 +16,9 @@
 //! - A handler that returned when its stream was closed already (reset by the client, or its connection lost) and had written
 //!   nothing has no status: nothing was answered, and whoever leaves makes no error.
 //! - A connection that was closed with its request open, and nobody can say how that came about, is no error either.
-//! - `server.*` come from `Request.Host` (of an absolute-form target, Go puts its host there); forwarding headers are not read.
+//! - `server.*` come from `Forwarded`, else `X-Forwarded-Host`, else `Request.Host` (of an absolute-form target, Go puts its host
+//!   there); `url.scheme` and `client.address` likewise. An address that the handler's middleware has put into `RemoteAddr` goes
+//!   before what a header says: the application knows which proxies it trusts.
 //! - `url.path` is the path as it was on the wire, escapes kept. CONNECT's authority-form has none: it is empty then.
 //! - A route that did not fit its slot is left out and counted: a cut route would be a wrong one.
 
@@ -57,6 +59,7 @@ pub(super) fn span<'a>(
         trace_id: begun.trace_id,
         span_id: begun.span_id,
         parent_span_id: parent,
+        trace_state: begun.more.as_ref().and_then(|more| more.trace_state.as_deref()).map(Cow::Borrowed),
         flags: u32::from(begun.trace_flags) | FLAG_HAS_REMOTE | if is_remote { FLAG_REMOTE } else { 0 },
         name: name(&method, route.as_deref()),
         kind: Kind::Server,
@@ -125,11 +128,13 @@ fn url<'a>(begun: &'a Begun, settings: &Settings, attributes: &mut Attributes<'a
     let query = query.filter(|query| !query.is_empty());
     let query = query.map(|query| redaction::redact(query, &settings.sensitive_query_keys));
     put(attributes, key::URL_QUERY, query);
-    let scheme = match begun.tls {
+    let seen = match begun.tls {
         0 => Some("http"),
         TLS_UNKNOWN => None,
         _ => Some("https"),
     };
+    let forwarded = begun.more.as_ref().and_then(|more| more.forwarded.scheme.as_deref());
+    let scheme = forwarded.or(seen);
     put(attributes, key::URL_SCHEME, scheme.map(Cow::Borrowed));
 }
 
@@ -178,10 +183,14 @@ fn outcome(begun: &Begun, ended: &EndedView<'_>, attributes: &mut Attributes<'_>
     failed
 }
 
-/// The client is the peer unless the handler, or somebody for it, has put another address into the request.
+/// The client is the peer unless the handler, or somebody for it, has put another address into the request, or a proxy has named it.
 fn peers<'a>(begun: &'a Begun, ended: &EndedView<'a>, attributes: &mut Attributes<'a>, counts: &mut Counts) {
     let mut address = |text: Text<'a>| (text, host_port(text::lossy(text, counts)));
-    let server = begun.non_empty(HOST).map(&mut address);
+    let forwarded = begun.more.as_ref().map(|more| &more.forwarded);
+    let part = |part: Option<&'a str>| part.map(|text| Text::whole(text.as_bytes()));
+    let host = part(forwarded.and_then(|said| said.host.as_deref())).or_else(|| begun.non_empty(HOST));
+    let server = host.map(&mut address);
+    let named = part(forwarded.and_then(|said| said.client.as_deref())).map(&mut address);
     let peer = begun.non_empty(PEER).map(&mut address);
     let client = ended.non_empty(ENDED_CLIENT).map(&mut address);
     if let Some((text, (host, port))) = server {
@@ -191,6 +200,7 @@ fn peers<'a>(begun: &'a Begun, ended: &EndedView<'a>, attributes: &mut Attribute
     let usable = |host: &Cow<'_, str>| !host.is_empty() && host != "@";
     let peer = peer.map(|(_, address)| address).filter(|(host, _)| usable(host));
     let client = client.map(|(_, (host, _))| host).filter(usable);
+    let client = client.or_else(|| named.map(|(_, (host, _))| host).filter(usable));
     let client = client.or_else(|| peer.as_ref().map(|(host, _)| host.clone()));
     put(attributes, key::CLIENT_ADDRESS, client);
     if let Some((host, port)) = peer {

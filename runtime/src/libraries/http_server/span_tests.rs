@@ -70,6 +70,7 @@ pub(in super::super) fn lines_of(span: &Span<'_>) -> Vec<String> {
             Value::Int(number) => format!("{key}={number}"),
         });
     }
+    lines.extend(span.trace_state.as_ref().map(|list| format!("tracestate={list}")));
     let keys: std::collections::HashSet<_> = span.attributes.iter().map(|(key, _)| key).collect();
     assert_eq!(keys.len(), span.attributes.len(), "duplicate keys in {lines:?}");
     lines.sort();

@@ -1,5 +1,7 @@
 //! A round trip that has begun, as it is kept until its end: what its span needs and no more.
 
+use std::sync::Arc;
+
 use runtime_ebpf::net_http_client::records::{BEGAN_METHOD, Began};
 use runtime_ebpf::record::PARENT_REMOTE;
 
@@ -30,6 +32,8 @@ pub struct Begun {
     pub original_method: Option<String>,
     /// Where it goes to.
     pub url: Url,
+    /// Its trace's `tracestate`.
+    pub trace_state: Option<Arc<str>>,
     /// How often it was sent before.
     pub resends: u32,
 }
@@ -52,6 +56,7 @@ impl Begun {
             method,
             original_method,
             url: url(texts, began.has_user != 0, settings, counts),
+            trace_state: None,
             resends: began.resends,
         }
     }

@@ -132,7 +132,8 @@ impl join::Joiner for Joiner {
     fn record(&mut self, head: &Head, bytes: &[u8], cx: &mut SpanContext<'_>) -> Result<(), DecodeError> {
         match records::decode(head, bytes)? {
             Record::Began(began, texts) => {
-                let begun = Begun::new(&began, &texts, cx.settings, cx.counts);
+                let trace_state = cx.trace_states.of(head.parent_span_id);
+                let begun = Begun { trace_state, ..Begun::new(&began, &texts, cx.settings, cx.counts) };
                 self.began(head, begun, began.before_span_id, cx);
             }
             Record::Ended(ended) => self.ended(head, &Outcome::of_response(&ended), cx),

@@ -2,6 +2,7 @@ use super::super::records::tests::{began, ended, failed, resumed};
 use super::*;
 use crate::libraries::join::Joiner as _;
 use crate::spans::clock::Clock;
+use crate::spans::trace_state::TraceStates;
 use crate::spans::{Counts, Settings, Value};
 
 const TEXTS: [Option<&[u8]>; 8] =
@@ -16,16 +17,18 @@ type Made = (String, Vec<(&'static str, String)>, bool);
 struct Stage {
     joiner: Joiner,
     spans: Vec<Made>,
+    trace_states: TraceStates,
 }
 
 impl Stage {
     fn with(&mut self, act: impl FnOnce(&mut Joiner, &mut SpanContext<'_>)) {
         let (clock, settings) = (Clock::measure().expect("a clock"), Settings::default());
-        let (spans, mut counts) = (&mut self.spans, Counts::default());
+        let (spans, mut counts, trace_states) = (&mut self.spans, Counts::default(), &mut self.trace_states);
         let mut cx = SpanContext {
             clock: &clock,
             settings: &settings,
             counts: &mut counts,
+            trace_states,
             emit: &mut |span| {
                 let show = |value: &Value<'_>| match value {
                     Value::Str(text) => text.to_string(),
@@ -155,4 +158,16 @@ fn the_oldest_go_when_it_is_too_much() {
     assert_eq!(stage.joiner.counts.too_many_open, 3);
     stage.joiner.forget(42, 1);
     assert_eq!((stage.joiner.counts.open_at_exit, stage.joiner.held_bytes), (29, 0));
+}
+
+#[test]
+fn a_round_trip_has_the_tracestate_of_the_span_above_it() {
+    let mut stage = Stage::default();
+    let list: std::sync::Arc<str> = "a=1".into();
+    stage.trace_states.keep([0; 8], &list);
+    stage.take(&began(1, 0, &TEXTS));
+    // The span above may have ended by then.
+    drop(list);
+    let kept = stage.joiner.processes.values().flat_map(HashMap::values).next().expect("it is open");
+    assert_eq!(kept.begun.trace_state.as_deref(), Some("a=1"));
 }

@@ -111,6 +111,7 @@ pub fn span<'a>(
         trace_id: begun.trace_id,
         span_id: begun.span_id,
         parent_span_id: parent,
+        trace_state: begun.trace_state.as_deref().map(Cow::Borrowed),
         flags: u32::from(begun.trace_flags) | FLAG_HAS_REMOTE | if is_remote { FLAG_REMOTE } else { 0 },
         name: name.into(),
         kind: Kind::Client,

@@ -1,0 +1,202 @@
+//! What a proxy in front says of the client's request: `Forwarded` (RFC 7239) and the `X-Forwarded-` headers that were there before.
+//!
+//! The first element of each list is the client's own end. A part that `Forwarded` has goes before the other header of its kind.
+//! Whoever sends a request can write into them what they like: they are believed since the conventions say so, and can be
+//! switched off.
+
+use std::borrow::Cow;
+
+use crate::records::Text;
+
+/// The headers, as they came.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Headers<'a> {
+    /// `Forwarded`.
+    pub forwarded: Option<Header<'a>>,
+    /// `X-Forwarded-For`.
+    pub x_for: Option<Header<'a>>,
+    /// `X-Forwarded-Host`.
+    pub x_host: Option<Header<'a>>,
+    /// `X-Forwarded-Proto`.
+    pub x_proto: Option<Header<'a>>,
+}
+
+/// A header's first value: what is held of it, and whether that is all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// What is held.
+    pub bytes: Cow<'a, [u8]>,
+    /// Whether it was longer.
+    pub is_cut: bool,
+}
+
+impl<'a> From<Text<'a>> for Header<'a> {
+    fn from(text: Text<'a>) -> Self {
+        Self { bytes: text.bytes.into(), is_cut: text.is_cut() }
+    }
+}
+
+/// What they say.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Forwarded {
+    /// The client's address, perhaps with a port.
+    pub client: Option<Box<str>>,
+    /// The host that it asked for, perhaps with a port.
+    pub host: Option<Box<str>>,
+    /// `https` or the like.
+    pub scheme: Option<Box<str>>,
+}
+
+impl Forwarded {
+    /// Reads them.
+    pub fn new(headers: &Headers<'_>) -> Self {
+        let forwarded = headers.forwarded.as_ref().map(forwarded).unwrap_or_default();
+        Self {
+            client: forwarded.client.or_else(|| client(&first(headers.x_for.as_ref()?)?)),
+            host: forwarded.host.or_else(|| host(&first(headers.x_host.as_ref()?)?)),
+            scheme: forwarded.scheme.or_else(|| scheme(&first(headers.x_proto.as_ref()?)?)),
+        }
+    }
+
+    /// Whether they say nothing.
+    pub fn is_empty(&self) -> bool {
+        self.client.is_none() && self.host.is_none() && self.scheme.is_none()
+    }
+}
+
+/// The first element of a list; `None` if it may be cut.
+fn first(header: &Header<'_>) -> Option<String> {
+    let end = header.bytes.iter().position(|byte| *byte == b',');
+    if end.is_none() && header.is_cut {
+        return None;
+    }
+    let bytes = header.bytes.get(..end.unwrap_or(header.bytes.len()))?;
+    Some(std::str::from_utf8(bytes).ok()?.trim().to_owned())
+}
+
+/// The first element of a `Forwarded`: pairs of a name and a token or a quoted string, between semicolons.
+fn forwarded(header: &Header<'_>) -> Forwarded {
+    let mut found = Forwarded::default();
+    let mut rest = header.bytes.as_ref();
+    loop {
+        let Some(equals) = rest.iter().position(|byte| matches!(byte, b'=' | b',' | b';')) else {
+            return found;
+        };
+        let (name, behind) = rest.split_at(equals);
+        let Some(b'=') = behind.first() else { return found };
+        let Some((value, behind)) = value(behind.get(1..).unwrap_or_default()) else { return found };
+        // What reaches to the end of a cut header may go on behind it.
+        if behind.is_empty() && header.is_cut {
+            return found;
+        }
+        let is = |known: &str| name.trim_ascii().eq_ignore_ascii_case(known.as_bytes());
+        match String::from_utf8(value) {
+            Ok(text) if is("for") => found.client = found.client.or_else(|| client(&text)),
+            Ok(text) if is("host") => found.host = found.host.or_else(|| host(&text)),
+            Ok(text) if is("proto") => found.scheme = found.scheme.or_else(|| scheme(&text)),
+            _ => {}
+        }
+        match behind.trim_ascii_start().split_first() {
+            Some((b';', next)) => rest = next,
+            _ => return found,
+        }
+    }
+}
+
+/// A token or a quoted string, and what is behind it.
+fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let Some(mut rest) = text.strip_prefix(b"\"") else {
+        let end = text.iter().position(|byte| matches!(byte, b',' | b';')).unwrap_or(text.len());
+        let (token, behind) = text.split_at(end);
+        return Some((token.trim_ascii().to_vec(), behind));
+    };
+    let mut value = Vec::new();
+    loop {
+        match rest {
+            [b'"', behind @ ..] => return Some((value, behind)),
+            [b'\\', byte, behind @ ..] | [byte, behind @ ..] => {
+                value.push(*byte);
+                rest = behind;
+            }
+            [] => return None,
+        }
+    }
+}
+
+/// An address, with or without a port, or a name that hides it (RFC 7239, 6.3). `unknown` is none.
+fn client(text: &str) -> Option<Box<str>> {
+    let is_known = !text.is_empty() && !text.eq_ignore_ascii_case("unknown");
+    (is_known && is_authority(text)).then(|| text.into())
+}
+
+fn host(text: &str) -> Option<Box<str>> {
+    (!text.is_empty() && is_authority(text)).then(|| text.into())
+}
+
+/// What may stand in an address or a host with a port.
+fn is_authority(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']' | '%'))
+}
+
+/// A scheme (RFC 3986, 3.1), in lower case.
+fn scheme(text: &str) -> Option<Box<str>> {
+    let is_scheme = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    is_scheme.then(|| text.to_ascii_lowercase().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(text: &str) -> Option<Header<'_>> {
+        Some(Text::whole(text.as_bytes()).into())
+    }
+
+    fn said(forwarded: &str) -> [Option<String>; 3] {
+        let all = Forwarded::new(&Headers { forwarded: header(forwarded), ..Headers::default() });
+        [all.client, all.host, all.scheme].map(|part| part.map(String::from))
+    }
+
+    #[track_caller]
+    fn says(forwarded: &str, want: [&str; 3]) {
+        let want = want.map(|part| Some(part.to_owned()).filter(|part| !part.is_empty()));
+        assert_eq!(said(forwarded), want, "{forwarded}");
+    }
+
+    #[test]
+    fn the_first_element_counts() {
+        says("for=192.0.2.60;proto=http;by=203.0.113.43", ["192.0.2.60", "", "http"]);
+        says("For=\"[2001:db8:cafe::17]:4711\"", ["[2001:db8:cafe::17]:4711", "", ""]);
+        says("for=192.0.2.43, for=198.51.100.17;host=b", ["192.0.2.43", "", ""]);
+        says("host=\"example.com:8443\" ; Proto=HTTPS;for=_gazonk", ["_gazonk", "example.com:8443", "https"]);
+        says("for=\"a\\b\";host=h", ["ab", "h", ""]);
+    }
+
+    #[test]
+    fn what_is_not_of_the_standards_form_says_nothing() {
+        for text in
+            ["", "for", "for=unknown", "for=\"1.2.3.4", ",for=1.2.3.4", "for=<script>", "proto=1x", ";"]
+        {
+            says(text, ["", "", ""]);
+        }
+        let cut = Header { bytes: b"proto=https;for=1.2.3.4".into(), is_cut: true };
+        let all = Forwarded::new(&Headers { forwarded: Some(cut), ..Headers::default() });
+        assert_eq!((all.client, all.scheme.as_deref()), (None, Some("https")));
+    }
+
+    #[test]
+    fn the_older_headers_fill_in() {
+        let all = Headers {
+            forwarded: header("for=unknown;host=a"),
+            x_for: header("203.0.113.7, 10.0.0.1"),
+            x_host: header("b"),
+            x_proto: header("https,http"),
+        };
+        let all = Forwarded::new(&all);
+        let want = (Some("203.0.113.7"), Some("a"), Some("https"));
+        assert_eq!((all.client.as_deref(), all.host.as_deref(), all.scheme.as_deref()), want);
+        let cut = Header { bytes: b"203.0.113.7".into(), is_cut: true };
+        assert!(Forwarded::new(&Headers { x_for: Some(cut), ..Headers::default() }).is_empty());
+    }
+}
