@@ -8,6 +8,8 @@ pub trait GoRegisters {
     fn argument<const N: usize>(&self) -> u64;
     fn goroutine(&self) -> u64;
     fn instruction(&self) -> u64;
+    /// The stack pointer.
+    fn stack(&self) -> u64;
     /// The closure of a function that is called through a function value, at its entry.
     fn closure(&self) -> u64;
     /// At a stack check's branch: is it about to be taken, so that the function will start again?
@@ -37,6 +39,11 @@ impl GoRegisters for ProbeContext {
     fn instruction(&self) -> u64 {
         // SAFETY: as above.
         unsafe { (*self.regs).rip }
+    }
+    #[inline(always)]
+    fn stack(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { (*self.regs).rsp }
     }
     #[inline(always)]
     fn closure(&self) -> u64 {
@@ -74,6 +81,11 @@ impl GoRegisters for ProbeContext {
     fn instruction(&self) -> u64 {
         // SAFETY: as above.
         unsafe { (*self.regs).pc }
+    }
+    #[inline(always)]
+    fn stack(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { (*self.regs).sp }
     }
     #[inline(always)]
     fn closure(&self) -> u64 {

@@ -183,7 +183,9 @@ impl Config {
 
     /// [`Config::from_env`] with this process's environment.
     pub fn from_process_env() -> (Self, Vec<String>) {
-        Self::from_env(|name| std::env::var_os(name))
+        let (config, mut warnings) = Self::from_env(|name| std::env::var_os(name));
+        warnings.extend(instrumentations::unknown(std::env::vars_os().map(|(name, _)| name)));
+        (config, warnings)
     }
 }
 

@@ -79,7 +79,7 @@ pub const WRAPPERS: usize = 3;
 
 /// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended. The
 /// first word is the generation.
-pub const IN_FLIGHT_BYTES: usize = 80;
+pub const IN_FLIGHT_BYTES: usize = 96;
 
 /// Round trips in flight at once, over all processes, unless the agent says otherwise.
 pub const DEFAULT_ENTRIES: u32 = 65_536;

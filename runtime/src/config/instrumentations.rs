@@ -1,6 +1,8 @@
 //! Which libraries are traced. The names follow those of OpenTelemetry's automatic instrumentation of .NET
 //! (`OTEL_DOTNET_AUTO_INSTRUMENTATION_ENABLED`, `OTEL_DOTNET_AUTO_TRACES_{0}_INSTRUMENTATION_ENABLED`), since the specification has none.
 
+use std::ffi::OsString;
+
 use crate::{libraries, spans::Kind};
 
 use super::env::Env;
@@ -52,10 +54,33 @@ const KINDS: [(Kind, &str); 5] = [
     (Kind::Internal, "INTERNAL"),
 ];
 
+const BEFORE: &str = "OTEL_GO_AUTO_TRACES_";
+const BEHIND: &str = "_INSTRUMENTATION_ENABLED";
+
 /// What the variable of a library or a kind says, and its name.
 fn said(env: &mut Env<'_>, name: &str) -> Option<(bool, String)> {
-    let variable = format!("OTEL_GO_AUTO_TRACES_{name}_INSTRUMENTATION_ENABLED");
+    let variable = format!("{BEFORE}{name}{BEHIND}");
     env.switch(&variable).map(|on| (on, variable))
+}
+
+/// Warnings about variables of this environment that look like a switch and name neither a kind nor a library: who has
+/// mistyped one would wait for its effect.
+pub(super) fn unknown(variables: impl Iterator<Item = OsString>) -> Vec<String> {
+    let is_known = |name: &str| {
+        KINDS.iter().any(|(_, kind)| *kind == name) || libraries::ALL.iter().any(|l| word(l.id()) == name)
+    };
+    let mut unknown: Vec<String> = variables
+        .filter_map(|variable| variable.into_string().ok())
+        .filter(|variable| {
+            let name = variable.strip_prefix(BEFORE).and_then(|rest| rest.strip_suffix(BEHIND));
+            name.is_some_and(|name| !is_known(name))
+        })
+        .collect();
+    unknown.sort_unstable();
+    unknown
+        .iter()
+        .map(|variable| format!("{variable} names no library that is traced; it is ignored"))
+        .collect()
 }
 
 /// A catalog id as a part of a variable's name: `NET_HTTP_SERVER`.
@@ -102,6 +127,22 @@ mod tests {
         assert_eq!(all.everything(), Some(vec![INSTRUMENTATION_ENABLED]));
         assert_eq!(off(&[(INSTRUMENTATION_ENABLED, "false"), (OF_SERVER, "true")]).0.everything(), None);
         assert_eq!(off(&[]).0.everything(), None);
+    }
+
+    #[test]
+    fn names_that_nothing_goes_by_are_warned_about() {
+        let names = [
+            OF_SERVER,
+            OF_KIND,
+            INSTRUMENTATION_ENABLED,
+            "OTEL_GO_AUTO_TRACES_net_http_server_INSTRUMENTATION_ENABLED",
+            "OTEL_GO_AUTO_TRACES_GRPC_INSTRUMENTATION_ENABLED",
+            "OTEL_GO_AUTO_TRACES_SERVER",
+            "PATH",
+        ];
+        let warnings = unknown(names.iter().map(OsString::from));
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[0].contains("GRPC") && warnings[1].contains("net_http_server"), "{warnings:?}");
     }
 
     #[test]

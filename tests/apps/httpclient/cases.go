@@ -29,6 +29,12 @@ func plain(at *place) {
 	get(c, "http://someone:secret@"+at.plain+"/case/secrets?sig=abc&x=1#part")
 	get(c, "http://localhost:"+at.plain[strings.LastIndex(at.plain, ":")+1:]+"/case/by-name")
 
+	// Secrets where they do not belong.
+	finish(c.Transport.RoundTrip(&http.Request{Header: http.Header{}, URL: &url.URL{
+		Scheme: "http", Host: at.plain, Opaque: "//someone:secret@" + at.plain + "/case/opaque?sig=abc&x=1",
+	}}))
+	get(c, base+"fragment#access_token=abc&x=1")
+
 	// Without http.Client, and with a method that is empty.
 	u, _ := url.Parse(base + "empty-method")
 	finish(c.Transport.RoundTrip(&http.Request{URL: u, Header: http.Header{}}))
@@ -45,6 +51,15 @@ func plain(at *place) {
 	u, _ = url.Parse(base + "not-sent")
 	finish(c.Transport.RoundTrip(&http.Request{URL: u, Header: http.Header{"bad name": {"x"}}}))
 	get(c, base+"after-not-sent")
+
+	// One who tries again by himself: what is done already sends nothing, and the next call has the same header.
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	req, _ := http.NewRequestWithContext(done, "GET", base+"tried-first", nil)
+	finish(c.Do(req))
+	req = req.WithContext(context.Background())
+	req.URL.Path = "/case/tried-again"
+	finish(c.Do(req))
 }
 
 type adds struct{ to http.RoundTripper }
@@ -88,6 +103,10 @@ func failing(at *place) {
 	do(c, ctx, "GET", "http://"+at.plain+"/case/deadline?wait=1", nil)
 	cancel()
 	get(&http.Client{Transport: c.Transport, Timeout: 50 * time.Millisecond}, "http://"+at.plain+"/case/client-timeout?wait=1")
+	// Where there is a RoundTripper around the Transport the client's timeout and the context's race.
+	for i := 0; i < 12; i++ {
+		get(&http.Client{Transport: adds{c.Transport}, Timeout: 20 * time.Millisecond}, "http://"+at.plain+"/case/wrapped-timeout?wait=1")
+	}
 	ctx, cancel = context.WithCancel(bg)
 	time.AfterFunc(50*time.Millisecond, cancel)
 	do(c, ctx, "GET", "http://"+at.plain+"/case/cancelled?wait=1", nil)

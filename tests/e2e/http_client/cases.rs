@@ -136,6 +136,8 @@ pub fn due(minor: u32, at: &Places) -> Vec<Due> {
             "secrets",
             format!("http://REDACTED:REDACTED@{}/case/secrets?sig=REDACTED&x=1#part", at.http),
         ),
+        Due::new("opaque", format!("http://REDACTED:REDACTED@{}/case/opaque?sig=REDACTED&x=1", at.http)),
+        Due::new("fragment", plain("fragment#access_token=REDACTED&x=1")),
         Due::new("by-name", format!("http://localhost:{port}/case/by-name")),
         Due::new("empty-method", plain("empty-method")),
         Due::new("wrapped", plain("wrapped")),
@@ -143,7 +145,10 @@ pub fn due(minor: u32, at: &Places) -> Vec<Due> {
         Due::new("nested", plain("nested"))
             .with("url.full", &format!("http://{0}/case/nested|other://{0}/case/nested", at.http)),
         Due::new("after-not-sent", plain("after-not-sent")),
+        Due::new("tried-again", plain("tried-again")),
     ];
+    let timeout = || Due::new("wrapped-timeout", plain("wrapped-timeout?wait=1"));
+    all.extend((0..12).map(|_| timeout().error(&format!("{DEADLINE}|http.errRequestCanceled"))));
     all.extend(failing(minor, at));
     all.extend([
         Due::new("h2-first", secure("h2-first")).h2(),
@@ -212,7 +217,7 @@ pub fn compare(minor: u32, at: &Places, found: &Found) -> Vec<String> {
             }
         }
     }
-    for case in ["not-sent", "invented"] {
+    for case in ["not-sent", "invented", "tried-first"] {
         if !found.call(case).is_empty() {
             wrong.push(format!("{case}: nothing was sent, and there is a span"));
         }

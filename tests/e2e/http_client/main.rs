@@ -132,6 +132,50 @@ fn servers_can_be_switched_off() -> Result<()> {
     stage.stop()
 }
 
+/// One library is off, and what is not off is traced as ever: the library's own variable has the last word.
+#[test]
+fn each_library_can_be_switched_off_alone() -> Result<()> {
+    const LIBRARIES: [&str; 3] = ["NET_HTTP_SERVER", "NET_HTTP_SERVER_H2", "NET_HTTP_CLIENT"];
+    for off in LIBRARIES {
+        let variables: Vec<(String, &str)> = LIBRARIES
+            .iter()
+            .map(|library| {
+                let value = if *library == off { "False" } else { "TRUE" };
+                (format!("OTEL_GO_AUTO_TRACES_{library}_INSTRUMENTATION_ENABLED"), value)
+            })
+            // What is said of the whole and of kinds says nothing where the library itself is named.
+            .chain([
+                ("OTEL_GO_AUTO_INSTRUMENTATION_ENABLED".to_owned(), "false"),
+                ("OTEL_GO_AUTO_TRACES_CLIENT_INSTRUMENTATION_ENABLED".to_owned(), "false"),
+            ])
+            .collect();
+        let variables: Vec<(&str, &str)> =
+            variables.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let mut stage = Stage::new(golang::go(26), &variables)?;
+        let found = stage.run(cases::MANY.total())?;
+        let traced = [
+            found.handled.contains_key("/case/get"),
+            found.handled.contains_key("/case/h2-first"),
+            !found.call("get").is_empty() && !found.call("h2-first").is_empty(),
+        ];
+        ensure!(traced == LIBRARIES.map(|library| library != off), "without {off}: {traced:?}");
+        ensure!(traced[2] || found.calls.is_empty(), "without {off}: {:?}", found.calls.keys());
+        stage.stop()?;
+    }
+    Ok(())
+}
+
+/// A name that nothing goes by is a mistake that is said.
+#[test]
+fn a_switch_that_switches_nothing_is_warned_about() -> Result<()> {
+    let wrong = [("OTEL_GO_AUTO_TRACES_NET_HTTP_INSTRUMENTATION_ENABLED", "false")];
+    let mut stage = Stage::new(golang::go(26), &wrong)?;
+    stage.agent.expect_stderr(wrong[0].0, 0)?;
+    let found = stage.run(cases::MANY.total())?;
+    ensure!(!found.call("get").is_empty() && found.handled.contains_key("/case/get"), "something is off");
+    stage.stop()
+}
+
 /// Half of the traces are recorded, and their calls with them: no call is without its handler, and no handler without its call.
 #[test]
 fn calls_are_sampled_with_their_handlers() -> Result<()> {

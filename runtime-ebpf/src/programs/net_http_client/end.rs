@@ -83,8 +83,12 @@ pub fn finish(hit: &Hit, file: &File, outcome: Outcome) {
             flight::rest(&key, entry);
         }
         Outcome::Error { error, data } => {
-            send_error(hit, file, kept, error, data, 0);
-            kept.state |= FAILED;
+            if send_error(hit, file, kept, error, data, 0) {
+                kept.state |= FAILED;
+            } else {
+                // The agent must not take it for a call that sent nothing, when the next one begins here.
+                flight::rest(&key, entry);
+            }
         }
     }
 }
@@ -163,10 +167,14 @@ fn is_strangers(file: &File, flight: &Flight, request: u64) -> bool {
     header.is_some_and(|header| header != flight.header)
 }
 
+/// Sends what has failed. Whether there was room.
 #[inline(always)]
-fn send_error(hit: &Hit, file: &File, flight: &Flight, error: u64, data: u64, is_final: u32) {
+fn send_error(hit: &Hit, file: &File, flight: &Flight, error: u64, data: u64, is_final: u32) -> bool {
     let end_ns = now();
-    let Some(mut record) = ring::reserve(FAILED_BYTES) else { return count(Counter::EndUnsent) };
+    let Some(mut record) = ring::reserve(FAILED_BYTES) else {
+        count(Counter::EndUnsent);
+        return false;
+    };
     let base = record.as_mut_ptr();
     write_head(hit, base, flight, KIND_FAILED, FAILED_BYTES as u32, end_ns);
     let outer = type_of(error);
@@ -191,6 +199,7 @@ fn send_error(hit: &Hit, file: &File, flight: &Flight, error: u64, data: u64, is
         (&raw mut (*failed).lens[FAILED_TEXT]).write_volatile(fill(slot, FAILED_SLOTS[FAILED_TEXT], text));
     }
     ring::submit(record);
+    true
 }
 
 /// The type that an itab is of: its second word (internal/abi/iface.go). 0: unknown.

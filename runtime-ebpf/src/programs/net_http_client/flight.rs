@@ -62,9 +62,13 @@ pub struct Flight {
     pub flags: u64,
     /// What the file's addresses are less than the process's.
     pub bias: u64,
+    /// The stack pointer where it began: a call within it stands below.
+    pub stack: u64,
+    /// The `*Request`: an address to compare, as above.
+    pub request: u64,
 }
 
-const WORDS: usize = 10;
+const WORDS: usize = 12;
 const _: () = assert!(size_of::<Flight>() == IN_FLIGHT_BYTES && size_of::<Flight>() == 8 * WORDS);
 
 /// A round trip is open.
@@ -125,7 +129,7 @@ pub fn make(key: &Key) -> Option<Entry> {
             unsafe { word.add($i).write_volatile(BLANK) };
         )+ };
     }
-    words!(0 1 2 3 4 5 6 7 8 9);
+    words!(0 1 2 3 4 5 6 7 8 9 10 11);
     // SAFETY: plain integers, all of them written.
     let blank = unsafe { blank.assume_init_ref() };
     if NET_HTTP_CLIENT_FLIGHT.insert(key, blank, 0).is_err() {

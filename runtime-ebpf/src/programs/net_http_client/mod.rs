@@ -66,7 +66,7 @@ pub fn net_http_client_start(ctx: ProbeContext) -> u32 {
         return 0;
     }
     let bias = ctx.instruction().wrapping_sub(file.start_vaddr);
-    start::begin(&hit, file, ctx.argument::<1>(), bias);
+    start::begin(&hit, file, ctx.argument::<1>(), bias, ctx.stack());
     0
 }
 

@@ -55,6 +55,23 @@ struct Picked {
     context: Context,
 }
 
+/// By what a call is known to be part of another.
+#[derive(Clone, Copy)]
+struct Call {
+    header: u64,
+    stack: u64,
+    request: u64,
+}
+
+impl Call {
+    #[inline(always)]
+    fn is_part_of(&self, open: &Flight) -> bool {
+        let is_within = self.stack < open.stack;
+        let is_it = self.stack == open.stack && self.request == open.request;
+        self.header == open.header && (is_within || is_it)
+    }
+}
+
 /// What is picked out of the URL.
 #[derive(Clone, Copy)]
 struct Url {
@@ -70,7 +87,7 @@ struct Url {
 
 /// Begins the round trip.
 #[inline(always)]
-pub fn begin(hit: &Hit, file: &File, request: u64, bias: u64) {
+pub fn begin(hit: &Hit, file: &File, request: u64, bias: u64, stack: u64) {
     // SAFETY: plain helper call.
     let start_ns = unsafe { bpf_ktime_get_ns() };
     let key = Key::of(hit);
@@ -88,7 +105,7 @@ pub fn begin(hit: &Hit, file: &File, request: u64, bias: u64) {
         ring::discard(record);
         return flight::remove(&key);
     };
-    let Some((mut entry, before)) = enter_round_trip(hit, &key, goid, picked.header) else {
+    let Some((mut entry, before)) = enter_round_trip(hit, &key, goid, Call { header: picked.header, stack, request }) else {
         return ring::discard(record);
     };
     let flight = entry.get_mut();
@@ -96,6 +113,8 @@ pub fn begin(hit: &Hit, file: &File, request: u64, bias: u64) {
     flight.header = picked.header;
     flight.start_ns = start_ns;
     flight.bias = bias;
+    flight.stack = stack;
+    flight.request = request;
     let parent = parent::find(hit, goid, bias, picked.context);
     let kind = if parent.is_some() { PARENT_LOCAL } else { PARENT_NONE };
     let identity = ids::identify(hit, start_ns, parent);
@@ -123,8 +142,12 @@ pub fn begin(hit: &Hit, file: &File, request: u64, bias: u64) {
 
 /// The goroutine's entry for a round trip that begins, and the span there that has no end yet. `None`: it is part of the
 /// one that is open (or another attachment of this program has begun it), or there is no room, which is counted.
+///
+/// The same header alone does not make it a part: who tries again by himself gives it to one call after another, and a call
+/// that sends nothing has no end. What is part of a call stands below it on the stack. (Where a stack that has grown
+/// meanwhile hides that, the inner call is the one that has the span.)
 #[inline(always)]
-fn enter_round_trip(hit: &Hit, key: &Key, goid: u64, header: u64) -> Option<(Entry, u64)> {
+fn enter_round_trip(hit: &Hit, key: &Key, goid: u64, call: Call) -> Option<(Entry, u64)> {
     let generation = hit.process().generation;
     let Some(mut entry) = flight::find(key) else {
         let mut made = flight::make(key)?;
@@ -139,7 +162,7 @@ fn enter_round_trip(hit: &Hit, key: &Key, goid: u64, header: u64) -> Option<(Ent
     let mut before = 0;
     if old.has(OPEN) {
         if !old.has(FAILED) {
-            if old.goid == goid && old.header == header {
+            if old.goid == goid && call.is_part_of(old) {
                 count(Counter::Nested);
                 return None;
             }

@@ -107,6 +107,18 @@ fn a_cancelled_call_is_no_error() {
 }
 
 #[test]
+fn a_closed_cancel_channel_is_an_error() {
+    let mut stage = Stage::default();
+    let texts: [&[u8]; 2] =
+        [b"net/http: request canceled", b"net/http: request canceled while waiting for connection"];
+    for (span, text) in [1, 2].into_iter().zip(texts) {
+        stage.take(&began(span, 0, &TEXTS));
+        stage.take(&failed(span, span == 2, "*errors.errorString", Some(text)));
+    }
+    assert_eq!(stage.errors(), [Some("http.errRequestCanceled"); 2]);
+}
+
+#[test]
 fn a_failure_that_is_tried_again_does_not_count() {
     let mut stage = Stage::default();
     stage.take(&began(1, 0, &TEXTS));

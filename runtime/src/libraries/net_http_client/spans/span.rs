@@ -2,7 +2,8 @@
 //!
 //! HTTP client conventions 1.45.0. Decisions that they leave open:
 //! - A caller that has cancelled its call is no failure: the span has no status code and no error. net/http says so with
-//!   `context.Canceled`, or with an error of its own where the request's `Cancel` channel was closed.
+//!   `context.Canceled`. Not so a request whose `Cancel` channel was closed: who does that is `http.Client`, when its `Timeout` has passed
+//!   and its Transport is wrapped by another RoundTripper. That is a failure with a name of its own, [`CANCEL_CLOSED`].
 //! - `error.type` is the status code from 400 on; else the name of the error's type as Go prints it, without the star of a
 //!   pointer: `net.OpError`, `tls.RecordHeaderError`. Of an error that only holds another (`fmt.Errorf`'s with `%w`, net/http's
 //!   `nothingWrittenError` and `transportReadFromServerError`) it is the other's, as the conventions allow. Where it could not be read it is `_OTHER`.
@@ -18,8 +19,13 @@ use crate::spans::clock::Clock;
 use crate::spans::semconv::{self as key, METHOD_OTHER};
 use crate::spans::{Counts, FLAG_HAS_REMOTE, FLAG_REMOTE, Kind, Settings, Span, Value};
 
-/// What a cancelled call ends with (context.Canceled; net/http's `errRequestCanceled` and `http2errRequestCanceled`).
-const CANCELLED: [&[u8]; 2] = [b"context canceled", b"net/http: request canceled"];
+/// What a cancelled call ends with (`context.Canceled`).
+const CANCELLED: &[u8] = b"context canceled";
+/// How net/http's errors begin when the request's `Cancel` channel was closed (`errRequestCanceled`, `errRequestCanceledConn`,
+/// `http2errRequestCanceled`).
+const CANCEL_CLOSED_TEXT: &[u8] = b"net/http: request canceled";
+/// `error.type` of those: their Go type says nothing.
+const CANCEL_CLOSED: &str = "http.errRequestCanceled";
 /// The types of errors after which net/http may send the request again over another connection (`shouldRetryRequest`), the
 /// package as Go prints it.
 const PERHAPS_RETRIED: [&str; 8] = [
@@ -67,8 +73,10 @@ impl Outcome {
 
     /// Of an error.
     pub fn of_error(failed: &FailedView<'_>) -> Self {
-        if failed.text().is_some_and(|text| CANCELLED.contains(&text)) {
-            return Self::Cancelled;
+        match failed.text() {
+            Some(CANCELLED) => return Self::Cancelled,
+            Some(text) if text.starts_with(CANCEL_CLOSED_TEXT) => return Self::Error(CANCEL_CLOSED.to_owned()),
+            _ => {}
         }
         let name = failed.inner_type_name().or_else(|| failed.type_name()).map(without_star);
         Self::Error(name.map_or_else(|| key::ERROR_OTHER.to_owned(), Cow::into_owned))

@@ -16,6 +16,8 @@ use crate::spans::{Counts, Settings, redaction, text};
 const IN_PATH: &[u8] = b"-_.~$&+,/:;=@";
 /// The same of a fragment.
 const IN_FRAGMENT: &[u8] = b"-_.~$&+,/:;=?@!()*";
+/// The same of a host, which may have a zone behind `%`.
+const IN_HOST: &[u8] = b"-_.~!$&'()*+,;=:[]<>\"";
 /// What a `RawPath` may have beside that; a percent sign begins an escape.
 const IN_RAW_PATH: &[u8] = b"-_.~$&+,/:;=@!'()*[]%";
 
@@ -35,20 +37,20 @@ pub fn url(texts: &BeganTexts<'_>, has_user: bool, settings: &Settings, counts: 
     let part = |slot: usize| texts.get(slot).copied().flatten().filter(|text: &Text<'_>| text.full_len > 0);
     let mut plain = |slot| part(slot).map_or(Cow::Borrowed(""), |text| text::lossy(text, counts));
     let (scheme, authority) = (plain(BEGAN_SCHEME), plain(BEGAN_HOST));
+    // Who fills in the struct by hand may have put credentials there.
+    let (in_host, authority) = without_credentials(&authority);
+    let has_user = has_user || in_host;
     let mut full = String::with_capacity(128);
     if !scheme.is_empty() {
         let _ = write!(full, "{scheme}:");
     }
     let mut is_whole = true;
-    if let Some(opaque) = part(BEGAN_OPAQUE) {
-        full.push_str(&text::lossy_url(opaque, counts));
-        is_whole = !opaque.is_cut();
+    if let Some(held) = part(BEGAN_OPAQUE) {
+        let shown = text::lossy_url(held, counts);
+        opaque(&shown, held.is_cut(), authority, settings, &mut full);
+        is_whole = !held.is_cut();
     } else {
-        full.push_str("//");
-        if has_user {
-            let _ = write!(full, "{REDACTED}:{REDACTED}@");
-        }
-        full.push_str(&authority);
+        write_authority(has_user, authority, &mut full);
         is_whole = path(part(BEGAN_PATH), part(BEGAN_RAW_PATH), &mut full, counts) && is_whole;
     }
     // What follows something that was cut would stand in the wrong place.
@@ -60,15 +62,55 @@ pub fn url(texts: &BeganTexts<'_>, has_user: bool, settings: &Settings, counts: 
     }
     if is_whole && let Some(fragment) = part(BEGAN_FRAGMENT) {
         full.push('#');
-        escape(text::lossy(fragment, counts).as_bytes(), IN_FRAGMENT, &mut full);
+        // It is written like a query by those who put tokens into it.
+        let shown = redaction::redact(text::lossy(fragment, counts), &settings.sensitive_query_keys);
+        escape(shown.as_bytes(), IN_FRAGMENT, &mut full);
     }
-    let (host, port) = host_port(&authority);
+    let (host, port) = host_port(authority);
     let port = port.or(match &*scheme {
         "http" => Some(80),
         "https" => Some(443),
         _ => None,
     });
     Url { full, host: host.to_owned(), port }
+}
+
+/// `//`, credentials that are not shown, the host and its port.
+fn write_authority(has_user: bool, authority: &str, full: &mut String) {
+    full.push_str("//");
+    if has_user {
+        let _ = write!(full, "{REDACTED}:{REDACTED}@");
+    }
+    escape(authority.as_bytes(), IN_HOST, full);
+}
+
+/// Whether an authority has credentials, and what is behind them.
+fn without_credentials(authority: &str) -> (bool, &str) {
+    authority.rsplit_once('@').map_or((false, authority), |(_, behind)| (true, behind))
+}
+
+/// What `URL.Opaque` has in place of host and path: `//host/path?query`, or what is sent as it is to `URL.Host`.
+fn opaque(shown: &str, is_cut: bool, authority: &str, settings: &Settings, full: &mut String) {
+    let mut rest = shown;
+    if let Some(behind) = shown.strip_prefix("//") {
+        let end = behind.find(['/', '?', '#']);
+        if end.is_none() && is_cut {
+            // Nobody knows whether it is a host or the beginning of credentials.
+            return full.push_str("//");
+        }
+        let (own, path) = behind.split_at_checked(end.unwrap_or(behind.len())).unwrap_or((behind, ""));
+        let (has_user, own) = without_credentials(own);
+        write_authority(has_user, own, full);
+        rest = path;
+    } else if shown.starts_with('/') {
+        write_authority(false, authority, full);
+    }
+    let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+    full.push_str(path);
+    if let Some(query) = query {
+        full.push('?');
+        full.push_str(&redaction::redact(query.into(), &settings.sensitive_query_keys));
+    }
 }
 
 /// `EscapedPath`: the path as it was written, if that means the same, else the path, escaped. Whether it is whole.
@@ -152,11 +194,33 @@ mod tests {
             (["http", "a", "x", "", "", "", ""], "http://a/x"),
             (["http", "a", "/?", "", "token=x&b=1", "", ""], "http://a/%3F?token=REDACTED&b=1"),
             (["http", "a", "", "", "q", "", "//a/opaque"], "http://a/opaque?q"),
+            (["http", "a:1", "", "", "", "", "/opaque"], "http://a:1/opaque"),
+            (["mailto", "", "", "", "", "", "a@b"], "mailto:a@b"),
+            (["http", "bücher", "/", "", "", "", ""], "http://b%C3%BCcher/"),
+            (["http", "[fe80::1%lo]:1", "/", "", "", "", ""], "http://[fe80::1%25lo]:1/"),
         ] {
             assert_eq!(built(parts, false).full, want);
         }
         let with_user = built(["http", "a", "/x", "", "", "", ""], true);
         assert_eq!(with_user.full, "http://REDACTED:REDACTED@a/x");
+    }
+
+    #[test]
+    fn nothing_secret_is_shown_wherever_it_stands() {
+        for (parts, want) in [
+            (["http", "a", "", "", "", "", "//u:pw@a/x?sig=1&y"], "http://REDACTED:REDACTED@a/x?sig=REDACTED&y"),
+            (["http", "a", "", "", "", "", "//pw@a"], "http://REDACTED:REDACTED@a"),
+            (["http", "a", "", "", "", "", "//a/x@y"], "http://a/x@y"),
+            (["http", "u:pw@a:1", "/x", "", "", "", ""], "http://REDACTED:REDACTED@a:1/x"),
+            (["http", "a", "/x", "", "", "access_token=1&b=2", ""], "http://a/x#access_token=REDACTED&b=2"),
+        ] {
+            assert_eq!(built(parts, false).full, want);
+        }
+        assert_eq!(built(["http", "u:pw@a:1", "", "", "", "", ""], false).host, "a");
+        let mut texts: BeganTexts<'_> = [None; 8];
+        texts[BEGAN_SCHEME] = Some(Text::whole(b"http"));
+        texts[BEGAN_OPAQUE] = Some(Text { bytes: b"//user:long", full_len: 200 });
+        assert_eq!(url(&texts, false, &Settings::default(), &mut Counts::default()).full, "http://");
     }
 
     #[test]
