@@ -42,7 +42,7 @@ func parents(at *place) {
 	for _, name := range []string{
 		"own-context", "background", "derived-context", "deep-context", "worker", "worker-background", "started-context",
 		"started-background", "started-twice", "other-context", "outlives-context", "outlives-background", "batched",
-		"without-cancel", "without-cancel-outlives", "after-all",
+		"without-cancel", "without-cancel-outlives", "servers-value", "after-all",
 	} {
 		get(c, "http://"+at.plain+"/in/"+name)
 		// What outlives its handler is given the time to.
@@ -132,8 +132,11 @@ func inside(at *place, w http.ResponseWriter, r *http.Request) {
 		done := make(chan struct{})
 		jobs <- job{ctx, name, done}
 		<-done
-	case "worker", "worker-background":
+	case "worker", "worker-background", "servers-value":
 		done := make(chan struct{})
+		if name == "servers-value" {
+			ctx = context.WithValue(ctx, http.LocalAddrContextKey, "another address")
+		}
 		if name == "worker-background" {
 			ctx = bg
 		}

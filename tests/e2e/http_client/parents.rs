@@ -31,6 +31,8 @@ fn due(minor: u32) -> Vec<(&'static str, Of)> {
         ("derived-context", Of::Itself),
         ("deep-context", Of::Itself),
         ("worker", Of::Itself),
+        // Whatever was put into it.
+        ("servers-value", Of::Itself),
         ("started-context", Of::Itself),
         ("without-cancel", made_since_121(Of::Itself)),
         // The context beats the goroutine.

@@ -105,7 +105,9 @@ pub fn begin(hit: &Hit, file: &File, request: u64, bias: u64, stack: u64) {
         ring::discard(record);
         return flight::remove(&key);
     };
-    let Some((mut entry, before)) = enter_round_trip(hit, &key, goid, Call { header: picked.header, stack, request }) else {
+    let Some((mut entry, before)) =
+        enter_round_trip(hit, &key, goid, Call { header: picked.header, stack, request })
+    else {
         return ring::discard(record);
     };
     let flight = entry.get_mut();

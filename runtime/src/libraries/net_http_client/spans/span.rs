@@ -75,7 +75,9 @@ impl Outcome {
     pub fn of_error(failed: &FailedView<'_>) -> Self {
         match failed.text() {
             Some(CANCELLED) => return Self::Cancelled,
-            Some(text) if text.starts_with(CANCEL_CLOSED_TEXT) => return Self::Error(CANCEL_CLOSED.to_owned()),
+            Some(text) if text.starts_with(CANCEL_CLOSED_TEXT) => {
+                return Self::Error(CANCEL_CLOSED.to_owned());
+            }
             _ => {}
         }
         let name = failed.inner_type_name().or_else(|| failed.type_name()).map(without_star);

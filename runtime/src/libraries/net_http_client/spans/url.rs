@@ -208,7 +208,10 @@ mod tests {
     #[test]
     fn nothing_secret_is_shown_wherever_it_stands() {
         for (parts, want) in [
-            (["http", "a", "", "", "", "", "//u:pw@a/x?sig=1&y"], "http://REDACTED:REDACTED@a/x?sig=REDACTED&y"),
+            (
+                ["http", "a", "", "", "", "", "//u:pw@a/x?sig=1&y"],
+                "http://REDACTED:REDACTED@a/x?sig=REDACTED&y",
+            ),
             (["http", "a", "", "", "", "", "//pw@a"], "http://REDACTED:REDACTED@a"),
             (["http", "a", "", "", "", "", "//a/x@y"], "http://a/x@y"),
             (["http", "u:pw@a:1", "/x", "", "", "", ""], "http://REDACTED:REDACTED@a:1/x"),
