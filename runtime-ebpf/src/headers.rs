@@ -325,35 +325,26 @@ fn equal(a: u64, b: u64) -> u64 {
     (opaque(differ | differ.wrapping_neg()) >> 63).wrapping_sub(1)
 }
 
-/// The first of a header's values; zeros if it has none, or more than `most`. The verifier would follow each branch here for every
-/// header that is asked for, so there is none: what is not there is read at address 0, which gives zeros.
+/// The first of a header's values; zeros if it has none, or more than `most`.
 #[inline(never)]
 fn value(at: u64, most: u64, walk: &MapWalk, found: &mut Found) -> GoString {
-    let is_there = !equal(at, 0);
-    let (number, slot) = ((at.wrapping_sub(1)) >> 3 & 63, at.wrapping_sub(1) & 7);
+    // Of which the verifier knows as little as of what is read.
+    let nothing = GoString { address: found.zero, len: found.zero };
+    if at == 0 {
+        return nothing;
+    }
+    let (number, slot) = ((at - 1) >> 3, (at - 1) & 7);
     let is_old = number >> 5 & 1;
     let base = found.first ^ (found.first ^ found.old) & is_old.wrapping_neg();
-    let bucket = base + (number & 15 >> is_old) * walk.stride as u64;
-    let is_chained = (number >> (4 - is_old) & 1).wrapping_neg();
-    let mut words = MaybeUninit::<GoString>::uninit();
-    let to = words.as_mut_ptr();
-    let mut failed = 0;
-    // SAFETY: the helper fills what it is given, with zeros where it fails.
-    unsafe {
-        failed |= read_result(to.cast(), 8, bucket + walk.overflow as u64);
-        let next = (&raw const (*to).address).read_volatile();
-        let bucket = bucket ^ (bucket ^ next) & is_chained;
-        let elem = bucket + walk.elems as u64 + slot * walk.elem_stride as u64;
-        failed |= read_result(to.cast(), 16, elem & is_there);
-        let values = to.read_volatile();
-        // Below 0 as long as there are no more than that; a slice of none has no address.
-        let is_few = ((values.len.wrapping_sub(most).wrapping_sub(1)) as i64 >> 63) as u64;
-        let has_some = !equal(values.address, 0);
-        failed = failed & is_there as i64
-            | read_result(to.cast(), 16, values.address & is_few) & (has_some & is_few) as i64;
-        found.note(failed);
-        to.read_volatile()
+    let mut bucket = base + (number & 15 >> is_old) * walk.stride as u64;
+    if number >> (4 - is_old) & 1 != 0 {
+        bucket = word(bucket + walk.overflow as u64, found);
     }
+    let values = string(bucket + walk.elems as u64 + slot * walk.elem_stride as u64, found);
+    if values.address == 0 || values.len > most {
+        return nothing;
+    }
+    string(values.address, found)
 }
 
 impl Found {
@@ -386,7 +377,7 @@ impl Found {
     /// The first of a header's values; zeros if it has none.
     #[inline(always)]
     pub fn first_of(&mut self, name: Name, walk: &MapWalk) -> GoString {
-        value(self.at(name), i64::MAX as u64, walk, self)
+        value(self.at(name), u64::MAX, walk, self)
     }
 
     /// The value of a header that may be there but once; zeros if there is none, or several.
