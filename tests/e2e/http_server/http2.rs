@@ -169,7 +169,12 @@ pub fn check_lengths(got: &[Received]) -> Result<()> {
 pub fn forget_handlers_request(span: &mut Expected) {
     span.attributes.remove("http.route");
     span.name = span.name.split(' ').next().unwrap_or_default().to_owned();
-    span.attributes.insert("client.address".to_owned(), Want::Is("127.0.0.1".into()));
+    // What a proxy has said stands in the stream's own header.
+    let is_proxied =
+        matches!(span.attributes.get("url.path"), Some(Want::Is(path)) if *path == "/raw/proxied".into());
+    if !is_proxied {
+        span.attributes.insert("client.address".to_owned(), Want::Is("127.0.0.1".into()));
+    }
 }
 
 /// A stream from before the agent's time, whose end is seen and makes no span.
