@@ -1,5 +1,6 @@
 //! `strobe exec` with a Go program that counts its signals.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -26,6 +27,14 @@ pub fn clean(command: &mut Command) {
         command.env_remove(name);
     }
     command.env("OTEL_TRACES_EXPORTER", "none");
+    // A shell without job control starts what is behind `&` with SIGINT ignored, and strobe and its command would both ignore it, too.
+    // SAFETY: what runs between fork and exec is one system call.
+    unsafe {
+        command.pre_exec(|| {
+            let before = libc::signal(libc::SIGINT, libc::SIG_DFL);
+            if before == libc::SIG_ERR { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+        })
+    };
 }
 
 /// A copy of the program under `tests/apps/APP`, in a folder that everybody may enter.

@@ -4,36 +4,19 @@
 //! Whoever sends a request can write into them what they like: they are believed since the conventions say so, and can be
 //! switched off.
 
-use std::borrow::Cow;
-
 use crate::records::Text;
 
-/// The headers, as they came.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+/// The first value of each header.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Headers<'a> {
     /// `Forwarded`.
-    pub forwarded: Option<Header<'a>>,
+    pub forwarded: Option<Text<'a>>,
     /// `X-Forwarded-For`.
-    pub x_for: Option<Header<'a>>,
+    pub x_for: Option<Text<'a>>,
     /// `X-Forwarded-Host`.
-    pub x_host: Option<Header<'a>>,
+    pub x_host: Option<Text<'a>>,
     /// `X-Forwarded-Proto`.
-    pub x_proto: Option<Header<'a>>,
-}
-
-/// A header's first value: what is held of it, and whether that is all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Header<'a> {
-    /// What is held.
-    pub bytes: Cow<'a, [u8]>,
-    /// Whether it was longer.
-    pub is_cut: bool,
-}
-
-impl<'a> From<Text<'a>> for Header<'a> {
-    fn from(text: Text<'a>) -> Self {
-        Self { bytes: text.bytes.into(), is_cut: text.is_cut() }
-    }
+    pub x_proto: Option<Text<'a>>,
 }
 
 /// What they say.
@@ -50,11 +33,11 @@ pub struct Forwarded {
 impl Forwarded {
     /// Reads them.
     pub fn new(headers: &Headers<'_>) -> Self {
-        let forwarded = headers.forwarded.as_ref().map(forwarded).unwrap_or_default();
+        let forwarded = headers.forwarded.map(forwarded).unwrap_or_default();
         Self {
-            client: forwarded.client.or_else(|| client(&first(headers.x_for.as_ref()?)?)),
-            host: forwarded.host.or_else(|| host(&first(headers.x_host.as_ref()?)?)),
-            scheme: forwarded.scheme.or_else(|| scheme(&first(headers.x_proto.as_ref()?)?)),
+            client: forwarded.client.or_else(|| client(&first(headers.x_for?)?)),
+            host: forwarded.host.or_else(|| host(&first(headers.x_host?)?)),
+            scheme: forwarded.scheme.or_else(|| scheme(&first(headers.x_proto?)?)),
         }
     }
 
@@ -65,9 +48,9 @@ impl Forwarded {
 }
 
 /// The first element of a list; `None` if it may be cut.
-fn first(header: &Header<'_>) -> Option<String> {
+fn first(header: Text<'_>) -> Option<String> {
     let end = header.bytes.iter().position(|byte| *byte == b',');
-    if end.is_none() && header.is_cut {
+    if end.is_none() && header.is_cut() {
         return None;
     }
     let bytes = header.bytes.get(..end.unwrap_or(header.bytes.len()))?;
@@ -75,9 +58,9 @@ fn first(header: &Header<'_>) -> Option<String> {
 }
 
 /// The first element of a `Forwarded`: pairs of a name and a token or a quoted string, between semicolons.
-fn forwarded(header: &Header<'_>) -> Forwarded {
+fn forwarded(header: Text<'_>) -> Forwarded {
     let mut found = Forwarded::default();
-    let mut rest = header.bytes.as_ref();
+    let mut rest = header.bytes;
     loop {
         let Some(equals) = rest.iter().position(|byte| matches!(byte, b'=' | b',' | b';')) else {
             return found;
@@ -86,7 +69,7 @@ fn forwarded(header: &Header<'_>) -> Forwarded {
         let Some(b'=') = behind.first() else { return found };
         let Some((value, behind)) = value(behind.get(1..).unwrap_or_default()) else { return found };
         // What reaches to the end of a cut header may go on behind it.
-        if behind.is_empty() && header.is_cut {
+        if behind.is_empty() && header.is_cut() {
             return found;
         }
         let is = |known: &str| name.trim_ascii().eq_ignore_ascii_case(known.as_bytes());
@@ -149,8 +132,8 @@ fn scheme(text: &str) -> Option<Box<str>> {
 mod tests {
     use super::*;
 
-    fn header(text: &str) -> Option<Header<'_>> {
-        Some(Text::whole(text.as_bytes()).into())
+    fn header(text: &str) -> Option<Text<'_>> {
+        Some(Text::whole(text.as_bytes()))
     }
 
     fn said(forwarded: &str) -> [Option<String>; 3] {
@@ -180,7 +163,7 @@ mod tests {
         {
             says(text, ["", "", ""]);
         }
-        let cut = Header { bytes: b"proto=https;for=1.2.3.4".into(), is_cut: true };
+        let cut = Text { bytes: b"proto=https;for=1.2.3.4", full_len: 500 };
         let all = Forwarded::new(&Headers { forwarded: Some(cut), ..Headers::default() });
         assert_eq!((all.client, all.scheme.as_deref()), (None, Some("https")));
     }
@@ -196,7 +179,7 @@ mod tests {
         let all = Forwarded::new(&all);
         let want = (Some("203.0.113.7"), Some("a"), Some("https"));
         assert_eq!((all.client.as_deref(), all.host.as_deref(), all.scheme.as_deref()), want);
-        let cut = Header { bytes: b"203.0.113.7".into(), is_cut: true };
+        let cut = Text { bytes: b"203.0.113.7", full_len: 500 };
         assert!(Forwarded::new(&Headers { x_for: Some(cut), ..Headers::default() }).is_empty());
     }
 }

@@ -41,7 +41,7 @@ impl More {
             counts.trace_states_void += u64::from(parsed.is_none());
             parsed.map(Arc::from)
         });
-        let header = |slot| text(slot).filter(|_| settings.forwarded).map(Into::into);
+        let header = |slot| text(slot).filter(|_| settings.forwarded);
         let forwarded = Forwarded::new(&Headers {
             forwarded: header(HEADERS_FORWARDED),
             x_for: header(HEADERS_FORWARDED_FOR),
