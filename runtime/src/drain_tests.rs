@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::*;
 use crate::sink::tests::{Taken, record, sink, source};
 
+/// How many bytes of records the ring holds.
+const CAPACITY: usize = 1 << 20;
+
 /// A ring in this process's own memory.
 #[derive(Clone)]
 struct ToyRing {
@@ -41,8 +44,16 @@ impl ToyRing {
         Box::new(Reader { ring: self.clone(), fd })
     }
 
+    /// Waits for room where a program would count a loss: what the ring can hold is what drain goes by. Records are of one size.
     fn put(&self, record: Vec<u8>) {
-        self.records.lock().expect("no panic").push_back(record);
+        loop {
+            let mut records = self.records.lock().expect("no panic");
+            if (records.len() + 1) * record.len() <= CAPACITY {
+                return records.push_back(record);
+            }
+            drop(records);
+            std::thread::yield_now();
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -74,7 +85,7 @@ impl RecordRing for Reader {
     }
 
     fn capacity(&self) -> usize {
-        1 << 20
+        CAPACITY
     }
 }
 
