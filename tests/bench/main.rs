@@ -2,9 +2,11 @@
 //!
 //! Three copies of the service run at once: `bare`, nothing attached; `floor`, a program that returns at once at the two
 //! sites of the hot path; `strobe`, the agent exporting to a collector. They get their requests in short turns. The services
-//! have processor 0 for themselves, everything else shares processor 1. Ratios within a run are what counts.
+//! have processor 0 for themselves, everything else shares processor 1. Ratios within a run are what counts. `http` does the same
+//! for each version of HTTP, for the client, and for a service that calls another.
 
 mod analyze;
+mod http;
 mod measure;
 mod modes;
 mod scale;
@@ -16,10 +18,11 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use strobe_tests::{
     calls,
-    load::{self, Case},
+    load::{self, Case, Load},
 };
 
-use modes::{Bench, TURN};
+use modes::{Bench, Service, TURN};
+use scale::service::PATH;
 
 /// What a request of the hot path may cost its target beside what any agent pays.
 const MOST_OVER_FLOOR_US: f64 = 2.5;
@@ -50,10 +53,11 @@ fn run() -> Result<bool> {
         Some("--quick") => true,
         None => false,
         Some("analyze") => return analyze::run(against()?.as_deref()).map(|()| true),
+        Some("http") => return http::run(),
         Some("scale") => return scale::run(&std::env::args().nth(2).unwrap_or_default()),
         Some(other) => {
             eprintln!(
-                "usage: scripts/bench [--quick | analyze [--against ANALYZE] | scale [CASE]], not {other}"
+                "usage: scripts/bench [--quick | http | analyze [--against ANALYZE] | scale [CASE]], not {other}"
             );
             std::process::exit(64);
         }
@@ -61,7 +65,14 @@ fn run() -> Result<bool> {
     strobe_tests::machine::require_probes()?;
     let turns = if quick { 240 } else { 1_200 };
     measure::pin(0, 1).context("pinning the bench to processor 1")?;
-    let mut bench = Bench::start()?;
+    let service = Service {
+        app: "bench",
+        args: &[],
+        libraries: &["net/http.server"],
+        roles: &["start", "end"],
+        spans: 1,
+    };
+    let mut bench = Bench::<Load>::start(&service, &Case::HOT[0].requests(PATH))?;
     println!(
         "{turns} turns of {TURN} requests to each of three services, {} connections; {}",
         load::CONNECTIONS,
@@ -70,7 +81,7 @@ fn run() -> Result<bool> {
     table::print_sites(&bench.sites);
     let mut met = true;
     for case in Case::HOT {
-        let (results, agent) = bench.run(turns, &case)?;
+        let (results, agent) = bench.run(turns, &case.requests(PATH))?;
         table::print(case.name, &results, &agent);
         let (_, over, _) = table::spread(&results, table::over_floor);
         if over > MOST_OVER_FLOOR_US {
@@ -80,12 +91,12 @@ fn run() -> Result<bool> {
     }
     println!("\nNot the hot path: no target.");
     for case in Case::SLOW {
-        let (results, agent) = bench.run(turns / 6, &case)?;
+        let (results, agent) = bench.run(turns / 6, &case.requests(PATH))?;
         table::print(case.name, &results, &agent);
     }
     println!();
     for case in Case::HOT.iter().chain(&Case::SLOW) {
-        match bench.calls(1_000, case) {
+        match bench.calls(1_000, &case.requests(PATH)) {
             Ok(calls) => calls::print(case.name, 1_000, &calls),
             Err(error) => {
                 println!(
@@ -97,7 +108,7 @@ fn run() -> Result<bool> {
     }
     println!("verified instructions of each program: {:?}", bench.verified()?);
     for case in Case::HOT.iter().chain(&Case::SLOW) {
-        table::print_hits(case.name, &bench.hits(2_000, case)?);
+        table::print_hits(case.name, &bench.hits(2_000, &case.requests(PATH))?);
     }
     table::print_hits("first requests of connections", &bench.first_hits(1_000)?);
     table::print_kernel(&bench.kernel(2_000)?);

@@ -1,7 +1,8 @@
-//! Three copies of the service side by side: nothing attached to one, the floor to another, the agent to the third. A probe
+//! Three copies of a service side by side: nothing attached to one, the floor to another, the agent to the third. A probe
 //! belongs to an inode, so each sees only what is its own, and all three meet the same moments of a noisy machine.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -9,7 +10,7 @@ use std::{
 
 use analyzer::{
     Options,
-    plan::{Library, Site},
+    plan::{Plan, Site},
 };
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::{
@@ -22,16 +23,14 @@ use aya::{
 use strobe_tests::{
     calls,
     collector::Collector,
-    golang::{self, Build},
     load::{Case, Load},
-    machine,
     process::Running,
     programs,
 };
 
 use crate::{
     measure::{self, Runs},
-    scale::service::PATH,
+    scale::service::{Copies, PATH},
 };
 
 /// What is attached.
@@ -39,7 +38,7 @@ use crate::{
 pub enum Mode {
     /// Nothing.
     Bare,
-    /// Two programs that return at once, at the sites where the agent's are.
+    /// A program that returns at once, at the sites where the agent's are.
     Floor,
     /// The agent.
     Strobe,
@@ -69,53 +68,97 @@ pub struct Hits {
     pub maps_bytes: u64,
 }
 
+impl Hits {
+    /// Of all programs.
+    pub fn total(&self) -> u64 {
+        self.programs.iter().map(|runs| runs.count).sum()
+    }
+}
+
+/// What keeps a service busy.
+pub trait Drive: Sized {
+    /// What it is asked for.
+    type Work: ?Sized;
+
+    /// Begins with a service that has just been started.
+    fn open(service: &Running) -> Result<Self>;
+
+    /// Has `total` requests served, or calls made.
+    fn run(&mut self, total: usize, work: &Self::Work) -> Result<()>;
+}
+
+impl Drive for Load {
+    type Work = [Vec<u8>];
+
+    fn open(service: &Running) -> Result<Self> {
+        Self::open(address(service, "listening on ")?, PATH)
+    }
+
+    fn run(&mut self, total: usize, work: &[Vec<u8>]) -> Result<()> {
+        Self::run(self, total, work)
+    }
+}
+
+/// The address that a service has printed behind these words.
+pub fn address(service: &Running, behind: &str) -> Result<SocketAddr> {
+    let line = service.expect_stdout(behind, 0)?;
+    let address = line.rsplit(' ').next().context("no address")?;
+    address.parse().with_context(|| format!("the service's address in {line:?}"))
+}
+
+/// The service, and how it is measured.
+pub struct Service<'a> {
+    /// `tests/apps/APP`.
+    pub app: &'a str,
+    pub args: &'a [&'a str],
+    /// The catalog ids of the libraries whose sites the floor is attached to.
+    pub libraries: &'a [&'a str],
+    /// Of these roles; none named: of all that the agent attaches.
+    pub roles: &'a [&'a str],
+    /// How many spans the agent makes of a request.
+    pub spans: usize,
+}
+
 /// One copy of the service under its own load.
-struct Lane {
+struct Lane<D> {
     service: Running,
-    load: Load,
+    drive: D,
 }
 
 /// The services, and what is attached to them.
-pub struct Bench {
-    lanes: [Lane; 3],
+pub struct Bench<D> {
+    lanes: [Lane<D>; 3],
     agent: Running,
     collector: Collector,
-    /// What the roles of the hot path are probed at.
+    /// What the roles are probed at.
     pub sites: Vec<(String, Site)>,
+    spans: usize,
     version: String,
     floor: Ebpf,
     floor_exe: PathBuf,
-    _folder: tempfile::TempDir,
+    _copies: Copies,
 }
 
 /// Requests of one lane in a row, about ten milliseconds: what one turn's three lanes have to themselves differs less than
 /// what one second and the next have, and medians over some hundred such differences find a microsecond in the noise of ten.
 pub const TURN: usize = 250;
 
-impl Bench {
-    pub fn start() -> Result<Self> {
-        let (version, root) = golang::installed_or_newest()?;
-        let exe = golang::build_with("bench", &version, &root, Build::Stripped)?;
-        let plan = analyzer::plan_file(&exe, &Options::default(), &[])?;
-        let library =
-            plan.libraries.iter().find(|l| l.id == "net/http.server").context("no net/http.server")?;
-        let sites = hot_sites(library)?;
-        let folder = tempfile::tempdir().context("a folder for the copies of the service")?;
-        let copy = |mode: Mode| -> Result<_> {
-            let path = folder.path().join(format!("{mode:?}"));
-            machine::copy_program(&exe, &path)?;
-            Ok(path)
-        };
-        let [bare, floor, strobe] = [copy(Mode::Bare)?, copy(Mode::Floor)?, copy(Mode::Strobe)?];
-        let floor_exe = floor;
+impl<D: Drive> Bench<D> {
+    /// Starts it, and has `work` done a few thousand times.
+    pub fn start(service: &Service<'_>, work: &D::Work) -> Result<Self> {
+        let copies = Copies::of(service.app)?;
+        let [bare, floor_exe, strobe] = [copies.copy("bare")?, copies.copy("floor")?, copies.copy("strobe")?];
+        let sites = sites(&analyzer::plan_file(&bare, &Options::default(), &[])?, service)?;
         let mut floor = Ebpf::load(runtime_ebpf::object())?;
         attach(&mut floor, "floor", &floor_exe, &sites)?;
-        let lanes = [lane(&bare)?, lane(&floor_exe)?, lane(&strobe)?];
+        let lanes = [lane(&bare, service)?, lane(&floor_exe, service)?, lane(&strobe, service)?];
         let collector = Collector::start()?;
         let agent = start_agent(&lanes[Mode::Strobe as usize].service, &collector)?;
-        let mut bench = Self { lanes, agent, collector, sites, version, floor, floor_exe, _folder: folder };
-        bench.turns(5_000 / TURN, &Case::HOT[0].requests(PATH))?;
-        bench.settle_spans(5_000)?;
+        let (version, spans) = (copies.version.clone(), service.spans);
+        let mut bench =
+            Self { lanes, agent, collector, sites, spans, version, floor, floor_exe, _copies: copies };
+        bench.turns(5_000 / TURN, work)?;
+        bench.settle_spans(5_000 * spans)?;
         Ok(bench)
     }
 
@@ -125,7 +168,7 @@ impl Bench {
     }
 
     /// Turns of [`TURN`] requests to each lane, in every order of lanes alike.
-    fn turns(&mut self, count: usize, texts: &[Vec<u8>]) -> Result<Vec<Turn>> {
+    fn turns(&mut self, count: usize, work: &D::Work) -> Result<Vec<Turn>> {
         const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1], [2, 0, 1], [1, 0, 2]];
         let mut turns = Vec::with_capacity(count);
         for order in ORDERS.iter().cycle().take(count) {
@@ -133,7 +176,7 @@ impl Bench {
             for index in *order {
                 let lane = &mut self.lanes[index];
                 let before = measure::cpu_ns(lane.service.pid())?;
-                lane.load.run(TURN, texts)?;
+                lane.drive.run(TURN, work)?;
                 used[index] = (measure::cpu_ns(lane.service.pid())? - before) as f64 / 1e3 / TURN as f64;
             }
             turns.push(used);
@@ -142,12 +185,11 @@ impl Bench {
     }
 
     /// So many turns, and what the agent used for their spans.
-    pub fn run(&mut self, turns: usize, case: &Case) -> Result<(Vec<Turn>, AgentUse)> {
-        let texts = case.requests(PATH);
+    pub fn run(&mut self, turns: usize, work: &D::Work) -> Result<(Vec<Turn>, AgentUse)> {
         measure::settle(self.agent.pid())?;
         let before = measure::cpu_ns(self.agent.pid())?;
-        let results = self.turns(turns, &texts)?;
-        let due = turns * TURN;
+        let results = self.turns(turns, work)?;
+        let due = turns * TURN * self.spans;
         let received = self.settle_spans(due)?;
         let used = measure::cpu_ns(self.agent.pid())?.saturating_sub(before);
         let resident_mib = measure::resident_kib(self.agent.pid())? as f64 / 1024.0;
@@ -156,10 +198,9 @@ impl Bench {
     }
 
     /// What the programs call in the kernel while `requests` requests are served on kept-alive connections.
-    pub fn calls(&mut self, requests: usize, case: &Case) -> Result<Vec<(&'static str, u64)>> {
-        let texts = case.requests(PATH);
-        let load = &mut self.lanes[Mode::Strobe as usize].load;
-        calls::count(&[SERVICE_PROCESSOR], || load.run(requests, &texts))
+    pub fn calls(&mut self, requests: usize, work: &D::Work) -> Result<Vec<(&'static str, u64)>> {
+        let drive = &mut self.lanes[Mode::Strobe as usize].drive;
+        calls::count(&[SERVICE_PROCESSOR], || drive.run(requests, work))
     }
 
     /// How many instructions the verifier followed for each program that is loaded, in the order of loading. Linux 5.16.
@@ -175,35 +216,16 @@ impl Bench {
     }
 
     /// Counts the hits of `requests` requests on kept-alive connections.
-    pub fn hits(&mut self, requests: usize, case: &Case) -> Result<Hits> {
+    pub fn hits(&mut self, requests: usize, work: &D::Work) -> Result<Hits> {
+        self.hits_of(requests, |drive| drive.run(requests, work))
+    }
+
+    fn hits_of(&mut self, requests: usize, run: impl FnOnce(&mut D) -> Result<()>) -> Result<Hits> {
         let _statistics = measure::BpfStatistics::on()?;
         let agent = self.agent.pid();
         let (before, maps_bytes) = measure::bpf(agent)?;
-        self.lanes[Mode::Strobe as usize].load.run(requests, &case.requests(PATH))?;
+        run(&mut self.lanes[Mode::Strobe as usize].drive)?;
         Ok(Hits { requests, programs: measure::runs_since(&before, agent)?, maps_bytes })
-    }
-
-    /// Counts the hits of as many connections, each with one request.
-    pub fn first_hits(&mut self, requests: usize) -> Result<Hits> {
-        let _statistics = measure::BpfStatistics::on()?;
-        let agent = self.agent.pid();
-        let (before, maps_bytes) = measure::bpf(agent)?;
-        let text = Case::HOT[0].requests(PATH);
-        let text = text.first().context("no request to send")?;
-        self.lanes[Mode::Strobe as usize].load.run_first(requests, text)?;
-        Ok(Hits { requests, programs: measure::runs_since(&before, agent)?, maps_bytes })
-    }
-
-    /// What the kernel takes here for an empty program and for the sixteen reads of `floor_reads`, both at the start site.
-    pub fn kernel(&mut self, requests: usize) -> Result<[Runs; 2]> {
-        let start = self.sites.first().map(std::slice::from_ref).unwrap_or_default();
-        attach(&mut self.floor, "floor_reads", &self.floor_exe, start)?;
-        let _statistics = measure::BpfStatistics::on()?;
-        let own = std::process::id();
-        let (before, _) = measure::bpf(own)?;
-        self.lanes[Mode::Floor as usize].load.run(requests, &Case::HOT[0].requests(PATH))?;
-        let runs = measure::runs_since(&before, own)?;
-        runs.try_into().map_err(|runs| anyhow!("the floor's two programs ran, and nothing else: {runs:?}"))
     }
 
     /// Ends the agent.
@@ -215,13 +237,38 @@ impl Bench {
     }
 }
 
-fn hot_sites(library: &Library) -> Result<Vec<(String, Site)>> {
-    let mut sites = Vec::new();
-    for role in ["start", "end"] {
-        let function = library.functions.iter().find(|f| f.role == role);
-        let function = function.with_context(|| format!("no site for the role {role}"))?;
-        sites.extend(function.sites.iter().map(|site| (function.name.clone(), site.clone())));
+impl Bench<Load> {
+    /// Counts the hits of as many connections, each with one request.
+    pub fn first_hits(&mut self, requests: usize) -> Result<Hits> {
+        let text = Case::HOT[0].requests(PATH);
+        let text = text.first().context("no request to send")?;
+        self.hits_of(requests, |load| load.run_first(requests, text))
     }
+
+    /// What the kernel takes here for an empty program and for the sixteen reads of `floor_reads`, both at the start site.
+    pub fn kernel(&mut self, requests: usize) -> Result<[Runs; 2]> {
+        let start = self.sites.first().map(std::slice::from_ref).unwrap_or_default();
+        attach(&mut self.floor, "floor_reads", &self.floor_exe, start)?;
+        let _statistics = measure::BpfStatistics::on()?;
+        let own = std::process::id();
+        let (before, _) = measure::bpf(own)?;
+        self.lanes[Mode::Floor as usize].drive.run(requests, &Case::HOT[0].requests(PATH))?;
+        let runs = measure::runs_since(&before, own)?;
+        runs.try_into().map_err(|runs| anyhow!("the floor's two programs ran, and nothing else: {runs:?}"))
+    }
+}
+
+fn sites(plan: &Plan, service: &Service<'_>) -> Result<Vec<(String, Site)>> {
+    let mut sites = Vec::new();
+    for id in service.libraries {
+        let library = plan.libraries.iter().find(|library| library.id == *id);
+        let library = library.with_context(|| format!("the service has no {id}"))?;
+        let is_wanted = |role: &str| service.roles.is_empty() || service.roles.contains(&role);
+        for function in library.functions.iter().filter(|function| is_wanted(&function.role)) {
+            sites.extend(function.sites.iter().map(|site| (function.name.clone(), site.clone())));
+        }
+    }
+    ensure!(!sites.is_empty(), "no sites for the roles {:?} of {:?}", service.roles, service.libraries);
     Ok(sites)
 }
 
@@ -229,12 +276,12 @@ fn hot_sites(library: &Library) -> Result<Vec<(String, Site)>> {
 const SERVICE_PROCESSOR: usize = 0;
 
 /// One processor and one P: what another core would hide shows.
-fn lane(exe: &Path) -> Result<Lane> {
-    let service =
-        Running::start(Command::new("taskset").args(["-c", &SERVICE_PROCESSOR.to_string()]).arg(exe))?;
-    let line = service.expect_stdout("listening on", 0)?;
-    let address = line.rsplit(' ').next().context("no address")?.parse().context("the service's address")?;
-    Ok(Lane { service, load: Load::open(address, PATH)? })
+fn lane<D: Drive>(exe: &Path, service: &Service<'_>) -> Result<Lane<D>> {
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", &SERVICE_PROCESSOR.to_string()]).arg(exe).args(service.args);
+    let service = Running::start(&mut pinned)?;
+    let drive = D::open(&service)?;
+    Ok(Lane { service, drive })
 }
 
 /// Loads one of the object's `floor` programs and attaches it.

@@ -57,7 +57,7 @@ pub fn print_sites(sites: &[(String, Site)]) {
 }
 
 pub fn print_hits(case: &str, hits: &Hits) {
-    let total: u64 = hits.programs.iter().map(|runs| runs.count).sum();
+    let total = hits.total();
     let time_ns: u64 = hits.programs.iter().map(|runs| runs.time_ns).sum();
     println!(
         "\n{case}: {total} probe hits for {} requests, {:.3} per request; in the programs {} ns per request",

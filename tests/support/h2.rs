@@ -16,11 +16,14 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 /// SETTINGS_HEADER_TABLE_SIZE = 0.
 const NO_TABLE: [u8; 6] = [0, 1, 0, 0, 0, 0];
+/// What a connection's answers may come to: all that the protocol allows, less what every connection begins with (65,535).
+const WINDOW: u32 = (1 << 31) - 1 - 65_535;
 /// The error code of a client that has lost interest.
 const CANCEL: u32 = 8;
 /// Longer than any handler of the tests takes.
@@ -60,7 +63,9 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
-        stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &NO_TABLE)?].concat()).context("the preface")?;
+        let window = frame(WINDOW_UPDATE, 0, 0, &WINDOW.to_be_bytes())?;
+        let preface = [PREFACE, &frame(SETTINGS, 0, 0, &NO_TABLE)?, &window].concat();
+        stream.write_all(&preface).context("the preface")?;
         Ok(Connection { stream, next, answers: HashMap::new() })
     }
 

@@ -18,6 +18,8 @@ pub const PATH: &str = "/items/42?verbose=1";
 
 /// A folder with copies of one stripped program; they go with it.
 pub struct Copies {
+    /// Of Go, by which it was built.
+    pub version: String,
     program: PathBuf,
     folder: tempfile::TempDir,
 }
@@ -27,7 +29,11 @@ impl Copies {
     pub fn of(app: &str) -> Result<Self> {
         let (version, root) = golang::installed_or_newest()?;
         let program = golang::build_with(app, &version, &root, Build::Stripped)?;
-        Ok(Self { program, folder: tempfile::tempdir().context("a folder for copies of the service")? })
+        Ok(Self {
+            version,
+            program,
+            folder: tempfile::tempdir().context("a folder for copies of the service")?,
+        })
     }
 
     /// One more copy.
