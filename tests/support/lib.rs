@@ -13,6 +13,8 @@ pub mod dwarf;
 pub mod golang;
 pub mod h2;
 #[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]
+pub mod http_client;
+#[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]
 pub mod http_server;
 pub mod load;
 pub mod machine;
@@ -22,5 +24,5 @@ pub mod programs;
 pub mod spans;
 pub mod wire;
 
-// The modules of `http_server` name this crate as the test does that they come from.
+// The modules of tests name this crate as the tests do that they come from.
 extern crate self as strobe_tests;

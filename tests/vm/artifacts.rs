@@ -1,17 +1,21 @@
-//! What goes into the virtual machine: strobe and `/init`, linked statically for the machine's architecture, and the Go
-//! services, stripped.
+//! What goes into the virtual machine: strobe and `/init`, and the Go services, stripped. For the other architecture than this
+//! machine's the two are linked statically; for this one's they are those that lie beside this program, and the libraries that
+//! they are linked with go along: everything would be built once more only to be linked in another way.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use strobe_tests::golang::{self, Build, go};
-use strobe_tests::machine;
+use strobe_tests::{machine, programs};
 
 use crate::arch::Arch;
 
 /// The Go versions of the cases, by the name that the cases know.
 const GO: [(&str, &str); 3] = [("1.22", go(22)), ("1.24", go(24)), ("1.27", go(27))];
+
+/// The programs under `tests/apps` that the cases run.
+const APPS: [&str; 2] = ["httpserver", "httpclient"];
 
 /// Paths of the built programs.
 #[derive(Debug)]
@@ -19,33 +23,46 @@ pub struct Artifacts {
     pub arch: Arch,
     pub init: PathBuf,
     pub strobe: PathBuf,
+    /// What the two are linked with when they are started, at the same path in the machine.
+    pub libraries: Vec<PathBuf>,
     /// The eBPF programs, as they are committed.
     pub object: PathBuf,
-    /// By Go version.
-    pub apps: Vec<(&'static str, PathBuf)>,
+    /// By app and Go version, `httpserver-1.24`.
+    pub apps: Vec<(String, PathBuf)>,
 }
 
 /// Builds what is not up to date.
 pub fn build(arch: Arch) -> Result<Artifacts> {
-    let app = |(name, version)| -> Result<(&'static str, PathBuf)> {
-        Ok((name, golang::build_for("httpserver", version, Build::Stripped, arch.name())?))
+    let app = |(app, (name, version))| -> Result<(String, PathBuf)> {
+        Ok((format!("{app}-{name}"), golang::build_for(app, version, Build::Stripped, arch.name())?))
     };
-    let apps = GO.into_iter().map(app).collect::<Result<Vec<_>>>()?;
-    let folder = programs(arch)?;
+    let all = APPS.into_iter().flat_map(|app| GO.map(|version| (app, version)));
+    let apps = all.map(app).collect::<Result<Vec<_>>>()?;
+    let (init, strobe) = if arch.target().starts_with(std::env::consts::ARCH) {
+        (target_dir()?.join("release/strobe-vm-init"), programs::path("strobe")?)
+    } else {
+        let folder = linked_statically(arch)?;
+        (folder.join("strobe-vm-init"), folder.join("strobe"))
+    };
+    let mut libraries = [libraries(&init)?, libraries(&strobe)?].concat();
+    libraries.sort();
+    libraries.dedup();
     let machine = arch.target().split('-').next().unwrap_or_default();
     let object = machine::workspace().join(format!("runtime-ebpf/objects/strobe-{machine}.o"));
-    Ok(Artifacts { arch, init: folder.join("strobe-vm-init"), strobe: folder.join("strobe"), object, apps })
+    Ok(Artifacts { arch, init, strobe, libraries, object, apps })
 }
 
-/// Names a target folder whose programs are taken as they are: those of a release, or while another cargo is at work.
-const BUILT: &str = "STROBE_VM_TARGET_DIR";
+/// The libraries of a program and what loads them, by `ldd`: absolute paths.
+fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
+    let out = Command::new("ldd").arg(program).output().context("run ldd")?;
+    let text = String::from_utf8_lossy(&out.stdout);
+    let words = text.split_whitespace().filter(|word| word.starts_with('/'));
+    Ok(words.map(PathBuf::from).filter(|path| path != program).collect())
+}
 
 /// cargo, for a target whose C library is linked in. An explicit target keeps the flag away from build scripts and macros.
-fn programs(arch: Arch) -> Result<PathBuf> {
+fn linked_statically(arch: Arch) -> Result<PathBuf> {
     let target = arch.target();
-    if let Some(folder) = std::env::var_os(BUILT) {
-        return Ok(PathBuf::from(folder).join(target).join("release"));
-    }
     let name = target.to_uppercase().replace('-', "_");
     let folder = target_dir()?;
     let mut cargo = Command::new(env!("CARGO"));
@@ -54,14 +71,9 @@ fn programs(arch: Arch) -> Result<PathBuf> {
         .arg(&folder)
         .args(["-p", "runtime", "--bin", "strobe", "-p", "strobe-tests", "--bin", "strobe-vm-init"])
         .env(format!("CARGO_TARGET_{name}_RUSTFLAGS"), "-C target-feature=+crt-static")
+        .env(format!("CARGO_TARGET_{name}_LINKER"), arch.compiler())
+        .env(format!("CC_{}", target.replace('-', "_")), arch.compiler())
         .current_dir(machine::workspace());
-    // This machine's own compiler is the one that cargo takes anyway. Naming it would make build scripts and macros other than those
-    // of every build without it, and each of the two would then build everything again after the other.
-    if !target.starts_with(std::env::consts::ARCH) {
-        cargo
-            .env(format!("CARGO_TARGET_{name}_LINKER"), arch.compiler())
-            .env(format!("CC_{}", target.replace('-', "_")), arch.compiler());
-    }
     let status = cargo.status().context("run cargo")?;
     if !status.success() {
         bail!("cargo build: {status} (scripts/setup installs Rust's {target} and {})", arch.compiler());

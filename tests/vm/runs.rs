@@ -15,12 +15,14 @@ use crate::machine::{Machine, Seen};
 use crate::verdict::Verdict;
 
 /// What every kernel of the matrix runs (`guest/cases.rs`).
-const CASES: [&str; 14] = [
+const CASES: [&str; 16] = [
     "load",
     "features",
     "go1.22",
     "go1.24",
     "go1.27",
+    "client1.22",
+    "client1.27",
     "exec",
     "restart",
     "overwrite",
@@ -189,9 +191,14 @@ impl Run {
         archive.folder("img")?;
         archive.program("init", &artifacts.init)?;
         archive.program("bin/strobe", &artifacts.strobe)?;
+        for library in &artifacts.libraries {
+            archive.program(library.to_string_lossy().trim_start_matches('/'), library)?;
+        }
         archive.file("strobe.o", &fs::read(&artifacts.object).context("read the eBPF object")?)?;
-        for (version, app) in &artifacts.apps {
-            archive.program(&format!("apps/httpserver-{version}"), app)?;
+        // Some calls are to a host by its name.
+        archive.file("etc/hosts", b"127.0.0.1 localhost\n")?;
+        for (name, app) in &artifacts.apps {
+            archive.program(&format!("apps/{name}"), app)?;
         }
         for module in &kernel.modules {
             let name = module.file_name().context("a module's name")?.to_string_lossy();

@@ -98,17 +98,17 @@ func failing(at *place) {
 	dialer := &net.Dialer{Resolver: resolver}
 	get(&http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}}, "http://nowhere.test./case/no-such-host")
 	get(c, "https://"+at.secure+"/case/unknown-authority")
-	get(&http.Client{Transport: &http.Transport{ResponseHeaderTimeout: 50 * time.Millisecond}}, "http://"+at.plain+"/case/header-timeout?wait=1")
-	ctx, cancel := context.WithTimeout(bg, 50*time.Millisecond)
+	get(&http.Client{Transport: &http.Transport{ResponseHeaderTimeout: 50 * slow * time.Millisecond}}, "http://"+at.plain+"/case/header-timeout?wait=1")
+	ctx, cancel := context.WithTimeout(bg, 50*slow*time.Millisecond)
 	do(c, ctx, "GET", "http://"+at.plain+"/case/deadline?wait=1", nil)
 	cancel()
-	get(&http.Client{Transport: c.Transport, Timeout: 50 * time.Millisecond}, "http://"+at.plain+"/case/client-timeout?wait=1")
+	get(&http.Client{Transport: c.Transport, Timeout: 50 * slow * time.Millisecond}, "http://"+at.plain+"/case/client-timeout?wait=1")
 	// Where there is a RoundTripper around the Transport the client's timeout and the context's race.
 	for i := 0; i < 12; i++ {
-		get(&http.Client{Transport: adds{c.Transport}, Timeout: 20 * time.Millisecond}, "http://"+at.plain+"/case/wrapped-timeout?wait=1")
+		get(&http.Client{Transport: adds{c.Transport}, Timeout: 20 * slow * time.Millisecond}, "http://"+at.plain+"/case/wrapped-timeout?wait=1")
 	}
 	ctx, cancel = context.WithCancel(bg)
-	time.AfterFunc(50*time.Millisecond, cancel)
+	time.AfterFunc(50*slow*time.Millisecond, cancel)
 	do(c, ctx, "GET", "http://"+at.plain+"/case/cancelled?wait=1", nil)
 	get(c, "http://"+at.resets+"/case/reset")
 
@@ -135,9 +135,9 @@ func secure(at *place) {
 	get(c, base+"h2-redirected?redirects=1")
 	get(c, base+"h2-aborted?abort=1")
 	ctx, cancel := context.WithCancel(context.Background())
-	time.AfterFunc(50*time.Millisecond, cancel)
+	time.AfterFunc(50*slow*time.Millisecond, cancel)
 	do(c, ctx, "GET", base+"h2-cancelled?wait=1", nil)
-	ctx, cancel = context.WithTimeout(context.Background(), 50*time.Millisecond)
+	ctx, cancel = context.WithTimeout(context.Background(), 50*slow*time.Millisecond)
 	do(c, ctx, "GET", base+"h2-deadline?wait=1", nil)
 	cancel()
 	old := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}

@@ -2,12 +2,15 @@
 // program, on loopback. Each case has a path of its own, by which the tests know its spans. It uses the standard library alone
 // and builds with Go 1.19 and later.
 //
+// With -slow N every limit and every wait is N times as long, for machines on which everything is.
+//
 // It prints "listening on URL", waits for a request for /go, runs all cases once, prints "done", and serves until SIGTERM.
 package main
 
 import (
 	"context"
 	"crypto/tls"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -24,7 +27,12 @@ import (
 // place is where the servers are.
 type place struct{ plain, secure, dead, closed, resets string }
 
+var slow time.Duration
+
 func main() {
+	times := flag.Int("slow", 1, "how many times as long everything may take")
+	flag.Parse()
+	slow = time.Duration(*times)
 	log.SetOutput(io.Discard)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
@@ -88,7 +96,7 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	if q.Get("wait") != "" {
 		select {
 		case <-r.Context().Done():
-		case <-time.After(5 * time.Second):
+		case <-time.After(5 * slow * time.Second):
 		}
 	}
 	io.Copy(io.Discard, r.Body)
@@ -126,7 +134,7 @@ func nobody() string {
 }
 
 func header(c net.Conn) bool {
-	c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	c.SetReadDeadline(time.Now().Add(5 * slow * time.Second))
 	var text []byte
 	one := make([]byte, 1)
 	for {

@@ -94,7 +94,7 @@ func worker(at *place) {
 // batcher does what it was asked for a while later, all at once.
 func batcher(at *place) {
 	for j := range batch {
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * slow * time.Millisecond)
 		call(at, context.Background(), j.name)
 		close(j.done)
 	}
@@ -105,7 +105,7 @@ func later(f func()) {
 	outside.Add(1)
 	go func() {
 		defer outside.Done()
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * slow * time.Millisecond)
 		f()
 	}()
 }
@@ -183,7 +183,7 @@ func inside(at *place, w http.ResponseWriter, r *http.Request) {
 		if flights.done == nil {
 			flights.done = make(chan struct{})
 			flights.Unlock()
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(100 * slow * time.Millisecond)
 			call(at, ctx, "flight")
 			close(flights.done)
 		} else {

@@ -19,7 +19,7 @@ use strobe_tests::spans::{self, Expected, Received};
 /// The agent in this machine.
 pub const STROBE: &str = "/bin/strobe";
 /// How long anything may take on an emulated processor whose host is busy.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a case begins with.
 #[derive(Debug)]
@@ -32,13 +32,18 @@ pub struct Bench {
 impl Bench {
     /// The service of a Go version, in a file of its own: a probe belongs to an inode.
     pub fn new(version: &str) -> Result<Self> {
+        Self::of("httpserver", version)
+    }
+
+    /// The same with another of the programs.
+    pub fn of(app: &str, version: &str) -> Result<Self> {
         let folder = PathBuf::from("/tmp/case");
         fs::create_dir_all(&folder)?;
-        let bench = Bench { app: folder.join("httpserver"), collector: Collector::start()?, minor: 0 };
+        let bench = Bench { app: folder.join(app), collector: Collector::start()?, minor: 0 };
         bench.overwrite(version)
     }
 
-    /// Puts the service of a Go version into the file, over what is there: the inode stays.
+    /// Puts the program of a Go version into the file, over what is there: the inode stays.
     pub fn overwrite(self, version: &str) -> Result<Self> {
         install(version, &self.app)?;
         Ok(Bench { minor: minor(version)?, ..self })
@@ -66,8 +71,8 @@ impl Bench {
     }
 
     /// Starts the agent on a running service and waits until it traces it.
-    pub fn trace_pid(&self, service: &Service) -> Result<Running> {
-        let agent = Running::start(&mut self.strobe(&["run", "--pid", &service.running.pid().to_string()]))?;
+    pub fn trace_pid(&self, service: &Running) -> Result<Running> {
+        let agent = Running::start(&mut self.strobe(&["run", "--pid", &service.pid().to_string()]))?;
         tracing(&agent, 0)?;
         Ok(agent)
     }
@@ -105,9 +110,10 @@ impl Bench {
     }
 }
 
-/// Puts the service of a Go version into a file.
+/// Puts the program of a Go version into a file of the program's name.
 pub fn install(version: &str, to: &Path) -> Result<()> {
-    let from = format!("/apps/httpserver-{version}");
+    let name = to.file_name().context("a program's name")?.to_string_lossy();
+    let from = format!("/apps/{name}-{version}");
     // No other thread of this process starts programs, so nobody inherits the descriptor that is open for writing.
     fs::copy(&from, to).with_context(|| format!("copy {from} to {}", to.display()))?;
     Ok(())

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{features, lives, loading, machines, namespaces, privileges};
+use crate::{clients, features, lives, loading, machines, namespaces, privileges};
 
 /// Runs one; what it says goes into the table.
 pub fn run(name: &str) -> Result<String> {
@@ -12,6 +12,8 @@ pub fn run(name: &str) -> Result<String> {
         "go1.22" => lives::every_kind_of_request("1.22"),
         "go1.24" => lives::every_kind_of_request("1.24"),
         "go1.27" => lives::every_kind_of_request("1.27"),
+        "client1.22" => clients::round_trips("1.22"),
+        "client1.27" => clients::round_trips("1.27"),
         "calls" => lives::helper_calls("1.24"),
         "exec" => lives::exec("1.24"),
         "restart" => lives::restart("1.24"),

@@ -17,7 +17,7 @@ const PATH: &str = "/raw/ok";
 pub fn every_kind_of_request(version: &str) -> Result<String> {
     let bench = Bench::new(version)?;
     let mut service = bench.service()?;
-    let mut agent = bench.trace_pid(&service)?;
+    let mut agent = bench.trace_pid(&service.running)?;
     let mut due = bench.requests(&service)?;
     due.extend(drive::drive(service.http, kinds::panics(bench.minor), 4)?);
     due.extend(bench.requests(&service)?);

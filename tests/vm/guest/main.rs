@@ -9,6 +9,7 @@ mod verdict;
 mod bench;
 mod boot;
 mod cases;
+mod clients;
 mod features;
 mod lives;
 mod loading;

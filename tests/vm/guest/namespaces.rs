@@ -47,7 +47,7 @@ pub fn inner_same(version: &str) -> Result<String> {
     );
     let bench = Bench::new(version)?;
     let service = bench.service()?;
-    let mut agent = bench.trace_pid(&service)?;
+    let mut agent = bench.trace_pid(&service.running)?;
     let due = bench.requests(&service)?;
     bench.settle(&mut agent, &due)?;
     Ok(format!("{} spans", due.len()))
