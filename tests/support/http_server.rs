@@ -1,5 +1,7 @@
 //! The kinds of requests of `tests/e2e/http_server`, each with its span, for the virtual machines of `tests/vm` too.
 
+#[path = "../e2e/http_server/door.rs"]
+pub mod door;
 #[path = "../e2e/http_server/drive.rs"]
 pub mod drive;
 #[path = "../e2e/http_server/exchange.rs"]

@@ -15,12 +15,14 @@ use crate::machine::{Machine, Seen};
 use crate::verdict::Verdict;
 
 /// What every kernel of the matrix runs (`guest/cases.rs`).
-const CASES: [&str; 16] = [
+const CASES: [&str; 18] = [
     "load",
     "features",
     "go1.22",
     "go1.24",
     "go1.27",
+    "h2-1.22",
+    "h2-1.27",
     "client1.22",
     "client1.27",
     "exec",

@@ -3,6 +3,7 @@
 //!
 //! What a request has to look like as a span is in `exchange`, the kinds of requests are in `kinds`.
 
+mod door;
 mod drive;
 mod ends;
 mod exchange;

@@ -11,10 +11,11 @@ use strobe_tests::golang::go;
 use strobe_tests::h2;
 use strobe_tests::spans::{Expected, Received};
 
+use super::door::everything;
 use super::drive::name;
 use super::exchange::Exchange;
 use super::harness::{self, Bench};
-use super::http2::{Door, check_lengths, everything, forget_handlers_request};
+use super::http2::{self, check_lengths, forget_handlers_request};
 
 /// The scope of x/net's spans.
 const SCOPE: &str = "strobe/golang.org/x/net/http2";
@@ -61,12 +62,12 @@ fn traced(version: &'static str, x_net: (&str, &str), which: XNet) -> Result<()>
 
     let mut service = bench.service_with(&[("X_NET", if which == XNet::Tls { "tls" } else { "h2c" })])?;
     let mut agent = bench.trace_pid(&service)?;
-    let tls = Door::tls(&bench, &service)?;
+    let tls = http2::tls(&bench, &service)?;
     let mut due = everything(bench.minor(), &tls).context("over TLS")?;
     let of_tls = due.len();
     let has_plain = which == XNet::Plain || bench.minor() >= 24;
     if has_plain {
-        let mut plain = everything(bench.minor(), &Door::plain(&service)).context("without TLS")?;
+        let mut plain = everything(bench.minor(), &http2::plain(&service)).context("without TLS")?;
         if wraps && which == XNet::Plain {
             // No probe is passed there that knows the handler's Request.
             plain.iter_mut().for_each(forget_handlers_request);

@@ -147,6 +147,12 @@ impl Service {
         Ok(Service { running, http })
     }
 
+    /// Its listener for HTTPS, as a URL.
+    pub fn https(&self) -> Result<String> {
+        let line = self.running.expect_stdout("listening on https://", 0)?;
+        Ok(line.trim_start_matches("listening on ").to_owned())
+    }
+
     /// Ends it; its exit status must be this one.
     pub fn stop(&mut self, expected: i32) -> Result<()> {
         self.running.signal(libc::SIGTERM)?;

@@ -12,6 +12,8 @@ pub fn run(name: &str) -> Result<String> {
         "go1.22" => lives::every_kind_of_request("1.22"),
         "go1.24" => lives::every_kind_of_request("1.24"),
         "go1.27" => lives::every_kind_of_request("1.27"),
+        "h2-1.22" => lives::over_http2("1.22"),
+        "h2-1.27" => lives::over_http2("1.27"),
         "client1.22" => clients::round_trips("1.22"),
         "client1.27" => clients::round_trips("1.27"),
         "calls" => lives::helper_calls("1.24"),

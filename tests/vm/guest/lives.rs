@@ -1,8 +1,12 @@
 //! A service's life under the agent: traced while it runs, from its first request, through restarts, and when its file is
 //! overwritten in place.
 
+use std::fs;
+use std::process::Command;
+
 use anyhow::{Context as _, Result, ensure};
 use strobe_tests::calls;
+use strobe_tests::http_server::door::{self, Door};
 use strobe_tests::http_server::{drive, kinds};
 use strobe_tests::load::{Case, Load};
 use strobe_tests::process::Running;
@@ -21,6 +25,24 @@ pub fn every_kind_of_request(version: &str) -> Result<String> {
     let mut due = bench.requests(&service)?;
     due.extend(drive::drive(service.http, kinds::panics(bench.minor), 4)?);
     due.extend(bench.requests(&service)?);
+    bench.settle(&mut agent, &due)?;
+    service.stop(0)?;
+    Ok(format!("{} spans", due.len()))
+}
+
+/// All that is asked of a listener for HTTP/2: over TLS, or by prior knowledge where the standard library has that (Go 1.24).
+pub fn over_http2(version: &str) -> Result<String> {
+    let bench = Bench::new(version)?;
+    let mut service = Service::started(Running::start(Command::new(&bench.app).arg("-tls"))?)?;
+    let door = if bench.minor >= 24 {
+        Door::plain(service.http)
+    } else {
+        let client = bench.app.with_file_name("client");
+        fs::copy(&bench.app, &client).context("copy the program")?;
+        Door::tls(&client, &service.https()?)?
+    };
+    let mut agent = bench.trace_pid(&service.running)?;
+    let due = door::everything(bench.minor, &door)?;
     bench.settle(&mut agent, &due)?;
     service.stop(0)?;
     Ok(format!("{} spans", due.len()))
