@@ -34,7 +34,7 @@ fn build() -> Result<PathBuf> {
     let status = cargo
         .args(["build", "--quiet", "--locked", "--release", "--target-dir"])
         .arg(&target)
-        .args(["-p", "runtime", "-p", "analyzer", "-p", "offsetgen", "--bins"])
+        .args(["--workspace", "--bin", "strobe", "--bin", "analyze", "--bin", "offsetgen"])
         .current_dir(machine::workspace())
         .status()
         .context("run cargo")?;
