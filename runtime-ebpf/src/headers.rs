@@ -46,10 +46,13 @@ const OLD: u64 = 32;
 const OLD_CHAINED: u64 = 40;
 const _: () = assert!((OLD_CHAINED + 8) * 8 < 1 << PLACE_BITS && NAMES.len() as u64 * PLACE_BITS <= 64);
 
-/// A wanted header.
+/// A wanted header's name.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub struct Name {
-    digest: u64,
+    /// Its bytes, and zeros behind them.
+    text: [u64; 3],
+    len: u64,
 }
 
 pub const TRACEPARENT: Name = Name::new(b"Traceparent");
@@ -66,30 +69,29 @@ const NAMES: [Name; 7] =
 const LENS: u64 = 1 << 9 | 1 << 10 | 1 << 11 | 1 << 15 | 1 << 16 | 1 << 17;
 /// A product with it has another number in its upper three bits for each name's digest.
 const MULTIPLIER: u64 = multiplier();
-/// The digests by those numbers. In memory: what is compared with each key costs the verifier most.
-static DIGESTS: [u64; 8] = digests();
+/// The names by those numbers. In memory: what is compared with each key costs the verifier most.
+static BY_PLACE: [Name; 8] = by_place();
 
 impl Name {
     const fn new(text: &[u8]) -> Self {
-        let mut bytes = [0u8; 16];
+        let mut words = [0; 3];
         let mut i = 0;
-        while i < text.len() && i < bytes.len() {
-            bytes[i] = text[i];
+        while i < text.len() {
+            words[i / 8] |= (text[i] as u64) << (8 * (i % 8));
             i += 1;
         }
-        let value = u128::from_le_bytes(bytes);
-        Self { digest: digest([value as u64, (value >> 64) as u64], text.len() as u64) }
+        Self { text: words, len: text.len() as u64 }
     }
 
     const fn place(self) -> u64 {
-        place(self.digest, MULTIPLIER)
+        place(digest(self.text, self.len), MULTIPLIER)
     }
 }
 
-/// One number of a key's first 16 bytes and its length. A name that shares a wanted one's digest is as good as that one: whoever
-/// sends it could have sent the other.
+/// One number of a key's beginning and length, which finds the only name that it can be. It proves nothing: names that share one
+/// are easily made, and a proxy that takes the wanted ones out of its clients' requests lets those pass.
 #[inline(always)]
-const fn digest(text: [u64; 2], len: u64) -> u64 {
+const fn digest(text: [u64; 3], len: u64) -> u64 {
     /// An odd number with many bits (2^64 divided by the golden ratio).
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
     (text[0] ^ len).wrapping_mul(SPREAD) ^ text[1]
@@ -105,7 +107,7 @@ const fn multiplier() -> u64 {
     loop {
         let (mut seen, mut i) = (0u64, 0);
         while i < NAMES.len() {
-            seen |= 1 << place(NAMES[i].digest, candidate);
+            seen |= 1 << place(digest(NAMES[i].text, NAMES[i].len), candidate);
             i += 1;
         }
         // Each has one of its own, and none the eighth, for which there is no room in a word.
@@ -116,10 +118,11 @@ const fn multiplier() -> u64 {
     }
 }
 
-const fn digests() -> [u64; 8] {
-    let (mut all, mut i) = ([0; 8], 0);
+/// At the eighth place is none: no key has this length.
+const fn by_place() -> [Name; 8] {
+    let (mut all, mut i) = ([Name { text: [0; 3], len: 0 }; 8], 0);
     while i < NAMES.len() {
-        all[NAMES[i].place() as usize] = NAMES[i].digest;
+        all[NAMES[i].place() as usize] = NAMES[i];
         i += 1;
     }
     all
@@ -260,35 +263,40 @@ fn slots(bucket: u64, number: u64, walk: &MapWalk, found: &mut Found) {
     });
 }
 
-/// Of 64 bytes and more, a few are too: their digests tell.
+/// Of 64 bytes and more, a few are too: comparing them tells.
 #[inline(always)]
 fn is_wanted_len(len: u64) -> bool {
     LENS >> (opaque(len) & 63) & 1 != 0
 }
 
-/// Compares one key by its digest, and notes its place if it is wanted.
+/// Compares one key with the name that it can be, and notes its place if it is that.
 #[inline(never)]
 fn slot(key: GoString, at: u64, found: &mut Found) {
-    // Twice as long as what is read: the verifier sees no more than that five bits are enough for the length.
+    // As long as the verifier believes that a key may be.
     let mut text = MaybeUninit::<[u64; 4]>::uninit();
     let word = text.as_mut_ptr().cast::<u64>();
     let len = opaque(key.len);
-    let is_long = len >> 4 & 1;
-    // The length, or 16 where it is that and more.
-    let read = opaque(is_long << 4 | len & 15 & is_long.wrapping_sub(1));
+    // Of a length that is wanted, all of it; of one that is as long and 64 or more longer, too little, which is no name.
+    let read = opaque(len & 31);
     // SAFETY: four words. One by one: LLVM makes a loop over bytes of an array.
     let text = unsafe {
         word.write_volatile(0);
         word.add(1).write_volatile(0);
+        word.add(2).write_volatile(0);
         // Where it cannot be read, the text equals nothing.
-        found.note(read_result(word.cast(), (read & 31) as u32, key.address));
-        [word.read_volatile(), word.add(1).read_volatile()]
+        found.note(read_result(word.cast(), read as u32, key.address));
+        [word.read_volatile(), word.add(1).read_volatile(), word.add(2).read_volatile()]
     };
-    let digest = digest(text, len);
-    let place = opaque(place(digest, MULTIPLIER)) & 7;
-    // SAFETY: the mask leaves the eight numbers.
-    let wanted = unsafe { DIGESTS.as_ptr().add(place as usize).read_volatile() };
-    found.places |= (at & equal(digest, wanted)) << (place * PLACE_BITS);
+    let place = opaque(place(digest(text, len), MULTIPLIER)) & 7;
+    // SAFETY: the mask leaves the eight names, of four words each.
+    let name = unsafe { BY_PLACE.as_ptr().add(place as usize).cast::<u64>() };
+    // SAFETY: as above.
+    let wanted = |i| unsafe { name.add(i).read_volatile() };
+    let differ = (text[0] ^ wanted(0)) | (text[1] ^ wanted(1)) | (text[2] ^ wanted(2)) | (len ^ wanted(3));
+    // Not added to what stands there: while somebody changes the map, a name may be seen twice, and two places would name a third.
+    let (is_it, shift) = (none(differ), place * PLACE_BITS);
+    found.places &= !((((1 << PLACE_BITS) - 1) & is_it) << shift);
+    found.places |= (at & is_it) << shift;
 }
 
 impl Found {
@@ -317,10 +325,9 @@ fn string(address: u64, found: &mut Found) -> GoString {
     unsafe { value.assume_init() }
 }
 
-/// All ones if they are equal, else 0.
+/// All ones for 0, else 0.
 #[inline(always)]
-fn equal(a: u64, b: u64) -> u64 {
-    let differ = a ^ b;
+fn none(differ: u64) -> u64 {
     // Without a branch, which LLVM would make of it if it knew what it is.
     (opaque(differ | differ.wrapping_neg()) >> 63).wrapping_sub(1)
 }

@@ -272,7 +272,7 @@ impl Exchange {
         self.header("tracestate", list)
     }
 
-    /// What its headers say of the host that the client asked for, and of how.
+    /// What its headers say of the host that the client asked for, if it is not empty, and of how.
     pub fn asked_for(mut self, host: &'static str, scheme: &'static str) -> Self {
         self.forwarded = Some((host, scheme));
         self
@@ -358,6 +358,7 @@ impl Exchange {
         put("http.route", self.route.as_deref().and_then(text));
         put("http.response.status_code", status.map(number));
         put("error.type", error.and_then(text));
+        let asked = asked.filter(|host| !host.is_empty());
         let host = asked.or(self.host.as_deref()).unwrap_or_default();
         let (name, host_port) = split_host(host);
         put("server.address", text(name).filter(|_| !name.is_empty()));

@@ -190,7 +190,7 @@ fn through_proxies() -> Vec<Exchange> {
     let members: Vec<String> = (0..4).map(|i| format!("m{i}={}", "v".repeat(200))).collect();
     let mut long = get().parent(TRACE, PARENT, 1).trace_state(&members[..2].join(","));
     long.headers.pop();
-    vec![
+    let mut all = vec![
         get().header("X-Forwarded-For", "203.0.113.7, 10.0.0.1").client("203.0.113.7"),
         get()
             .header("X-Forwarded-Host", "shop.example:8443")
@@ -209,6 +209,37 @@ fn through_proxies() -> Vec<Exchange> {
         get().parent(TRACE, PARENT, 1).header("tracestate", "a=1").header("tracestate", "b=1"),
         get().parent(TRACE, PARENT, 1).header("tracestate", "not a list"),
         long.header("tracestate", &members.join(",")),
+    ];
+    all.extend(named_alike());
+    all
+}
+
+/// Headers whose names begin like wanted ones, or have the number by which those are found in a map (runtime-ebpf/src/headers.rs).
+/// A proxy that takes the wanted ones away lets these pass: they say nothing, and what stands in the others stays where it is.
+fn named_alike() -> Vec<Exchange> {
+    const LIKE_TRACESTATE: &str = "X1p2xixm*fmzyx+h";
+    const LIKE_TRACEPARENT: &str = "C1jk0hpwa46$&o5w";
+    const LIKE_USER_AGENT: &str = "Tekr855810.i#ia3";
+    const LIKE_FORWARDED_FOR: &str = "Sr2sbn9q8j`i&6.0";
+    let like_proto = "X-Forwarded-Prota";
+    // Which slot of the map is whose depends on the order.
+    let among = |alike: &str, value: &str| {
+        let secrets = |e: Exchange, from: usize| {
+            (from..from + 3).fold(e, |e, i| e.header(&format!("X-Secret-{i}"), &format!("s{i}")))
+        };
+        secrets(secrets(Exchange::get("/raw/proxied"), 0).header(alike, value), 3)
+    };
+    let parent = format!("00-{TRACE}-{PARENT}-01");
+    vec![
+        among(like_proto, "ftp"),
+        among(like_proto, "ftp").header("X-Forwarded-Proto", "https").asked_for("", "https"),
+        among(LIKE_FORWARDED_FOR, "192.0.2.1"),
+        among(LIKE_FORWARDED_FOR, "192.0.2.1").header("X-Forwarded-For", "192.0.2.2").client("192.0.2.2"),
+        among(LIKE_TRACEPARENT, &parent),
+        among(LIKE_TRACEPARENT, &parent.replace('4', "5")).parent(TRACE, PARENT, 1),
+        among(LIKE_TRACESTATE, "a=1").parent(TRACE, PARENT, 1),
+        among(LIKE_TRACESTATE, "a=1").parent(TRACE, PARENT, 1).trace_state("b=1"),
+        among(LIKE_USER_AGENT, "another"),
     ]
 }
 
