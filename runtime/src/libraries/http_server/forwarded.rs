@@ -4,6 +4,8 @@
 //! Whoever sends a request can write into them what they like: they are believed since the conventions say so, and can be
 //! switched off.
 
+use std::net::Ipv6Addr;
+
 use crate::records::Text;
 
 /// The first value of each header.
@@ -66,7 +68,15 @@ fn forwarded(header: Text<'_>) -> Forwarded {
             return found;
         };
         let (name, behind) = rest.split_at(equals);
-        let Some(b'=') = behind.first() else { return found };
+        match behind.split_first() {
+            Some((b'=', _)) => {}
+            // A pair may be empty.
+            Some((b';', next)) if name.trim_ascii().is_empty() => {
+                rest = next;
+                continue;
+            }
+            _ => return found,
+        }
         let Some((value, behind)) = value(behind.get(1..).unwrap_or_default()) else { return found };
         // What reaches to the end of a cut header may go on behind it.
         if behind.is_empty() && header.is_cut() {
@@ -108,17 +118,48 @@ fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
 
 /// An address, with or without a port, or a name that hides it (RFC 7239, 6.3). `unknown` is none.
 fn client(text: &str) -> Option<Box<str>> {
-    let is_known = !text.is_empty() && !text.eq_ignore_ascii_case("unknown");
-    (is_known && is_authority(text)).then(|| text.into())
+    let name = text.split(':').next().unwrap_or_default();
+    if name.eq_ignore_ascii_case("unknown") {
+        return None;
+    }
+    authority(text).map(Box::from)
 }
 
 fn host(text: &str) -> Option<Box<str>> {
-    (!text.is_empty() && is_authority(text)).then(|| text.into())
+    authority(text).map(Box::from)
 }
 
-/// What may stand in an address or a host with a port.
-fn is_authority(text: &str) -> bool {
-    text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']' | '%'))
+/// A name or an address, and its port unless that says nothing: it may be empty, or hidden (RFC 7239, 6.2). `None`: it is not of
+/// that form, or names nobody.
+fn authority(text: &str) -> Option<&str> {
+    let (name, rest) = text.split_at_checked(name_len(text)?)?;
+    let Some(port) = rest.strip_prefix(':') else { return rest.is_empty().then_some(name) };
+    if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(text);
+    }
+    (port.is_empty() || port.starts_with('_') && port.chars().all(is_of_name)).then_some(name)
+}
+
+/// The length of what stands before a port. An address with more than one colon has no port unless it is in brackets.
+fn name_len(text: &str) -> Option<usize> {
+    if let Some((address, _)) = text.strip_prefix('[').and_then(|inside| inside.split_once(']')) {
+        return is_ipv6(address).then_some(address.len() + 2);
+    }
+    let name = text.split(':').next().unwrap_or_default();
+    if !name.is_empty() && name.chars().all(is_of_name) && text.matches(':').count() < 2 {
+        return Some(name.len());
+    }
+    is_ipv6(text).then_some(text.len())
+}
+
+/// An IPv6 address, perhaps with a zone.
+fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
+    address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && zone.chars().all(is_of_name)
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '.' | '-' | '_')
 }
 
 /// A scheme (RFC 3986, 3.1), in lower case.
@@ -154,18 +195,65 @@ mod tests {
         says("for=192.0.2.43, for=198.51.100.17;host=b", ["192.0.2.43", "", ""]);
         says("host=\"example.com:8443\" ; Proto=HTTPS;for=_gazonk", ["_gazonk", "example.com:8443", "https"]);
         says("for=\"a\\b\";host=h", ["ab", "h", ""]);
+        says(";for=192.0.2.1; ;host=h;", ["192.0.2.1", "h", ""]);
     }
 
     #[test]
     fn what_is_not_of_the_standards_form_says_nothing() {
-        for text in
-            ["", "for", "for=unknown", "for=\"1.2.3.4", ",for=1.2.3.4", "for=<script>", "proto=1x", ";"]
-        {
+        for text in [
+            "",
+            "for",
+            "for=unknown",
+            "for=\"unknown:4711\"",
+            "for=\"1.2.3.4",
+            ",for=1.2.3.4",
+            "for=<script>",
+            "proto=1x",
+            ";",
+        ] {
             says(text, ["", "", ""]);
         }
         let cut = Text { bytes: b"proto=https;for=1.2.3.4", full_len: 500 };
         let all = Forwarded::new(&Headers { forwarded: Some(cut), ..Headers::default() });
         assert_eq!((all.client, all.scheme.as_deref()), (None, Some("https")));
+    }
+
+    #[test]
+    fn an_address_has_a_port_that_says_something_or_none() {
+        let whole =
+            ["h:80", "[::1]:80", "::1", "fe80::1%eth0", "[fe80::1%eth0]", "_gazonk", "b\u{fc}cher.example"];
+        for text in whole {
+            assert_eq!(client(text).as_deref(), Some(text));
+            assert_eq!(host(text).as_deref(), Some(text));
+        }
+        for (text, name) in
+            [("h:", "h"), ("192.0.2.1:_b", "192.0.2.1"), ("[::1]:_b", "[::1]"), ("_a:_b", "_a")]
+        {
+            assert_eq!(client(text).as_deref(), Some(name), "{text}");
+        }
+        let none = [
+            "",
+            ":",
+            ":443",
+            "]]]:::[",
+            "[",
+            "[]",
+            "[h]:80",
+            "[::1]x",
+            "[::1]80",
+            "a:b:c",
+            "a%b",
+            "a b",
+            "h:8o",
+            "1.2.3.4:80:",
+            "fe80::1%",
+            "\u{202e}1.2.3.4",
+            "a/b",
+            "user@h",
+        ];
+        for text in none {
+            assert_eq!((client(text), host(text)), (None, None), "{text}");
+        }
     }
 
     #[test]

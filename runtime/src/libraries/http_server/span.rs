@@ -193,8 +193,9 @@ fn peers<'a>(begun: &'a Begun, ended: &EndedView<'a>, attributes: &mut Attribute
     let named = part(forwarded.and_then(|said| said.client.as_deref())).map(&mut address);
     let peer = begun.non_empty(PEER).map(&mut address);
     let client = ended.non_empty(ENDED_CLIENT).map(&mut address);
-    if let Some((text, (host, port))) = server {
-        put(attributes, key::SERVER_ADDRESS, Some(host).filter(|host| !host.is_empty()));
+    // A port without a host says nothing (`Host: :80`, which net/http takes).
+    if let Some((text, (host, port))) = server.filter(|(_, (host, _))| !host.is_empty()) {
+        put(attributes, key::SERVER_ADDRESS, Some(host));
         put_port(attributes, key::SERVER_PORT, port.filter(|_| !text.is_cut()));
     }
     let usable = |host: &Cow<'_, str>| !host.is_empty() && host != "@";
