@@ -65,7 +65,9 @@ impl Begun {
     pub fn held_bytes(&self) -> usize {
         let original = self.original_method.as_ref().map_or(0, String::capacity);
         let url = self.url.full.capacity() + self.url.host.capacity();
-        size_of::<Self>() + self.method.capacity() + original + url + OVERHEAD_BYTES
+        // Its request's, as long as that is open; longer than that it may be this one's alone.
+        let list = self.trace_state.as_ref().map_or(0, |list| list.len());
+        size_of::<Self>() + self.method.capacity() + original + url + list + OVERHEAD_BYTES
     }
 }
 
