@@ -44,6 +44,8 @@ pub struct Process {
 pub const SWITCH_IGNORE_PARENT: u32 = 1;
 /// A request's text is not read in one piece: cookies and the like then never leave the target's memory.
 pub const SWITCH_NO_TEXT: u32 = 2;
+/// What proxies say of a request is not looked at.
+pub const SWITCH_NO_FORWARDED: u32 = 4;
 
 /// What the core needs to know of a file's Go runtime. Value of `FILES`.
 #[repr(C)]

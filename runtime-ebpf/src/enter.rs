@@ -6,7 +6,7 @@ use aya_ebpf::{
     programs::ProbeContext,
 };
 use runtime_ebpf::{
-    abi::{File, MAX_FILES, MAX_PROCESSES, Process, SWITCH_IGNORE_PARENT},
+    abi::{File, MAX_FILES, MAX_PROCESSES, Process, SWITCH_IGNORE_PARENT, SWITCH_NO_FORWARDED},
     libraries::Library,
 };
 
@@ -125,6 +125,12 @@ impl Hit {
     #[inline(always)]
     pub fn extracts(&self) -> bool {
         self.process().switches & SWITCH_IGNORE_PARENT == 0
+    }
+
+    /// 0 if it is believed what proxies say of a request.
+    #[inline(always)]
+    pub fn disbelieves_proxies(&self) -> u64 {
+        (self.process().switches & SWITCH_NO_FORWARDED) as u64
     }
 
     /// Whether no request of this process can be sampled.

@@ -302,9 +302,20 @@ fn slot(key: GoString, at: u64, found: &mut Found) {
 impl Found {
     /// Notes what a read gave, without a branch: 0 if it went well.
     #[inline(always)]
-    fn note(&mut self, result: i64) {
+    pub fn note(&mut self, result: i64) {
         self.failed |= result as u64;
     }
+}
+
+/// Where the numbers of these headers stand.
+#[inline(always)]
+const fn bits(names: &[Name]) -> u64 {
+    let (mut all, mut i) = (0, 0);
+    while i < names.len() {
+        all |= ((1 << PLACE_BITS) - 1) << (names[i].place() * PLACE_BITS);
+        i += 1;
+    }
+    all
 }
 
 /// A word of the target; zeros where it cannot be read, which is noted.
@@ -332,6 +343,19 @@ fn none(differ: u64) -> u64 {
     (opaque(differ | differ.wrapping_neg()) >> 63).wrapping_sub(1)
 }
 
+/// The values of the header at this place, a slice of strings.
+#[inline(always)]
+fn slice(at: u64, walk: &MapWalk, found: &mut Found) -> GoString {
+    let (number, slot) = ((at - 1) >> 3, (at - 1) & 7);
+    let is_old = number >> 5 & 1;
+    let base = found.first ^ (found.first ^ found.old) & is_old.wrapping_neg();
+    let mut bucket = base + (number & 15 >> is_old) * walk.stride as u64;
+    if number >> (4 - is_old) & 1 != 0 {
+        bucket = word(bucket + walk.overflow as u64, found);
+    }
+    string(bucket + walk.elems as u64 + slot * walk.elem_stride as u64, found)
+}
+
 /// The first of a header's values; zeros if it has none, or more than `most`.
 #[inline(never)]
 fn value(at: u64, most: u64, walk: &MapWalk, found: &mut Found) -> GoString {
@@ -340,18 +364,20 @@ fn value(at: u64, most: u64, walk: &MapWalk, found: &mut Found) -> GoString {
     if at == 0 {
         return nothing;
     }
-    let (number, slot) = ((at - 1) >> 3, (at - 1) & 7);
-    let is_old = number >> 5 & 1;
-    let base = found.first ^ (found.first ^ found.old) & is_old.wrapping_neg();
-    let mut bucket = base + (number & 15 >> is_old) * walk.stride as u64;
-    if number >> (4 - is_old) & 1 != 0 {
-        bucket = word(bucket + walk.overflow as u64, found);
-    }
-    let values = string(bucket + walk.elems as u64 + slot * walk.elem_stride as u64, found);
+    let values = slice(at, walk, found);
     if values.address == 0 || values.len > most {
         return nothing;
     }
     string(values.address, found)
+}
+
+/// All of them; zeros if it has none. Not what `value` begins with, which would cost the verifier twice as much.
+#[inline(never)]
+fn values(at: u64, walk: &MapWalk, found: &mut Found) -> GoString {
+    if at == 0 {
+        return GoString { address: found.zero, len: found.zero };
+    }
+    slice(at, walk, found)
 }
 
 impl Found {
@@ -374,17 +400,31 @@ impl Found {
     /// Whether one of these headers is there.
     #[inline(always)]
     pub fn has_any(&self, names: &[Name]) -> bool {
-        let mut all = 0;
-        for name in names {
-            all |= ((1 << PLACE_BITS) - 1) << (name.place() * PLACE_BITS);
-        }
-        self.places & all != 0
+        self.places & bits(names) != 0
+    }
+
+    /// Forgets these headers unless the number is 0.
+    #[inline(always)]
+    pub fn keep_if_none(&mut self, names: &[Name], number: u64) {
+        self.places &= none(number) | !bits(names);
     }
 
     /// The first of a header's values; zeros if it has none.
     #[inline(always)]
     pub fn first_of(&mut self, name: Name, walk: &MapWalk) -> GoString {
         value(self.at(name), u64::MAX, walk, self)
+    }
+
+    /// All values of a header, a slice of strings; zeros if it has none.
+    #[inline(always)]
+    pub fn all_of(&mut self, name: Name, walk: &MapWalk) -> GoString {
+        values(self.at(name), walk, self)
+    }
+
+    /// One of such a slice.
+    #[inline(always)]
+    pub fn one_of(&mut self, values: GoString, index: u64) -> GoString {
+        string(values.address + 16 * index, self)
     }
 
     /// The value of a header that may be there but once; zeros if there is none, or several.

@@ -100,6 +100,7 @@ fn way_out(config: &Config, own: Own, stream: Stream) -> anyhow::Result<WayOut> 
             sampler: config.sampler,
             extract: config.extract,
             fields_only: config.fields_only,
+            forwarded: config.spans.forwarded,
         },
         off: config.switched_off.clone(),
         sources: Sources::new(config, true),

@@ -14,7 +14,8 @@
 //! KIND_ENDED          Ended | strings in the slots ENDED_SLOTS
 //! KIND_ENDED_LARGE    Ended | strings in the slots ENDED_LARGE_SLOTS
 //! KIND_HTTP2          Head
-//! KIND_ENDED_WHOLE    Ended | ENDED_LARGE_SLOTS | Began's slots and Began, for a request whose beginning found no room in the ring
+//! KIND_ENDED_WHOLE    Ended | ENDED_LARGE_SLOTS | Began | BEGAN_SLOTS, for a request whose beginning found no room in the ring
+//! KIND_ENDED_WHOLE_MORE   the same, and behind it Headers | HEADERS_SLOTS
 //! ```
 
 use crate::record::Head;
@@ -38,6 +39,9 @@ pub const KIND_BEGAN_SHORT: u16 = 7;
 
 /// More of the header of a request whose strings came one by one, where there is more that a span needs.
 pub const KIND_HEADERS: u16 = 8;
+
+/// The same as [`KIND_ENDED_WHOLE`], where the header says more that a span needs: `Headers` and its slots behind it.
+pub const KIND_ENDED_WHOLE_MORE: u16 = 9;
 
 /// The fixed part of a beginning.
 #[repr(C)]
@@ -107,7 +111,8 @@ pub struct Headers {
     pub reserved: u32,
 }
 
-/// The `tracestate` header, if there is exactly one, behind a valid `traceparent`.
+/// The `tracestate` headers behind a valid `traceparent`, joined by commas (RFC 9110, 5.3); of more than [`MOST_TRACESTATES`] it is
+/// [`NO_TRACESTATE`].
 pub const HEADERS_TRACESTATE: usize = 0;
 /// The first `Forwarded`.
 pub const HEADERS_FORWARDED: usize = 1;
@@ -119,6 +124,10 @@ pub const HEADERS_FORWARDED_HOST: usize = 3;
 pub const HEADERS_FORWARDED_PROTO: usize = 4;
 /// Number of them.
 pub const HEADERS_SLOT_COUNT: usize = 5;
+/// So many `tracestate` headers are joined.
+pub const MOST_TRACESTATES: usize = 4;
+/// What is no list, whatever else one may be.
+pub const NO_TRACESTATE: u8 = b'=';
 /// Their sizes in bytes. Of a `tracestate` 512 bytes are kept, for which whole members are left out, the long ones first; of the
 /// others the first element counts.
 pub const HEADERS_SLOTS: [usize; HEADERS_SLOT_COUNT] = [1024, 256, 128, 256, 32];

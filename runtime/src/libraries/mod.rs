@@ -10,7 +10,7 @@ mod library;
 mod values;
 
 use runtime_ebpf::{
-    abi::{SWITCH_IGNORE_PARENT, SWITCH_NO_TEXT},
+    abi::{SWITCH_IGNORE_PARENT, SWITCH_NO_FORWARDED, SWITCH_NO_TEXT},
     sampler::Sampler,
 };
 
@@ -59,12 +59,16 @@ pub struct Sampling {
     pub extract: bool,
     /// Whether requests are taken field by field, never as text.
     pub fields_only: bool,
+    /// Whether what proxies say of a request is looked at.
+    pub forwarded: bool,
 }
 
 impl Sampling {
     /// `SWITCH_` bits.
     pub fn switches(self) -> u32 {
         let unless = |condition: bool, switch| if condition { 0 } else { switch };
-        unless(self.extract, SWITCH_IGNORE_PARENT) | unless(!self.fields_only, SWITCH_NO_TEXT)
+        unless(self.extract, SWITCH_IGNORE_PARENT)
+            | unless(!self.fields_only, SWITCH_NO_TEXT)
+            | unless(self.forwarded, SWITCH_NO_FORWARDED)
     }
 }

@@ -16,8 +16,8 @@ const MAX_PART_BYTES: usize = 256;
 /// Members longer than this are the first to go where the list is too long (3.3.1.5).
 const LONG_MEMBER_BYTES: usize = 128;
 
-/// The list, at most 512 bytes of it in whole members. `None`: it is empty, or not one of the standard's form, which makes all of it
-/// void (the `traceparent` beside it stays good).
+/// The list, at most 512 bytes of it in whole members; the empty string if it has none. `None`: it is not one of the standard's form,
+/// which makes all of it void (the `traceparent` beside it stays good), or none of it can be kept.
 pub fn parse(text: Text<'_>) -> Option<String> {
     let whole = std::str::from_utf8(text.bytes).ok()?;
     // The last member of a cut list may be cut itself.
@@ -25,7 +25,10 @@ pub fn parse(text: Text<'_>) -> Option<String> {
     let is_blank = |c: char| matches!(c, ' ' | '\t');
     let members: Vec<&str> =
         whole.split(',').map(|member| member.trim_matches(is_blank)).filter(|m| !m.is_empty()).collect();
-    if members.is_empty() || members.len() > MAX_MEMBERS {
+    if members.is_empty() {
+        return Some(String::new());
+    }
+    if members.len() > MAX_MEMBERS {
         return None;
     }
     let keys = members.iter().map(|member| key_of(member)).collect::<Option<Vec<&str>>>()?;
@@ -79,6 +82,11 @@ impl TraceStates {
         self.by_span.insert(span_id, Arc::downgrade(list));
     }
 
+    /// The span has ended.
+    pub fn forget(&mut self, span_id: [u8; 8]) {
+        self.by_span.remove(&span_id);
+    }
+
     /// The list of an open span.
     pub fn of(&self, span_id: [u8; 8]) -> Option<Arc<str>> {
         self.by_span.get(&span_id).and_then(Weak::upgrade)
@@ -99,19 +107,23 @@ mod tests {
             assert_eq!(parsed(list).as_deref(), Some(list));
         }
         assert_eq!(parsed(" a=1\t, ,b=2 ,").as_deref(), Some("a=1,b=2"));
+        for empty in ["", ",", " ,\t, "] {
+            assert_eq!(parsed(empty).as_deref(), Some(""), "{empty:?} is a list of no members");
+        }
     }
 
     #[test]
     fn what_is_no_list_is_void_as_a_whole() {
         let many = (0..33).map(|i| format!("k{i}=v")).collect::<Vec<_>>().join(",");
         let long = format!("k={}", "v".repeat(257));
-        for list in [
-            "", " ,", "a", "A=1", "=1", "a=", "a=b=c", "a=1,a=2", "a=\u{e9}", "_a=1", "a b=1", "a=1,b",
-            &many, &long,
-        ] {
+        for list in
+            ["a", "A=1", "=1", "a=", "a=b=c", "a=1,a=2", "a=\u{e9}", "_a=1", "a b=1", "a=1,b", &many, &long]
+        {
             assert_eq!(parsed(list), None, "{list}");
         }
         assert_eq!(parse(Text::whole(b"a=\xff")), None);
+        let longest = format!("{}={}", "k".repeat(256), "v".repeat(256));
+        assert_eq!(parsed(&longest), None, "valid, and too long to be kept");
     }
 
     #[test]

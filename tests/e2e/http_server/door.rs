@@ -88,7 +88,7 @@ pub fn send(connection: &mut Connection, exchange: &Exchange) -> Result<u32> {
 }
 
 /// Reads the answer and checks it; the span that is due.
-fn receive(connection: &mut Connection, id: u32, exchange: &Exchange) -> Result<Option<Expected>> {
+pub fn receive(connection: &mut Connection, id: u32, exchange: &Exchange) -> Result<Option<Expected>> {
     let what = || format!("{} {}", exchange.method, String::from_utf8_lossy(&exchange.target));
     let answer = connection.receive(id).with_context(what)?;
     match exchange.answer {

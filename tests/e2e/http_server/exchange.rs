@@ -267,9 +267,14 @@ impl Exchange {
     }
 
     /// A `tracestate` that the span must have.
-    pub fn trace_state(mut self, list: &str) -> Self {
+    pub fn trace_state(self, list: &str) -> Self {
+        self.header("tracestate", list).has_trace_state(list)
+    }
+
+    /// The `tracestate` that the span must have of its headers.
+    pub fn has_trace_state(mut self, list: &str) -> Self {
         self.trace_state = Some(list.to_owned());
-        self.header("tracestate", list)
+        self
     }
 
     /// What its headers say of the host that the client asked for, if it is not empty, and of how.

@@ -5,8 +5,8 @@ use strobe_tests::spans::Want;
 
 use super::exchange::{Answer, Exchange};
 
-const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const PARENT: &str = "00f067aa0ba902b7";
+pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+pub const PARENT: &str = "00f067aa0ba902b7";
 
 /// All kinds once; `n` makes requests without a user agent unique.
 pub fn all(minor: u32, n: usize) -> Vec<Exchange> {
@@ -187,9 +187,9 @@ fn parents(n: usize) -> Vec<Exchange> {
 /// What proxies and other vendors add to a request.
 fn through_proxies() -> Vec<Exchange> {
     let get = || Exchange::get("/raw/proxied");
-    let members: Vec<String> = (0..4).map(|i| format!("m{i}={}", "v".repeat(200))).collect();
-    let mut long = get().parent(TRACE, PARENT, 1).trace_state(&members[..2].join(","));
-    long.headers.pop();
+    let members: Vec<String> = (0..9).map(|i| format!("m{i}={}", "v".repeat(200))).collect();
+    let traced = || get().parent(TRACE, PARENT, 1);
+    let lists = ["a=1", "", "b=2, c=3", "d=4"];
     let mut all = vec![
         get().header("X-Forwarded-For", "203.0.113.7, 10.0.0.1").client("203.0.113.7"),
         get()
@@ -204,11 +204,29 @@ fn through_proxies() -> Vec<Exchange> {
             .asked_for("shop.example", "https"),
         get().header("X-Forwarded-For", "unknown").header("X-Forwarded-Host", "").header("Forwarded", ";"),
         get().header("X-Forwarded-Fox", "203.0.113.7").header("X-Forwarded-Hosts", "a"),
-        get().parent(TRACE, PARENT, 1).trace_state("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"),
+        get().header("Forwarded", "for=\"unknown:4711\"").header("X-Forwarded-Host", ":443"),
+        get().header("Forwarded", "for=\"192.0.2.1:_hidden\"").client("192.0.2.1"),
+        traced().trace_state("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"),
         get().header("tracestate", "a=1"),
-        get().parent(TRACE, PARENT, 1).header("tracestate", "a=1").header("tracestate", "b=1"),
-        get().parent(TRACE, PARENT, 1).header("tracestate", "not a list"),
-        long.header("tracestate", &members.join(",")),
+        traced().header("tracestate", "not a list"),
+        traced().header("tracestate", &members[..4].join(",")).has_trace_state(&members[..2].join(",")),
+        lists
+            .iter()
+            .fold(traced(), |e, list| e.header("tracestate", list))
+            .has_trace_state("a=1,b=2,c=3,d=4"),
+        [&lists[..], &["e=5"]].concat().iter().fold(traced(), |e, list| e.header("tracestate", list)),
+        traced()
+            .header("tracestate", &members[0])
+            .header("tracestate", &members[1..4].join(","))
+            .header("tracestate", "z=1")
+            .has_trace_state(&[&members[0], &members[1], "z=1"].join(",")),
+        // More than is read of a list.
+        traced()
+            .header("tracestate", &members[..4].join(","))
+            .header("tracestate", &members[4..].join(","))
+            .header("X-Forwarded-For", "203.0.113.7")
+            .client("203.0.113.7")
+            .has_trace_state(&members[..2].join(",")),
     ];
     all.extend(named_alike());
     all

@@ -13,6 +13,7 @@ mod harness;
 mod http2;
 mod kinds;
 mod profiles;
+mod proxies;
 mod refusals;
 mod room;
 mod x_net;

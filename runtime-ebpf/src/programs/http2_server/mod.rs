@@ -176,9 +176,9 @@ pub fn finished(ctx: &ProbeContext, hit: &Hit, file: &File) -> bool {
 #[inline(always)]
 pub fn whole(hit: &Hit, file: &File) {
     let key = Key::of(hit);
-    let Some(entry) = flight::live(hit, &key) else { return };
-    let kept = entry.get();
-    fields::whole(hit, request(file), &file.last, kept, |scratch| ending(hit, file, kept, scratch));
+    let Some(mut entry) = flight::live(hit, &key) else { return };
+    let kept = entry.get_mut();
+    fields::whole(hit, request(file), &file.last, kept, |kept, scratch| ending(hit, file, kept, scratch));
     flight::leave(hit, &key, entry);
 }
 

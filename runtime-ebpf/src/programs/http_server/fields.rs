@@ -12,7 +12,7 @@ use runtime_ebpf::{
         records::{
             BEGAN_HOST, BEGAN_METHOD, BEGAN_SHORT_SLOTS, BEGAN_SLOT_COUNT, BEGAN_SLOTS, BEGAN_URI,
             BEGAN_USER_AGENT, Began, ENDED_LARGE_SLOTS, Ended, KIND_BEGAN_FIELDS, KIND_BEGAN_SHORT,
-            KIND_ENDED_WHOLE, PEER_BYTES,
+            KIND_ENDED_WHOLE, KIND_ENDED_WHOLE_MORE, PEER_BYTES,
         },
     },
     record::ABSENT,
@@ -26,8 +26,8 @@ use super::{
 };
 use crate::{
     enter::Hit,
-    headers::{self, USER_AGENT},
-    read::{GoString, known, read},
+    headers::{self, Found, USER_AGENT},
+    read::{GoString, known, put, read},
     ring,
     texts::{Window, cut_len, fill, string_in},
 };
@@ -37,6 +37,7 @@ const SHORT_BYTES: usize = size_of::<Began>() + total(&BEGAN_SHORT_SLOTS);
 /// Where `Began` stands in a `KIND_ENDED_WHOLE` record.
 const WHOLE_BEGAN: usize = size_of::<Ended>() + ENDED_LARGE_SLOTS[0] + ENDED_LARGE_SLOTS[1];
 const WHOLE_BYTES: usize = WHOLE_BEGAN + BEGAN_BYTES;
+const WHOLE_MORE_BYTES: usize = WHOLE_BYTES + more::BYTES;
 // The request's struct is read into where the strings will stand.
 const _: () = assert!(total(&BEGAN_SHORT_SLOTS) >= REQUEST_WINDOW);
 
@@ -70,7 +71,7 @@ pub fn begin(hit: &Hit, request: Request<'_>, flight: &mut Flight) {
         if announce(hit, request.fields, flight, map, agent) {
             flight.state |= ANNOUNCED;
             count(hit, Counter::Fields);
-            more::send(hit, flight, request.headers, &mut found, parent.is_some());
+            more::send(hit, flight, request.headers, &mut found);
         } else {
             count(hit, Counter::Unannounced);
         }
@@ -136,41 +137,61 @@ pub fn whole(
     hit: &Hit,
     request: Request<'_>,
     last: &LastFields,
-    flight: &Flight,
-    ending: impl Fn(*mut u8) -> Ending,
+    flight: &mut Flight,
+    ending: impl Fn(&Flight, *mut u8) -> Ending,
 ) {
-    match ring::reserve(WHOLE_BYTES) {
-        Some(record) => write_whole(hit, request, last, flight, ending, record),
-        None => count(hit, Counter::EndLost),
+    let map = known(flight.request, request.fields.header).and_then(read::<u64>).unwrap_or(0);
+    // The record is not there yet: how long it will be depends on what is found.
+    let peer = flight.peer[0];
+    // SAFETY: the word is put back.
+    let mut found = unsafe { headers::find(map, request.headers, &raw mut flight.peer[0]) };
+    put(&mut flight.peer[0], peer);
+    if more::is_wanted(hit, flight, &mut found) {
+        match ring::reserve(WHOLE_MORE_BYTES + more::BEHIND) {
+            Some(record) => write_whole::<true>(hit, request, last, flight, map, &mut found, ending, record),
+            None => count(hit, Counter::EndLost),
+        }
+    } else {
+        match ring::reserve(WHOLE_BYTES) {
+            Some(record) => write_whole::<false>(hit, request, last, flight, map, &mut found, ending, record),
+            None => count(hit, Counter::EndLost),
+        }
     }
+    found.count_failures();
 }
 
 #[inline(always)]
-fn write_whole(
+#[expect(clippy::too_many_arguments, reason = "it is `whole`, once for each length of its record")]
+fn write_whole<const MORE: bool>(
     hit: &Hit,
     request: Request<'_>,
     fields: &LastFields,
     flight: &Flight,
-    ending: impl Fn(*mut u8) -> Ending,
+    map: u64,
+    found: &mut Found,
+    ending: impl Fn(&Flight, *mut u8) -> Ending,
     mut record: RingBufBytes<'static>,
 ) {
     let base = record.as_mut_ptr();
     let end_ns = end::now();
-    let ending = ending(base);
-    // SAFETY: the reservation has an Ended, the large slots and a Began with its own.
+    let ending = ending(flight, base);
+    // SAFETY: the reservation has an Ended, the large slots, and a Began with its own.
     let (scratch, began) = unsafe { (base.add(size_of::<Ended>()), base.add(WHOLE_BEGAN)) };
     let last = end::last(fields, flight, ending.request, scratch);
-    end::write_head(hit, base, flight, KIND_ENDED_WHOLE, WHOLE_BYTES as u32, end_ns);
+    let (kind, len) =
+        if MORE { (KIND_ENDED_WHOLE_MORE, WHOLE_MORE_BYTES) } else { (KIND_ENDED_WHOLE, WHOLE_BYTES) };
+    end::write_head(hit, base, flight, kind, len as u32, end_ns);
     end::write(base, flight.response, ending.status, ending.how);
     end::write_strings(base, &ENDED_LARGE_SLOTS, &last);
-    let map = known(flight.request, request.fields.header).and_then(read::<u64>).unwrap_or(0);
-    // SAFETY: the place is a Began's first word, which is written behind it.
-    let mut found = unsafe { headers::find(map, request.headers, began.cast()) };
     let agent = found.first_of(USER_AGENT, request.headers);
     end::write_head(hit, began, flight, KIND_BEGAN_FIELDS, BEGAN_BYTES as u32, 0);
     write(request.fields, began, flight, map, agent);
+    if MORE {
+        // SAFETY: the reservation has a Headers here, its slots, and what they ask for behind them.
+        let headers = unsafe { base.add(WHOLE_BYTES) };
+        more::write(hit, headers, flight, request.headers, found);
+    }
     ring::submit(record);
-    found.count_failures();
 }
 
 /// Writes a beginning behind its head: the fixed part, and the strings into their slots.

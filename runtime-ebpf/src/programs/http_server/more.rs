@@ -6,9 +6,11 @@ use runtime_ebpf::{
         counters::Counter,
         records::{
             HEADERS_FORWARDED, HEADERS_FORWARDED_FOR, HEADERS_FORWARDED_HOST, HEADERS_FORWARDED_PROTO,
-            HEADERS_SLOT_COUNT, HEADERS_SLOTS, HEADERS_TRACESTATE, Headers, KIND_HEADERS,
+            HEADERS_SLOT_COUNT, HEADERS_SLOTS, HEADERS_TRACESTATE, Headers, KIND_HEADERS, MOST_TRACESTATES,
+            NO_TRACESTATE,
         },
     },
+    record::PARENT_REMOTE,
 };
 
 use super::{count, end::write_head, flight::Flight};
@@ -19,7 +21,12 @@ use crate::{
     ring,
 };
 
-const BYTES: usize = size_of::<Headers>() + offset(HEADERS_SLOT_COUNT);
+/// The fixed part and the slots.
+pub const BYTES: usize = size_of::<Headers>() + offset(HEADERS_SLOT_COUNT);
+/// What a reservation has behind them: the last of several `tracestate` headers reaches beyond its slot, and what lies there is
+/// written later.
+pub const BEHIND: usize = 2 * HEADERS_SLOTS[HEADERS_TRACESTATE] - offset(HEADERS_SLOT_COUNT);
+const _: () = assert!(HEADERS_TRACESTATE == 0 && MOST_TRACESTATES == 4);
 
 /// Where a slot begins behind the fixed part.
 const fn offset(slot: usize) -> usize {
@@ -31,50 +38,116 @@ const fn offset(slot: usize) -> usize {
     offset
 }
 
-/// Sends what was found. `tracestate` counts behind a valid `traceparent` alone (W3C, 3.3).
+const FORWARDING: [Name; 4] = [FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO];
+
+/// Whether anything was found that is asked for; the rest is forgotten: `tracestate` counts behind a valid `traceparent` alone (W3C, 3.3).
+/// Without a branch, for the verifier's sake.
 #[inline(always)]
-pub fn send(hit: &Hit, flight: &Flight, walk: &MapWalk, found: &mut Found, has_parent: bool) {
-    const FORWARDING: [Name; 4] = [FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO];
-    if !found.has_any(&FORWARDING) && !(has_parent && found.has_any(&[TRACESTATE])) {
+pub fn is_wanted(hit: &Hit, flight: &Flight, found: &mut Found) -> bool {
+    found.keep_if_none(&[TRACESTATE], (flight.parent ^ PARENT_REMOTE) as u64);
+    found.keep_if_none(&FORWARDING, hit.disbelieves_proxies());
+    found.has_any(&[TRACESTATE, FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO])
+}
+
+/// Sends what was found, if it is asked for.
+#[inline(always)]
+pub fn send(hit: &Hit, flight: &Flight, walk: &MapWalk, found: &mut Found) {
+    if !is_wanted(hit, flight, found) {
         return;
     }
-    let Some(mut record) = ring::reserve(BYTES) else {
+    let Some(mut record) = ring::reserve(BYTES + BEHIND) else {
         return count(hit, Counter::HeadersUnsent);
     };
-    let base = record.as_mut_ptr();
-    write_head(hit, base, flight, KIND_HEADERS, BYTES as u32, 0);
-    // SAFETY: the reservation is at least a Headers long.
-    let fixed = unsafe { &mut *base.cast::<Headers>() };
-    fixed.response = flight.response;
-    fixed.reserved = 0;
-    macro_rules! strings {
-        ($($slot:ident: $text:expr;)+) => { $(
-            // SAFETY: the slot lies within the reservation.
-            let to = unsafe { base.add(size_of::<Headers>() + const { offset($slot) }) };
-            fixed.lens[$slot] = copy(to, HEADERS_SLOTS[$slot], $text);
-        )+ };
-    }
-    strings! {
-        HEADERS_TRACESTATE: if has_parent { found.only(TRACESTATE, walk) } else { GoString { address: 0, len: 0 } };
-        HEADERS_FORWARDED: found.first_of(FORWARDED, walk);
-        HEADERS_FORWARDED_FOR: found.first_of(FORWARDED_FOR, walk);
-        HEADERS_FORWARDED_HOST: found.first_of(FORWARDED_HOST, walk);
-        HEADERS_FORWARDED_PROTO: found.first_of(FORWARDED_PROTO, walk);
-    }
+    write(hit, record.as_mut_ptr(), flight, walk, found);
     ring::submit(record);
 }
 
-/// Copies up to `capacity` bytes of a string; gives its length, 0 if it could not be read. As `fill`, with fewer branches for the
-/// verifier to follow.
+/// Writes what was found to `base`, which has room for [`BYTES`] and [`BEHIND`].
 #[inline(always)]
-fn copy(to: *mut u8, capacity: usize, text: GoString) -> u32 {
+pub fn write(hit: &Hit, base: *mut u8, flight: &Flight, walk: &MapWalk, found: &mut Found) {
+    write_head(hit, base, flight, KIND_HEADERS, BYTES as u32, 0);
+    // SAFETY: the caller's.
+    let fixed = unsafe { &mut *base.cast::<Headers>() };
+    fixed.response = flight.response;
+    fixed.reserved = 0;
+    // SAFETY: as above.
+    let slots = unsafe { base.add(size_of::<Headers>()) };
+    fixed.lens[HEADERS_TRACESTATE] = list(slots, found.all_of(TRACESTATE, walk), found);
+    macro_rules! strings {
+        ($($slot:ident: $name:expr;)+) => { $(
+            // SAFETY: the slot lies within that room.
+            let to = unsafe { slots.add(const { offset($slot) }) };
+            fixed.lens[$slot] = copy(to, HEADERS_SLOTS[$slot], found.first_of($name, walk), found);
+        )+ };
+    }
+    strings! {
+        HEADERS_FORWARDED: FORWARDED;
+        HEADERS_FORWARDED_FOR: FORWARDED_FOR;
+        HEADERS_FORWARDED_HOST: FORWARDED_HOST;
+        HEADERS_FORWARDED_PROTO: FORWARDED_PROTO;
+    }
+}
+
+/// Joins these values, as far as the slot for `tracestate` holds them; gives the length of all, 0 if one could not be read. A function of
+/// its own: inlined, it doubled what there is to verify.
+#[inline(never)]
+fn list(to: *mut u8, values: GoString, found: &mut Found) -> u32 {
+    const ROOM: u64 = HEADERS_SLOTS[HEADERS_TRACESTATE] as u64;
+    if values.len > MOST_TRACESTATES as u64 {
+        // SAFETY: the slot.
+        unsafe { to.write_volatile(NO_TRACESTATE) };
+        return 1;
+    }
+    let (mut len, mut failed) = (0u64, 0i64);
+    macro_rules! pieces {
+        ($($i:literal)+) => { $(
+            if values.len > $i {
+                let text = found.one_of(values, $i);
+                // SAFETY: behind the slot; what lies there is written later. The verifier is to know nothing of the length.
+                len = unsafe { forget(to.add(ROOM as usize).cast(), len) };
+                let mut at = opaque(len);
+                if at > ROOM {
+                    at = ROOM;
+                }
+                // SAFETY: at most where the slot ends, and a piece with its comma is no longer than the slot.
+                let mut place = unsafe { to.add(at as usize) };
+                if $i > 0 {
+                    // SAFETY: as above.
+                    place = unsafe {
+                        place.write_volatile(b',');
+                        place.add(1)
+                    };
+                    len += 1;
+                }
+                let most = if $i > 0 { ROOM - 1 } else { ROOM };
+                let mut piece = opaque(text.len);
+                if piece > most {
+                    piece = most;
+                }
+                let result = read_result(place, piece as u32, text.address);
+                found.note(result);
+                failed |= result;
+                len += text.len;
+            }
+        )+ };
+    }
+    pieces!(0 1 2 3);
+    len as u32 & 0x7fff_ffff & !((failed >> 63) as u32)
+}
+
+/// Copies up to `capacity` bytes of a string; gives its length, 0 if it could not be read, which is noted. As `fill`, with fewer
+/// branches for the verifier to follow.
+#[inline(always)]
+fn copy(to: *mut u8, capacity: usize, text: GoString, found: &mut Found) -> u32 {
     // SAFETY: the slot is longer, and written next.
     let (address, full_len) = unsafe { (forget(to.cast(), text.address), forget(to.cast(), text.len)) };
     let mut len = opaque(full_len);
     if len > capacity as u64 {
         len = capacity as u64;
     }
+    let result = read_result(to, len as u32, address);
+    found.note(result);
     // 0, or a negative number.
-    let failed = (read_result(to, len as u32, address) >> 63) as u32;
+    let failed = (result >> 63) as u32;
     full_len as u32 & 0x7fff_ffff & !failed
 }

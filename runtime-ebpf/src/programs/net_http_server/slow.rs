@@ -43,10 +43,10 @@ pub fn begin(hit: &Hit, file: &File) {
 #[inline(always)]
 pub fn whole(hit: &Hit, file: &File) {
     let key = Key::of(hit);
-    let Some(entry) = flight::live(hit, &key) else { return };
-    let flight = entry.get();
+    let Some(mut entry) = flight::live(hit, &key) else { return };
+    let flight = entry.get_mut();
     let how = (flight.state >> HOW_SHIFT) as u8;
-    fields::whole(hit, request(file), &file.last, flight, |_| close::ending(file, flight, how));
+    fields::whole(hit, request(file), &file.last, flight, |flight, _| close::ending(file, flight, how));
     if how == HOW_FINISHED { flight::rest(hit, &key, entry) } else { flight::remove(hit, &key) }
 }
 

@@ -169,7 +169,10 @@ impl Joiner {
         self.held_bytes = self.held_bytes.saturating_sub(kept.held_bytes());
         match kept.open.take() {
             Some(_) if ended.fixed.how == HOW_PUSHED => self.counts.pushed += 1,
-            Some(begun) => (cx.emit)(&span(self.scope, &begun, ended, cx.clock, cx.settings, cx.counts)),
+            Some(begun) => {
+                cx.trace_states.forget(begun.span_id);
+                (cx.emit)(&span(self.scope, &begun, ended, cx.clock, cx.settings, cx.counts));
+            }
             None => self.counts.ended_again += 1,
         }
         if !ended.names_its_span() {
@@ -223,13 +226,16 @@ impl join::Joiner for Joiner {
                     (cx.tell)("serves HTTP/2, whose requests are not traced");
                 }
             }
-            Record::Whole(ended, began, texts) => {
+            Record::Whole(ended, began, texts, more) => {
                 self.displace(head, began.response, began.goid);
                 if ended.fixed.how == HOW_PUSHED {
                     self.counts.pushed += 1;
                     return Ok(());
                 }
-                let begun = self.begun(began, &texts);
+                let mut begun = self.begun(began, &texts);
+                if let Some(more) = more {
+                    begun.add(&more, cx.settings, cx.counts);
+                }
                 (cx.emit)(&span(self.scope, &begun, &ended, cx.clock, cx.settings, cx.counts));
             }
         }

@@ -39,7 +39,7 @@ impl More {
         let trace_state = list.and_then(|list| {
             let parsed = trace_state::parse(list);
             counts.trace_states_void += u64::from(parsed.is_none());
-            parsed.map(Arc::from)
+            parsed.filter(|list| !list.is_empty()).map(Arc::from)
         });
         let header = |slot| text(slot).filter(|_| settings.forwarded);
         let forwarded = Forwarded::new(&Headers {

@@ -3,7 +3,7 @@
 use runtime_ebpf::http_server::records::{
     BEGAN_SHORT_SLOTS, BEGAN_SLOT_COUNT, BEGAN_SLOTS, Began, ENDED_LARGE_SLOTS, ENDED_SLOT_COUNT,
     ENDED_SLOTS, Ended, HEADERS_SLOTS, Headers, KIND_BEGAN_FIELDS, KIND_BEGAN_SHORT, KIND_BEGAN_WIRE,
-    KIND_ENDED, KIND_ENDED_LARGE, KIND_ENDED_WHOLE, KIND_HEADERS, KIND_HTTP2,
+    KIND_ENDED, KIND_ENDED_LARGE, KIND_ENDED_WHOLE, KIND_ENDED_WHOLE_MORE, KIND_HEADERS, KIND_HTTP2,
 };
 use runtime_ebpf::record::Head;
 
@@ -21,7 +21,7 @@ unsafe impl Plain for Headers {}
 pub type BeganTexts<'a> = [Option<Text<'a>>; BEGAN_SLOT_COUNT];
 
 /// A record whose frame has been checked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Record<'a> {
     /// A request has begun; its text as it came over the wire.
     BeganWire(Began, Text<'a>),
@@ -32,7 +32,7 @@ pub enum Record<'a> {
     /// A request has ended.
     Ended(EndedView<'a>),
     /// A request has ended whose beginning was not sent.
-    Whole(EndedView<'a>, Began, BeganTexts<'a>),
+    Whole(EndedView<'a>, Began, BeganTexts<'a>, Option<Box<HeaderTexts<'a>>>),
     /// The process serves HTTP/2.
     Http2,
 }
@@ -69,19 +69,19 @@ pub fn decode<'a>(head: &Head, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
         KIND_BEGAN_FIELDS => began_fields(bytes, &BEGAN_SLOTS),
         KIND_BEGAN_SHORT => began_fields(bytes, &BEGAN_SHORT_SLOTS),
         KIND_HEADERS => {
-            let headers: Headers = read(bytes, 0)?;
-            ids(&headers.head)?;
-            let texts = slots(bytes, size_of::<Headers>(), &HEADERS_SLOTS, &headers.lens)?;
+            let (headers, texts) = headers(bytes, 0)?;
             Ok(Record::Headers(headers, texts))
         }
         KIND_ENDED => Ok(Record::Ended(ended(bytes, &ENDED_SLOTS)?)),
         KIND_ENDED_LARGE => Ok(Record::Ended(ended(bytes, &ENDED_LARGE_SLOTS)?)),
-        KIND_ENDED_WHOLE => {
+        KIND_ENDED_WHOLE | KIND_ENDED_WHOLE_MORE => {
             let ended = ended(bytes, &ENDED_LARGE_SLOTS)?;
             let at = WHOLE_BEGAN_AT;
             let began = began(bytes, at)?;
             let texts = slots(bytes, at + size_of::<Began>(), &BEGAN_SLOTS, &began.lens)?;
-            Ok(Record::Whole(ended, began, texts))
+            let has_more = head.kind == KIND_ENDED_WHOLE_MORE;
+            let more = has_more.then(|| headers(bytes, WHOLE_HEADERS_AT)).transpose()?;
+            Ok(Record::Whole(ended, began, texts, more.map(|(_, texts)| Box::new(texts))))
         }
         KIND_HTTP2 => Ok(Record::Http2),
         kind => Err(DecodeError::UnknownKind(kind)),
@@ -89,7 +89,18 @@ pub fn decode<'a>(head: &Head, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
 }
 
 /// Where a KIND_ENDED_WHOLE record has its `Began`.
-pub const WHOLE_BEGAN_AT: usize = size_of::<Ended>() + ENDED_LARGE_SLOTS[0] + ENDED_LARGE_SLOTS[1];
+const WHOLE_BEGAN_AT: usize = size_of::<Ended>() + ENDED_LARGE_SLOTS[0] + ENDED_LARGE_SLOTS[1];
+/// And one of KIND_ENDED_WHOLE_MORE its `Headers`.
+const WHOLE_HEADERS_AT: usize = {
+    let [a, b, c, d] = BEGAN_SLOTS;
+    WHOLE_BEGAN_AT + size_of::<Began>() + a + b + c + d
+};
+
+fn headers(bytes: &[u8], at: usize) -> Result<(Headers, HeaderTexts<'_>), DecodeError> {
+    let headers: Headers = read(bytes, at)?;
+    ids(&headers.head)?;
+    Ok((headers, slots(bytes, at + size_of::<Headers>(), &HEADERS_SLOTS, &headers.lens)?))
+}
 
 fn began(bytes: &[u8], at: usize) -> Result<Began, DecodeError> {
     let began: Began = read(bytes, at)?;
@@ -212,6 +223,18 @@ pub(super) mod tests {
         sealed([ended(end, &[None; ENDED_SLOT_COUNT]), began_fields(began, texts)].concat())
     }
 
+    /// A KIND_ENDED_WHOLE_MORE record.
+    pub fn whole_with(
+        mut end: Ended,
+        began: Began,
+        texts: &[Option<&[u8]>; BEGAN_SLOT_COUNT],
+        more: &[Option<&[u8]>; HEADERS_SLOTS.len()],
+    ) -> Vec<u8> {
+        end.head.kind = KIND_ENDED_WHOLE_MORE;
+        let end = ended(end, &[None; ENDED_SLOT_COUNT]);
+        sealed([end, began_fields(began, texts), headers(began, more)].concat())
+    }
+
     /// More of a beginning's header.
     pub fn headers(began: Began, texts: &[Option<&[u8]>; HEADERS_SLOTS.len()]) -> Vec<u8> {
         let (slots, lens) = fill(&HEADERS_SLOTS, texts);
@@ -234,6 +257,13 @@ pub(super) mod tests {
             ended(some_ended(KIND_ENDED), &[Some(b"/"), None]),
             ended(some_ended(KIND_ENDED_LARGE), &[Some(b"/"), None]),
             whole(some_ended(KIND_ENDED_WHOLE), some_began(KIND_BEGAN_FIELDS), &texts),
+            headers(some_began(KIND_BEGAN_FIELDS), &[None; HEADERS_SLOTS.len()]),
+            whole_with(
+                some_ended(KIND_ENDED_WHOLE_MORE),
+                some_began(KIND_BEGAN_FIELDS),
+                &texts,
+                &[None; HEADERS_SLOTS.len()],
+            ),
         ]
     }
 

@@ -20,7 +20,7 @@ use memchr::memchr;
 
 use runtime_ebpf::http_server::records::{
     HEADERS_FORWARDED, HEADERS_FORWARDED_FOR, HEADERS_FORWARDED_HOST, HEADERS_FORWARDED_PROTO,
-    HEADERS_SLOT_COUNT, HEADERS_TRACESTATE,
+    HEADERS_SLOT_COUNT, HEADERS_TRACESTATE, MOST_TRACESTATES, NO_TRACESTATE,
 };
 
 use crate::records::{DecodeError, Text};
@@ -53,8 +53,7 @@ pub struct Request<'a> {
     pub host: Option<Cow<'a, [u8]>>,
     /// The first `User-Agent`.
     pub user_agent: Option<Cow<'a, [u8]>>,
-    /// What more the header says, in the order of the `HEADERS_` slots: the first value of each; a `tracestate` that is there
-    /// several times is empty.
+    /// What more the header says, in the order of the `HEADERS_` slots: the first value of each, and all of `tracestate`.
     pub more: Option<Box<MoreHeaders<'a>>>,
     /// Whether it asked for another protocol: `Upgrade`, and `Connection` names it.
     pub asks_upgrade: bool,
@@ -127,6 +126,7 @@ struct Header<'a> {
     host: Option<Cow<'a, [u8]>>,
     user_agent: Option<Cow<'a, [u8]>>,
     more: Option<Box<MoreHeaders<'a>>>,
+    trace_states: usize,
     upgrade: bool,
     connection_upgrade: bool,
     transfer_encoding: bool,
@@ -169,7 +169,7 @@ impl<'a> Header<'a> {
             7 if is(b"Upgrade") => self.upgrade = true,
             7 if is(b"Trailer") => self.trailer = true,
             9 if is(b"Forwarded") => self.keep(HEADERS_FORWARDED, value),
-            10 if is(b"Tracestate") => self.keep(HEADERS_TRACESTATE, value),
+            10 if is(b"Tracestate") => self.join_trace_state(value),
             15 if is(b"X-Forwarded-For") => self.keep(HEADERS_FORWARDED_FOR, value),
             16 if is(b"X-Forwarded-Host") => self.keep(HEADERS_FORWARDED_HOST, value),
             17 if is(b"X-Forwarded-Proto") => self.keep(HEADERS_FORWARDED_PROTO, value),
@@ -184,11 +184,25 @@ impl<'a> Header<'a> {
 
 impl<'a> Header<'a> {
     fn keep(&mut self, slot: usize, value: Cow<'a, [u8]>) {
-        let Some(place) = self.more.get_or_insert_default().get_mut(slot) else { return };
-        if slot == HEADERS_TRACESTATE && place.is_some() {
-            *place = Some(Cow::Borrowed(b""));
-        } else {
+        if let Some(place) = self.more.get_or_insert_default().get_mut(slot) {
             place.get_or_insert(value);
+        }
+    }
+
+    /// Several headers are one list (RFC 9110, 5.3), as the programs join them from the Request's header map.
+    fn join_trace_state(&mut self, value: Cow<'a, [u8]>) {
+        self.trace_states += 1;
+        match self.more.get_or_insert_default().get_mut(HEADERS_TRACESTATE) {
+            Some(Some(list)) if self.trace_states > MOST_TRACESTATES => {
+                *list = Cow::Borrowed(&[NO_TRACESTATE])
+            }
+            Some(Some(list)) => {
+                let list = list.to_mut();
+                list.push(b',');
+                list.extend_from_slice(&value);
+            }
+            Some(place) => *place = Some(value),
+            None => {}
         }
     }
 }
