@@ -9,6 +9,7 @@
 mod count;
 mod current;
 mod enter;
+mod header_names;
 mod headers;
 mod identity;
 mod ids;

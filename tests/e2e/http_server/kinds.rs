@@ -232,7 +232,7 @@ fn through_proxies() -> Vec<Exchange> {
     all
 }
 
-/// Headers whose names begin like wanted ones, or have the number by which those are found in a map (runtime-ebpf/src/headers.rs).
+/// Headers whose names begin like wanted ones, or have the number by which those are found in a map (runtime-ebpf/src/header_names.rs).
 /// A proxy that takes the wanted ones away lets these pass: they say nothing, and what stands in the others stays where it is.
 fn named_alike() -> Vec<Exchange> {
     const LIKE_TRACESTATE: &str = "X1p2xixm*fmzyx+h";

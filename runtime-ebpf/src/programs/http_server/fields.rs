@@ -26,7 +26,8 @@ use super::{
 };
 use crate::{
     enter::Hit,
-    headers::{self, Found, USER_AGENT},
+    header_names::USER_AGENT,
+    headers::{self, Found},
     read::{GoString, known, put, read},
     ring,
     texts::{Window, cut_len, fill, string_in},

@@ -16,7 +16,8 @@ use runtime_ebpf::{
 use super::{count, end::write_head, flight::Flight};
 use crate::{
     enter::Hit,
-    headers::{FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Found, Name, TRACESTATE},
+    header_names::{FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Name, TRACESTATE},
+    headers::Found,
     read::{GoString, forget, opaque, read_result},
     ring,
 };
