@@ -13,6 +13,7 @@ macro_rules! libraries {
             2 net_http_server_h2 NET_HTTP_SERVER_H2 "net/http.server.h2";
             3 x_net_http2_server X_NET_HTTP2_SERVER "golang.org/x/net/http2.server";
             4 net_http_client NET_HTTP_CLIENT "net/http.client";
+            5 x_net_http2_client X_NET_HTTP2_CLIENT "golang.org/x/net/http2.client";
         }
     };
 }

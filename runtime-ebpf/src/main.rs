@@ -13,6 +13,7 @@ mod header_names;
 mod headers;
 mod identity;
 mod ids;
+mod in_flight;
 mod parent;
 mod programs;
 mod read;

@@ -3,6 +3,9 @@
 use aya_ebpf::programs::ProbeContext;
 use runtime_ebpf::abi::{CHECK_BELOW, CHECK_BELOW_OR_EQUAL};
 
+#[cfg(bpf_target_arch = "x86_64")]
+use crate::read::read;
+
 /// The integer argument `N` (0 is the receiver), the goroutine, the instruction and the flags.
 pub trait GoRegisters {
     fn argument<const N: usize>(&self) -> u64;
@@ -10,6 +13,11 @@ pub trait GoRegisters {
     fn instruction(&self) -> u64;
     /// The stack pointer.
     fn stack(&self) -> u64;
+    /// Before a function has made its frame: the record of its caller's frame, where the frame before begins (a word) and where the caller
+    /// returns to (the next).
+    fn frame(&self) -> u64;
+    /// Before a function has made its frame: where it returns to.
+    fn back_to(&self) -> Option<u64>;
     /// The closure of a function that is called through a function value, at its entry.
     fn closure(&self) -> u64;
     /// At a stack check's branch: is it about to be taken, so that the function will start again?
@@ -44,6 +52,15 @@ impl GoRegisters for ProbeContext {
     fn stack(&self) -> u64 {
         // SAFETY: as above.
         unsafe { (*self.regs).rsp }
+    }
+    #[inline(always)]
+    fn frame(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { (*self.regs).rbp }
+    }
+    #[inline(always)]
+    fn back_to(&self) -> Option<u64> {
+        read(self.stack())
     }
     #[inline(always)]
     fn closure(&self) -> u64 {
@@ -86,6 +103,16 @@ impl GoRegisters for ProbeContext {
     fn stack(&self) -> u64 {
         // SAFETY: as above.
         unsafe { (*self.regs).sp }
+    }
+    #[inline(always)]
+    fn frame(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { (*self.regs).regs[29] }
+    }
+    #[inline(always)]
+    fn back_to(&self) -> Option<u64> {
+        // SAFETY: as above.
+        Some(unsafe { (*self.regs).regs[30] })
     }
     #[inline(always)]
     fn closure(&self) -> u64 {

@@ -105,7 +105,6 @@ impl Programs {
     /// Makes the maps. Programs are loaded by whoever needs them: a library's by [`Programs::set_file`]. Kernel 5.8.
     pub fn load(options: &LoadOptions) -> Result<Self, ProgramsError> {
         let secrets = [random()?, random()?];
-        let entries = u64::from(options.in_flight_entries);
         let wake_above = u64::from(options.ring_bytes) / 2;
         let flights = flights();
         let mut loader = EbpfLoader::new();
@@ -115,9 +114,11 @@ impl Programs {
         loader.override_global("WAKE_ABOVE_BYTES", &wake_above, true);
         loader.map_max_entries("RECORDS", options.ring_bytes);
         loader.map_max_entries(CURRENT, options.in_flight_entries.saturating_mul(abi::PLACES));
-        for flight in &flights {
-            loader.override_global(flight.entries_global, &entries, true);
-            loader.map_max_entries(flight.map, options.in_flight_entries);
+        let sizes: Vec<u64> =
+            flights.iter().map(|flight| u64::from(options.in_flight_entries / flight.part)).collect();
+        for (flight, size) in flights.iter().zip(&sizes) {
+            loader.override_global(flight.entries_global, size, true);
+            loader.map_max_entries(flight.map, options.in_flight_entries / flight.part);
         }
         let ebpf = loader.load(runtime_ebpf::object())?;
         let multi = match multi::support() {

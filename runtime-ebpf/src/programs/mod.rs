@@ -2,6 +2,7 @@
 
 mod floor;
 mod http2_server;
+mod http_client;
 mod http_server;
 mod process;
 mod signals;

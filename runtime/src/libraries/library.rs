@@ -51,6 +51,8 @@ pub struct Flight {
     pub use_map: &'static str,
     /// The global that is told the table's size.
     pub entries_global: &'static str,
+    /// It has room for one of so many of the requests that may be in flight: 1 for all of them.
+    pub part: u32,
 }
 
 /// Why a ready library of a Plan could not be turned into a configuration: the Plan and the agent disagree.

@@ -4,6 +4,7 @@
 
 mod contexts;
 mod http2_server;
+mod http_client;
 mod http_server;
 pub mod join;
 mod library;
@@ -32,7 +33,8 @@ libraries! {
     net_http_server::NetHttpServer;
     net_http_server_h2::LIBRARY;
     x_net_http2_server::LIBRARY;
-    net_http_client::NetHttpClient;
+    net_http_client::LIBRARY;
+    x_net_http2_client::LIBRARY;
 }
 
 /// The library of this catalog id, if this agent traces it.

@@ -7,7 +7,7 @@ pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 pub mod scope {
     /// `net/http` server and client.
     pub const NET_HTTP: &str = "strobe/net/http";
-    /// `golang.org/x/net/http2` server.
+    /// `golang.org/x/net/http2` server and client.
     pub const X_NET_HTTP2: &str = "strobe/golang.org/x/net/http2";
 }
 

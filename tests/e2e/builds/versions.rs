@@ -10,7 +10,7 @@ use crate::{NEW, build, library, plan, read};
 const MODULE: &str = "golang.org/x/net";
 const REQUIRED: &str = "v0.25.0";
 const OTHER: &str = "v0.62.0";
-const ID: &str = "golang.org/x/net/http2";
+const ID: &str = "golang.org/x/net/http2.server";
 const MAIN: (&str, &str) = (
     "main.go",
     "package main\n\nimport (\n\t\"net\"\n\t\"net/http\"\n\n\t\"golang.org/x/net/http2\"\n)\n\n\

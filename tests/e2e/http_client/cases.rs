@@ -23,15 +23,16 @@ impl Many {
 }
 
 /// A span that is due. An attribute that stands for several has them behind `|`.
+#[derive(Clone)]
 pub struct Due {
-    case: &'static str,
+    case: String,
     name: &'static str,
     is_error: bool,
     attributes: BTreeMap<&'static str, String>,
 }
 
 impl Due {
-    fn new(case: &'static str, url: String) -> Self {
+    pub fn new(case: &str, url: String) -> Self {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", &url));
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         let authority = authority.rsplit('@').next().unwrap_or_default();
@@ -45,45 +46,50 @@ impl Due {
             ("http.response.status_code", "200".to_owned()),
             ("url.full", url.clone()),
         ]);
-        Self { case, name: "GET", is_error: false, attributes }
+        Self { case: case.to_owned(), name: "GET", is_error: false, attributes }
     }
 
-    fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
         self.attributes.insert(name, value.to_owned());
         self
     }
 
-    fn method(mut self, method: &'static str) -> Self {
+    pub fn method(mut self, method: &'static str) -> Self {
         self.name = method;
         self.with("http.request.method", method)
     }
 
-    fn status(self, status: &str) -> Self {
+    pub fn status(self, status: &str) -> Self {
         self.with("http.response.status_code", status)
     }
 
-    fn h2(self) -> Self {
+    pub fn h2(self) -> Self {
         self.with("network.protocol.version", "2")
     }
 
     /// An error status.
-    fn fails(mut self) -> Self {
+    pub fn fails(mut self) -> Self {
         self.is_error = true;
         let status = self.attributes["http.response.status_code"].clone();
         self.with("error.type", &status)
     }
 
     /// There is no response.
-    fn unanswered(mut self) -> Self {
+    pub fn unanswered(mut self) -> Self {
         self.attributes.remove("http.response.status_code");
         self.attributes.remove("network.protocol.version");
         self
     }
 
     /// There is an error.
-    fn error(mut self, name: &str) -> Self {
+    pub fn error(mut self, name: &str) -> Self {
         self.is_error = true;
         self.unanswered().with("error.type", name)
+    }
+
+    /// The name of its case.
+    pub fn case(&self) -> &str {
+        &self.case
     }
 
     fn differs(&self, span: &Received) -> Vec<String> {
@@ -198,12 +204,12 @@ fn failing(minor: u32, at: &Places) -> Vec<Due> {
     ]
 }
 
-/// What differs.
-pub fn compare(minor: u32, at: &Places, found: &Found) -> Vec<String> {
+/// What differs from the spans that are due of some cases, all of them without a parent; their scope is this one, if that is said.
+pub fn differing(all: Vec<Due>, found: &Found, scope: Option<&str>) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut due_by_case: BTreeMap<&str, Vec<Due>> = BTreeMap::new();
-    for due in due(minor, at) {
-        due_by_case.entry(due.case).or_default().push(due);
+    let mut due_by_case: BTreeMap<String, Vec<Due>> = BTreeMap::new();
+    for due in all {
+        due_by_case.entry(due.case.clone()).or_default().push(due);
     }
     for (case, due) in &due_by_case {
         let got = found.call(case);
@@ -215,8 +221,17 @@ pub fn compare(minor: u32, at: &Places, found: &Found) -> Vec<String> {
             if !span.span.parent_span_id.is_empty() {
                 wrong.push(format!("{case}: it has a parent"));
             }
+            if scope.is_some_and(|scope| scope != span.scope) {
+                wrong.push(format!("{case}: of {}", span.scope));
+            }
         }
     }
+    wrong
+}
+
+/// What differs.
+pub fn compare(minor: u32, at: &Places, found: &Found) -> Vec<String> {
+    let mut wrong = differing(due(minor, at), found, None);
     for case in ["not-sent", "invented", "tried-first"] {
         if !found.call(case).is_empty() {
             wrong.push(format!("{case}: nothing was sent, and there is a span"));

@@ -6,7 +6,9 @@ mod cases;
 mod found;
 mod parents;
 mod places;
+mod x_net;
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -54,13 +56,25 @@ struct Stage {
 impl Stage {
     /// Starts the program, and then the agent with these variables.
     fn new(version: &'static str, variables: &[(&str, &str)]) -> Result<Self> {
+        let built = golang::build("httpclient", version, Build::Stripped)?;
+        Self::of(&built, Places::of, &[], variables)
+    }
+
+    /// The same with a program that is built already, which gets variables of its own.
+    fn of(
+        built: &Path,
+        places: impl Fn(&Running) -> Result<Places>,
+        own: &[(&str, &str)],
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
         machine::require_probes()?;
         let folder = tempfile::tempdir().context("a folder for the test")?;
         let program = folder.path().join("httpclient");
-        machine::copy_program(&golang::build("httpclient", version, Build::Stripped)?, &program)?;
+        machine::copy_program(built, &program)?;
         let collector = Collector::start()?;
-        let app = Running::start(Command::new(&program).env("OTEL_SERVICE_NAME", SERVICE))?;
-        let places = Places::of(&app)?;
+        let mut command = Command::new(&program);
+        let app = Running::start(command.env("OTEL_SERVICE_NAME", SERVICE).envs(own.iter().copied()))?;
+        let places = places(&app)?;
         let mut command = strobe(&["run", "--pid", &app.pid().to_string()])?;
         command
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())

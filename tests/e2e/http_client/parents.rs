@@ -109,7 +109,7 @@ pub fn compare(minor: u32, found: &Found) -> Vec<String> {
 }
 
 /// What is wrong with a call that has to be below a handler's span, in its trace and within its time.
-fn below(name: &str, found: &Found, handler: &str, call: &Received) -> Option<String> {
+pub fn below(name: &str, found: &Found, handler: &str, call: &Received) -> Option<String> {
     let Some(parent) = found.handler(handler) else { return Some(format!("{name}: no span of {handler}")) };
     let (parent, span) = (&parent.span, &call.span);
     if span.parent_span_id != parent.span_id {

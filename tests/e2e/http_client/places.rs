@@ -17,6 +17,8 @@ pub struct Places {
     pub closed: String,
     /// Answers with a reset.
     pub resets: String,
+    /// Speaks HTTP/2 without TLS, where golang.org/x/net is linked in.
+    pub h2c: Option<SocketAddr>,
 }
 
 impl Places {
@@ -30,6 +32,15 @@ impl Places {
             dead: word("dead ")?,
             closed: word("closed ")?,
             resets: word("resets ")?,
+            h2c: None,
         })
+    }
+
+    /// The same of a program with golang.org/x/net's HTTP/2.
+    pub fn with_h2c(app: &Running) -> Result<Self> {
+        let at = Self::of(app)?;
+        let line = app.expect_stdout("h2c ", 0)?;
+        let h2c = line.rsplit(' ').next().unwrap_or_default().parse().context("the address without TLS")?;
+        Ok(Self { h2c: Some(h2c), ..at })
     }
 }

@@ -26,7 +26,7 @@ const LIBRARIES: [&str; 9] = [
     "net/http.client",
     "database/sql",
     "google.golang.org/grpc",
-    "golang.org/x/net/http2",
+    "golang.org/x/net/http2.client",
     "github.com/segmentio/kafka-go",
     "go.opentelemetry.io/auto/sdk",
 ];
@@ -36,11 +36,6 @@ const OWED: [(&str, &str); 0] = [];
 
 /// Parameters that a function does not use: of these Go 1.27 names the room where they could be spilled, in which nothing is.
 const UNUSED: [(&str, &str, &str); 1] = [("go.opentelemetry.io/auto/sdk", "end", "span")];
-
-/// With Go 1.27 the newer x/net are wrappers around net/http's HTTP/2: what is called there is net/http's.
-fn is_wrapper(program: Program, id: &str, role: &str) -> bool {
-    program.go.starts_with("1.27") && (id, role) == ("golang.org/x/net/http2", "client_end")
-}
 
 /// What was compared.
 #[derive(Debug, Default)]
@@ -100,14 +95,14 @@ fn compare(
     let mut wrong = Vec::new();
     for id in LIBRARIES {
         let Some(library) = plan.libraries.iter().find(|library| library.id == id) else {
-            // There x/net's server is a wrapper around net/http's.
-            if id != "golang.org/x/net/http2.server" || !program.go.starts_with("1.27") {
+            // There x/net's server and client are wrappers around net/http's.
+            if !id.starts_with("golang.org/x/net/http2.") || !program.go.starts_with("1.27") {
                 wrong.push(format!("{id} is not in the Plan"));
             }
             continue;
         };
         let entry = entry(library)?;
-        roles(program, entry, library, tally, owed, &mut wrong);
+        roles(entry, library, tally, owed, &mut wrong);
         values(entry, library, &signatures, tally, &mut wrong);
         let unknown = library.types.iter().filter(|t| t.vaddr.is_none()).map(|t| &t.type_name);
         let unknown = unknown.chain(library.sizes.iter().filter(|s| s.size.is_none()).map(|s| &s.type_name));
@@ -126,7 +121,6 @@ fn entry(library: &Library) -> Result<&'static Entry> {
 
 /// Each role has a function, unless it is owed.
 fn roles(
-    program: Program,
     entry: &Entry,
     library: &Library,
     tally: &mut Tally,
@@ -147,7 +141,6 @@ fn roles(
             (true, true) => wrong.push(format!("{} {} is found: OWED can go", entry.id, role.name)),
             (true, false) => tally.roles += 1,
             (false, true) => drop(owed.insert(format!("{} {}", entry.id, role.name))),
-            (false, false) if is_wrapper(program, &entry.id, &role.name) => {}
             (false, false) if role.if_present && about.is_empty() => {}
             (false, false) => wrong.push(format!("{} {}: {about:?}", entry.id, role.name)),
         }

@@ -4,7 +4,7 @@
 //! Whoever follows a pointer that an entry keeps has compared its generation, its goroutine's id and one live word before.
 //! An entry belongs to its goroutine: nobody else writes to it while its process lives, so it needs no lock.
 
-use core::{mem::MaybeUninit, ptr::NonNull};
+use core::mem::MaybeUninit;
 
 use aya_ebpf::{
     macros::map,
@@ -13,13 +13,8 @@ use aya_ebpf::{
 use runtime_ebpf::http_server::{DEFAULT_ENTRIES, IN_FLIGHT_BYTES, counters::Counter};
 
 use super::count;
-use crate::{
-    current,
-    enter::{Hit, atomic_add},
-    ids::Identity,
-    read::put,
-    whole_key::WholeKey as _,
-};
+pub use crate::in_flight::Key;
+use crate::{current, enter::Hit, ids::Identity, in_flight, read::put};
 
 /// The agent sets the real size at load. Preallocated.
 #[map]
@@ -31,20 +26,6 @@ static HTTP_SERVER_USE: Array<u64> = Array::with_max_entries(2, 0);
 /// Size of the table; set at load.
 #[unsafe(no_mangle)]
 static HTTP_SERVER_ENTRIES: u64 = DEFAULT_ENTRIES as u64;
-
-/// Whose entry.
-#[repr(C)]
-pub struct Key {
-    goroutine: u64,
-    tgid: u64,
-}
-
-impl Key {
-    #[inline(always)]
-    pub fn of(hit: &Hit) -> Self {
-        Self { goroutine: hit.goroutine, tgid: hit.tgid as u64 }
-    }
-}
 
 /// Bytes of the peer's address that an entry keeps: any IPv4 address with its port.
 pub const KEPT_PEER: usize = 24;
@@ -123,28 +104,13 @@ impl Flight {
     }
 }
 
-/// An entry of the table, which is the running goroutine's alone.
-#[derive(Clone, Copy)]
-pub struct Entry(NonNull<Flight>);
-
-impl Entry {
-    #[inline(always)]
-    pub fn get(&self) -> &'static Flight {
-        // SAFETY: `find` had the pointer from the map; an entry of the running goroutine is removed by that goroutine alone.
-        unsafe { self.0.as_ref() }
-    }
-
-    #[inline(always)]
-    pub fn get_mut(&mut self) -> &'static mut Flight {
-        // SAFETY: as above; the goroutine has one hit at a time.
-        unsafe { self.0.as_mut() }
-    }
-}
+/// An entry of the table.
+pub type Entry = in_flight::Entry<Flight>;
 
 /// The goroutine's entry, of whatever generation.
 #[inline(always)]
 pub fn find(key: &Key) -> Option<Entry> {
-    NonNull::new(HTTP_SERVER_FLIGHT.get_ptr_mut(key)?).map(Entry)
+    Entry::find(&HTTP_SERVER_FLIGHT, key)
 }
 
 /// The goroutine's entry, if it is of this process's generation.
@@ -245,15 +211,11 @@ fn share() -> u64 {
 /// Above three quarters of the table, or of the process's share, idle entries give way.
 #[inline(always)]
 fn is_crowded(hit: &Hit) -> bool {
-    let made = HTTP_SERVER_USE.get_at(0).copied().unwrap_or(0);
-    let swept = HTTP_SERVER_USE.get_at(1).copied().unwrap_or(0);
     let limit = entries() / 4 * 3;
-    made.wrapping_sub(swept) > limit || hit.process().entries > limit / 2
+    in_flight::used(&HTTP_SERVER_USE) > limit || hit.process().entries > limit / 2
 }
 
 #[inline(always)]
 fn add_use(more: i64) {
-    if let Some(word) = HTTP_SERVER_USE.at(0) {
-        atomic_add(word.as_ptr(), more);
-    }
+    in_flight::add_use(&HTTP_SERVER_USE, more);
 }

@@ -28,4 +28,5 @@ pub const FLIGHT: Flight = Flight {
     value_bytes: IN_FLIGHT_BYTES,
     use_map: "HTTP_SERVER_USE",
     entries_global: "HTTP_SERVER_ENTRIES",
+    part: 1,
 };

@@ -1,4 +1,4 @@
-//! What the programs of `net/http.client` send: a record when a round trip begins, with its method and URL, and a small one
+//! What the programs of libraries that call over HTTP send: a record when a round trip begins, with its method and URL, and a small one
 //! when it ends. The agent joins them by span id. Nothing that was found at the beginning is followed at the end.
 //!
 //! ```text
@@ -8,7 +8,7 @@
 //! KIND_FAILED       Failed | strings in FAILED_SLOTS
 //! KIND_RESUMED      Head
 //! ```
-//! An attempt on a connection that had died may be repeated by net/http within the same round trip, and nothing at its failure
+//! An attempt on a connection that had died may be repeated by the library within the same round trip, and nothing at its failure
 //! says whether it will be. So another KIND_FAILED or KIND_ENDED of the same span takes the place of a failure before it;
 //! KIND_RESUMED says that the repetition has its connection.
 

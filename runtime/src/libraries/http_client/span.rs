@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use runtime_ebpf::net_http_client::{STATUS_UNKNOWN, records::Ended};
+use runtime_ebpf::http_client::{STATUS_UNKNOWN, records::Ended};
 
 use super::begun::Begun;
 use super::records::FailedView;
@@ -26,7 +26,7 @@ const CANCELLED: &[u8] = b"context canceled";
 const CANCEL_CLOSED_TEXT: &[u8] = b"net/http: request canceled";
 /// `error.type` of those: their Go type says nothing.
 const CANCEL_CLOSED: &str = "http.errRequestCanceled";
-/// The types of errors after which net/http may send the request again over another connection (`shouldRetryRequest`), the
+/// The types of errors after which net/http or golang.org/x/net/http2 may send the request again over another connection (`shouldRetryRequest`), the
 /// package as Go prints it.
 const PERHAPS_RETRIED: [&str; 8] = [
     "http.nothingWrittenError",
@@ -38,10 +38,13 @@ const PERHAPS_RETRIED: [&str; 8] = [
     "http2.GoAwayError",
     "http2.noCachedConnError",
 ];
-/// The same of errors that are texts: net/http's own, `http: server closed idle connection` and `http2: client conn not usable`
+/// The same of errors that are texts: the libraries' own, `http: server closed idle connection` and `http2: client conn not usable`
 /// among them.
 const PERHAPS_RETRIED_TEXT: &[u8] = b"http";
 const ERROR_STRING: &str = "errors.errorString";
+
+/// What there is in place of a connection where nobody may dial (`ErrNoCachedConn` of golang.org/x/net/http2).
+const NO_CACHED_CONN: &str = "http2.noCachedConnError";
 
 /// How a round trip ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +88,13 @@ impl Outcome {
     }
 }
 
-/// Whether net/http may try again after this.
+/// Whether nothing was sent, because net/http looks for a connection elsewhere: golang.org/x/net's HTTP/2 was asked first.
+pub fn is_passed_on(failed: &FailedView<'_>) -> bool {
+    failed.fixed.is_final != 0
+        && failed.type_name().map(without_star).is_some_and(|name| name == NO_CACHED_CONN)
+}
+
+/// Whether the library may try again after this.
 pub fn may_be_retried(failed: &FailedView<'_>) -> bool {
     if failed.fixed.is_final != 0 {
         return false;
@@ -105,6 +114,7 @@ fn without_star(name: &[u8]) -> Cow<'_, str> {
 
 /// Builds the span.
 pub fn span<'a>(
+    scope: &'static str,
     begun: &'a Begun,
     outcome: &'a Outcome,
     end_ns: u64,
@@ -117,7 +127,7 @@ pub fn span<'a>(
     let start_unix_ns = clock.unix_ns(begun.start_ns);
     let name = if begun.method == METHOD_OTHER { "HTTP" } else { &begun.method };
     let mut span = Span {
-        scope: key::scope::NET_HTTP,
+        scope,
         trace_id: begun.trace_id,
         span_id: begun.span_id,
         parent_span_id: parent,

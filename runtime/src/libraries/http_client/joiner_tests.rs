@@ -13,11 +13,17 @@ const CLOSED: &[u8] = b"http: server closed idle connection";
 type Made = (String, Vec<(&'static str, String)>, bool);
 
 /// The joiner, and what it has made.
-#[derive(Default)]
 struct Stage {
     joiner: Joiner,
     spans: Vec<Made>,
     trace_states: TraceStates,
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        let joiner = Joiner::new("scope", names!("client"));
+        Self { joiner, spans: Vec::new(), trace_states: TraceStates::default() }
+    }
 }
 
 impl Stage {
@@ -156,6 +162,18 @@ fn what_was_not_sent_makes_no_span() {
     assert_eq!(stage.spans.len(), 1);
     let counts = stage.joiner.counts;
     assert_eq!((counts.not_sent, counts.unmatched, stage.joiner.held_bytes), (1, 1, 0));
+}
+
+#[test]
+fn what_was_passed_on_makes_no_span() {
+    let mut stage = Stage::default();
+    for (span, is_final) in [(1, true), (2, false)] {
+        stage.take(&began(span, 0, &TEXTS));
+        stage.take(&failed(span, is_final, "http2.noCachedConnError", None));
+    }
+    stage.settle(true);
+    assert_eq!(stage.errors(), [Some("http2.noCachedConnError")], "the second was the end of an attempt");
+    assert_eq!((stage.joiner.counts.not_sent, stage.joiner.held_bytes), (1, 0));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! A round trip begins.
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, maps::ring_buf::RingBufBytes};
+use aya_ebpf::{helpers::bpf_ktime_get_ns, maps::ring_buf::RingBufBytes, programs::ProbeContext};
 use runtime_ebpf::{
     abi::NO_OFFSET,
-    net_http_client::{
+    http_client::{
         File, MOST_RESENDS, REQUEST_WINDOW, URL_WINDOW,
         counters::Counter,
         records::{
@@ -17,18 +17,22 @@ use runtime_ebpf::{
 
 use super::{
     count,
-    flight::{self, Entry, FAILED, Flight, Key, OPEN, SAMPLED},
+    flight::{self, Client, Entry, FAILED, Flight, Key, OPEN, SAMPLED},
     write_head,
 };
 use crate::{
     enter::Hit,
     ids,
     parent::{self, Context},
-    read::{GoString, known, read},
+    read::{GoString, known, read, try_read},
+    registers::GoRegisters,
     ring,
     texts::{Window, fill},
 };
 
+/// Functions between two calls, one of them part of the other, that are looked through: within net/http's Transport there are 2 or 3, and
+/// people put RoundTrippers there.
+const MOST_FRAMES: u32 = 12;
 const SMALL_SLOTS: usize = total(&BEGAN_SLOTS);
 const SMALL_BYTES: usize = size_of::<Began>() + SMALL_SLOTS;
 const LARGE_BYTES: usize = size_of::<Began>() + total(&BEGAN_LARGE_SLOTS);
@@ -55,20 +59,52 @@ struct Picked {
     context: Context,
 }
 
-/// By what a call is known to be part of another.
+/// A call, by what tells whether it is part of another.
 #[derive(Clone, Copy)]
-struct Call {
-    header: u64,
-    stack: u64,
-    request: u64,
+pub struct Call {
+    /// The stack pointer.
+    pub stack: u64,
+    /// The record of its caller's frame ([`GoRegisters::frame`]).
+    pub frame: u64,
+    /// See [`Flight::back_to`].
+    pub back_to: u64,
+    pub request: u64,
 }
 
 impl Call {
+    /// At a start site.
     #[inline(always)]
-    fn is_part_of(&self, open: &Flight) -> bool {
-        let is_within = self.stack < open.stack;
+    pub fn at(ctx: &ProbeContext) -> Self {
+        Self {
+            stack: ctx.stack(),
+            frame: ctx.frame(),
+            back_to: ctx.back_to().unwrap_or(0),
+            request: ctx.argument::<1>(),
+        }
+    }
+
+    /// Whether it is part of the call that is open on this goroutine, or the same (another attachment of the program has seen it).
+    /// `header` is what its request has.
+    #[inline(always)]
+    pub fn is_part_of(&self, open: &Flight, header: u64) -> bool {
         let is_it = self.stack == open.stack && self.request == open.request;
-        self.header == open.header && (is_within || is_it)
+        header == open.header && (is_it || self.is_within(open.back_to))
+    }
+
+    /// Whether a function that returns there is among its callers. The same header alone does not say that: who tries again by himself
+    /// gives it to one call after another, and a call that sends nothing has no end.
+    #[inline(always)]
+    fn is_within(&self, back_to: u64) -> bool {
+        let mut frame = self.frame;
+        for _ in 0..MOST_FRAMES {
+            // Where the frame before begins, and where this one's function returns to.
+            let Some(record) = try_read::<GoString>(frame) else { break };
+            if record.len == back_to {
+                return back_to != 0;
+            }
+            frame = record.address;
+        }
+        false
     }
 }
 
@@ -85,29 +121,27 @@ struct Url {
     fragment: GoString,
 }
 
-/// Begins the round trip.
+/// Begins the round trip; `bias` is what the file's addresses are less than the process's.
 #[inline(always)]
-pub fn begin(hit: &Hit, file: &File, request: u64, bias: u64, stack: u64) {
+pub fn begin<C: Client>(hit: &Hit, file: &File, call: Call, bias: u64) {
     // SAFETY: plain helper call.
     let start_ns = unsafe { bpf_ktime_get_ns() };
     let key = Key::of(hit);
     let Some(goid) = hit.goid() else {
-        count(Counter::Unreadable);
-        return flight::remove(&key);
+        count(hit, Counter::Unreadable);
+        return flight::remove::<C>(&key);
     };
     let Some(mut record) = ring::reserve(RESERVED_BYTES) else {
-        count(Counter::BeginningLost);
-        return flight::remove(&key);
+        count(hit, Counter::BeginningLost);
+        return flight::remove::<C>(&key);
     };
     let base = record.as_mut_ptr();
-    let Some(picked) = pick_request(file, base, request) else {
-        count(Counter::Unreadable);
+    let Some(picked) = pick_request(file, base, call.request) else {
+        count(hit, Counter::Unreadable);
         ring::discard(record);
-        return flight::remove(&key);
+        return flight::remove::<C>(&key);
     };
-    let Some((mut entry, before)) =
-        enter_round_trip(hit, &key, goid, Call { header: picked.header, stack, request })
-    else {
+    let Some((mut entry, before)) = enter_round_trip::<C>(hit, &key, goid, call, picked.header) else {
         return ring::discard(record);
     };
     let flight = entry.get_mut();
@@ -115,24 +149,25 @@ pub fn begin(hit: &Hit, file: &File, request: u64, bias: u64, stack: u64) {
     flight.header = picked.header;
     flight.start_ns = start_ns;
     flight.bias = bias;
-    flight.stack = stack;
-    flight.request = request;
+    flight.stack = call.stack;
+    flight.request = call.request;
+    flight.back_to = call.back_to;
     let parent = parent::find(hit, goid, bias, picked.context);
     let kind = if parent.is_some() { PARENT_LOCAL } else { PARENT_NONE };
     let identity = ids::identify(hit, start_ns, parent);
     flight.set_identity(&identity, kind);
     if !identity.is_sampled() {
         flight.state = OPEN;
-        count(Counter::Unsampled);
+        count(hit, Counter::Unsampled);
         return ring::discard(record);
     }
     if picked.url == 0 {
-        // net/http refuses it: nothing is sent.
+        // It is refused: nothing is sent.
         flight.state = 0;
         return ring::discard(record);
     }
     let Some(url) = pick_url(file, base, picked.url) else {
-        count(Counter::Unreadable);
+        count(hit, Counter::Unreadable);
         flight.state = 0;
         return ring::discard(record);
     };
@@ -144,15 +179,17 @@ pub fn begin(hit: &Hit, file: &File, request: u64, bias: u64, stack: u64) {
 
 /// The goroutine's entry for a round trip that begins, and the span there that has no end yet. `None`: it is part of the
 /// one that is open (or another attachment of this program has begun it), or there is no room, which is counted.
-///
-/// The same header alone does not make it a part: who tries again by himself gives it to one call after another, and a call
-/// that sends nothing has no end. What is part of a call stands below it on the stack. (Where a stack that has grown
-/// meanwhile hides that, the inner call is the one that has the span.)
 #[inline(always)]
-fn enter_round_trip(hit: &Hit, key: &Key, goid: u64, call: Call) -> Option<(Entry, u64)> {
+fn enter_round_trip<C: Client>(
+    hit: &Hit,
+    key: &Key,
+    goid: u64,
+    call: Call,
+    header: u64,
+) -> Option<(Entry, u64)> {
     let generation = hit.process().generation;
-    let Some(mut entry) = flight::find(key) else {
-        let mut made = flight::make(key)?;
+    let Some(mut entry) = flight::find::<C>(key) else {
+        let mut made = flight::make::<C>(hit, key)?;
         made.get_mut().generation = generation;
         return Some((made, 0));
     };
@@ -164,11 +201,11 @@ fn enter_round_trip(hit: &Hit, key: &Key, goid: u64, call: Call) -> Option<(Entr
     let mut before = 0;
     if old.has(OPEN) {
         if !old.has(FAILED) {
-            if old.goid == goid && call.is_part_of(old) {
-                count(Counter::Nested);
+            if old.goid == goid && call.is_part_of(old, header) {
+                count(hit, Counter::Nested);
                 return None;
             }
-            count(Counter::Replaced);
+            count(hit, Counter::Replaced);
         }
         if old.has(SAMPLED) {
             before = old.span_id;
@@ -244,20 +281,20 @@ fn send(
         write_head(hit, base, flight, KIND_BEGAN, SMALL_BYTES as u32, 0);
         write(base, before, resends, has_user);
         write_strings(base, &BEGAN_SLOTS, picked, url);
-        count(Counter::Started);
+        count(hit, Counter::Started);
         ring::submit(record);
         return true;
     }
     ring::discard(record);
     let Some(mut large) = ring::reserve(LARGE_BYTES) else {
-        count(Counter::BeginningLost);
+        count(hit, Counter::BeginningLost);
         return false;
     };
     let base = large.as_mut_ptr();
     write_head(hit, base, flight, KIND_BEGAN_LARGE, LARGE_BYTES as u32, 0);
     write(base, before, resends, has_user);
     write_strings(base, &BEGAN_LARGE_SLOTS, picked, url);
-    count(Counter::Started);
+    count(hit, Counter::Started);
     ring::submit(large);
     true
 }

@@ -5,6 +5,7 @@
 //! | a beginning | kept; what was open on its goroutine before is over: it has failed, or no request was sent |
 //! | a response | the span |
 //! | an error after which nothing is tried again | the span |
+//! | word that there is no connection, and that net/http makes one | nothing: it has sent nothing |
 //! | another error | waits: for a next attempt, for the goroutine's next round trip, or for its time |
 //! | word of a next attempt | the error did not count |
 //! | an end whose beginning is not there | nothing: HTTP/2 says the end of a request that opened its connection twice |
@@ -16,7 +17,7 @@ use runtime_ebpf::record::Head;
 
 use super::begun::Begun;
 use super::records::{self, Record};
-use super::span::{Outcome, may_be_retried, span};
+use super::span::{Outcome, is_passed_on, may_be_retried, span};
 use crate::libraries::join::{self, Count, SpanContext};
 use crate::records::DecodeError;
 
@@ -43,9 +44,33 @@ struct Kept {
 
 type Process = HashMap<[u8; 8], Kept>;
 
-/// Joins the records of `net/http.client`.
-#[derive(Debug, Default)]
+/// The names of what a joiner counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Names {
+    pub not_sent: &'static str,
+    pub ends_said_twice: &'static str,
+    pub open_at_exit: &'static str,
+    pub too_many_open: &'static str,
+}
+
+/// Those of a library, named after it.
+macro_rules! names {
+    ($prefix:literal) => {
+        $crate::libraries::http_client::Names {
+            not_sent: concat!($prefix, ".not_sent"),
+            ends_said_twice: concat!($prefix, ".ends_said_twice"),
+            open_at_exit: concat!($prefix, ".lost.open_at_exit"),
+            too_many_open: concat!($prefix, ".lost.too_many_open"),
+        }
+    };
+}
+pub(crate) use names;
+
+/// Joins a library's records.
+#[derive(Debug)]
 pub struct Joiner {
+    scope: &'static str,
+    names: Names,
     processes: HashMap<(u32, u32), Process>,
     held_bytes: usize,
     /// Failed attempts that are kept.
@@ -68,10 +93,22 @@ impl Kept {
 }
 
 impl Joiner {
+    /// Of the library that counts by these names; its spans have this scope.
+    pub fn new(scope: &'static str, names: Names) -> Self {
+        Self {
+            scope,
+            names,
+            processes: HashMap::new(),
+            held_bytes: 0,
+            waiting: 0,
+            counts: Counted::default(),
+        }
+    }
+
     fn began(&mut self, head: &Head, begun: Begun, before: [u8; 8], cx: &mut SpanContext<'_>) {
         if let Some(kept) = self.take(head, before) {
             match kept.failed {
-                Some(attempt) => emit(&kept.begun, &attempt.outcome, attempt.end_ns, cx),
+                Some(attempt) => self.emit(&kept.begun, &attempt.outcome, attempt.end_ns, cx),
                 None => self.counts.not_sent += 1,
             }
         }
@@ -93,7 +130,7 @@ impl Joiner {
 
     fn ended(&mut self, head: &Head, outcome: &Outcome, cx: &mut SpanContext<'_>) {
         match self.take(head, head.span_id) {
-            Some(kept) => emit(&kept.begun, outcome, head.end_ns, cx),
+            Some(kept) => self.emit(&kept.begun, outcome, head.end_ns, cx),
             None => self.counts.unmatched += 1,
         }
     }
@@ -118,10 +155,17 @@ impl Joiner {
             self.waiting -= 1;
         }
     }
-}
 
-fn emit(begun: &Begun, outcome: &Outcome, end_ns: u64, cx: &mut SpanContext<'_>) {
-    (cx.emit)(&span(begun, outcome, end_ns, cx.clock, cx.settings, cx.counts));
+    fn passed_on(&mut self, head: &Head) {
+        match self.take(head, head.span_id) {
+            Some(_) => self.counts.not_sent += 1,
+            None => self.counts.unmatched += 1,
+        }
+    }
+
+    fn emit(&self, begun: &Begun, outcome: &Outcome, end_ns: u64, cx: &mut SpanContext<'_>) {
+        (cx.emit)(&span(self.scope, begun, outcome, end_ns, cx.clock, cx.settings, cx.counts));
+    }
 }
 
 fn key(head: &Head) -> (u32, u32) {
@@ -137,6 +181,7 @@ impl join::Joiner for Joiner {
                 self.began(head, begun, began.before_span_id, cx);
             }
             Record::Ended(ended) => self.ended(head, &Outcome::of_response(&ended), cx),
+            Record::Failed(failed) if is_passed_on(&failed) => self.passed_on(head),
             Record::Failed(failed) if may_be_retried(&failed) => {
                 self.failed(head, Outcome::of_error(&failed))
             }
@@ -157,7 +202,7 @@ impl join::Joiner for Joiner {
         for (_, kept) in due.collect::<Vec<_>>() {
             self.gone(&kept);
             if let Some(attempt) = &kept.failed {
-                emit(&kept.begun, &attempt.outcome, attempt.end_ns, cx);
+                self.emit(&kept.begun, &attempt.outcome, attempt.end_ns, cx);
             }
         }
     }
@@ -196,10 +241,10 @@ impl join::Joiner for Joiner {
     fn counters(&self) -> Vec<Count> {
         let count = |name, value, is_loss| Count { name, value, is_loss };
         vec![
-            count("net_http_client.not_sent", self.counts.not_sent, false),
-            count("net_http_client.ends_said_twice", self.counts.unmatched, false),
-            count("net_http_client.lost.open_at_exit", self.counts.open_at_exit, true),
-            count("net_http_client.lost.too_many_open", self.counts.too_many_open, true),
+            count(self.names.not_sent, self.counts.not_sent, false),
+            count(self.names.ends_said_twice, self.counts.unmatched, false),
+            count(self.names.open_at_exit, self.counts.open_at_exit, true),
+            count(self.names.too_many_open, self.counts.too_many_open, true),
         ]
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use runtime_ebpf::net_http_client::records::{
+use runtime_ebpf::http_client::records::{
     BEGAN_FRAGMENT, BEGAN_HOST, BEGAN_OPAQUE, BEGAN_PATH, BEGAN_QUERY, BEGAN_RAW_PATH, BEGAN_SCHEME,
 };
 

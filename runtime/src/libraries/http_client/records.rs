@@ -1,6 +1,6 @@
-//! The records of `net/http.client`, as checked views. Their layout is in `runtime_ebpf::net_http_client::records`.
+//! The records of libraries that call over HTTP, as checked views. Their layout is in `runtime_ebpf::http_client::records`.
 
-use runtime_ebpf::net_http_client::records::{
+use runtime_ebpf::http_client::records::{
     BEGAN_LARGE_SLOTS, BEGAN_SLOT_COUNT, BEGAN_SLOTS, Began, Ended, FAILED_INNER_TYPE, FAILED_SLOT_COUNT,
     FAILED_SLOTS, FAILED_TEXT, FAILED_TYPE, Failed, KIND_BEGAN, KIND_BEGAN_LARGE, KIND_ENDED, KIND_FAILED,
     KIND_RESUMED,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runtime_ebpf::net_http_client::records::{BEGAN_METHOD, Began};
+use runtime_ebpf::http_client::records::{BEGAN_METHOD, Began};
 use runtime_ebpf::record::PARENT_REMOTE;
 
 use super::records::BeganTexts;

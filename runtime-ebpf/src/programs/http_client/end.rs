@@ -4,7 +4,7 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use runtime_ebpf::{
     abi::NO_OFFSET,
     counters::Counter as Core,
-    net_http_client::{
+    http_client::{
         File, RESPONSE_WINDOW, STATUS_UNKNOWN, WRAPPERS,
         counters::Counter,
         records::{
@@ -17,7 +17,7 @@ use runtime_ebpf::{
 
 use super::{
     count,
-    flight::{self, FAILED, Flight, Key, OPEN, SAMPLED},
+    flight::{self, Client, Entry, FAILED, Flight, Key, SAMPLED},
     write_head,
 };
 use crate::{
@@ -50,65 +50,69 @@ pub enum Outcome {
 
 /// Ends the goroutine's round trip.
 #[inline(always)]
-pub fn finish(hit: &Hit, file: &File, outcome: Outcome) {
-    let key = Key::of(hit);
-    let found = flight::find(&key).filter(|entry| entry.get().generation == hit.process().generation);
-    let Some(mut entry) = found.filter(|entry| entry.get().has(OPEN)) else {
-        return count(Counter::Unmatched);
-    };
+pub fn finish<C: Client>(hit: &Hit, file: &File, outcome: Outcome) {
+    match flight::open::<C>(hit) {
+        Some(entry) => close::<C>(hit, file, entry, outcome),
+        None => count(hit, Counter::Unmatched),
+    }
+}
+
+/// Ends the round trip that is open there.
+#[inline(always)]
+pub fn close<C: Client>(hit: &Hit, file: &File, mut entry: Entry, outcome: Outcome) {
     let kept = entry.get_mut();
     if !kept.has(SAMPLED) {
         return match outcome {
             Outcome::Error { .. } => kept.state |= FAILED,
-            _ => flight::rest(&key, entry),
+            _ => flight::rest::<C>(hit, entry),
         };
     }
     if hit.goid() != Some(kept.goid) {
-        count(Counter::Mismatch);
-        return flight::remove(&key);
+        count(hit, Counter::Mismatch);
+        return flight::remove::<C>(&Key::of(hit));
     }
     match outcome {
         Outcome::Response(response) => {
             if !send_response(hit, file, kept, response, true) {
-                count(Counter::Mismatch);
+                count(hit, Counter::Mismatch);
             }
-            flight::rest(&key, entry);
+            flight::rest::<C>(hit, entry);
         }
         Outcome::Http2Response(response) => {
             send_response(hit, file, kept, response, false);
-            flight::rest(&key, entry);
+            flight::rest::<C>(hit, entry);
         }
         Outcome::NoConnection { error, data } => {
             send_error(hit, file, kept, error, data, 1);
-            flight::rest(&key, entry);
+            flight::rest::<C>(hit, entry);
         }
         Outcome::Error { error, data } => {
             if send_error(hit, file, kept, error, data, 0) {
                 kept.state |= FAILED;
             } else {
                 // The agent must not take it for a call that sent nothing, when the next one begins here.
-                flight::rest(&key, entry);
+                flight::rest::<C>(hit, entry);
             }
         }
     }
 }
 
-/// There is a connection for a round trip. If that has failed already, it is tried again.
+/// There is a connection for the round trip that is open there. If that has failed already, it is tried again.
 #[inline(always)]
-pub fn resume(hit: &Hit) {
-    let key = Key::of(hit);
-    let found = flight::find(&key).filter(|entry| entry.get().generation == hit.process().generation);
-    let Some(mut entry) = found.filter(|entry| entry.get().has(FAILED)) else { return };
+pub fn resume<C: Client>(hit: &Hit, mut entry: Entry) {
     let kept = entry.get_mut();
+    if !kept.has(FAILED) {
+        return;
+    }
     kept.state &= !FAILED;
     if !kept.has(SAMPLED) {
         return;
     }
     if hit.goid() != Some(kept.goid) {
-        count(Counter::Mismatch);
-        return flight::remove(&key);
+        count(hit, Counter::Mismatch);
+        return flight::remove::<C>(&Key::of(hit));
     }
-    count(Counter::Resumed);
+    count(hit, Counter::Resumed);
     let Some(mut record) = ring::reserve(size_of::<Head>()) else { return };
     write_head(hit, record.as_mut_ptr(), kept, KIND_RESUMED, size_of::<Head>() as u32, 0);
     ring::submit(record);
@@ -125,7 +129,7 @@ fn now() -> u64 {
 fn send_response(hit: &Hit, file: &File, flight: &Flight, response: u64, is_http: bool) -> bool {
     let end_ns = now();
     let Some(mut record) = ring::reserve(ENDED_BYTES) else {
-        count(Counter::EndUnsent);
+        count(hit, Counter::EndUnsent);
         return true;
     };
     let base = record.as_mut_ptr();
@@ -172,7 +176,7 @@ fn is_strangers(file: &File, flight: &Flight, request: u64) -> bool {
 fn send_error(hit: &Hit, file: &File, flight: &Flight, error: u64, data: u64, is_final: u32) -> bool {
     let end_ns = now();
     let Some(mut record) = ring::reserve(FAILED_BYTES) else {
-        count(Counter::EndUnsent);
+        count(hit, Counter::EndUnsent);
         return false;
     };
     let base = record.as_mut_ptr();

@@ -1,0 +1,102 @@
+//! What the libraries that call over HTTP have in common: what their programs need to know of a file, and what they send
+//! ([`records`]) and count ([`counters`]).
+
+pub mod counters;
+pub mod records;
+
+/// The most of `http.Request` that is read in one go; offsets into it must leave 16 bytes.
+pub const REQUEST_WINDOW: usize = 512;
+/// The same of `url.URL`.
+pub const URL_WINDOW: usize = 256;
+/// The same of `http.Response`.
+pub const RESPONSE_WINDOW: usize = 256;
+
+/// What the programs need to know of one file. Value of `<ID>_FILES`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct File {
+    /// Address in the file of the start site: `ip - start_vaddr` is the load bias.
+    pub start_vaddr: u64,
+    /// Where the type data begins in the file, from which names of types are counted; 0: unknown.
+    pub types_vaddr: u64,
+    /// Address in the file of the descriptor of `*errors.errorString`; 0: unknown.
+    pub error_string_vaddr: u64,
+    /// Addresses in the file of the descriptors of errors that hold another; 0: none.
+    pub wrapper_vaddrs: [u64; WRAPPERS],
+    /// Where each holds it.
+    pub wrapper_offsets: [u16; WRAPPERS],
+    /// Number of bytes of `http.Request` to read, at most [`REQUEST_WINDOW`], covering all of its offsets below.
+    pub request_bytes: u16,
+    /// `http.Request.Method`.
+    pub request_method: u16,
+    /// `http.Request.URL`.
+    pub request_url: u16,
+    /// `http.Request.Header`.
+    pub request_header: u16,
+    /// `http.Request.Response`.
+    pub request_response: u16,
+    /// `http.Request.ctx`.
+    pub request_ctx: u16,
+    /// Number of bytes of `url.URL` to read, at most [`URL_WINDOW`].
+    pub url_bytes: u16,
+    /// `url.URL.Scheme`.
+    pub url_scheme: u16,
+    /// `url.URL.Opaque`.
+    pub url_opaque: u16,
+    /// `url.URL.User`.
+    pub url_user: u16,
+    /// `url.URL.Host`.
+    pub url_host: u16,
+    /// `url.URL.Path`.
+    pub url_path: u16,
+    /// `url.URL.RawPath`.
+    pub url_raw_path: u16,
+    /// `url.URL.RawQuery`.
+    pub url_raw_query: u16,
+    /// `url.URL.Fragment`.
+    pub url_fragment: u16,
+    /// Number of bytes of `http.Response` to read, at most [`RESPONSE_WINDOW`].
+    pub response_bytes: u16,
+    /// `http.Response.StatusCode`.
+    pub response_status: u16,
+    /// `http.Response.ProtoMajor`.
+    pub response_proto_major: u16,
+    /// `http.Response.ProtoMinor`.
+    pub response_proto_minor: u16,
+    /// `http.Response.Request`.
+    pub response_request: u16,
+    /// `StatusCode` of the `http2.ClientResponse` that HTTP/2 gives since Go 1.27.
+    pub h2_status: u16,
+    /// Which flags of the saved flags register mean that the start site's stack check fails; see [`crate::abi::CHECK_NONE`].
+    pub start_check: u8,
+    /// 1: HTTP/2 gives a `http2.ClientResponse` and no `http.Response`.
+    pub h2_own_response: u8,
+    /// Zero.
+    pub reserved: [u8; 6],
+}
+
+/// Types of errors that hold another: `*fmt.wrapError`, net/http's `nothingWrittenError` and `transportReadFromServerError`.
+pub const WRAPPERS: usize = 3;
+
+/// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended. The
+/// first word is the generation.
+pub const IN_FLIGHT_BYTES: usize = 104;
+
+/// Round trips in flight at once, over all processes, unless the agent says otherwise.
+pub const DEFAULT_ENTRIES: u32 = 65_536;
+
+/// The status could not be read.
+pub const STATUS_UNKNOWN: u32 = u32::MAX;
+
+/// Of a chain of redirects no more than this many are counted.
+pub const MOST_RESENDS: u32 = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_those_of_the_programs() {
+        assert_eq!(size_of::<File>(), 3 * 8 + WRAPPERS * 10 + 21 * 2 + 2 + 6);
+    }
+}

@@ -1,0 +1,64 @@
+//! `net/http.client`: a span for each call of `(*Transport).roundTrip`.
+//!
+//! ```text
+//! start   roundTrip entered
+//! conn    behind getConn
+//! end     behind (*persistConn).roundTrip, and where HTTP/2's branch joins it
+//! h2_end  behind HTTP/2's round trip
+//! ```
+//! A request that opens an HTTP/2 connection passes `h2_end` and then `end`, with the same results: the first of them counts. With
+//! golang.org/x/net's HTTP/2 in place of the standard library's, that one's programs see what `h2_end` would.
+
+use super::http_client::{
+    arrive, arrive_at_start, bias, http_client,
+    start::{self, Call},
+};
+use crate::registers::GoRegisters;
+
+http_client! {
+    NetHttp NET_HTTP_CLIENT
+    NET_HTTP_CLIENT_FILES NET_HTTP_CLIENT_FLIGHT NET_HTTP_CLIENT_USE NET_HTTP_CLIENT_ENTRIES
+}
+
+/// `(*Transport).roundTrip(t, req)`, after its stack check.
+#[uprobe]
+pub fn net_http_client_start(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive_at_start::<NetHttp>(&ctx) {
+        start::begin::<NetHttp>(&hit, file, Call::at(&ctx), bias(&ctx, file));
+    }
+    0
+}
+
+/// Behind `getConn`, with its results (pc *persistConn, err error).
+#[uprobe]
+pub fn net_http_client_conn(ctx: ProbeContext) -> u32 {
+    let Some((hit, file)) = arrive::<NetHttp>(&ctx) else { return 0 };
+    let (error, data) = (ctx.argument::<1>(), ctx.argument::<2>());
+    if error != 0 {
+        end::finish::<NetHttp>(&hit, file, Outcome::NoConnection { error, data });
+    } else if let Some(entry) = flight::open::<NetHttp>(&hit) {
+        end::resume::<NetHttp>(&hit, entry);
+    }
+    0
+}
+
+/// Behind `(*persistConn).roundTrip`, or HTTP/2's, with its results (resp *Response, err error).
+#[uprobe]
+pub fn net_http_client_end(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive::<NetHttp>(&ctx) {
+        end::finish::<NetHttp>(&hit, file, http_client::outcome(&ctx));
+    }
+    0
+}
+
+/// Behind HTTP/2's round trip, with its results: a *Response, or since Go 1.27 a *http2.ClientResponse.
+#[uprobe]
+pub fn net_http_client_h2_end(ctx: ProbeContext) -> u32 {
+    let Some((hit, file)) = arrive::<NetHttp>(&ctx) else { return 0 };
+    let outcome = match http_client::outcome(&ctx) {
+        Outcome::Response(response) if file.h2_own_response != 0 => Outcome::Http2Response(response),
+        outcome => outcome,
+    };
+    end::finish::<NetHttp>(&hit, file, outcome);
+    0
+}

@@ -1,0 +1,104 @@
+//! `golang.org/x/net/http2.client`: a span for each call of `(*Transport).RoundTripOpt`, or of what does its work since v0.54.
+//!
+//! ```text
+//! start   RoundTripOpt or roundTripViaPool entered
+//! conn    behind GetClientConn, which dials
+//! end     behind (*ClientConn).RoundTrip
+//! ```
+//! `http2.ConfigureTransport` makes it net/http's HTTP/2. Then a round trip of net/http passes here too, on the same goroutine and with the
+//! same header, and is one span, net/http's. Its end is seen here: net/http's own sites are passed by the request that opens a connection
+//! alone, since those on one that is open already return from an alternative RoundTripper.
+
+use super::{
+    http_client::{
+        arrive, arrive_at_start, bias, count,
+        flight::{Entry, FAILED, HANDED_ON},
+        http_client,
+        start::{self, Call},
+    },
+    net_http_client::NetHttp,
+};
+use crate::{
+    enter::Hit,
+    read::{known, try_read},
+    registers::GoRegisters,
+};
+use runtime_ebpf::http_client::counters::Counter;
+
+http_client! {
+    XNet X_NET_HTTP2_CLIENT
+    X_NET_HTTP2_CLIENT_FILES X_NET_HTTP2_CLIENT_FLIGHT X_NET_HTTP2_CLIENT_USE X_NET_HTTP2_CLIENT_ENTRIES
+}
+
+/// `(*Transport).RoundTripOpt(t, req, …)`, after its stack check.
+#[uprobe]
+pub fn x_net_http2_client_start(ctx: ProbeContext) -> u32 {
+    let Some((hit, file)) = arrive_at_start::<XNet>(&ctx) else { return 0 };
+    let call = Call::at(&ctx);
+    if !is_net_https(&hit, file, &call) {
+        start::begin::<XNet>(&hit, file, call, bias(&ctx, file));
+    }
+    0
+}
+
+/// Behind `GetClientConn`, with its results (cc *ClientConn, err error). An error comes without a connection.
+#[uprobe]
+pub fn x_net_http2_client_conn(ctx: ProbeContext) -> u32 {
+    let Some((hit, file)) = arrive::<XNet>(&ctx) else { return 0 };
+    let (conn, error, data) = (ctx.argument::<0>(), ctx.argument::<1>(), ctx.argument::<2>());
+    if let Some(entry) = flight::open::<XNet>(&hit) {
+        if error == 0 {
+            end::resume::<XNet>(&hit, entry);
+        } else if conn == 0 {
+            end::close::<XNet>(&hit, file, entry, Outcome::NoConnection { error, data });
+        }
+    } else if let Some(entry) = handed_on(&hit) {
+        // An error is no end: mostly it says that there is no connection yet, and net/http opens one.
+        if error == 0 {
+            end::resume::<NetHttp>(&hit.of(NetHttp::LIBRARY), entry);
+        }
+    }
+    0
+}
+
+/// Behind `(*ClientConn).RoundTrip`, with its results (resp *Response, err error).
+#[uprobe]
+pub fn x_net_http2_client_end(ctx: ProbeContext) -> u32 {
+    let Some((hit, file)) = arrive::<XNet>(&ctx) else { return 0 };
+    let outcome = http_client::outcome(&ctx);
+    if let Some(entry) = flight::open::<XNet>(&hit) {
+        end::close::<XNet>(&hit, file, entry, outcome);
+    } else if let Some(entry) = handed_on(&hit) {
+        end::close::<NetHttp>(&hit.of(NetHttp::LIBRARY), file, entry, outcome);
+    } else {
+        count(&hit, Counter::Unmatched);
+    }
+    0
+}
+
+/// Whether the call is part of a round trip that net/http has open: then this is noted there, and nothing begins here.
+#[inline(always)]
+fn is_net_https(hit: &Hit, file: &File, call: &Call) -> bool {
+    let Some(mut entry) = flight::open::<NetHttp>(hit) else { return false };
+    let outer = entry.get_mut();
+    let header = known(call.request, file.request_header).and_then(try_read::<u64>).unwrap_or(0);
+    let is_part = !outer.has(FAILED) && hit.goid() == Some(outer.goid) && call.is_part_of(outer, header);
+    if !is_part {
+        outer.state &= !HANDED_ON;
+        return false;
+    }
+    outer.state |= HANDED_ON;
+    count(hit, Counter::Nested);
+    if let Some(mut own) = flight::open::<XNet>(hit) {
+        // A call that has sent nothing, or that a panic has ended: the end that comes is not its.
+        own.get_mut().state = 0;
+        count(hit, Counter::Replaced);
+    }
+    true
+}
+
+/// The round trip of net/http that is made here.
+#[inline(always)]
+fn handed_on(hit: &Hit) -> Option<Entry> {
+    flight::open::<NetHttp>(hit).filter(|entry| entry.get().has(HANDED_ON))
+}

@@ -1,0 +1,194 @@
+//! The configuration of a client's programs, from its library's part of the Plan.
+
+use analyzer::{
+    Plan,
+    plan::{self, When},
+};
+use runtime_ebpf::{
+    abi::{CHECK_NONE, MAX_OFFSET, NO_OFFSET},
+    http_client::{File, REQUEST_WINDOW, RESPONSE_WINDOW, URL_WINDOW, WRAPPERS},
+    libraries as kernel,
+};
+
+use super::joiner::{Joiner, Names};
+use crate::libraries::{
+    join,
+    library::{ConfigError, Flight, Library},
+    values::{bytes_of, offset, role, stack_check},
+};
+use crate::spans::Kind;
+
+/// A library that calls over HTTP.
+pub struct HttpClient {
+    /// Its line in the programs' table.
+    pub kernel: kernel::Library,
+    /// The programs of its roles.
+    pub programs: &'static [(&'static str, &'static str)],
+    /// The map of its configurations.
+    pub file_map: &'static str,
+    /// The table of its round trips in flight.
+    pub flight: Flight,
+    /// Its spans' instrumentation scope.
+    pub scope: &'static str,
+    /// What it counts.
+    pub names: Names,
+}
+
+const REQUEST: &str = "net/http.Request";
+const URL: &str = "net/url.URL";
+const RESPONSE: &str = "net/http.Response";
+const H2_RESPONSE: &str = "net/http/internal/http2.ClientResponse";
+const ERROR_STRING: &str = "*errors.errorString";
+/// Errors that hold another: descriptor, struct, field.
+const WRAPPER_TYPES: [(&str, &str, &str); WRAPPERS] = [
+    ("*fmt.wrapError", "fmt.wrapError", "err"),
+    ("net/http.nothingWrittenError", "net/http.nothingWrittenError", "error"),
+    ("net/http.transportReadFromServerError", "net/http.transportReadFromServerError", "err"),
+];
+/// What the catalog calls the site of HTTP/2's end since Go 1.27.
+const INTERNAL: &str = "internal";
+/// A Go string and an interface value are two words.
+const STRING_BYTES: u16 = 16;
+const WORD_BYTES: u16 = 8;
+const ANYWHERE: u64 = MAX_OFFSET as u64;
+/// The last offsets in the windows that leave room for what is read there.
+const REQUEST_LIMIT: u64 = REQUEST_WINDOW as u64 - STRING_BYTES as u64;
+const URL_LIMIT: u64 = URL_WINDOW as u64 - STRING_BYTES as u64;
+const RESPONSE_LIMIT: u64 = RESPONSE_WINDOW as u64 - WORD_BYTES as u64;
+
+impl Library for HttpClient {
+    fn id(&self) -> &'static str {
+        self.kernel.id
+    }
+
+    fn code(&self) -> u16 {
+        self.kernel.code
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Client
+    }
+
+    fn programs(&self) -> &'static [(&'static str, &'static str)] {
+        self.programs
+    }
+
+    fn file_map(&self) -> &'static str {
+        self.file_map
+    }
+
+    fn flight(&self) -> Option<Flight> {
+        Some(self.flight)
+    }
+
+    fn asks_for_parents(&self) -> bool {
+        true
+    }
+
+    fn joiner(&self) -> Box<dyn join::Joiner> {
+        Box::new(Joiner::new(self.scope, self.names))
+    }
+
+    fn config(&self, library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError> {
+        let file = file(self.kernel.id, library, plan)?;
+        // SAFETY: a File is repr(C), integers without padding (its size is pinned by a test in runtime-ebpf).
+        Ok(unsafe { bytes_of(&file) })
+    }
+}
+
+/// What the programs need to know of this binary.
+fn file(id: &'static str, library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
+    let first = |name| role(library, name).and_then(|role| role.sites.first());
+    let start = first("start").ok_or(ConfigError::NoSite { library: id, role: "start" })?;
+    first("end").ok_or(ConfigError::NoSite { library: id, role: "end" })?;
+    let request = |field| offset(library, REQUEST, field, REQUEST_LIMIT);
+    let url = |field| offset(library, URL, field, URL_LIMIT);
+    let response = |field| offset(library, RESPONSE, field, RESPONSE_LIMIT);
+    let vaddr = |name| library.types.iter().find(|t| t.type_name == name).and_then(|t| t.vaddr).unwrap_or(0);
+    let wrappers = WRAPPER_TYPES.map(|(descriptor, type_name, field)| {
+        let offset = offset(library, type_name, field, ANYWHERE);
+        (if offset == NO_OFFSET { 0 } else { vaddr(descriptor) }, offset)
+    });
+    let is_own = role(library, "h2_end").is_some_and(|end| end.site.as_deref() == Some(INTERNAL));
+    let check = if start.when == When::Entry { stack_check(plan.arch, &start.bytes) } else { CHECK_NONE };
+    let mut file = File {
+        start_vaddr: start.vaddr,
+        types_vaddr: plan.types_vaddr.unwrap_or(0),
+        error_string_vaddr: vaddr(ERROR_STRING),
+        wrapper_vaddrs: wrappers.map(|(vaddr, _)| vaddr),
+        wrapper_offsets: wrappers.map(|(_, offset)| offset),
+        request_bytes: 0,
+        request_method: request("Method"),
+        request_url: request("URL"),
+        request_header: request("Header"),
+        request_response: request("Response"),
+        request_ctx: request("ctx"),
+        url_bytes: 0,
+        url_scheme: url("Scheme"),
+        url_opaque: url("Opaque"),
+        url_user: url("User"),
+        url_host: url("Host"),
+        url_path: url("Path"),
+        url_raw_path: url("RawPath"),
+        url_raw_query: url("RawQuery"),
+        url_fragment: url("Fragment"),
+        response_bytes: 0,
+        response_status: response("StatusCode"),
+        response_proto_major: response("ProtoMajor"),
+        response_proto_minor: response("ProtoMinor"),
+        response_request: response("Request"),
+        h2_status: offset(library, H2_RESPONSE, "StatusCode", ANYWHERE),
+        start_check: check,
+        h2_own_response: u8::from(is_own),
+        reserved: [0; 6],
+    };
+    set_windows(&mut file);
+    require(id, library, &file)?;
+    Ok(file)
+}
+
+/// Which part of each struct to read: up to the last field that is wanted, and no byte more, since what lies behind may never
+/// have been touched.
+fn set_windows(file: &mut File) {
+    let words = [file.request_url, file.request_header, file.request_response];
+    file.request_bytes = reach(&words, &[file.request_method, file.request_ctx]);
+    let strings = [
+        file.url_scheme,
+        file.url_opaque,
+        file.url_host,
+        file.url_path,
+        file.url_raw_path,
+        file.url_raw_query,
+        file.url_fragment,
+    ];
+    file.url_bytes = reach(&[file.url_user], &strings);
+    let words =
+        [file.response_status, file.response_proto_major, file.response_proto_minor, file.response_request];
+    file.response_bytes = reach(&words, &[]);
+}
+
+/// Where the last of these fields ends.
+fn reach(words: &[u16], strings: &[u16]) -> u16 {
+    let ends = words.iter().map(|&at| (at, WORD_BYTES)).chain(strings.iter().map(|&at| (at, STRING_BYTES)));
+    ends.filter(|&(at, _)| at != NO_OFFSET).map(|(at, len)| at + len).max().unwrap_or(0)
+}
+
+fn require(id: &'static str, library: &plan::Library, file: &File) -> Result<(), ConfigError> {
+    let required = [
+        (REQUEST, "Method", file.request_method, REQUEST_LIMIT),
+        (REQUEST, "URL", file.request_url, REQUEST_LIMIT),
+        (REQUEST, "Header", file.request_header, REQUEST_LIMIT),
+        (URL, "Scheme", file.url_scheme, URL_LIMIT),
+        (URL, "Host", file.url_host, URL_LIMIT),
+        (URL, "Path", file.url_path, URL_LIMIT),
+        (RESPONSE, "StatusCode", file.response_status, RESPONSE_LIMIT),
+    ];
+    for (type_name, field, offset, limit) in required {
+        if offset == NO_OFFSET {
+            let planned = library.fields.iter().find(|f| f.type_name == type_name && f.field == field);
+            let offset = planned.and_then(|f| f.offset);
+            return Err(ConfigError::Offset { library: id, type_name, field, offset, limit });
+        }
+    }
+    Ok(())
+}
