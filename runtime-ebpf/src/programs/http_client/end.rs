@@ -15,11 +15,7 @@ use runtime_ebpf::{
     record::{ABSENT, Head},
 };
 
-use super::{
-    count,
-    flight::{self, Client, Entry, FAILED, Flight, Key, SAMPLED},
-    write_head,
-};
+use super::flight::{self, Client, Entry, FAILED, Flight, Key, SAMPLED, count, write_head};
 use crate::{
     count::count as count_core,
     enter::Hit,

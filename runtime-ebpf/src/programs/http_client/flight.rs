@@ -5,20 +5,20 @@ use core::mem::MaybeUninit;
 
 use aya_ebpf::maps::{Array, HashMap};
 use runtime_ebpf::{
-    http_client::{IN_FLIGHT_BYTES, counters::Counter},
+    http_client::{File, IN_FLIGHT_BYTES, counters::Counter},
     libraries::Library,
+    record::Head,
 };
 
-use super::count;
 pub use crate::in_flight::Key;
-use crate::{enter::Hit, ids::Identity, in_flight};
+use crate::{count::count_of, enter::Hit, ids::Identity, in_flight};
 
 /// A library whose calls these are: its line in the programs' table, and its maps.
 pub trait Client {
     const LIBRARY: Library;
 
     /// By file index.
-    fn files() -> &'static Array<super::File>;
+    fn files() -> &'static Array<File>;
     /// What is in flight. Preallocated; the agent sets the real size at load.
     fn flight() -> &'static HashMap<Key, Flight>;
     /// Word 0: entries that programs have made, less those that they removed; 1: those that the agent has swept.
@@ -135,5 +135,35 @@ pub fn rest<C: Client>(hit: &Hit, mut entry: Entry) {
 pub fn remove<C: Client>(key: &Key) {
     if C::flight().remove(key).is_ok() {
         in_flight::add_use(C::uses(), -1);
+    }
+}
+
+/// Adds one to a counter that all of these libraries have, of the one whose hit it is.
+#[inline(always)]
+pub fn count(hit: &Hit, counter: Counter) {
+    count_of(hit.library, counter as u32);
+}
+
+/// Writes what every record begins with.
+#[inline(always)]
+pub fn write_head(hit: &Hit, base: *mut u8, flight: &Flight, kind: u16, len: u32, end_ns: u64) {
+    // SAFETY: every reservation is at least a Head long and aligned to 8.
+    let head = unsafe { &mut *base.cast::<Head>() };
+    head.library = hit.library;
+    head.kind = kind;
+    head.len = len;
+    head.tgid = hit.tgid;
+    head.generation = flight.generation;
+    head.start_ns = flight.start_ns;
+    head.end_ns = end_ns;
+    // SAFETY: byte arrays at multiples of 8 in a repr(C) struct (pinned by a test): word stores.
+    unsafe {
+        let ids = (&raw mut head.trace_id).cast::<u64>();
+        ids.write_volatile(flight.trace_id[0]);
+        ids.add(1).write_volatile(flight.trace_id[1]);
+        (&raw mut head.span_id).cast::<u64>().write_volatile(flight.span_id);
+        (&raw mut head.parent_span_id).cast::<u64>().write_volatile(flight.parent_span_id);
+        // Flags, the parent's kind and zeros, in one.
+        (&raw mut head.trace_flags).cast::<u64>().write_volatile(flight.flags);
     }
 }

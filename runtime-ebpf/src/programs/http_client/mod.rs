@@ -11,23 +11,13 @@
 //!
 //! [`records`]: runtime_ebpf::http_client::records
 
+pub mod arrive;
 pub mod end;
 pub mod flight;
 pub mod start;
 
-use aya_ebpf::programs::ProbeContext;
-pub use runtime_ebpf::http_client::File;
-use runtime_ebpf::{counters::Counter as Core, http_client::counters::Counter, record::Head};
-
-use end::Outcome;
-use flight::{Client, Flight};
-
-use crate::{
-    count::{count as count_core, count_of},
-    enter::{Hit, enter},
-    registers::GoRegisters,
-    whole_key::WholeKey as _,
-};
+pub use arrive::{arrive, arrive_at_start, bias, outcome};
+pub use flight::count;
 
 /// The maps of a library: what stands for it here, its constant, and the maps' names.
 macro_rules! http_client {
@@ -85,69 +75,3 @@ macro_rules! http_client {
     };
 }
 pub(super) use http_client;
-
-/// Adds one to a counter that all of these libraries have, of the one whose hit it is.
-#[inline(always)]
-pub fn count(hit: &Hit, counter: Counter) {
-    count_of(hit.library, counter as u32);
-}
-
-/// The hit and its file, if its process is traced.
-#[inline(always)]
-pub fn arrive<C: Client>(ctx: &ProbeContext) -> Option<(Hit, &'static File)> {
-    let hit = enter(ctx)?.of(C::LIBRARY);
-    if hit.never_samples() {
-        return None;
-    }
-    Some((hit, C::files().get_at(hit.file())?))
-}
-
-/// The same of a start site, unless it is the start of a function that will start again.
-#[inline(always)]
-pub fn arrive_at_start<C: Client>(ctx: &ProbeContext) -> Option<(Hit, &'static File)> {
-    let (hit, file) = arrive::<C>(ctx)?;
-    if ctx.restarts(file.start_check) {
-        count_core(Core::Restarted);
-        return None;
-    }
-    Some((hit, file))
-}
-
-/// What the file's addresses are less than the process's, at a start site.
-#[inline(always)]
-pub fn bias(ctx: &ProbeContext, file: &File) -> u64 {
-    ctx.instruction().wrapping_sub(file.start_vaddr)
-}
-
-/// Writes what every record begins with.
-#[inline(always)]
-fn write_head(hit: &Hit, base: *mut u8, flight: &Flight, kind: u16, len: u32, end_ns: u64) {
-    // SAFETY: every reservation is at least a Head long and aligned to 8.
-    let head = unsafe { &mut *base.cast::<Head>() };
-    head.library = hit.library;
-    head.kind = kind;
-    head.len = len;
-    head.tgid = hit.tgid;
-    head.generation = flight.generation;
-    head.start_ns = flight.start_ns;
-    head.end_ns = end_ns;
-    // SAFETY: byte arrays at multiples of 8 in a repr(C) struct (pinned by a test): word stores.
-    unsafe {
-        let ids = (&raw mut head.trace_id).cast::<u64>();
-        ids.write_volatile(flight.trace_id[0]);
-        ids.add(1).write_volatile(flight.trace_id[1]);
-        (&raw mut head.span_id).cast::<u64>().write_volatile(flight.span_id);
-        (&raw mut head.parent_span_id).cast::<u64>().write_volatile(flight.parent_span_id);
-        // Flags, the parent's kind and zeros, in one.
-        (&raw mut head.trace_flags).cast::<u64>().write_volatile(flight.flags);
-    }
-}
-
-/// How a round trip ended, behind the call that made it: its results are (resp *Response, err error).
-#[inline(always)]
-pub fn outcome(ctx: &ProbeContext) -> Outcome {
-    match ctx.argument::<1>() {
-        0 => Outcome::Response(ctx.argument::<0>()),
-        error => Outcome::Error { error, data: ctx.argument::<2>() },
-    }
-}

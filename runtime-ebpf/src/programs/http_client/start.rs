@@ -15,11 +15,7 @@ use runtime_ebpf::{
     record::{PARENT_LOCAL, PARENT_NONE},
 };
 
-use super::{
-    count,
-    flight::{self, Client, Entry, FAILED, Flight, Key, OPEN, SAMPLED},
-    write_head,
-};
+use super::flight::{self, Client, Entry, FAILED, Flight, Key, OPEN, SAMPLED, count, write_head};
 use crate::{
     enter::Hit,
     ids,
