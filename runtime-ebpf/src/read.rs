@@ -44,6 +44,16 @@ pub fn read<T: Copy>(address: u64) -> Option<T> {
     read_by(address, read_bytes)
 }
 
+/// A word; 0 where it cannot be read, which loses nothing. Without a branch: the verifier would follow both ways to the program's end.
+#[cfg(bpf_target_arch = "x86_64")]
+#[inline(always)]
+pub fn read_or_zero(address: u64) -> u64 {
+    let mut value = MaybeUninit::<u64>::uninit();
+    try_read_bytes(value.as_mut_ptr().cast(), 8, address);
+    // SAFETY: the helper has filled all of it, with zeros where it failed.
+    unsafe { value.assume_init() }
+}
+
 /// The same where a failure loses nothing.
 #[inline(always)]
 pub fn try_read<T: Copy>(address: u64) -> Option<T> {

@@ -4,7 +4,7 @@ use aya_ebpf::programs::ProbeContext;
 use runtime_ebpf::abi::{CHECK_BELOW, CHECK_BELOW_OR_EQUAL};
 
 #[cfg(bpf_target_arch = "x86_64")]
-use crate::read::read;
+use crate::read::read_or_zero;
 
 /// The integer argument `N` (0 is the receiver), the goroutine, the instruction and the flags.
 pub trait GoRegisters {
@@ -16,8 +16,8 @@ pub trait GoRegisters {
     /// Before a function has made its frame: the record of its caller's frame, where the frame before begins (a word) and where the caller
     /// returns to (the next).
     fn frame(&self) -> u64;
-    /// Before a function has made its frame: where it returns to.
-    fn back_to(&self) -> Option<u64>;
+    /// Before a function has made its frame: where it returns to; 0 if that cannot be read.
+    fn back_to(&self) -> u64;
     /// The closure of a function that is called through a function value, at its entry.
     fn closure(&self) -> u64;
     /// At a stack check's branch: is it about to be taken, so that the function will start again?
@@ -59,8 +59,8 @@ impl GoRegisters for ProbeContext {
         unsafe { (*self.regs).rbp }
     }
     #[inline(always)]
-    fn back_to(&self) -> Option<u64> {
-        read(self.stack())
+    fn back_to(&self) -> u64 {
+        read_or_zero(self.stack())
     }
     #[inline(always)]
     fn closure(&self) -> u64 {
@@ -110,9 +110,9 @@ impl GoRegisters for ProbeContext {
         unsafe { (*self.regs).regs[29] }
     }
     #[inline(always)]
-    fn back_to(&self) -> Option<u64> {
+    fn back_to(&self) -> u64 {
         // SAFETY: as above.
-        Some(unsafe { (*self.regs).regs[30] })
+        unsafe { (*self.regs).regs[30] }
     }
     #[inline(always)]
     fn closure(&self) -> u64 {

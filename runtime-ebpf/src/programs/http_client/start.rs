@@ -28,7 +28,7 @@ use crate::{
 
 /// Functions between two calls, one of them part of the other, that are looked through: within net/http's Transport there are 2 or 3, and
 /// people put RoundTrippers there.
-const MOST_FRAMES: u32 = 12;
+const MOST_FRAMES: u32 = 8;
 const SMALL_SLOTS: usize = total(&BEGAN_SLOTS);
 const SMALL_BYTES: usize = size_of::<Began>() + SMALL_SLOTS;
 const LARGE_BYTES: usize = size_of::<Began>() + total(&BEGAN_LARGE_SLOTS);
@@ -71,12 +71,7 @@ impl Call {
     /// At a start site.
     #[inline(always)]
     pub fn at(ctx: &ProbeContext) -> Self {
-        Self {
-            stack: ctx.stack(),
-            frame: ctx.frame(),
-            back_to: ctx.back_to().unwrap_or(0),
-            request: ctx.argument::<1>(),
-        }
+        Self { stack: ctx.stack(), frame: ctx.frame(), back_to: ctx.back_to(), request: ctx.argument::<1>() }
     }
 
     /// Whether it is part of the call that is open on this goroutine, or the same (another attachment of the program has seen it).
