@@ -11,7 +11,7 @@ use offsets::database::format::{Document, INDEX, LICENSE, SCHEMA_ID, file_name};
 use offsets::{Database, Lookup, STD, VersionMatch};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use strobe_tests::machine;
+use strobe_tests::{golang, machine};
 
 fn folder() -> PathBuf {
     machine::workspace().join("offsets/data")
@@ -105,9 +105,7 @@ fn the_index_is_that_of_the_files() {
 #[test]
 fn figures_measured_elsewhere() {
     let database = Database::embedded();
-    let newest =
-        ["1.19.13", "1.20.14", "1.21.13", "1.22.12", "1.23.12", "1.24.13", "1.25.14", "1.26.11", "1.27.4"];
-    for version in newest {
+    for &version in golang::traced() {
         assert_eq!(database.version_match(STD, version), VersionMatch::Exact, "{version}");
         for arch in offsets::ARCHITECTURES {
             let at = |owner, field| database.lookup(STD, version, arch, owner, field);
