@@ -54,6 +54,7 @@ impl Library for ToyWheel {
             value_bytes: size_of::<runtime_ebpf::toy_wheel::Flight>(),
             use_map: "TOY_WHEEL_USE",
             entries_global: "TOY_WHEEL_ENTRIES",
+            part: 1,
         })
     }
 
