@@ -14,6 +14,9 @@ use crate::sampler::Sampler;
 
 /// Marks an offset that is not known: what needs it is left out. Valid offsets are below [`MAX_OFFSET`].
 pub const NO_OFFSET: u16 = u16::MAX;
+
+/// Bytes of what every entry of an in-flight table begins with: generation, state, the goroutine's id, start, ids, flags.
+pub const SPAN_BYTES: usize = 64;
 /// Offsets of single fields must be below this (they are read at `base + offset`).
 pub const MAX_OFFSET: u16 = 4096;
 

@@ -4,6 +4,8 @@
 pub mod counters;
 pub mod records;
 
+use crate::{abi::SPAN_BYTES, errors::Errors};
+
 /// The most of `http.Request` that is read in one go; offsets into it must leave 16 bytes.
 pub const REQUEST_WINDOW: usize = 512;
 /// The same of `url.URL`.
@@ -17,14 +19,8 @@ pub const RESPONSE_WINDOW: usize = 256;
 pub struct File {
     /// Address in the file of the start site: `ip - start_vaddr` is the load bias.
     pub start_vaddr: u64,
-    /// Where the type data begins in the file, from which names of types are counted; 0: unknown.
-    pub types_vaddr: u64,
-    /// Address in the file of the descriptor of `*errors.errorString`; 0: unknown.
-    pub error_string_vaddr: u64,
-    /// Addresses in the file of the descriptors of errors that hold another; 0: none.
-    pub wrapper_vaddrs: [u64; WRAPPERS],
-    /// Where each holds it.
-    pub wrapper_offsets: [u16; WRAPPERS],
+    /// What tells errors.
+    pub errors: Errors,
     /// Number of bytes of `http.Request` to read, at most [`REQUEST_WINDOW`], covering all of its offsets below.
     pub request_bytes: u16,
     /// `http.Request.Method`.
@@ -72,15 +68,12 @@ pub struct File {
     /// 1: HTTP/2 gives a `http2.ClientResponse` and no `http.Response`.
     pub h2_own_response: u8,
     /// Zero.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 4],
 }
-
-/// Types of errors that hold another: `*fmt.wrapError`, net/http's `nothingWrittenError` and `transportReadFromServerError`.
-pub const WRAPPERS: usize = 3;
 
 /// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended. The
 /// first word is the generation.
-pub const IN_FLIGHT_BYTES: usize = 104;
+pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 5 * 8;
 
 /// Round trips in flight at once, over all processes, unless the agent says otherwise.
 pub const DEFAULT_ENTRIES: u32 = 65_536;
@@ -97,6 +90,6 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<File>(), 3 * 8 + WRAPPERS * 10 + 21 * 2 + 2 + 6);
+        assert_eq!(size_of::<File>(), 8 + size_of::<Errors>() + 21 * 2 + 2 + 4);
     }
 }

@@ -4,9 +4,11 @@
 use core::ptr::NonNull;
 
 use aya_ebpf::maps::{Array, HashMap};
+use runtime_ebpf::{abi::SPAN_BYTES, record::Head};
 
 use crate::{
     enter::{Hit, atomic_add},
+    ids::Identity,
     whole_key::WholeKey as _,
 };
 
@@ -54,6 +56,176 @@ impl<T> Entry<T> {
         // SAFETY: as above; the goroutine has one hit at a time.
         unsafe { self.0.as_mut() }
     }
+}
+
+/// Who the span of an entry is: what every entry begins with.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Span {
+    /// The process's, when the entry was written.
+    pub generation: u32,
+    /// Bits of the library's own; 0: nothing is open.
+    pub state: u32,
+    /// The goroutine's id, which tells it from another one at the same address.
+    pub goid: u64,
+    pub start_ns: u64,
+    pub trace_id: [u64; 2],
+    pub span_id: u64,
+    pub parent_span_id: u64,
+    pub trace_flags: u8,
+    /// Kind of the parent, as in a record's head.
+    pub parent: u8,
+    /// Code of the library whose span it is.
+    pub library: u16,
+    /// The library's own.
+    pub own: u32,
+}
+
+const _: () = assert!(size_of::<Span>() == SPAN_BYTES);
+
+impl Span {
+    #[inline(always)]
+    pub fn has(&self, bits: u32) -> bool {
+        self.state & bits != 0
+    }
+
+    #[inline(always)]
+    pub fn set_identity(&mut self, identity: &Identity, parent: u8) {
+        self.trace_id = identity.trace_id;
+        self.span_id = identity.span_id;
+        self.parent_span_id = identity.parent_span_id;
+        self.trace_flags = identity.trace_flags;
+        self.parent = parent;
+    }
+
+    /// Writes what every record of the span begins with.
+    #[inline(always)]
+    pub fn write_head(&self, hit: &Hit, base: *mut u8, kind: u16, len: u32, end_ns: u64) {
+        // SAFETY: every reservation is at least a Head long and aligned to 8.
+        let head = unsafe { &mut *base.cast::<Head>() };
+        head.library = self.library;
+        head.kind = kind;
+        head.len = len;
+        head.tgid = hit.tgid;
+        head.generation = self.generation;
+        head.start_ns = self.start_ns;
+        head.end_ns = end_ns;
+        // SAFETY: byte arrays at multiples of 8 in a repr(C) struct (pinned by a test): word stores.
+        unsafe {
+            let ids = (&raw mut head.trace_id).cast::<u64>();
+            ids.write_volatile(self.trace_id[0]);
+            ids.add(1).write_volatile(self.trace_id[1]);
+            (&raw mut head.span_id).cast::<u64>().write_volatile(self.span_id);
+            (&raw mut head.parent_span_id).cast::<u64>().write_volatile(self.parent_span_id);
+            // Flags, the parent's kind and zeros, in one.
+            let last = self.trace_flags as u64 | (self.parent as u64) << 8;
+            (&raw mut head.trace_flags).cast::<u64>().write_volatile(last);
+        }
+    }
+}
+
+/// An entry is a [`Span`] and what its library adds.
+macro_rules! begins_with_span {
+    ($flight:ty) => {
+        impl core::ops::Deref for $flight {
+            type Target = $crate::in_flight::Span;
+
+            #[inline(always)]
+            fn deref(&self) -> &Self::Target {
+                &self.span
+            }
+        }
+
+        impl core::ops::DerefMut for $flight {
+            #[inline(always)]
+            fn deref_mut(&mut self) -> &mut Self::Target {
+                &mut self.span
+            }
+        }
+    };
+}
+pub(crate) use begins_with_span;
+
+/// A library's table, with the maps that belong to it.
+pub trait Table {
+    type Entry: 'static;
+
+    /// What is in flight. Preallocated; the agent sets the real size at load.
+    fn flight() -> &'static HashMap<Key, Self::Entry>;
+    /// What a new entry is made of: on the stack it would take a good part of that.
+    fn blank() -> &'static Array<Self::Entry>;
+    /// Word 0: entries that programs have made, less those that they removed; 1: those that the agent has swept.
+    fn uses() -> &'static Array<u64>;
+    /// Size of the table; set at load.
+    fn entries() -> u64;
+}
+
+/// The maps of a table, by the name that stands for it here, its entry, and the maps' names.
+macro_rules! table {
+    ($table:ident $entry:ty, $default:expr; $flight:ident $blank:ident $uses:ident $entries:ident) => {
+        #[aya_ebpf::macros::map]
+        static $flight: aya_ebpf::maps::HashMap<$crate::in_flight::Key, $entry> =
+            aya_ebpf::maps::HashMap::with_max_entries($default, 0);
+        #[aya_ebpf::macros::map]
+        static $blank: aya_ebpf::maps::Array<$entry> = aya_ebpf::maps::Array::with_max_entries(1, 0);
+        #[aya_ebpf::macros::map]
+        static $uses: aya_ebpf::maps::Array<u64> = aya_ebpf::maps::Array::with_max_entries(2, 0);
+        #[unsafe(no_mangle)]
+        static $entries: u64 = $default as u64;
+
+        impl $crate::in_flight::Table for $table {
+            type Entry = $entry;
+
+            #[inline(always)]
+            fn flight() -> &'static aya_ebpf::maps::HashMap<$crate::in_flight::Key, $entry> {
+                &$flight
+            }
+            #[inline(always)]
+            fn blank() -> &'static aya_ebpf::maps::Array<$entry> {
+                &$blank
+            }
+            #[inline(always)]
+            fn uses() -> &'static aya_ebpf::maps::Array<u64> {
+                &$uses
+            }
+            #[inline(always)]
+            fn entries() -> u64 {
+                // SAFETY: a static of this object that the loader sets before the program runs.
+                unsafe { core::ptr::read_volatile(&$entries) }
+            }
+        }
+    };
+}
+pub(crate) use table;
+
+/// The entry, of whatever generation.
+#[inline(always)]
+pub fn find<T: Table>(key: &Key) -> Option<Entry<T::Entry>> {
+    Entry::find(T::flight(), key)
+}
+
+/// Makes the entry, all zeros. `None`: there is no room, which the caller counts.
+#[inline(always)]
+pub fn make<T: Table>(key: &Key) -> Option<Entry<T::Entry>> {
+    T::flight().insert(key, T::blank().get_at(0)?, 0).ok()?;
+    add_use(T::uses(), 1);
+    find::<T>(key)
+}
+
+/// What is kept is of no use any more. Whether there was anything.
+#[inline(always)]
+pub fn remove<T: Table>(key: &Key) -> bool {
+    let was_there = T::flight().remove(key).is_ok();
+    if was_there {
+        add_use(T::uses(), -1);
+    }
+    was_there
+}
+
+/// Whether so many entries are kept that idle ones have to give way: above three quarters.
+#[inline(always)]
+pub fn is_crowded<T: Table>() -> bool {
+    used(T::uses()) > T::entries() / 4 * 3
 }
 
 /// How many entries a table has. Word 0: those that programs have made, less those that they removed; 1: those that the agent has swept.

@@ -11,6 +11,7 @@ extern crate std;
 
 pub mod abi;
 pub mod counters;
+pub mod errors;
 pub mod http2_server;
 pub mod http_client;
 pub mod http_server;

@@ -9,6 +9,7 @@
 mod count;
 mod current;
 mod enter;
+mod go_error;
 mod header_names;
 mod headers;
 mod identity;

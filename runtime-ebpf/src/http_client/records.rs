@@ -5,13 +5,14 @@
 //! KIND_BEGAN        Began | strings in BEGAN_SLOTS
 //! KIND_BEGAN_LARGE  Began | strings in BEGAN_LARGE_SLOTS
 //! KIND_ENDED        Ended
-//! KIND_FAILED       Failed | strings in FAILED_SLOTS
+//! KIND_FAILED       Failed | strings in ERROR_SLOTS
 //! KIND_RESUMED      Head
 //! ```
 //! An attempt on a connection that had died may be repeated by the library within the same round trip, and nothing at its failure
 //! says whether it will be. So another KIND_FAILED or KIND_ENDED of the same span takes the place of a failure before it;
 //! KIND_RESUMED says that the repetition has its connection.
 
+use crate::errors::{ERROR_BYTES, ERROR_SLOT_COUNT};
 use crate::record::Head;
 
 /// A round trip has begun.
@@ -87,20 +88,12 @@ pub struct Failed {
     pub head: Head,
     /// 1: there was no connection, and nothing is tried again.
     pub is_final: u32,
-    /// The strings' lengths, in the order of the `FAILED_` slots.
-    pub lens: [u32; FAILED_SLOT_COUNT],
+    /// The strings' lengths, in the order of the `ERROR_` slots.
+    pub lens: [u32; ERROR_SLOT_COUNT],
 }
 
-/// The name of the error's type, as type data has it: a byte of flags, its length as a varint, and `*net.OpError`.
-pub const FAILED_TYPE: usize = 0;
-/// The same of the innermost error, if that one holds another; else absent.
-pub const FAILED_INNER_TYPE: usize = 1;
-/// The text of the innermost error, if it is an `*errors.errorString`; else absent.
-pub const FAILED_TEXT: usize = 2;
-/// Number of them.
-pub const FAILED_SLOT_COUNT: usize = 3;
-/// Their sizes in bytes.
-pub const FAILED_SLOTS: [usize; FAILED_SLOT_COUNT] = [80, 80, 64];
+/// Bytes of a KIND_FAILED record.
+pub const FAILED_BYTES: usize = size_of::<Failed>() + ERROR_BYTES;
 
 #[cfg(test)]
 mod tests {
@@ -110,7 +103,7 @@ mod tests {
     fn records_have_no_padding() {
         assert_eq!(size_of::<Began>(), 72 + 8 + 8 + 4 * BEGAN_SLOT_COUNT);
         assert_eq!(size_of::<Ended>(), 72 + 8);
-        assert_eq!(size_of::<Failed>(), 72 + 4 + 4 * FAILED_SLOT_COUNT);
+        assert_eq!(size_of::<Failed>(), 72 + 4 + 4 * ERROR_SLOT_COUNT);
         let large: usize = BEGAN_LARGE_SLOTS.iter().sum();
         assert!(size_of::<Began>() + large <= 4096);
         for (small, large) in BEGAN_SLOTS.iter().zip(BEGAN_LARGE_SLOTS) {

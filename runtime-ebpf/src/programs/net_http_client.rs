@@ -16,8 +16,8 @@ use super::http_client::{
 use crate::registers::GoRegisters;
 
 http_client! {
-    NetHttp NET_HTTP_CLIENT
-    NET_HTTP_CLIENT_FILES NET_HTTP_CLIENT_FLIGHT NET_HTTP_CLIENT_USE NET_HTTP_CLIENT_ENTRIES
+    NetHttp NET_HTTP_CLIENT NET_HTTP_CLIENT_FILES;
+    NET_HTTP_CLIENT_FLIGHT NET_HTTP_CLIENT_BLANK NET_HTTP_CLIENT_USE NET_HTTP_CLIENT_ENTRIES
 }
 
 /// `(*Transport).roundTrip(t, req)`, after its stack check.

@@ -26,8 +26,8 @@ use crate::{
 use runtime_ebpf::http_client::counters::Counter;
 
 http_client! {
-    XNet X_NET_HTTP2_CLIENT
-    X_NET_HTTP2_CLIENT_FILES X_NET_HTTP2_CLIENT_FLIGHT X_NET_HTTP2_CLIENT_USE X_NET_HTTP2_CLIENT_ENTRIES
+    XNet X_NET_HTTP2_CLIENT X_NET_HTTP2_CLIENT_FILES;
+    X_NET_HTTP2_CLIENT_FLIGHT X_NET_HTTP2_CLIENT_BLANK X_NET_HTTP2_CLIENT_USE X_NET_HTTP2_CLIENT_ENTRIES
 }
 
 /// `(*Transport).RoundTripOpt(t, req, …)`, after its stack check.

@@ -3,11 +3,13 @@
 //! One module per library, one line in the table below. Nothing outside a library's own modules names it.
 
 mod contexts;
+mod errors;
 mod http2_server;
 mod http_client;
 mod http_server;
 pub mod join;
 mod library;
+mod open;
 mod values;
 
 use runtime_ebpf::{

@@ -20,6 +20,10 @@ use crate::bench::{Bench, PATIENCE};
 /// How many times as long as on a processor of its own everything may take here.
 const SLOW: &str = "20";
 
+/// Reads that may fail. A read of a program's memory finds nothing while the kernel moves the page (compaction, huge pages), and a small
+/// machine moves many: one of some 100,000 reads failed once in twelve runs. Every span is compared all the same.
+const MOVED: u64 = 1;
+
 /// Every kind of round trip, with its parent.
 pub fn round_trips(version: &str) -> Result<String> {
     let bench = Bench::of("httpclient", version)?;
@@ -38,7 +42,7 @@ pub fn round_trips(version: &str) -> Result<String> {
     let found = Found::new(bench.collector.take()?)?;
     let mut wrong = cases::compare(bench.minor, &places, &found);
     wrong.extend(parents::compare(bench.minor, &found));
-    wrong.extend(cases::lost(&losses(&agent)));
+    wrong.extend(cases::lost(&losses(&agent), MOVED));
     ensure!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), agent.output());
     app.signal(libc::SIGTERM)?;
     ensure!(app.wait(PATIENCE)?.success(), "the program ended badly:\n{}", app.output());

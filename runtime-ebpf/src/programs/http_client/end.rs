@@ -2,34 +2,27 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use runtime_ebpf::{
-    abi::NO_OFFSET,
     counters::Counter as Core,
     http_client::{
-        File, RESPONSE_WINDOW, STATUS_UNKNOWN, WRAPPERS,
+        File, RESPONSE_WINDOW, STATUS_UNKNOWN,
         counters::Counter,
-        records::{
-            Ended, FAILED_INNER_TYPE, FAILED_SLOT_COUNT, FAILED_SLOTS, FAILED_TEXT, FAILED_TYPE, Failed,
-            KIND_ENDED, KIND_FAILED, KIND_RESUMED,
-        },
+        records::{Ended, FAILED_BYTES, Failed, KIND_ENDED, KIND_FAILED, KIND_RESUMED},
     },
-    record::{ABSENT, Head},
+    record::Head,
 };
 
-use super::flight::{self, Client, Entry, FAILED, Flight, Key, SAMPLED, count, write_head};
+use super::flight::{self, Client, Entry, FAILED, Flight, Key, SAMPLED, count};
 use crate::{
     count::count as count_core,
     enter::Hit,
-    read::{GoString, known, read, try_read, try_read_bytes},
+    go_error::GoError,
+    read::{known, read, try_read},
     ring,
-    texts::{MISSING, Window, fill},
+    texts::Window,
 };
 
 /// The struct is read to behind what the record holds.
 const ENDED_BYTES: usize = size_of::<Ended>() + RESPONSE_WINDOW;
-const FAILED_BYTES: usize = size_of::<Failed>() + FAILED_SLOTS[0] + FAILED_SLOTS[1] + FAILED_SLOTS[2];
-const _: () = assert!(FAILED_SLOT_COUNT == 3 && WRAPPERS == 3);
-/// Errors that hold another, one within the other.
-const MOST_WRAPPERS: u32 = 4;
 
 /// How it ended.
 #[derive(Clone, Copy)]
@@ -110,7 +103,7 @@ pub fn resume<C: Client>(hit: &Hit, mut entry: Entry) {
     }
     count(hit, Counter::Resumed);
     let Some(mut record) = ring::reserve(size_of::<Head>()) else { return };
-    write_head(hit, record.as_mut_ptr(), kept, KIND_RESUMED, size_of::<Head>() as u32, 0);
+    kept.write_head(hit, record.as_mut_ptr(), KIND_RESUMED, size_of::<Head>() as u32, 0);
     ring::submit(record);
 }
 
@@ -150,7 +143,7 @@ fn send_response(hit: &Hit, file: &File, flight: &Flight, response: u64, is_http
     } else if let Some(code) = known(response, file.h2_status).and_then(read::<u64>) {
         status = code as u32;
     }
-    write_head(hit, base, flight, KIND_ENDED, size_of::<Ended>() as u32, end_ns);
+    flight.write_head(hit, base, KIND_ENDED, size_of::<Ended>() as u32, end_ns);
     // SAFETY: the reservation is at least an Ended long.
     let ended = unsafe { &mut *base.cast::<Ended>() };
     ended.status = status;
@@ -176,75 +169,14 @@ fn send_error(hit: &Hit, file: &File, flight: &Flight, error: u64, data: u64, is
         return false;
     };
     let base = record.as_mut_ptr();
-    write_head(hit, base, flight, KIND_FAILED, FAILED_BYTES as u32, end_ns);
-    let outer = type_of(error);
-    let (kind, data) = innermost(file, flight.bias, outer, data);
-    let inner = if kind == outer { 0 } else { kind };
-    let is_text = file.error_string_vaddr != 0 && kind == file.error_string_vaddr.wrapping_add(flight.bias);
-    let text = if is_text { read::<GoString>(data).unwrap_or(MISSING) } else { MISSING };
+    flight.write_head(hit, base, KIND_FAILED, FAILED_BYTES as u32, end_ns);
     // SAFETY: the reservation has a Failed and all slots.
     unsafe {
         let failed = base.cast::<Failed>();
         (*failed).is_final = is_final;
-        let mut slot = base.add(size_of::<Failed>());
-        (&raw mut (*failed).lens[FAILED_TYPE]).write_volatile(fill_name(slot, file, flight.bias, outer));
-        slot = slot.add(FAILED_SLOTS[FAILED_TYPE]);
-        (&raw mut (*failed).lens[FAILED_INNER_TYPE]).write_volatile(fill_name(
-            slot,
-            file,
-            flight.bias,
-            inner,
-        ));
-        slot = slot.add(FAILED_SLOTS[FAILED_INNER_TYPE]);
-        (&raw mut (*failed).lens[FAILED_TEXT]).write_volatile(fill(slot, FAILED_SLOTS[FAILED_TEXT], text));
+        let slots = base.add(size_of::<Failed>());
+        GoError::new(error, data).write(&file.errors, flight.bias, slots, &raw mut (*failed).lens);
     }
     ring::submit(record);
     true
-}
-
-/// The type that an itab is of: its second word (internal/abi/iface.go). 0: unknown.
-#[inline(always)]
-fn type_of(itab: u64) -> u64 {
-    read::<u64>(itab.wrapping_add(8)).unwrap_or(0)
-}
-
-/// The error behind those that hold another: its type and its data word.
-#[inline(always)]
-fn innermost(file: &File, bias: u64, kind: u64, data: u64) -> (u64, u64) {
-    let (mut kind, mut data) = (kind, data);
-    for _ in 0..MOST_WRAPPERS {
-        let vaddr = kind.wrapping_sub(bias);
-        let mut offset = NO_OFFSET;
-        macro_rules! wrappers {
-            ($($n:literal)+) => { $(
-                if file.wrapper_vaddrs[$n] != 0 && file.wrapper_vaddrs[$n] == vaddr {
-                    offset = file.wrapper_offsets[$n];
-                }
-            )+ };
-        }
-        wrappers!(0 1 2);
-        let Some(held) = known(data, offset).and_then(read::<GoString>).filter(|held| held.address != 0)
-        else {
-            break;
-        };
-        (kind, data) = (type_of(held.address), held.len);
-    }
-    (kind, data)
-}
-
-/// Copies the name of a type as type data has it: the agent takes it apart. `abi.Type.Str` (internal/abi/type.go, offset 40 in
-/// every release since 1.18) counts from where the type data begins.
-#[inline(always)]
-fn fill_name(to: *mut u8, file: &File, bias: u64, kind: u64) -> u32 {
-    if kind == 0 || file.types_vaddr == 0 {
-        return ABSENT;
-    }
-    let Some(offset) = read::<u32>(kind.wrapping_add(40)) else { return ABSENT };
-    let name = file.types_vaddr.wrapping_add(bias).wrapping_add(offset as u64);
-    // Names are short, and behind them lie others.
-    if !try_read_bytes(to, FAILED_SLOTS[FAILED_TYPE] as u32, name) {
-        count_core(Core::ReadFault);
-        return ABSENT;
-    }
-    FAILED_SLOTS[FAILED_TYPE] as u32
 }

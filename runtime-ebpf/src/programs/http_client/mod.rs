@@ -21,10 +21,10 @@ pub use flight::count;
 
 /// The maps of a library: what stands for it here, its constant, and the maps' names.
 macro_rules! http_client {
-    ($client:ident $library:ident $files:ident $flight:ident $uses:ident $entries:ident) => {
+    ($client:ident $library:ident $files:ident; $($maps:ident)+) => {
         use aya_ebpf::{
             macros::{map, uprobe},
-            maps::{Array, HashMap},
+            maps::Array,
             programs::ProbeContext,
         };
         use runtime_ebpf::{
@@ -36,20 +36,17 @@ macro_rules! http_client {
         use super::http_client::{
             self,
             end::{self, Outcome},
-            flight::{self, Client, Flight, Key},
+            flight::{self, Client, Flight},
         };
+        use crate::in_flight::table;
 
         /// The library.
         pub struct $client;
 
         #[map]
         static $files: Array<File> = Array::with_max_entries(MAX_FILES, 0);
-        #[map]
-        static $flight: HashMap<Key, Flight> = HashMap::with_max_entries(DEFAULT_ENTRIES, 0);
-        #[map]
-        static $uses: Array<u64> = Array::with_max_entries(2, 0);
-        #[unsafe(no_mangle)]
-        static $entries: u64 = DEFAULT_ENTRIES as u64;
+
+        table! { $client Flight, DEFAULT_ENTRIES; $($maps)+ }
 
         impl Client for $client {
             const LIBRARY: libraries::Library = $library;
@@ -57,19 +54,6 @@ macro_rules! http_client {
             #[inline(always)]
             fn files() -> &'static Array<File> {
                 &$files
-            }
-            #[inline(always)]
-            fn flight() -> &'static HashMap<Key, Flight> {
-                &$flight
-            }
-            #[inline(always)]
-            fn uses() -> &'static Array<u64> {
-                &$uses
-            }
-            #[inline(always)]
-            fn entries() -> u64 {
-                // SAFETY: a static of this object that the loader sets before the program runs.
-                unsafe { core::ptr::read_volatile(&$entries) }
             }
         }
     };

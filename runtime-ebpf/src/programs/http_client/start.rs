@@ -15,7 +15,7 @@ use runtime_ebpf::{
     record::{PARENT_LOCAL, PARENT_NONE},
 };
 
-use super::flight::{self, Client, Entry, FAILED, Flight, Key, OPEN, SAMPLED, count, write_head};
+use super::flight::{self, Client, Entry, FAILED, Flight, Key, OPEN, SAMPLED, count};
 use crate::{
     enter::Hit,
     ids,
@@ -137,6 +137,7 @@ pub fn begin<C: Client>(hit: &Hit, file: &File, call: Call, bias: u64) {
     };
     let flight = entry.get_mut();
     flight.goid = goid;
+    flight.library = hit.library;
     flight.header = picked.header;
     flight.start_ns = start_ns;
     flight.bias = bias;
@@ -269,7 +270,7 @@ fn send(
     let (resends, has_user) = (resends(file, picked.response), (url.user != 0) as u32);
     if fits(picked, url) {
         let base = record.as_mut_ptr();
-        write_head(hit, base, flight, KIND_BEGAN, SMALL_BYTES as u32, 0);
+        flight.write_head(hit, base, KIND_BEGAN, SMALL_BYTES as u32, 0);
         write(base, before, resends, has_user);
         write_strings(base, &BEGAN_SLOTS, picked, url);
         count(hit, Counter::Started);
@@ -282,7 +283,7 @@ fn send(
         return false;
     };
     let base = large.as_mut_ptr();
-    write_head(hit, base, flight, KIND_BEGAN_LARGE, LARGE_BYTES as u32, 0);
+    flight.write_head(hit, base, KIND_BEGAN_LARGE, LARGE_BYTES as u32, 0);
     write(base, before, resends, has_user);
     write_strings(base, &BEGAN_LARGE_SLOTS, picked, url);
     count(hit, Counter::Started);

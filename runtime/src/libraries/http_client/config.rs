@@ -6,12 +6,13 @@ use analyzer::{
 };
 use runtime_ebpf::{
     abi::{CHECK_NONE, MAX_OFFSET, NO_OFFSET},
-    http_client::{File, REQUEST_WINDOW, RESPONSE_WINDOW, URL_WINDOW, WRAPPERS},
+    http_client::{File, REQUEST_WINDOW, RESPONSE_WINDOW, URL_WINDOW},
     libraries as kernel,
 };
 
 use super::joiner::{Joiner, Names};
 use crate::libraries::{
+    errors::{self, Wrapper},
     join,
     library::{ConfigError, Flight, Library},
     values::{bytes_of, offset, role, stack_check},
@@ -38,9 +39,8 @@ const REQUEST: &str = "net/http.Request";
 const URL: &str = "net/url.URL";
 const RESPONSE: &str = "net/http.Response";
 const H2_RESPONSE: &str = "net/http/internal/http2.ClientResponse";
-const ERROR_STRING: &str = "*errors.errorString";
-/// Errors that hold another: descriptor, struct, field.
-const WRAPPER_TYPES: [(&str, &str, &str); WRAPPERS] = [
+/// Errors that hold another.
+const WRAPPERS: [Wrapper; 3] = [
     ("*fmt.wrapError", "fmt.wrapError", "err"),
     ("net/http.nothingWrittenError", "net/http.nothingWrittenError", "error"),
     ("net/http.transportReadFromServerError", "net/http.transportReadFromServerError", "err"),
@@ -104,19 +104,11 @@ fn file(id: &'static str, library: &plan::Library, plan: &Plan) -> Result<File, 
     let request = |field| offset(library, REQUEST, field, REQUEST_LIMIT);
     let url = |field| offset(library, URL, field, URL_LIMIT);
     let response = |field| offset(library, RESPONSE, field, RESPONSE_LIMIT);
-    let vaddr = |name| library.types.iter().find(|t| t.type_name == name).and_then(|t| t.vaddr).unwrap_or(0);
-    let wrappers = WRAPPER_TYPES.map(|(descriptor, type_name, field)| {
-        let offset = offset(library, type_name, field, ANYWHERE);
-        (if offset == NO_OFFSET { 0 } else { vaddr(descriptor) }, offset)
-    });
     let is_own = role(library, "h2_end").is_some_and(|end| end.site.as_deref() == Some(INTERNAL));
     let check = if start.when == When::Entry { stack_check(plan.arch, &start.bytes) } else { CHECK_NONE };
     let mut file = File {
         start_vaddr: start.vaddr,
-        types_vaddr: plan.types_vaddr.unwrap_or(0),
-        error_string_vaddr: vaddr(ERROR_STRING),
-        wrapper_vaddrs: wrappers.map(|(vaddr, _)| vaddr),
-        wrapper_offsets: wrappers.map(|(_, offset)| offset),
+        errors: errors::config(library, plan, &WRAPPERS),
         request_bytes: 0,
         request_method: request("Method"),
         request_url: request("URL"),
@@ -140,7 +132,7 @@ fn file(id: &'static str, library: &plan::Library, plan: &Plan) -> Result<File, 
         h2_status: offset(library, H2_RESPONSE, "StatusCode", ANYWHERE),
         start_check: check,
         h2_own_response: u8::from(is_own),
-        reserved: [0; 6],
+        reserved: [0; 4],
     };
     set_windows(&mut file);
     require(id, library, &file)?;

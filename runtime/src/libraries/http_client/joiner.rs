@@ -10,7 +10,6 @@
 //! | word of a next attempt | the error did not count |
 //! | an end whose beginning is not there | nothing: HTTP/2 says the end of a request that opened its connection twice |
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use runtime_ebpf::record::Head;
@@ -19,13 +18,12 @@ use super::begun::Begun;
 use super::records::{self, Record};
 use super::span::{Outcome, is_passed_on, may_be_retried, span};
 use crate::libraries::join::{self, Count, SpanContext};
+use crate::libraries::open::{self, Open};
 use crate::records::DecodeError;
 
 /// How long a failure waits for a next attempt, which needs a connection first: as long as net/http's own dialler tries, and a
 /// little more.
 const PATIENCE: Duration = Duration::from_secs(32);
-/// Which part of what is kept goes when it has become too much.
-const SHED_PART: usize = 16;
 
 /// A failed attempt.
 #[derive(Debug)]
@@ -41,8 +39,6 @@ struct Kept {
     begun: Box<Begun>,
     failed: Option<Attempt>,
 }
-
-type Process = HashMap<[u8; 8], Kept>;
 
 /// The names of what a joiner counts.
 #[derive(Debug, Clone, Copy)]
@@ -71,8 +67,7 @@ pub(crate) use names;
 pub struct Joiner {
     scope: &'static str,
     names: Names,
-    processes: HashMap<(u32, u32), Process>,
-    held_bytes: usize,
+    open: Open<Kept>,
     /// Failed attempts that are kept.
     waiting: usize,
     counts: Counted,
@@ -86,7 +81,11 @@ struct Counted {
     unmatched: u64,
 }
 
-impl Kept {
+impl open::Kept for Kept {
+    fn start_ns(&self) -> u64 {
+        self.begun.start_ns
+    }
+
     fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.begun.held_bytes()
     }
@@ -95,14 +94,7 @@ impl Kept {
 impl Joiner {
     /// Of the library that counts by these names; its spans have this scope.
     pub fn new(scope: &'static str, names: Names) -> Self {
-        Self {
-            scope,
-            names,
-            processes: HashMap::new(),
-            held_bytes: 0,
-            waiting: 0,
-            counts: Counted::default(),
-        }
+        Self { scope, names, open: Open::default(), waiting: 0, counts: Counted::default() }
     }
 
     fn began(&mut self, head: &Head, begun: Begun, before: [u8; 8], cx: &mut SpanContext<'_>) {
@@ -113,19 +105,23 @@ impl Joiner {
             }
         }
         let kept = Kept { begun: Box::new(begun), failed: None };
-        self.held_bytes += kept.held_bytes();
-        self.processes.entry(key(head)).or_default().insert(head.span_id, kept);
+        let same_id = self.open.put(head, kept);
+        self.given_up(same_id.as_slice());
     }
 
     fn take(&mut self, head: &Head, span_id: [u8; 8]) -> Option<Kept> {
-        let kept = self.processes.get_mut(&key(head))?.remove(&span_id)?;
+        let kept = self.open.take(head, span_id)?;
         self.gone(&kept);
         Some(kept)
     }
 
     fn gone(&mut self, kept: &Kept) {
-        self.held_bytes = self.held_bytes.saturating_sub(kept.held_bytes());
         self.waiting -= usize::from(kept.failed.is_some());
+    }
+
+    fn given_up(&mut self, kept: &[Kept]) {
+        kept.iter().for_each(|kept| self.gone(kept));
+        self.counts.too_many_open += kept.len() as u64;
     }
 
     fn ended(&mut self, head: &Head, outcome: &Outcome, cx: &mut SpanContext<'_>) {
@@ -136,8 +132,7 @@ impl Joiner {
     }
 
     fn failed(&mut self, head: &Head, outcome: Outcome) {
-        let process = self.processes.get_mut(&key(head));
-        let Some(kept) = process.and_then(|process| process.get_mut(&head.span_id)) else {
+        let Some(kept) = self.open.get_mut(head, head.span_id) else {
             self.counts.unmatched += 1;
             return;
         };
@@ -148,8 +143,7 @@ impl Joiner {
     }
 
     fn resumed(&mut self, head: &Head) {
-        let process = self.processes.get_mut(&key(head));
-        if let Some(kept) = process.and_then(|process| process.get_mut(&head.span_id))
+        if let Some(kept) = self.open.get_mut(head, head.span_id)
             && kept.failed.take().is_some()
         {
             self.waiting -= 1;
@@ -168,10 +162,6 @@ impl Joiner {
     }
 }
 
-fn key(head: &Head) -> (u32, u32) {
-    (head.tgid, head.generation)
-}
-
 impl join::Joiner for Joiner {
     fn record(&mut self, head: &Head, bytes: &[u8], cx: &mut SpanContext<'_>) -> Result<(), DecodeError> {
         match records::decode(head, bytes)? {
@@ -181,11 +171,11 @@ impl join::Joiner for Joiner {
                 self.began(head, begun, began.before_span_id, cx);
             }
             Record::Ended(ended) => self.ended(head, &Outcome::of_response(&ended), cx),
-            Record::Failed(failed) if is_passed_on(&failed) => self.passed_on(head),
-            Record::Failed(failed) if may_be_retried(&failed) => {
-                self.failed(head, Outcome::of_error(&failed))
+            Record::Failed(failed, error) if is_passed_on(&failed, &error) => self.passed_on(head),
+            Record::Failed(failed, error) if may_be_retried(&failed, &error) => {
+                self.failed(head, Outcome::of_error(&error))
             }
-            Record::Failed(failed) => self.ended(head, &Outcome::of_error(&failed), cx),
+            Record::Failed(_, error) => self.ended(head, &Outcome::of_error(&error), cx),
             Record::Resumed => self.resumed(head),
         }
         Ok(())
@@ -196,10 +186,8 @@ impl join::Joiner for Joiner {
     }
 
     fn settle(&mut self, tgid: u32, generation: u32, is_over: bool, cx: &mut SpanContext<'_>) {
-        let Some(process) = self.processes.get_mut(&(tgid, generation)) else { return };
         let is_due = |attempt: &Attempt| is_over || attempt.since.elapsed() >= PATIENCE;
-        let due = process.extract_if(|_, kept| kept.failed.as_ref().is_some_and(is_due));
-        for (_, kept) in due.collect::<Vec<_>>() {
+        for kept in self.open.take_if(tgid, generation, |kept| kept.failed.as_ref().is_some_and(is_due)) {
             self.gone(&kept);
             if let Some(attempt) = &kept.failed {
                 self.emit(&kept.begun, &attempt.outcome, attempt.end_ns, cx);
@@ -208,34 +196,18 @@ impl join::Joiner for Joiner {
     }
 
     fn forget(&mut self, tgid: u32, generation: u32) {
-        let Some(process) = self.processes.remove(&(tgid, generation)) else { return };
-        for kept in process.values() {
-            self.gone(kept);
-            self.counts.open_at_exit += 1;
-        }
+        let forgotten = self.open.forget(tgid, generation);
+        forgotten.iter().for_each(|kept| self.gone(kept));
+        self.counts.open_at_exit += forgotten.len() as u64;
     }
 
     fn held_bytes(&self) -> usize {
-        self.held_bytes
+        self.open.held_bytes()
     }
 
     fn shed(&mut self) {
-        let all = self.processes.values().flat_map(HashMap::values);
-        let mut starts: Vec<u64> = all.map(|kept| kept.begun.start_ns).collect();
-        let nth = starts.len() / SHED_PART;
-        if starts.is_empty() {
-            self.held_bytes = 0;
-            return;
-        }
-        let (_, &mut limit, _) = starts.select_nth_unstable(nth);
-        let mut shed = Vec::new();
-        for process in self.processes.values_mut() {
-            shed.extend(process.extract_if(|_, kept| kept.begun.start_ns <= limit));
-        }
-        for (_, kept) in &shed {
-            self.gone(kept);
-        }
-        self.counts.too_many_open += shed.len() as u64;
+        let shed = self.open.shed();
+        self.given_up(&shed);
     }
 
     fn counters(&self) -> Vec<Count> {

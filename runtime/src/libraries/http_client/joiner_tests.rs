@@ -85,7 +85,7 @@ fn a_response_ends_it() {
     ];
     assert_eq!((name.as_str(), *is_error), ("GET", true));
     assert_eq!(attributes.iter().map(|(key, value)| (*key, value.as_str())).collect::<Vec<_>>(), want);
-    assert_eq!((stage.joiner.held_bytes, stage.joiner.waiting), (0, 0));
+    assert_eq!((stage.joiner.open.held_bytes(), stage.joiner.waiting), (0, 0));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_failure_that_is_tried_again_does_not_count() {
     assert!(!stage.joiner.waits());
     stage.take(&ended(1, 200));
     assert_eq!(stage.errors(), [None]);
-    assert_eq!(stage.joiner.held_bytes, 0);
+    assert_eq!(stage.joiner.open.held_bytes(), 0);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn what_was_not_sent_makes_no_span() {
     stage.take(&ended(2, 200));
     assert_eq!(stage.spans.len(), 1);
     let counts = stage.joiner.counts;
-    assert_eq!((counts.not_sent, counts.unmatched, stage.joiner.held_bytes), (1, 1, 0));
+    assert_eq!((counts.not_sent, counts.unmatched, stage.joiner.open.held_bytes()), (1, 1, 0));
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn what_was_passed_on_makes_no_span() {
     }
     stage.settle(true);
     assert_eq!(stage.errors(), [Some("http2.noCachedConnError")], "the second was the end of an attempt");
-    assert_eq!((stage.joiner.counts.not_sent, stage.joiner.held_bytes), (1, 0));
+    assert_eq!((stage.joiner.counts.not_sent, stage.joiner.open.held_bytes()), (1, 0));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn the_oldest_go_when_it_is_too_much() {
     stage.joiner.shed();
     assert_eq!(stage.joiner.counts.too_many_open, 3);
     stage.joiner.forget(42, 1);
-    assert_eq!((stage.joiner.counts.open_at_exit, stage.joiner.held_bytes), (29, 0));
+    assert_eq!((stage.joiner.counts.open_at_exit, stage.joiner.open.held_bytes()), (29, 0));
 }
 
 #[test]
@@ -198,6 +198,7 @@ fn a_round_trip_has_the_tracestate_of_the_span_above_it() {
     stage.take(&began(1, 0, &TEXTS));
     // The span above may have ended by then.
     drop(list);
-    let kept = stage.joiner.processes.values().flat_map(HashMap::values).next().expect("it is open");
+    let (head, _) = crate::records::head(&began(1, 0, &TEXTS)).expect("a record");
+    let kept = stage.joiner.open.get_mut(&head, head.span_id).expect("it is open");
     assert_eq!(kept.begun.trace_state.as_deref(), Some("a=1"));
 }

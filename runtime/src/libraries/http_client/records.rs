@@ -1,12 +1,12 @@
 //! The records of libraries that call over HTTP, as checked views. Their layout is in `runtime_ebpf::http_client::records`.
 
 use runtime_ebpf::http_client::records::{
-    BEGAN_LARGE_SLOTS, BEGAN_SLOT_COUNT, BEGAN_SLOTS, Began, Ended, FAILED_INNER_TYPE, FAILED_SLOT_COUNT,
-    FAILED_SLOTS, FAILED_TEXT, FAILED_TYPE, Failed, KIND_BEGAN, KIND_BEGAN_LARGE, KIND_ENDED, KIND_FAILED,
-    KIND_RESUMED,
+    BEGAN_LARGE_SLOTS, BEGAN_SLOT_COUNT, BEGAN_SLOTS, Began, Ended, Failed, KIND_BEGAN, KIND_BEGAN_LARGE,
+    KIND_ENDED, KIND_FAILED, KIND_RESUMED,
 };
 use runtime_ebpf::record::Head;
 
+use crate::libraries::errors::ErrorTexts;
 use crate::records::{DecodeError, Plain, Text, read, slots};
 
 // SAFETY: repr(C), integers and arrays of them; runtime-ebpf's tests pin that it has no padding.
@@ -27,48 +27,9 @@ pub enum Record<'a> {
     /// There is a response.
     Ended(Ended),
     /// There was an error.
-    Failed(FailedView<'a>),
+    Failed(Failed, ErrorTexts<'a>),
     /// What has failed is tried again.
     Resumed,
-}
-
-/// An error with its strings.
-#[derive(Debug, Clone, Copy)]
-pub struct FailedView<'a> {
-    /// The fixed part.
-    pub fixed: Failed,
-    texts: [Option<Text<'a>>; FAILED_SLOT_COUNT],
-}
-
-impl<'a> FailedView<'a> {
-    /// The name of the error's type as Go prints it (`*net.OpError`): a byte of flags, its length, its bytes
-    /// (internal/abi/type.go, `Name`).
-    pub fn type_name(&self) -> Option<&'a [u8]> {
-        self.name(FAILED_TYPE)
-    }
-
-    /// The same of the innermost error, where that one holds another.
-    pub fn inner_type_name(&self) -> Option<&'a [u8]> {
-        self.name(FAILED_INNER_TYPE)
-    }
-
-    fn name(&self, slot: usize) -> Option<&'a [u8]> {
-        let bytes = self.texts.get(slot).copied().flatten()?.bytes;
-        let (low, high) = (*bytes.get(1)?, *bytes.get(2)?);
-        let (len, from) = match low {
-            0..0x80 => (usize::from(low), 2),
-            _ if high < 0x80 => (usize::from(low & 0x7f) | usize::from(high) << 7, 3),
-            _ => return None,
-        };
-        // A longer one than its slot is cut, as every string is.
-        let name = bytes.get(from..)?;
-        Some(name.get(..len).unwrap_or(name)).filter(|name| !name.is_empty())
-    }
-
-    /// The text of the innermost error, if it is an `*errors.errorString`.
-    pub fn text(&self) -> Option<&'a [u8]> {
-        self.texts.get(FAILED_TEXT).copied().flatten().map(|text| text.bytes)
-    }
 }
 
 /// Decodes the record that `head` begins; `bytes` is all of it that means something ([`crate::records::head`]).
@@ -79,8 +40,7 @@ pub fn decode<'a>(head: &Head, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
         KIND_ENDED => Record::Ended(read(bytes, 0)?),
         KIND_FAILED => {
             let fixed: Failed = read(bytes, 0)?;
-            let texts = slots(bytes, size_of::<Failed>(), &FAILED_SLOTS, &fixed.lens)?;
-            Record::Failed(FailedView { fixed, texts })
+            Record::Failed(fixed, ErrorTexts::read(bytes, size_of::<Failed>(), &fixed.lens)?)
         }
         KIND_RESUMED => Record::Resumed,
         kind => return Err(DecodeError::UnknownKind(kind)),
@@ -104,6 +64,7 @@ pub(super) mod tests {
     use runtime_ebpf::libraries::NET_HTTP_CLIENT;
 
     use super::*;
+    use crate::libraries::errors::tests::written;
     use crate::records::tests::{bytes_of, fill, some_head};
 
     /// A whole record: its length is written into its head.
@@ -134,10 +95,7 @@ pub(super) mod tests {
 
     /// An error of this type.
     pub fn failed(span: u8, is_final: bool, name: &str, text: Option<&[u8]>) -> Vec<u8> {
-        let mut with_len = vec![0, u8::try_from(name.len()).expect("short")];
-        with_len.extend(name.as_bytes());
-        with_len.resize(FAILED_SLOTS[FAILED_TYPE], b'?');
-        let (slots, lens) = fill(&FAILED_SLOTS, &[Some(&with_len), None, text]);
+        let (slots, lens) = written(name, text);
         let head = Head { end_ns: 2_000, ..head_of(KIND_FAILED, span) };
         let fixed = Failed { head, is_final: u32::from(is_final), lens };
         sealed([bytes_of(&fixed), slots].concat())
@@ -171,24 +129,5 @@ pub(super) mod tests {
         bytes[2] = 9;
         assert_eq!(decoded(&bytes).expect_err("kind").reason(), "unknown_kind");
         assert_eq!(decoded(&ended(0, 200)).expect_err("id"), DecodeError::ZeroId("span id"));
-    }
-
-    #[test]
-    fn names_of_types_are_taken_apart_whatever_they_hold() {
-        let name = |bytes: &[u8]| {
-            let (slots, lens) = fill(&FAILED_SLOTS, &[Some(bytes), None, None]);
-            let fixed = Failed { head: head_of(KIND_FAILED, 1), is_final: 0, lens };
-            let bytes = sealed([bytes_of(&fixed), slots].concat());
-            match decoded(&bytes) {
-                Ok(Record::Failed(view)) => view.type_name().map(<[u8]>::to_vec),
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(name(b"\x01\x0c*net.OpErrorjunk"), Some(b"*net.OpError".to_vec()));
-        let long = [&[0u8, 0x80 | 40, 1], [b'x'; 200].as_slice()].concat();
-        assert_eq!(name(&long).map(|name| name.len()), Some(77));
-        for bytes in [&b""[..], b"\0", b"\0\0\0", b"\0\x80\x80\x01"] {
-            assert_eq!(name(bytes), None, "{bytes:?}");
-        }
     }
 }

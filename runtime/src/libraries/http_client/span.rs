@@ -11,10 +11,13 @@
 
 use std::borrow::Cow;
 
-use runtime_ebpf::http_client::{STATUS_UNKNOWN, records::Ended};
+use runtime_ebpf::http_client::{
+    STATUS_UNKNOWN,
+    records::{Ended, Failed},
+};
 
 use super::begun::Begun;
-use super::records::FailedView;
+use crate::libraries::errors::{ErrorTexts, without_star};
 use crate::spans::clock::Clock;
 use crate::spans::semconv::{self as key, METHOD_OTHER};
 use crate::spans::{Counts, FLAG_HAS_REMOTE, FLAG_REMOTE, Kind, Settings, Span, Value};
@@ -75,41 +78,35 @@ impl Outcome {
     }
 
     /// Of an error.
-    pub fn of_error(failed: &FailedView<'_>) -> Self {
-        match failed.text() {
+    pub fn of_error(error: &ErrorTexts<'_>) -> Self {
+        match error.text() {
             Some(CANCELLED) => return Self::Cancelled,
             Some(text) if text.starts_with(CANCEL_CLOSED_TEXT) => {
                 return Self::Error(CANCEL_CLOSED.to_owned());
             }
             _ => {}
         }
-        let name = failed.inner_type_name().or_else(|| failed.type_name()).map(without_star);
-        Self::Error(name.map_or_else(|| key::ERROR_OTHER.to_owned(), Cow::into_owned))
+        Self::Error(error.error_type().map_or_else(|| key::ERROR_OTHER.to_owned(), Cow::into_owned))
     }
 }
 
 /// Whether nothing was sent, because net/http looks for a connection elsewhere: golang.org/x/net's HTTP/2 was asked first.
-pub fn is_passed_on(failed: &FailedView<'_>) -> bool {
-    failed.fixed.is_final != 0
-        && failed.type_name().map(without_star).is_some_and(|name| name == NO_CACHED_CONN)
+pub fn is_passed_on(failed: &Failed, error: &ErrorTexts<'_>) -> bool {
+    failed.is_final != 0 && error.type_name().map(without_star).is_some_and(|name| name == NO_CACHED_CONN)
 }
 
 /// Whether the library may try again after this.
-pub fn may_be_retried(failed: &FailedView<'_>) -> bool {
-    if failed.fixed.is_final != 0 {
+pub fn may_be_retried(failed: &Failed, error: &ErrorTexts<'_>) -> bool {
+    if failed.is_final != 0 {
         return false;
     }
-    match failed.type_name().map(without_star) {
+    match error.type_name().map(without_star) {
         Some(name) if name == ERROR_STRING => {
-            failed.text().is_none_or(|text| text.starts_with(PERHAPS_RETRIED_TEXT))
+            error.text().is_none_or(|text| text.starts_with(PERHAPS_RETRIED_TEXT))
         }
         Some(name) => PERHAPS_RETRIED.contains(&&*name),
         None => true,
     }
-}
-
-fn without_star(name: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(name.strip_prefix(b"*").unwrap_or(name))
 }
 
 /// Builds the span.
