@@ -1,8 +1,10 @@
 //! What the libraries that serve HTTP have in common, whichever version of it they speak: where a request's fields lie, the records
-//! that their programs send ([`records`]), what they count ([`counters`]), and the table of what is open between two hits.
+//! that their programs send ([`records`]), what they count ([`counters`]), and the table of what is open between two hits; and what
+//! the routers have in common that say which route a request has ([`route`]).
 
 pub mod counters;
 pub mod records;
+pub mod route;
 
 use crate::abi::NO_OFFSET;
 

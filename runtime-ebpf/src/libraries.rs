@@ -14,6 +14,8 @@ macro_rules! libraries {
             3 x_net_http2_server X_NET_HTTP2_SERVER "golang.org/x/net/http2.server";
             4 net_http_client NET_HTTP_CLIENT "net/http.client";
             5 x_net_http2_client X_NET_HTTP2_CLIENT "golang.org/x/net/http2.client";
+            6 gorilla_mux GORILLA_MUX "github.com/gorilla/mux";
+            7 gin GIN "github.com/gin-gonic/gin";
         }
     };
 }

@@ -6,7 +6,7 @@ use runtime_ebpf::abi::{CHECK_BELOW, CHECK_BELOW_OR_EQUAL};
 #[cfg(bpf_target_arch = "x86_64")]
 use crate::read::read_or_zero;
 
-/// The integer argument `N` (0 is the receiver), the goroutine, the instruction and the flags.
+/// The integer argument, or word of a result, `N` (0 is the receiver), the goroutine, the instruction and the flags.
 pub trait GoRegisters {
     fn argument<const N: usize>(&self) -> u64;
     fn goroutine(&self) -> u64;
@@ -35,6 +35,9 @@ impl GoRegisters for ProbeContext {
             1 => regs.rbx,
             2 => regs.rcx,
             3 => regs.rdi,
+            4 => regs.rsi,
+            5 => regs.r8,
+            6 => regs.r9,
             _ => 0,
         }
     }

@@ -14,6 +14,7 @@ use crate::{
     config::SwitchedOff,
     guard::keeper::Probe,
     libraries::{self, Library},
+    spans::Kind,
 };
 
 /// All that is done for a file.
@@ -84,6 +85,10 @@ fn refusal(plan: &Plan, off: &SwitchedOff) -> String {
     }
 }
 
+fn makes_spans(library: &plan::Library) -> bool {
+    libraries::by_id(&library.id).is_none_or(Library::makes_spans)
+}
+
 /// What is to be done for a file with this Plan; an error says why that would be nothing.
 pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
     let mut layout = Layout {
@@ -93,7 +98,14 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
         programs: Vec::new(),
         probes: Vec::new(),
     };
-    for library in traceable(plan, off) {
+    let mut found = traceable(plan, off);
+    // Those that make spans first: the others add to them.
+    found.sort_by_key(|library| !makes_spans(library));
+    for library in found {
+        if !makes_spans(library) && !layout.makes_spans_of_servers() {
+            info!(file = plan.file, "{}: not attached: no server of this file is traced", library.id);
+            continue;
+        }
         if let Err(error) = layout.add(library, plan) {
             warn!(file = plan.file, "{}: not traced: {error:#}", library.id);
         }
@@ -106,6 +118,10 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
 }
 
 impl Layout {
+    fn makes_spans_of_servers(&self) -> bool {
+        self.libraries.iter().any(|(library, _)| library.makes_spans() && library.kind() == Kind::Server)
+    }
+
     fn add(&mut self, library: &plan::Library, plan: &Plan) -> anyhow::Result<()> {
         let traced = libraries::by_id(&library.id).context("not traced by this version of strobe")?;
         let config = traced.config(library, plan)?;

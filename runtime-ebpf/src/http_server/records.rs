@@ -14,6 +14,7 @@
 //! KIND_ENDED          Ended | strings in the slots ENDED_SLOTS
 //! KIND_ENDED_LARGE    Ended | strings in the slots ENDED_LARGE_SLOTS
 //! KIND_HTTP2          Head
+//! KIND_ROUTE          Routed | the route's first min(len, room) bytes, up to Head::len; between a beginning and its end
 //! KIND_ENDED_WHOLE    Ended | ENDED_LARGE_SLOTS | Began | BEGAN_SLOTS, for a request whose beginning found no room in the ring
 //! KIND_ENDED_WHOLE_MORE   the same, and behind it Headers | HEADERS_SLOTS
 //! ```
@@ -42,6 +43,9 @@ pub const KIND_HEADERS: u16 = 8;
 
 /// The same as [`KIND_ENDED_WHOLE`], where the header says more that a span needs: `Headers` and its slots behind it.
 pub const KIND_ENDED_WHOLE_MORE: u16 = 9;
+
+/// A router has found a request's route. Its programs are another library's, the record is that of the server's.
+pub const KIND_ROUTE: u16 = 10;
 
 /// The fixed part of a beginning.
 #[repr(C)]
@@ -132,6 +136,25 @@ pub const NO_TRACESTATE: u8 = b'=';
 /// others the first element counts.
 pub const HEADERS_SLOTS: [usize; HEADERS_SLOT_COUNT] = [1024, 256, 128, 256, 32];
 
+/// The fixed part of a route.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Routed {
+    /// As in the beginning.
+    pub head: Head,
+    /// As in the beginning.
+    pub response: u64,
+    /// The route's length in the target.
+    pub len: u32,
+    /// 1: the router may have asked for it only to answer 405, and then it is no route.
+    pub unless_405: u32,
+}
+
+/// Room for a route in a small record.
+pub const ROUTE_BYTES: usize = 128;
+/// Room in a large one: longer ones are cut, and the agent leaves them out.
+pub const LONG_ROUTE_BYTES: usize = 512;
+
 /// The fixed part of an end.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +211,7 @@ mod tests {
         assert_eq!(size_of::<Began>(), 72 + 3 * 8 + 5 * 4 + 4 + PEER_BYTES + 4 * BEGAN_SLOT_COUNT);
         assert_eq!(size_of::<Ended>(), 72 + 8 + 4 + 4 + 4 * ENDED_SLOT_COUNT);
         assert_eq!(size_of::<Headers>(), 72 + 8 + 4 * HEADERS_SLOT_COUNT + 4);
+        assert_eq!(size_of::<Routed>(), 72 + 8 + 4 + 4);
         assert_eq!((size_of::<Began>() % 8, size_of::<Ended>() % 8, size_of::<Headers>() % 8), (0, 0, 0));
     }
 }

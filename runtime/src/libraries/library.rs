@@ -13,6 +13,10 @@ pub trait Library: Sync {
     fn code(&self) -> u16;
     /// What its spans are, by which they can be switched off together.
     fn kind(&self) -> Kind;
+    /// Whether it makes spans. Otherwise it adds to those of servers, and means nothing in a file without one that is traced.
+    fn makes_spans(&self) -> bool {
+        true
+    }
     /// The program for each role of the catalog entry; what begins a span stands in front of what ends it.
     fn programs(&self) -> &'static [(&'static str, &'static str)];
     /// Programs that the others go on in, in the order of their places in [`Library::tail_map`].

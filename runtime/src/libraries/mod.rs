@@ -10,6 +10,7 @@ mod http_server;
 pub mod join;
 mod library;
 mod open;
+mod router;
 mod values;
 
 use runtime_ebpf::{
@@ -37,6 +38,8 @@ libraries! {
     x_net_http2_server::LIBRARY;
     net_http_client::LIBRARY;
     x_net_http2_client::LIBRARY;
+    gorilla_mux::LIBRARY;
+    gin::LIBRARY;
 }
 
 /// The library of this catalog id, if this agent traces it.

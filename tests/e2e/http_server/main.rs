@@ -16,6 +16,7 @@ mod profiles;
 mod proxies;
 mod refusals;
 mod room;
+mod routes;
 mod x_net;
 
 use std::process::Command;

@@ -1,5 +1,5 @@
 //! What the libraries that serve HTTP share: the table of what is open ([`flight`]), how a request begins ([`begin`]) and how its
-//! strings are sent one by one ([`fields`]), how it ends ([`end`]), and what it died of ([`how`]).
+//! strings are sent one by one ([`fields`]), how it ends ([`end`]), and what it died of ([`how`]); and how routers say which route it has ([`route`]).
 
 pub mod begin;
 pub mod end;
@@ -7,6 +7,7 @@ pub mod fields;
 pub mod flight;
 pub mod how;
 pub mod more;
+pub mod route;
 
 use runtime_ebpf::http_server::counters::Counter;
 

@@ -5,7 +5,7 @@ use runtime_ebpf::http_server::records::{
 };
 use runtime_ebpf::record::{ABSENT, PARENT_REMOTE};
 
-use super::more::{HeaderTexts, More};
+use super::more::{HeaderTexts, More, Route};
 use super::records::BeganTexts;
 use super::request_text::{self, Proof};
 use crate::records::{DecodeError, Text};
@@ -51,7 +51,7 @@ pub struct Begun {
     pub asks_upgrade: bool,
     /// All strings, one behind the other.
     texts: Box<[u8]>,
-    /// What more its header says.
+    /// What more its header says, and a router.
     pub more: Option<Box<More>>,
     /// How many bytes of `texts` are each one's.
     held: [u16; TEXTS],
@@ -127,7 +127,18 @@ impl Begun {
 
     /// Adds what more its header says.
     pub fn add(&mut self, texts: &HeaderTexts<'_>, settings: &Settings, counts: &mut Counts) {
+        let route = self.more.take().and_then(|more| more.route);
         self.more = More::new(texts, self.parent_is_remote, settings, counts);
+        if route.is_some() {
+            self.more.get_or_insert_default().route = route;
+        }
+    }
+
+    /// Takes the route that a router has found: it stands in front of one that was found before, since a router that is called
+    /// later is called by the other's handler, and knows more.
+    pub fn set_route(&mut self, text: Text<'_>, unless_405: bool) {
+        let text = (!text.is_cut()).then(|| text.bytes.into());
+        self.more.get_or_insert_default().route = Some(Route { text, unless_405 });
     }
 
     fn keep(&mut self, texts: &BeganTexts<'_>, peer: Option<Text<'_>>) {

@@ -8,6 +8,8 @@
 //! |---|---|
 //! | a beginning | kept; an older request of the same goroutine or at the same address never ended |
 //! | more of its header | kept with it |
+//! | a route | kept with it, in place of one that came before: the last router that was asked is the innermost |
+//! | a route of a request that is not there | dropped, and counted |
 //! | an end with its span id | its request's span; the request is forgotten |
 //! | an end without a span id, of the same peer | its request's span; the span id is kept, since the connection's goroutine will say the end once more |
 //! | the end once more | nothing |
@@ -18,7 +20,7 @@
 use std::collections::HashMap;
 
 use runtime_ebpf::{
-    http_server::records::{Began, ENDED_CLIENT, HOW_PUSHED},
+    http_server::records::{Began, ENDED_CLIENT, HOW_PUSHED, Routed},
     record::Head,
 };
 
@@ -27,7 +29,7 @@ use super::more::HeaderTexts;
 use super::records::{self, BeganTexts, EndedView, Record};
 use super::span::span;
 use crate::libraries::join::{self, Count, SpanContext};
-use crate::records::DecodeError;
+use crate::records::{DecodeError, Text};
 
 /// Which part of what is kept goes when it has become too much.
 const SHED_PART: usize = 16;
@@ -87,6 +89,7 @@ struct Counted {
     ended_again: u64,
     ended_unknown: u64,
     pushed: u64,
+    routes_alone: u64,
 }
 
 impl Joiner {
@@ -144,6 +147,20 @@ impl Joiner {
             keep_trace_state(begun, cx);
         }
         self.held_bytes = (self.held_bytes + kept.held_bytes()).saturating_sub(before);
+    }
+
+    /// A router has found the request's route.
+    fn routed(&mut self, head: &Head, routed: &Routed, text: Text<'_>) {
+        let process = self.processes.get_mut(&key(head));
+        let kept = process.and_then(|process| process.by_response.get_mut(&routed.response));
+        let kept = kept.filter(|kept| kept.span_id == head.span_id);
+        let Some(begun) = kept.and_then(|kept| kept.open.as_mut()) else {
+            self.counts.routes_alone += 1;
+            return;
+        };
+        let before = begun.held_bytes();
+        begun.set_route(text, routed.unless_405 != 0);
+        self.held_bytes = (self.held_bytes + begun.held_bytes()).saturating_sub(before);
     }
 
     fn ended(&mut self, head: &Head, ended: &EndedView<'_>, cx: &mut SpanContext<'_>) {
@@ -219,6 +236,7 @@ impl join::Joiner for Joiner {
                 self.began(head, began.response, begun);
             }
             Record::Headers(headers, texts) => self.headers(head, headers.response, &texts, cx),
+            Record::Route(routed, text) => self.routed(head, &routed, text),
             Record::Ended(ended) => self.ended(head, &ended, cx),
             Record::Http2 => {
                 let process = self.processes.entry(key(head)).or_default();
@@ -289,6 +307,7 @@ impl join::Joiner for Joiner {
             other("http_server.ended_again", counts.ended_again),
             other("http_server.ended_unknown", counts.ended_unknown),
             other("http_server.pushed", counts.pushed),
+            other("http_server.routes_alone", counts.routes_alone),
         ]
     }
 }

@@ -5,7 +5,9 @@ use runtime_ebpf::http_server::records::{
 use runtime_ebpf::libraries::NET_HTTP_SERVER;
 use runtime_ebpf::record::{PARENT_NONE, PARENT_REMOTE};
 
-use super::super::records::tests::{began_fields, began_wire, ended, some_began, some_ended, whole};
+use super::super::records::tests::{
+    began_fields, began_wire, ended, route, some_began, some_ended, whole,
+};
 use super::super::span::tests::lines_of;
 use super::*;
 use crate::libraries::join::Joiner as _;
@@ -131,6 +133,57 @@ fn a_library_that_speaks_one_version_has_spans_of_that_version() {
     bench.end(1, 8);
     let (_, lines) = bench.spans.first().expect("a span");
     assert!(lines.iter().any(|line| line == "network.protocol.version=2"), "{lines:?}");
+}
+
+/// The routes of the spans so far.
+fn routes(bench: &Bench) -> Vec<Option<&str>> {
+    let of =
+        |(_, lines): &'_ (u64, Vec<String>)| lines.iter().position(|line| line.starts_with("http.route="));
+    let at = bench.spans.iter().map(|span| (span, of(span)));
+    at.map(|((_, lines), at)| at.and_then(|at| lines[at].strip_prefix("http.route="))).collect()
+}
+
+/// A router below another is asked later, and knows more; the server's own pattern is the outermost.
+#[test]
+fn the_route_that_came_last_is_the_requests() {
+    let mut bench = Bench::default();
+    bench.begin(1, 1, 8);
+    bench.send(&route(began(1, 1, 8), b"/outer/", 7, false));
+    bench.send(&route(began(1, 1, 8), b"/outer/{id}", 11, false));
+    bench.send(&ended(end(1, 8), &[Some(b"/"), None]));
+    assert_eq!((routes(&bench), bench.counted()), (vec![Some("/outer/{id}")], vec![]));
+    bench.keeps_nothing();
+}
+
+/// A connection's next request lies at the same address, on the same goroutine.
+#[test]
+fn a_route_is_never_the_next_requests() {
+    let mut bench = Bench::default();
+    bench.begin(1, 1, 8);
+    bench.send(&route(began(1, 1, 8), b"/a/{id}", 7, false));
+    bench.end(1, 8);
+    bench.begin(2, 1, 8);
+    bench.send(&route(began(1, 1, 8), b"/a/{id}", 7, false));
+    bench.end(2, 8);
+    bench.send(&route(began(3, 1, 8), b"/a/{id}", 7, false));
+    assert_eq!(routes(&bench), [Some("/a/{id}"), None]);
+    assert_eq!(bench.counted(), [("http_server.routes_alone", 2)]);
+    bench.keeps_nothing();
+}
+
+#[test]
+fn a_route_that_is_cut_or_was_asked_for_by_a_405_is_none() {
+    let mut bench = Bench::default();
+    bench.begin(1, 1, 8);
+    bench.send(&route(began(1, 1, 8), b"/long", 600, false));
+    bench.send(&ended(end(1, 8), &[Some(b"/"), None]));
+    for (id, status) in [(2, 405), (3, 200)] {
+        bench.begin(id, 1, 8);
+        bench.send(&route(began(id, 1, 8), b"/b", 2, true));
+        bench.send(&ended(Ended { status, ..end(id, 8) }, &[None, None]));
+    }
+    assert_eq!(routes(&bench), [None, None, Some("/b")]);
+    bench.keeps_nothing();
 }
 
 #[test]

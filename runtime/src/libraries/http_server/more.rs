@@ -1,4 +1,4 @@
-//! What more a request's header says than every span needs: most requests have nothing of it.
+//! What more is known of a request than every span needs, from its header and from a router: most requests have nothing of it.
 
 use std::sync::Arc;
 
@@ -14,13 +14,24 @@ use crate::spans::{Counts, Settings, trace_state};
 /// The headers, in the order of the `HEADERS_` slots.
 pub type HeaderTexts<'a> = [Option<Text<'a>>; HEADERS_SLOT_COUNT];
 
-/// What they say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What they say, and what a router does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct More {
     /// W3C `tracestate`.
     pub trace_state: Option<Arc<str>>,
     /// What proxies say.
     pub forwarded: Forwarded,
+    /// The route that a router has found last.
+    pub route: Option<Route>,
+}
+
+/// A route as a router has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// `None`: it was longer than a record has room for.
+    pub text: Option<Box<[u8]>>,
+    /// Whether it is none where the answer was 405.
+    pub unless_405: bool,
 }
 
 impl More {
@@ -49,13 +60,14 @@ impl More {
             x_proto: header(HEADERS_FORWARDED_PROTO),
         });
         let says_nothing = trace_state.is_none() && forwarded.is_empty();
-        (!says_nothing).then(|| Box::new(Self { trace_state, forwarded }))
+        (!says_nothing).then(|| Box::new(Self { trace_state, forwarded, route: None }))
     }
 
     /// About how much memory it takes.
     pub fn held_bytes(&self) -> usize {
         let Forwarded { client, host, scheme } = &self.forwarded;
+        let route = self.route.as_ref().and_then(|route| route.text.as_ref()).map_or(0, |text| text.len());
         let texts = [client, host, scheme].into_iter().flatten().map(|text| text.len()).sum::<usize>();
-        size_of::<Self>() + texts + self.trace_state.as_ref().map_or(0, |list| list.len())
+        size_of::<Self>() + texts + route + self.trace_state.as_ref().map_or(0, |list| list.len())
     }
 }

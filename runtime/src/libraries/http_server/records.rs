@@ -4,6 +4,7 @@ use runtime_ebpf::http_server::records::{
     BEGAN_SHORT_SLOTS, BEGAN_SLOT_COUNT, BEGAN_SLOTS, Began, ENDED_LARGE_SLOTS, ENDED_SLOT_COUNT,
     ENDED_SLOTS, Ended, HEADERS_SLOTS, Headers, KIND_BEGAN_FIELDS, KIND_BEGAN_SHORT, KIND_BEGAN_WIRE,
     KIND_ENDED, KIND_ENDED_LARGE, KIND_ENDED_WHOLE, KIND_ENDED_WHOLE_MORE, KIND_HEADERS, KIND_HTTP2,
+    KIND_ROUTE, Routed,
 };
 use runtime_ebpf::record::Head;
 
@@ -16,6 +17,8 @@ unsafe impl Plain for Began {}
 unsafe impl Plain for Ended {}
 // SAFETY: as above.
 unsafe impl Plain for Headers {}
+// SAFETY: as above.
+unsafe impl Plain for Routed {}
 
 /// The strings of a beginning that were taken from the target's structs, in the order of the `BEGAN_` slots.
 pub type BeganTexts<'a> = [Option<Text<'a>>; BEGAN_SLOT_COUNT];
@@ -29,6 +32,8 @@ pub enum Record<'a> {
     BeganFields(Began, BeganTexts<'a>),
     /// More of the header of a request that has begun.
     Headers(Headers, HeaderTexts<'a>),
+    /// A router has found the route of a request that has begun.
+    Route(Routed, Text<'a>),
     /// A request has ended.
     Ended(EndedView<'a>),
     /// A request has ended whose beginning was not sent.
@@ -71,6 +76,12 @@ pub fn decode<'a>(head: &Head, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
         KIND_HEADERS => {
             let (headers, texts) = headers(bytes, 0)?;
             Ok(Record::Headers(headers, texts))
+        }
+        KIND_ROUTE => {
+            let routed: Routed = read(bytes, 0)?;
+            ids(&routed.head)?;
+            let text = bytes.get(size_of::<Routed>()..).unwrap_or_default();
+            Ok(Record::Route(routed, Text::held_in(text, routed.len).unwrap_or(Text::whole(&[]))))
         }
         KIND_ENDED => Ok(Record::Ended(ended(bytes, &ENDED_SLOTS)?)),
         KIND_ENDED_LARGE => Ok(Record::Ended(ended(bytes, &ENDED_LARGE_SLOTS)?)),
@@ -243,6 +254,14 @@ pub(super) mod tests {
         sealed([bytes_of(&Headers { head, response: began.response, lens, reserved: 0 }), slots].concat())
     }
 
+    /// A router's record.
+    pub fn route(began: Began, text: &[u8], full_len: usize, unless_405: bool) -> Vec<u8> {
+        let head = Head { kind: KIND_ROUTE, ..began.head };
+        let len = u32::try_from(full_len).expect("a length");
+        let fixed = Routed { head, response: began.response, len, unless_405: u32::from(unless_405) };
+        sealed([bytes_of(&fixed), text.to_vec()].concat())
+    }
+
     fn decoded(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
         let (head, meant) = records::head(bytes)?;
         decode(&head, meant)
@@ -264,6 +283,7 @@ pub(super) mod tests {
                 &texts,
                 &[None; HEADERS_SLOTS.len()],
             ),
+            route(some_began(KIND_ROUTE), b"/a/{id}", 7, false),
         ]
     }
 

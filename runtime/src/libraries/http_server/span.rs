@@ -20,6 +20,8 @@
 //!   there); `url.scheme` and `client.address` likewise. An address that the handler's middleware has put into `RemoteAddr` goes
 //!   before what a header says: the application knows which proxies it trusts.
 //! - `url.path` is the path as it was on the wire, escapes kept. CONNECT's authority-form has none: it is empty then.
+//! - A route that a router has said goes before the pattern that the server's own Request has at the end: a router that is asked in a
+//!   handler of net/http's ServeMux knows more. Where the router cannot tell a look-up for a 405 from another, a 405 has none.
 //! - A route that did not fit its slot is left out and counted: a cut route would be a wrong one.
 
 use std::borrow::Cow;
@@ -50,7 +52,7 @@ pub(super) fn span<'a>(
     counts: &mut Counts,
 ) -> Span<'a> {
     let (method, original) = method(begun, settings, counts);
-    let route = route(ended, counts);
+    let route = route(begun, ended, counts);
     let parent = (begun.parent_span_id != [0; 8]).then_some(begun.parent_span_id);
     let is_remote = parent.is_some() && begun.parent_is_remote;
     let start_unix_ns = clock.unix_ns(begun.start_ns);
@@ -110,9 +112,15 @@ fn name<'a>(method: &str, route: Option<&str>) -> Cow<'a, str> {
 }
 
 /// The pattern `[METHOD ][HOST]/[PATH]` from its first slash.
-fn route<'a>(ended: &EndedView<'a>, counts: &mut Counts) -> Option<Cow<'a, str>> {
-    let text = ended.non_empty(ENDED_PATTERN)?;
-    if text.is_cut() {
+fn route<'a>(begun: &'a Begun, ended: &EndedView<'a>, counts: &mut Counts) -> Option<Cow<'a, str>> {
+    let routed = begun.more.as_ref().and_then(|more| more.route.as_ref());
+    let routed = routed.filter(|route| !(route.unless_405 && ended.fixed.status == 405));
+    let said = routed.map(|route| route.text.as_deref().map(Text::whole));
+    let (text, is_cut) = match said {
+        Some(said) => (said.unwrap_or(Text::whole(&[])), said.is_none()),
+        None => ended.non_empty(ENDED_PATTERN).map(|text| (text, text.is_cut()))?,
+    };
+    if is_cut {
         counts.routes_cut += 1;
         return None;
     }

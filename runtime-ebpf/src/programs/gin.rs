@@ -1,0 +1,48 @@
+//! `github.com/gin-gonic/gin`: one hit for each request that has a route, where the engine calls the first of its handlers; or, where
+//! that call was inlined, one behind each look-up.
+
+use aya_ebpf::{
+    macros::{map, uprobe},
+    maps::Array,
+    programs::ProbeContext,
+};
+use runtime_ebpf::{abi::MAX_FILES, gin::File, libraries::GIN};
+
+use super::http_server::route;
+use crate::{
+    enter::{Hit, enter},
+    read::GoString,
+    registers::GoRegisters,
+    texts::string_in,
+    whole_key::WholeKey as _,
+};
+
+#[map]
+static GIN_FILES: Array<File> = Array::with_max_entries(MAX_FILES, 0);
+
+/// The call of `(*Context).Next`, with the context; or behind `(*node).getValue`, with its result
+/// `nodeValue{handlers []HandlerFunc, params *Params, tsr bool, fullPath string}` in registers.
+#[uprobe]
+pub fn gin_route(ctx: ProbeContext) -> u32 {
+    let Some(hit) = enter(&ctx).map(|hit| hit.of(GIN)) else { return 0 };
+    let Some(file) = GIN_FILES.get_at(hit.file()) else { return 0 };
+    if !hit.never_samples() {
+        found(&ctx, &hit, file);
+    }
+    0
+}
+
+#[inline(always)]
+fn found(ctx: &ProbeContext, hit: &Hit, file: &File) {
+    let has_none = file.by_lookup != 0 && ctx.argument::<0>() == 0;
+    if has_none {
+        return;
+    }
+    let Some(flight) = route::request(hit) else { return };
+    let path = if file.by_lookup != 0 {
+        GoString { address: ctx.argument::<5>(), len: ctx.argument::<6>() }
+    } else {
+        string_in(ctx.argument::<0>(), file.full_path)
+    };
+    route::send(hit, flight, path, file.by_lookup != 0);
+}

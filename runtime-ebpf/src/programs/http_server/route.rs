@@ -1,0 +1,81 @@
+//! Another library has found the route of the request that is open on this goroutine: it is sent in the server's name, whose joiner has
+//! the beginning.
+
+use runtime_ebpf::http_server::{
+    records::{KIND_ROUTE, LONG_ROUTE_BYTES, ROUTE_BYTES, Routed},
+    route::Counter,
+};
+
+use super::{
+    end::write_head,
+    flight::{self, ANNOUNCED, Flight, Key, OPEN, SAMPLED},
+};
+use crate::{
+    count::count_of,
+    enter::Hit,
+    read::GoString,
+    ring,
+    texts::{cut_len, fill},
+};
+
+/// Adds one to a counter that all routers have, of the one whose hit it is.
+#[inline(always)]
+fn count(hit: &Hit, counter: Counter) {
+    count_of(hit.library, counter as u32);
+}
+
+/// The recorded request that is open on this very goroutine, in whichever server: `g`s are used again, so their goroutines' ids are
+/// compared. No pointer that the entry keeps is followed.
+#[inline(always)]
+pub fn request(hit: &Hit) -> Option<&'static Flight> {
+    let open = flight::live(hit, &Key::of(hit)).map(|entry| entry.get());
+    let open = open.filter(|flight| flight.has(OPEN) && flight.has(SAMPLED));
+    let Some(flight) = open.filter(|flight| hit.goid() == Some(flight.goid)) else {
+        count(hit, Counter::Elsewhere);
+        return None;
+    };
+    if !flight.has(ANNOUNCED) {
+        count(hit, Counter::Unannounced);
+        return None;
+    }
+    Some(flight)
+}
+
+/// Sends a route of it. An empty one is none, and changes nothing.
+#[inline(always)]
+pub fn send(hit: &Hit, flight: &Flight, route: GoString, unless_405: bool) {
+    if route.is_missing() || route.len == 0 {
+        return;
+    }
+    if route.fits(ROUTE_BYTES) {
+        send_in::<ROUTE_BYTES, { size_of::<Routed>() + ROUTE_BYTES }>(hit, flight, route, unless_405);
+    } else {
+        send_in::<LONG_ROUTE_BYTES, { size_of::<Routed>() + LONG_ROUTE_BYTES }>(
+            hit, flight, route, unless_405,
+        );
+    }
+}
+
+#[inline(always)]
+fn send_in<const ROOM: usize, const BYTES: usize>(
+    hit: &Hit,
+    flight: &Flight,
+    route: GoString,
+    unless_405: bool,
+) {
+    let Some(mut record) = ring::reserve(BYTES) else {
+        count(hit, Counter::Unsent);
+        return;
+    };
+    let base = record.as_mut_ptr();
+    write_head(hit, base, flight, KIND_ROUTE, BYTES as u32, 0);
+    // SAFETY: the room lies behind the fixed part.
+    let _ = fill(unsafe { base.add(size_of::<Routed>()) }, ROOM, route);
+    // SAFETY: the reservation is at least a Routed long.
+    let fixed = unsafe { &mut *base.cast::<Routed>() };
+    fixed.response = flight.response;
+    fixed.len = cut_len(route.len);
+    fixed.unless_405 = unless_405 as u32;
+    ring::submit(record);
+    count(hit, Counter::Routes);
+}

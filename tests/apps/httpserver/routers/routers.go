@@ -1,0 +1,71 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/gorilla/mux"
+)
+
+// What makes of httpserver a program with other routers beside the standard library's: it is compiled with the files of the folder
+// above.
+func init() {
+	std := prepare
+	prepare = func(s *http.Server) {
+		s.Handler = withRouters(s.Handler)
+		std(s)
+	}
+}
+
+func ok(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }
+
+// withRouters hands on to a router by the first part of the path.
+func withRouters(rest http.Handler) http.Handler {
+	gorilla, engine := gorillas(), gins()
+	inner := mux.NewRouter()
+	inner.HandleFunc("/nested/{name}", ok)
+	outer := http.NewServeMux()
+	outer.Handle("/nested/", inner)
+	over := mux.NewRouter()
+	over.PathPrefix("/over/").Handler(engine)
+	elsewhere := mux.NewRouter()
+	elsewhere.HandleFunc("/elsewhere/{id}", ok)
+	handlers := map[string]http.Handler{
+		"gorilla": gorilla, "gin": engine, "nested": outer, "over": over,
+		"elsewhere": http.TimeoutHandler(elsewhere, time.Minute, ""),
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if handler, known := handlers[first(r.URL.Path)]; known {
+			handler.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
+}
+
+func gorillas() http.Handler {
+	router := mux.NewRouter()
+	below := router.PathPrefix("/gorilla").Subrouter()
+	below.HandleFunc("/users/{id:[0-9]+}", ok).Methods("GET")
+	below.HandleFunc("/fail", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) })
+	below.HandleFunc("/missing/{id}", http.NotFound)
+	below.HandleFunc("/"+strings.Repeat("l", 200)+"/{id}", ok)
+	below.HandleFunc("/"+strings.Repeat("m", 600)+"/{id}", ok)
+	router.NotFoundHandler = http.NotFoundHandler()
+	return router
+}
+
+func gins() http.Handler {
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	below := engine.Group("/gin", func(c *gin.Context) { c.Next() })
+	below.GET("/users/:id", func(c *gin.Context) { c.String(200, "ok\n") })
+	below.GET("/files/*path", func(c *gin.Context) { c.String(200, "ok\n") })
+	below.GET("/missing/:id", func(c *gin.Context) { c.String(404, "no\n") })
+	engine.GET("/over/:id", func(c *gin.Context) { c.String(200, "ok\n") })
+	return engine
+}

@@ -1,0 +1,120 @@
+//! Routes that another library than the server has found: routers in place of net/http's ServeMux, below it and below one another.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use strobe_tests::built::Recipe;
+use strobe_tests::golang::go;
+use strobe_tests::spans::Expected;
+
+use super::drive::{drive, pipelined};
+use super::exchange::Exchange;
+use super::harness::{self, Bench};
+use super::http2::Door;
+
+macro_rules! sources {
+    ($($name:literal)+) => { &[$(($name, include_str!(concat!("../../apps/httpserver/", $name)))),+] };
+}
+
+/// The service of all these tests, and what puts routers in front of it.
+const SOURCES: &[(&str, &str)] = sources!(
+    "get.go" "h2_go124.go" "h2_old.go" "main.go" "raw.go" "routes_go122.go" "routes_old.go" "service.go" "tls.go" "tunnel.go"
+    "routers/routers.go"
+);
+
+const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+
+fn build(version: &str, gin: &str, arch: &str) -> Result<PathBuf> {
+    // All of them are one package.
+    let files: Vec<_> =
+        SOURCES.iter().map(|(name, text)| (name.trim_start_matches("routers/"), *text)).collect();
+    let args = &["-ldflags=-s -w"];
+    let modules = &[("github.com/gin-gonic/gin", gin), ("github.com/gorilla/mux", "v1.8.1")];
+    Recipe { version, arch, mode: "exe", args, files: &files, modules }.build()
+}
+
+/// Each on its own, and each behind another one, since a connection is kept.
+fn exchanges() -> Vec<Exchange> {
+    let get = |target: &str, route| Exchange::get(target).route(route);
+    let none = |target: &str, status| Exchange::get(target).status(status);
+    let long = format!("/gorilla/{}", "l".repeat(200));
+    let too_long = format!("/gorilla/{}", "m".repeat(600));
+    vec![
+        get("/gorilla/users/1", Some("/gorilla/users/{id:[0-9]+}")),
+        none("/gorilla/users/x", 404),
+        Exchange::new("POST", "/gorilla/users/1").status(405),
+        get("/gorilla/fail", Some("/gorilla/fail")).status(500),
+        none("/gorilla/nothing", 404),
+        get("/gorilla/missing/1", Some("/gorilla/missing/{id}")).status(404),
+        get(&format!("{long}/1"), Some(&format!("{long}/{{id}}"))),
+        // Longer than a record has room for: left out, not cut.
+        Exchange::get(&format!("{too_long}/1")),
+        get("/gin/users/1", Some("/gin/users/:id")),
+        none("/gin/nothing", 404),
+        get("/gin/files/a/b", Some("/gin/files/*path")),
+        Exchange::new("POST", "/gin/users/1").status(405),
+        get("/gin/missing/1", Some("/gin/missing/:id")).status(404),
+        Exchange::get("/raw/ok"),
+        // The innermost router's: below net/http's ServeMux, and below one another.
+        get("/nested/a", Some("/nested/{name}")),
+        get("/over/1", Some("/over/:id")),
+        // The router runs on a goroutine that http.TimeoutHandler has started.
+        Exchange::get("/elsewhere/1"),
+        get("/users/7", Some("/users/{id}")),
+    ]
+}
+
+fn traced(version: &'static str, gin: &str, fields_only: bool) -> Result<()> {
+    let bench = Bench::of(version, || build(version, gin, HOST))?;
+    let bench = if fields_only { bench.fields_only() } else { bench };
+    let mut service = bench.service()?;
+    let mut agent = bench.trace_pid(&service)?;
+    let rounds: Vec<_> = (0..5).flat_map(|_| exchanges()).collect();
+    let mut due: Vec<Expected> = drive(service.http, rounds.clone(), 1).context("one connection")?;
+    due.extend(drive(service.http, rounds, 8).context("many connections")?);
+    due.extend(pipelined(service.http, exchanges()).context("pipelined")?);
+    let tls = Door::tls(&bench, &service)?;
+    due.extend(tls.drive(&mut tls.open()?, exchanges()).context("HTTP/2")?);
+    bench.settle(&mut agent, &due)?;
+    let losses = harness::losses(&agent);
+    ensure!(losses.is_empty(), "counted {losses:?}:\n{}", agent.output());
+    service.stop()
+}
+
+/// What is planned for each architecture, by the first way or the second.
+#[test]
+fn sites_on_both_architectures() -> Result<()> {
+    for arch in ["amd64", "arm64"] {
+        for (version, gin, site) in [(go(22), "v1.8.1", "lookup"), (go(27), "v1.12.0", "context")] {
+            let app = build(version, gin, arch)?;
+            let plan = analyzer::plan_file(&app, &analyzer::Options::default(), &[])?;
+            let routers = [("github.com/gin-gonic/gin", Some(site)), ("github.com/gorilla/mux", None)];
+            for (id, site) in routers {
+                let library = plan.libraries.iter().find(|library| library.id == id).context(id)?;
+                let found = library.functions.first().with_context(|| format!("{id}: no function"))?;
+                ensure!(found.site.as_deref() == site, "{arch} Go {version} {id}: {found:?}");
+                ensure!(library.verdict == analyzer::plan::Verdict::Ready, "{arch} {id}: {library:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+macro_rules! combinations {
+    ($($name:ident: $go:expr, $gin:literal;)+) => { $(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn of_other_routers() -> Result<()> { traced($go, $gin, false) }
+            #[test]
+            fn of_other_routers_taken_field_by_field() -> Result<()> { traced($go, $gin, true) }
+        }
+    )+ };
+}
+
+combinations! {
+    go1_22_gin_v1_8: go(22), "v1.8.1";
+    go1_26_gin_v1_11: go(26), "v1.11.0";
+    go1_27_gin_v1_12: go(27), "v1.12.0";
+}
