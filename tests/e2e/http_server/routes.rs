@@ -10,7 +10,7 @@ use strobe_tests::spans::Expected;
 use super::drive::{drive, pipelined};
 use super::exchange::Exchange;
 use super::harness::{self, Bench};
-use super::http2::Door;
+use super::http2;
 
 macro_rules! sources {
     ($($name:literal)+) => { &[$(($name, include_str!(concat!("../../apps/httpserver/", $name)))),+] };
@@ -42,7 +42,8 @@ fn exchanges() -> Vec<Exchange> {
     vec![
         get("/gorilla/users/1", Some("/gorilla/users/{id:[0-9]+}")),
         none("/gorilla/users/x", 404),
-        Exchange::new("POST", "/gorilla/users/1").status(405),
+        // Its NotFoundHandler answers for methods too.
+        Exchange::new("POST", "/gorilla/users/1").status(404),
         get("/gorilla/fail", Some("/gorilla/fail")).status(500),
         none("/gorilla/nothing", 404),
         get("/gorilla/missing/1", Some("/gorilla/missing/{id}")).status(404),
@@ -73,7 +74,7 @@ fn traced(version: &'static str, gin: &str, fields_only: bool) -> Result<()> {
     let mut due: Vec<Expected> = drive(service.http, rounds.clone(), 1).context("one connection")?;
     due.extend(drive(service.http, rounds, 8).context("many connections")?);
     due.extend(pipelined(service.http, exchanges()).context("pipelined")?);
-    let tls = Door::tls(&bench, &service)?;
+    let tls = http2::tls(&bench, &service)?;
     due.extend(tls.drive(&mut tls.open()?, exchanges()).context("HTTP/2")?);
     bench.settle(&mut agent, &due)?;
     let losses = harness::losses(&agent);

@@ -5,9 +5,7 @@ use runtime_ebpf::http_server::records::{
 use runtime_ebpf::libraries::NET_HTTP_SERVER;
 use runtime_ebpf::record::{PARENT_NONE, PARENT_REMOTE};
 
-use super::super::records::tests::{
-    began_fields, began_wire, ended, route, some_began, some_ended, whole,
-};
+use super::super::records::tests::{began_fields, began_wire, ended, route, some_began, some_ended, whole};
 use super::super::span::tests::lines_of;
 use super::*;
 use crate::libraries::join::Joiner as _;
