@@ -16,6 +16,7 @@ macro_rules! libraries {
             5 x_net_http2_client X_NET_HTTP2_CLIENT "golang.org/x/net/http2.client";
             6 gorilla_mux GORILLA_MUX "github.com/gorilla/mux";
             7 gin GIN "github.com/gin-gonic/gin";
+            8 net_http_servemux NET_HTTP_SERVEMUX "net/http.servemux";
         }
     };
 }

@@ -6,7 +6,12 @@
 //!     └── news: traced, not traced, ended ──► [Agent] ──► `run` and `exec`
 //! ```
 
-use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use aya::maps::{MapData, RingBuf};
@@ -19,7 +24,7 @@ use crate::{
     discover::Target,
     drain::{Drain, RecordRing},
     export::Pipeline,
-    guard::{Audience, Guard, News, Parts, state::Reason},
+    guard::{Audience, Guard, News, Parts, Wish, state::Reason},
     libraries::Sampling,
     planning::Own,
     programs::{Programs, Wake},
@@ -66,7 +71,12 @@ pub struct Agent {
 impl Agent {
     /// Starts the threads; nothing is traced yet.
     pub fn new(target: Target, mut programs: Programs, way_out: WayOut) -> anyhow::Result<Self> {
-        let WayOut { sampling, off, sources, sink, own } = way_out;
+        let WayOut { sampling, off, sources, mut sink, own } = way_out;
+        let (wish, wishes) = mpsc::channel();
+        sink.wishes(move |tgid, generation| {
+            // guard may have ended: then nothing is attached any more.
+            let _ = wish.send(Wish { tgid, generation });
+        });
         let left_out = sources.left_out();
         let (ring, wake) = programs.records()?;
         let capacity = programs.ring_bytes();
@@ -74,7 +84,7 @@ impl Agent {
         let drain = Arc::new(drain.context("starting the drain thread")?);
         let (tell, news) = unbounded_channel();
         let audience = Box::new(Listener(Arc::clone(&drain)));
-        let parts = Parts { target: target.clone(), programs, sampling, off, sources, audience, own };
+        let parts = Parts { target: target.clone(), programs, sampling, off, sources, wishes, audience, own };
         let guard = Guard::start(parts, move |news| {
             // The agent may be ending: then nobody listens any more.
             let _ = tell.send(news);

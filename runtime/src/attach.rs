@@ -23,7 +23,16 @@ pub struct Layout {
     pub core: abi::File,
     /// What leads from one of its contexts to the next.
     pub contexts: Box<abi::Contexts>,
-    /// The libraries and their configurations.
+    /// What is attached at once.
+    pub first: Part,
+    /// What is attached when it is missed ([`Library::waits_until_missed`]).
+    pub missed: Part,
+}
+
+/// Libraries that are attached together.
+#[derive(Default)]
+pub struct Part {
+    /// They and their configurations.
     pub libraries: Vec<(&'static dyn Library, Vec<u8>)>,
     /// The programs that the probes name by their places.
     pub programs: Vec<&'static str>,
@@ -94,15 +103,14 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
     let mut layout = Layout {
         core: libraries::core(plan),
         contexts: Box::new(libraries::contexts(plan)),
-        libraries: Vec::new(),
-        programs: Vec::new(),
-        probes: Vec::new(),
+        first: Part::default(),
+        missed: Part::default(),
     };
     let mut found = traceable(plan, off);
     // Those that make spans first: the others add to them.
     found.sort_by_key(|library| !makes_spans(library));
     for library in found {
-        if !makes_spans(library) && !layout.makes_spans_of_servers() {
+        if !makes_spans(library) && !layout.first.makes_spans_of_servers() {
             info!(file = plan.file, "{}: not attached: no server of this file is traced", library.id);
             continue;
         }
@@ -110,20 +118,35 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
             warn!(file = plan.file, "{}: not traced: {error:#}", library.id);
         }
     }
-    layout.core.parents = u16::from(layout.libraries.iter().any(|(library, _)| library.asks_for_parents()));
-    if layout.probes.is_empty() {
+    let asks = layout.first.libraries.iter().any(|(library, _)| library.asks_for_parents());
+    layout.core.parents = u16::from(asks);
+    if layout.first.probes.is_empty() {
         anyhow::bail!("{}: {}", plan.file, refusal(plan, off));
     }
     Ok(layout)
 }
 
 impl Layout {
+    fn add(&mut self, library: &plan::Library, plan: &Plan) -> anyhow::Result<()> {
+        let traced = libraries::by_id(&library.id).context("not traced by this version of strobe")?;
+        let part = if traced.waits_until_missed() { &mut self.missed } else { &mut self.first };
+        part.add(traced, library, plan)?;
+        self.core.libraries |= 1 << traced.code();
+        Ok(())
+    }
+}
+
+impl Part {
     fn makes_spans_of_servers(&self) -> bool {
         self.libraries.iter().any(|(library, _)| library.makes_spans() && library.kind() == Kind::Server)
     }
 
-    fn add(&mut self, library: &plan::Library, plan: &Plan) -> anyhow::Result<()> {
-        let traced = libraries::by_id(&library.id).context("not traced by this version of strobe")?;
+    fn add(
+        &mut self,
+        traced: &'static dyn Library,
+        library: &plan::Library,
+        plan: &Plan,
+    ) -> anyhow::Result<()> {
         let config = traced.config(library, plan)?;
         let mut probes = Vec::new();
         let mut functions = Vec::new();
@@ -144,7 +167,6 @@ impl Layout {
                 bytes: site.bytes.clone(),
             }));
         }
-        self.core.libraries |= 1 << traced.code();
         self.libraries.push((traced, config));
         self.probes.extend(probes);
         Ok(())

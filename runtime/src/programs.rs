@@ -243,9 +243,20 @@ impl Programs {
             // SAFETY: Contexts are repr(C), integers without padding (pinned by a test in runtime-ebpf).
             self.write(CONTEXTS, &index.to_ne_bytes(), &unsafe { bytes_of(contexts) })?;
         }
+        self.add_libraries(index, libraries)
+    }
+
+    /// More of what is in that file.
+    pub fn add_libraries(
+        &mut self,
+        index: u32,
+        libraries: &[(&'static dyn Library, Vec<u8>)],
+    ) -> Result<(), ProgramsError> {
         for (library, value) in libraries {
             self.load_library(*library)?;
-            self.write(library.file_map(), &index.to_ne_bytes(), value)?;
+            if let Some(map) = library.file_map() {
+                self.write(map, &index.to_ne_bytes(), value)?;
+            }
         }
         Ok(())
     }

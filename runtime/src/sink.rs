@@ -40,6 +40,8 @@ pub struct Sink<O> {
     settings: Settings,
     clock: Clock,
     output: O,
+    /// Hears of processes whose spans lack a route.
+    wish: Box<dyn Fn(u32, u32) + Send>,
     counts: Counts,
     trace_states: TraceStates,
     /// Records of a process that is not known (any more).
@@ -66,6 +68,7 @@ impl<O: Output> Sink<O> {
             settings: config.spans.clone(),
             clock,
             output,
+            wish: Box::new(|_, _| {}),
             counts: Counts::default(),
             trace_states: TraceStates::default(),
             unknown_process: 0,
@@ -74,6 +77,11 @@ impl<O: Output> Sink<O> {
             begun_bytes,
             reported: HashMap::new(),
         })
+    }
+
+    /// From now on `wish` is told, by tgid and generation, whose spans lack a route that a router could tell.
+    pub fn wishes(&mut self, wish: impl Fn(u32, u32) + Send + 'static) {
+        self.wish = Box::new(wish);
     }
 
     /// From now on records of this process have this source; again: it is looked at anew.
@@ -114,6 +122,7 @@ impl<O: Output> Sink<O> {
             counts: &mut self.counts,
             trace_states: &mut self.trace_states,
             emit: &mut |span| output.push(span, &source.resource),
+            wish: &mut || (self.wish)(tgid, generation),
             tell: &mut |what| warn!("pid {} ({}): {what}", source.pid, source.service()),
         };
         for joiner in self.joiners.values_mut().filter(|joiner| joiner.waits()) {
@@ -146,6 +155,7 @@ impl<O: Output> Sink<O> {
             counts: &mut self.counts,
             trace_states: &mut self.trace_states,
             emit: &mut |span| output.push(span, &source.resource),
+            wish: &mut || (self.wish)(head.tgid, head.generation),
             tell: &mut |what| warn!("pid {} ({}): {what}", source.pid, source.service()),
         };
         let before = joiner.held_bytes();

@@ -146,9 +146,14 @@ pub struct Routed {
     pub response: u64,
     /// The route's length in the target.
     pub len: u32,
-    /// 1: the router may have asked for it only to answer 405, and then it is no route.
-    pub unless_405: u32,
+    /// The `ROUTE_` bits below.
+    pub bits: u32,
 }
+
+/// The router may have asked for it only to answer 405, and then it is no route.
+pub const ROUTE_UNLESS_405: u32 = 1;
+/// It counts only where nothing else says a route: no other router, no mux before it, and not the server's own Request.
+pub const ROUTE_IF_NONE: u32 = 2;
 
 /// Room for a route in a small record.
 pub const ROUTE_BYTES: usize = 128;

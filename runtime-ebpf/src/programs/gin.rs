@@ -6,7 +6,9 @@ use aya_ebpf::{
     maps::Array,
     programs::ProbeContext,
 };
-use runtime_ebpf::{abi::MAX_FILES, gin::File, libraries::GIN};
+use runtime_ebpf::{
+    abi::MAX_FILES, gin::File, http_server::records::ROUTE_UNLESS_405, libraries::GIN,
+};
 
 use super::http_server::route;
 use crate::{
@@ -44,5 +46,6 @@ fn found(ctx: &ProbeContext, hit: &Hit, file: &File) {
     } else {
         string_in(ctx.argument::<0>(), file.full_path)
     };
-    route::send(hit, flight, path, file.by_lookup != 0);
+    let bits = if file.by_lookup != 0 { ROUTE_UNLESS_405 } else { 0 };
+    route::send(hit, flight, path, bits);
 }

@@ -44,5 +44,5 @@ fn found(hit: &Hit, file: &File, route: u64) {
     let Some(flight) = route::request(hit) else { return };
     // A route that looks at other things than the path has none, and an empty template.
     let path = known(route, file.route_path).and_then(read::<u64>).unwrap_or(0);
-    route::send(hit, flight, string_in(path, file.template), false);
+    route::send(hit, flight, string_in(path, file.template), 0);
 }

@@ -31,7 +31,7 @@ use std::{
 use anyhow::Context as _;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-pub use parts::{Audience, News, Parts};
+pub use parts::{Audience, News, Parts, Wish};
 
 use crate::planning::PlanError;
 use message::{Door, Message};

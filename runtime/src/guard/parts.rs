@@ -1,6 +1,6 @@
 //! What guard needs, and what it tells.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use super::state::Reason;
 use crate::{
@@ -20,6 +20,16 @@ pub trait Audience: Send {
     fn forget(&self, tgid: u32, generation: u32);
 }
 
+/// A process's spans lack what a library could add that waits for that
+/// ([`crate::libraries::Library::waits_until_missed`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish {
+    /// In the kernel.
+    pub tgid: u32,
+    /// Its number there.
+    pub generation: u32,
+}
+
 /// What guard needs.
 pub struct Parts {
     /// What the user asked for.
@@ -32,6 +42,8 @@ pub struct Parts {
     pub off: SwitchedOff,
     /// Who processes are.
     pub sources: Sources,
+    /// What drain has missed.
+    pub wishes: mpsc::Receiver<Wish>,
     /// Who hears of them.
     pub audience: Box<dyn Audience>,
     /// What is planned beside the embedded catalog.

@@ -18,6 +18,8 @@ use crate::{attach::Layout, discover::ProcessId};
 pub struct Ready {
     pub plan: Arc<Plan>,
     pub layout: Layout,
+    /// What it lacked at first was missed: it is attached, too, whenever the rest is.
+    pub is_missed: bool,
 }
 
 /// An attachment in the keeper's hands.
@@ -48,6 +50,8 @@ pub struct Tables {
     pub names: BTreeMap<Inode, PathBuf>,
     pub plans: BTreeMap<Inode, Ready>,
     pub attempts: BTreeMap<u64, Attempt>,
+    /// Attachments beside those, of what was missed: they go with them.
+    pub extras: BTreeMap<u64, Inode>,
     pub processes: BTreeMap<u32, Known>,
     indexes: BTreeSet<u32>,
 }
@@ -65,6 +69,11 @@ impl Tables {
         let attempt = self.attempts.remove(&attempt)?;
         self.indexes.remove(&attempt.index);
         Some(attempt.file)
+    }
+
+    /// The number of a file's attachment beside its first one, if it has one.
+    pub fn extra_of(&self, file: Inode) -> Option<u64> {
+        self.extras.iter().find(|(_, of)| **of == file).map(|(extra, _)| *extra)
     }
 
     /// The index of a file's attachment.

@@ -3,6 +3,7 @@
 
 mod files;
 mod looks;
+mod missed;
 mod processes;
 
 use std::{
@@ -22,7 +23,7 @@ use super::{
     look::{self, Job},
     losses::Losses,
     message::{Answer, Door, Found, Message},
-    parts::{Audience, News, Parts},
+    parts::{Audience, News, Parts, Wish},
     state::{Action, Event, Moment, State},
     tables::Tables,
 };
@@ -65,11 +66,14 @@ pub struct Worker {
     looker: mpsc::Sender<Job>,
     audience: Box<dyn Audience>,
     news: Box<dyn Fn(News) + Send>,
+    wishes: mpsc::Receiver<Wish>,
     door: Door,
     inbox: mpsc::Receiver<Message>,
     epoll: Epoll,
     state: State,
     tables: Tables,
+    /// How many attachments there have been of what was missed.
+    extra: u64,
     /// What the look that is being answered has brought.
     in_hand: Option<Found>,
     /// What an exec event said of a process that is to be looked at.
@@ -99,7 +103,7 @@ impl Worker {
         inbox: mpsc::Receiver<Message>,
         news: Box<dyn Fn(News) + Send>,
     ) -> anyhow::Result<Self> {
-        let Parts { target, mut programs, sampling, off, sources, audience, own } = parts;
+        let Parts { target, mut programs, sampling, off, sources, wishes, audience, own } = parts;
         let targets = Targets::new(target.clone()).context("finding the target's path")?;
         let waits_for = targets.to_string();
         let absent: Vec<PathBuf> = targets.absent().map(PathBuf::from).collect();
@@ -119,11 +123,13 @@ impl Worker {
             looker,
             audience,
             news,
+            wishes,
             door,
             inbox,
             epoll,
             state: State::default(),
             tables: Tables::default(),
+            extra: 0,
             in_hand: None,
             asked: BTreeMap::new(),
             is_first_look: false,
@@ -210,6 +216,7 @@ impl Worker {
         }
         self.ticked = Instant::now();
         self.on(Event::Tick);
+        self.take_wishes();
         self.programs.sweep()?;
         if self.counted.elapsed() >= COUNT {
             self.counted = Instant::now();
@@ -299,7 +306,10 @@ impl Worker {
                 self.tables.names.remove(&file);
             }
             Action::Attach { file, attempt, content } => self.attach(file, attempt, content),
-            Action::Detach { attempt, .. } => self.keeper.detach(attempt),
+            Action::Detach { file, attempt } => {
+                self.detach_missed(file);
+                self.keeper.detach(attempt);
+            }
             Action::Watch(process) => self.watch_process(process),
             Action::Unwatch(process) => self.unwatch(process),
             Action::Configure { process, generation, file } => self.configure(process, generation, file),
@@ -310,7 +320,7 @@ impl Worker {
 
     /// Detach, then forget: what the programs have sent until then is drained afterwards.
     fn take_all_out(&mut self) -> anyhow::Result<()> {
-        for attempt in self.tables.attempts.keys() {
+        for attempt in self.tables.extras.keys().chain(self.tables.attempts.keys()) {
             self.keeper.detach(*attempt);
         }
         let began = Instant::now();

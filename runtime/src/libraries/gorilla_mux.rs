@@ -20,8 +20,9 @@ use super::{
 pub const LIBRARY: Router = Router {
     kernel: GORILLA_MUX,
     programs: &[("route", "gorilla_mux_route")],
-    file_map: "GORILLA_MUX_FILES",
+    file_map: Some("GORILLA_MUX_FILES"),
     config,
+    waits_until_missed: false,
 };
 
 const ID: &str = GORILLA_MUX.id;

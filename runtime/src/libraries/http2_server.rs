@@ -60,8 +60,8 @@ impl Library for Http2Server {
         self.tail_map
     }
 
-    fn file_map(&self) -> &'static str {
-        self.file_map
+    fn file_map(&self) -> Option<&'static str> {
+        Some(self.file_map)
     }
 
     fn flight(&self) -> Option<Flight> {

@@ -23,6 +23,8 @@ pub struct SpanContext<'a> {
     pub trace_states: &'a mut TraceStates,
     /// Takes a finished span of the record's process.
     pub emit: &'a mut dyn FnMut(&Span<'_>),
+    /// A server's span lacks a route: what could tell it may be attached from now on.
+    pub wish: &'a mut dyn FnMut(),
     /// Takes what people should know of the record's process: what is not traced there, and why.
     pub tell: &'a mut dyn FnMut(&str),
 }

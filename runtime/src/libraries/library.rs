@@ -17,6 +17,10 @@ pub trait Library: Sync {
     fn makes_spans(&self) -> bool {
         true
     }
+    /// Whether its probes are put into a file only when a server's spans there lack what it adds ([`crate::guard::Wish`]).
+    fn waits_until_missed(&self) -> bool {
+        false
+    }
     /// The program for each role of the catalog entry; what begins a span stands in front of what ends it.
     fn programs(&self) -> &'static [(&'static str, &'static str)];
     /// Programs that the others go on in, in the order of their places in [`Library::tail_map`].
@@ -27,8 +31,8 @@ pub trait Library: Sync {
     fn tail_map(&self) -> &'static str {
         ""
     }
-    /// The map of its configurations, an array by file index.
-    fn file_map(&self) -> &'static str;
+    /// The map of its configurations, an array by file index, if it has any.
+    fn file_map(&self) -> Option<&'static str>;
     /// The map of what is open between two hits, if it has one.
     fn flight(&self) -> Option<Flight> {
         None

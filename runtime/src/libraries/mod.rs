@@ -40,6 +40,7 @@ libraries! {
     x_net_http2_client::LIBRARY;
     gorilla_mux::LIBRARY;
     gin::LIBRARY;
+    net_http_servemux::LIBRARY;
 }
 
 /// The library of this catalog id, if this agent traces it.

@@ -59,8 +59,8 @@ impl Library for NetHttpServer {
         "NET_HTTP_SERVER_TAILS"
     }
 
-    fn file_map(&self) -> &'static str {
-        "NET_HTTP_SERVER_FILES"
+    fn file_map(&self) -> Option<&'static str> {
+        Some("NET_HTTP_SERVER_FILES")
     }
 
     fn flight(&self) -> Option<Flight> {

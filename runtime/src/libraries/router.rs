@@ -18,10 +18,12 @@ pub struct Router {
     pub kernel: kernel::Library,
     /// The programs of its roles.
     pub programs: &'static [(&'static str, &'static str)],
-    /// The map of its configurations.
-    pub file_map: &'static str,
+    /// The map of its configurations, if it has any.
+    pub file_map: Option<&'static str>,
     /// What its program has to know of the files of a Plan.
     pub config: fn(&plan::Library, &Plan) -> Result<Vec<u8>, ConfigError>,
+    /// See [`Library::waits_until_missed`].
+    pub waits_until_missed: bool,
 }
 
 impl Library for Router {
@@ -41,11 +43,15 @@ impl Library for Router {
         false
     }
 
+    fn waits_until_missed(&self) -> bool {
+        self.waits_until_missed
+    }
+
     fn programs(&self) -> &'static [(&'static str, &'static str)] {
         self.programs
     }
 
-    fn file_map(&self) -> &'static str {
+    fn file_map(&self) -> Option<&'static str> {
         self.file_map
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use strobe_tests::built::Recipe;
 use strobe_tests::golang::go;
+use strobe_tests::process::PATIENCE;
 use strobe_tests::spans::Expected;
 
 use super::drive::{drive, pipelined};
@@ -21,6 +22,9 @@ const SOURCES: &[(&str, &str)] = sources!(
     "get.go" "h2_go124.go" "h2_old.go" "main.go" "raw.go" "routes_go122.go" "routes_old.go" "service.go" "tls.go" "tunnel.go"
     "routers/routers.go"
 );
+
+/// What the agent says when it has attached what was missed.
+const MISSED: &str = "net/http.servemux: attached";
 
 const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
 
@@ -82,6 +86,48 @@ fn traced(version: &'static str, gin: &str, fields_only: bool) -> Result<()> {
     service.stop()
 }
 
+/// What a ServeMux has found for a copy of the request. `known`: its probe is there.
+fn cloned(known: bool) -> Vec<Exchange> {
+    let get = |target: &str, route| Exchange::get(target).route(if known { Some(route) } else { None });
+    vec![
+        get("/cloned/named/a", "/cloned/named/"),
+        get("/cloned/missing/a", "/cloned/missing/").status(404),
+        Exchange::get("/cloned/nothing").status(404),
+        // The outermost mux's, as where its request is the server's own; but a router below says more.
+        get("/cloned/stripped/named/a", "/cloned/stripped/"),
+        Exchange::get("/cloned/gin/users/1").route(Some("/gin/users/:id")),
+        Exchange::get("/raw/ok"),
+        get("/users/7", "/users/{id}").route(Some("/users/{id}")),
+    ]
+}
+
+/// The probe of ServeMux is attached when a span lacks its route, and it stays.
+fn mux(version: &'static str, gin: &str) -> Result<()> {
+    let bench = Bench::of(version, || build(version, gin, HOST))?;
+    let mut service = bench.service()?;
+    let mut agent = bench.trace_pid(&service)?;
+    // Nothing here lacks a route but what was not found.
+    let mut due = drive(
+        service.http,
+        vec![Exchange::get("/nothing").status(404), Exchange::get("/users/7").route(Some("/users/{id}"))],
+        1,
+    )?;
+    bench.collector.wait_for(due.len(), PATIENCE);
+    ensure!(!agent.output().contains(MISSED), "it was attached without need:\n{}", agent.output());
+    due.extend(drive(service.http, cloned(false)[..1].to_vec(), 1).context("before it was missed")?);
+    let attached = agent.stderr.wait_for(MISSED, 0, PATIENCE);
+    attached.with_context(|| format!("nothing was attached:\n{}", agent.output()))?;
+    let rounds: Vec<_> = (0..5).flat_map(|_| cloned(true)).collect();
+    due.extend(drive(service.http, rounds.clone(), 1).context("one connection")?);
+    due.extend(drive(service.http, rounds, 8).context("many connections")?);
+    let tls = http2::tls(&bench, &service)?;
+    due.extend(tls.drive(&mut tls.open()?, cloned(true)).context("HTTP/2")?);
+    bench.settle(&mut agent, &due)?;
+    let losses = harness::losses(&agent);
+    ensure!(losses.is_empty(), "counted {losses:?}:\n{}", agent.output());
+    service.stop()
+}
+
 /// What is planned for each architecture, by the first way or the second.
 #[test]
 fn sites_on_both_architectures() -> Result<()> {
@@ -108,6 +154,8 @@ macro_rules! combinations {
 
             #[test]
             fn of_other_routers() -> Result<()> { traced($go, $gin, false) }
+            #[test]
+            fn of_a_mux_that_is_given_a_copy() -> Result<()> { mux($go, $gin) }
             #[test]
             fn of_other_routers_taken_field_by_field() -> Result<()> { traced($go, $gin, true) }
         }

@@ -43,26 +43,19 @@ pub fn request(hit: &Hit) -> Option<&'static Flight> {
 
 /// Sends a route of it. An empty one is none, and changes nothing.
 #[inline(always)]
-pub fn send(hit: &Hit, flight: &Flight, route: GoString, unless_405: bool) {
+pub fn send(hit: &Hit, flight: &Flight, route: GoString, bits: u32) {
     if route.is_missing() || route.len == 0 {
         return;
     }
     if route.fits(ROUTE_BYTES) {
-        send_in::<ROUTE_BYTES, { size_of::<Routed>() + ROUTE_BYTES }>(hit, flight, route, unless_405);
+        send_in::<ROUTE_BYTES, { size_of::<Routed>() + ROUTE_BYTES }>(hit, flight, route, bits);
     } else {
-        send_in::<LONG_ROUTE_BYTES, { size_of::<Routed>() + LONG_ROUTE_BYTES }>(
-            hit, flight, route, unless_405,
-        );
+        send_in::<LONG_ROUTE_BYTES, { size_of::<Routed>() + LONG_ROUTE_BYTES }>(hit, flight, route, bits);
     }
 }
 
 #[inline(always)]
-fn send_in<const ROOM: usize, const BYTES: usize>(
-    hit: &Hit,
-    flight: &Flight,
-    route: GoString,
-    unless_405: bool,
-) {
+fn send_in<const ROOM: usize, const BYTES: usize>(hit: &Hit, flight: &Flight, route: GoString, bits: u32) {
     let Some(mut record) = ring::reserve(BYTES) else {
         count(hit, Counter::Unsent);
         return;
@@ -75,7 +68,7 @@ fn send_in<const ROOM: usize, const BYTES: usize>(
     let fixed = unsafe { &mut *base.cast::<Routed>() };
     fixed.response = flight.response;
     fixed.len = cut_len(route.len);
-    fixed.unless_405 = unless_405 as u32;
+    fixed.bits = bits;
     ring::submit(record);
     count(hit, Counter::Routes);
 }

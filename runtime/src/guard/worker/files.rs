@@ -23,6 +23,9 @@ use crate::{
 
 impl Worker {
     pub(super) fn keepers(&mut self, attempt: u64, news: keeper::News) {
+        if let Some(file) = self.tables.extras.get(&attempt).copied() {
+            return self.keepers_of_missed(attempt, file, &news);
+        }
         let Some(file) = self.tables.attempts.get(&attempt).map(|attempt| attempt.file) else { return };
         let name = self.name(file);
         let event = match news {
@@ -30,8 +33,9 @@ impl Worker {
                 if let Some(reason) = &no_lease {
                     debug!("{name}: no lease: {reason}; its probes go with its last process");
                 }
-                let probes = self.tables.plans.get(&file).map_or(0, |ready| ready.layout.probes.len());
+                let probes = self.tables.plans.get(&file).map_or(0, |ready| ready.layout.first.probes.len());
                 info!(file = %name, probes, "probes attached");
+                self.attach_missed(file);
                 Event::Attached { file, attempt, lease: no_lease.is_none() }
             }
             keeper::News::Refused { reason, passing } => {
@@ -47,6 +51,7 @@ impl Worker {
             }
             keeper::News::Detached(why) => {
                 self.tables.end_attempt(attempt);
+                self.detach_missed(file);
                 match why {
                     Why::Asked => debug!("{name}: its probes are gone"),
                     Why::Writer => info!("{name}: somebody wants to write to it: its probes are gone"),
@@ -71,7 +76,7 @@ impl Worker {
             (_, Err(PlanError::NotGo(text))) => Err(Failure::Final(Reason { not_go: true, ..text.into() })),
             (_, Ok(plan)) => match attach::layout(&plan, &self.off) {
                 Ok(layout) => {
-                    self.tables.plans.insert(file, Ready { plan: Arc::new(plan), layout });
+                    self.tables.plans.insert(file, Ready { plan: Arc::new(plan), layout, is_missed: false });
                     Ok(())
                 }
                 Err(error) => Err(Failure::Final(format!("{error:#}").into())),
@@ -131,12 +136,13 @@ impl Worker {
         self.tables.attempts.insert(attempt, Attempt { file, index });
         let kept = self.tables.kept.get(&file).context("it could not be kept open")?;
         let layout = &self.tables.plans.get(&file).context("its plan is not here")?.layout;
-        self.programs.set_file(index, &layout.core, &layout.contexts, &layout.libraries)?;
+        let part = &layout.first;
+        self.programs.set_file(index, &layout.core, &layout.contexts, &part.libraries)?;
         let programs: Vec<BorrowedFd<'_>> =
-            layout.programs.iter().map(|name| self.programs.descriptor(name)).collect::<Result<_, _>>()?;
+            part.programs.iter().map(|name| self.programs.descriptor(name)).collect::<Result<_, _>>()?;
         let multi = self.programs.is_multi();
         self.keeper
-            .attach(attempt, kept.as_fd(), content, layout.probes.clone(), &programs, multi)
+            .attach(attempt, kept.as_fd(), content, part.probes.clone(), &programs, multi)
             .context("asking the keeper of the probes")
     }
 

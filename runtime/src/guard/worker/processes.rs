@@ -145,7 +145,7 @@ impl Worker {
     }
 
     pub(super) fn say_traced(&mut self, pid: u32, file: Inode, service: &str) {
-        let probes = self.tables.plans.get(&file).map_or(0, |ready| ready.layout.probes.len());
+        let probes = self.tables.plans.get(&file).map_or(0, |ready| ready.layout.first.probes.len());
         if let Some(known) = self.tables.processes.get_mut(&pid)
             && known.said != Some(file)
         {

@@ -73,8 +73,8 @@ impl Library for HttpClient {
         self.programs
     }
 
-    fn file_map(&self) -> &'static str {
-        self.file_map
+    fn file_map(&self) -> Option<&'static str> {
+        Some(self.file_map)
     }
 
     fn flight(&self) -> Option<Flight> {

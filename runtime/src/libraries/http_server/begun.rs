@@ -2,6 +2,7 @@
 
 use runtime_ebpf::http_server::records::{
     BEGAN_HOST, BEGAN_METHOD, BEGAN_SLOT_COUNT, BEGAN_SLOTS, BEGAN_URI, BEGAN_USER_AGENT, Began,
+    ROUTE_IF_NONE,
 };
 use runtime_ebpf::record::{ABSENT, PARENT_REMOTE};
 
@@ -135,10 +136,19 @@ impl Begun {
     }
 
     /// Takes the route that a router has found: it stands in front of one that was found before, since a router that is called
-    /// later is called by the other's handler, and knows more.
-    pub fn set_route(&mut self, text: Text<'_>, unless_405: bool) {
-        let text = (!text.is_cut()).then(|| text.bytes.into());
-        self.more.get_or_insert_default().route = Some(Route { text, unless_405 });
+    /// later is called by the other's handler, and knows more. One that counts only where there is none is the first that was found: it
+    /// stands for the server's own, which is the outermost mux's.
+    pub fn set_route(&mut self, text: Text<'_>, bits: u32) {
+        let route = &mut self.more.get_or_insert_default().route;
+        if bits & ROUTE_IF_NONE == 0 || route.is_none() {
+            let text = (!text.is_cut()).then(|| text.bytes.into());
+            *route = Some(Route { text, bits });
+        }
+    }
+
+    /// Whether a router has said a route.
+    pub fn has_route(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.route.is_some())
     }
 
     fn keep(&mut self, texts: &BeganTexts<'_>, peer: Option<Text<'_>>) {

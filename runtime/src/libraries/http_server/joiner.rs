@@ -20,7 +20,7 @@
 use std::collections::HashMap;
 
 use runtime_ebpf::{
-    http_server::records::{Began, ENDED_CLIENT, HOW_PUSHED, Routed},
+    http_server::records::{Began, ENDED_CLIENT, ENDED_PATTERN, HOW_PUSHED, Routed},
     record::Head,
 };
 
@@ -39,6 +39,8 @@ const SHED_PART: usize = 16;
 struct Process {
     /// It is known that it serves HTTP/2.
     http2: bool,
+    /// It was said that a span lacks its route.
+    has_wished: bool,
     by_response: HashMap<u64, Kept>,
     by_goid: HashMap<u64, u64>,
 }
@@ -159,7 +161,7 @@ impl Joiner {
             return;
         };
         let before = begun.held_bytes();
-        begun.set_route(text, routed.unless_405 != 0);
+        begun.set_route(text, routed.bits);
         self.held_bytes = (self.held_bytes + begun.held_bytes()).saturating_sub(before);
     }
 
@@ -188,6 +190,10 @@ impl Joiner {
             Some(_) if ended.fixed.how == HOW_PUSHED => self.counts.pushed += 1,
             Some(begun) => {
                 cx.trace_states.forget(begun.span_id);
+                let lacks_route = lacks_route(&begun, ended);
+                if lacks_route && !std::mem::replace(&mut process.has_wished, true) {
+                    (cx.wish)();
+                }
                 (cx.emit)(&span(self.scope, &begun, ended, cx.clock, cx.settings, cx.counts));
             }
             None => self.counts.ended_again += 1,
@@ -215,6 +221,11 @@ fn keep_trace_state(begun: &Begun, cx: &mut SpanContext<'_>) {
     if let Some(list) = begun.more.as_ref().and_then(|more| more.trace_state.as_ref()) {
         cx.trace_states.keep(begun.span_id, list);
     }
+}
+
+/// Whether a router may have had a route for it that nobody has told of. Who answers 404 or 405 has none mostly.
+fn lacks_route(begun: &Begun, ended: &EndedView<'_>) -> bool {
+    !begun.has_route() && ended.non_empty(ENDED_PATTERN).is_none() && !matches!(ended.fixed.status, 404 | 405)
 }
 
 fn key(head: &Head) -> (u32, u32) {

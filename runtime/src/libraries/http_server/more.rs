@@ -30,8 +30,8 @@ pub struct More {
 pub struct Route {
     /// `None`: it was longer than a record has room for.
     pub text: Option<Box<[u8]>>,
-    /// Whether it is none where the answer was 405.
-    pub unless_405: bool,
+    /// The `ROUTE_` bits of its record.
+    pub bits: u32,
 }
 
 impl More {

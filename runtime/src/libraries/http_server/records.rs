@@ -255,10 +255,10 @@ pub(super) mod tests {
     }
 
     /// A router's record.
-    pub fn route(began: Began, text: &[u8], full_len: usize, unless_405: bool) -> Vec<u8> {
+    pub fn route(began: Began, text: &[u8], full_len: usize, bits: u32) -> Vec<u8> {
         let head = Head { kind: KIND_ROUTE, ..began.head };
         let len = u32::try_from(full_len).expect("a length");
-        let fixed = Routed { head, response: began.response, len, unless_405: u32::from(unless_405) };
+        let fixed = Routed { head, response: began.response, len, bits };
         sealed([bytes_of(&fixed), text.to_vec()].concat())
     }
 
@@ -283,7 +283,7 @@ pub(super) mod tests {
                 &texts,
                 &[None; HEADERS_SLOTS.len()],
             ),
-            route(some_began(KIND_ROUTE), b"/a/{id}", 7, false),
+            route(some_began(KIND_ROUTE), b"/a/{id}", 7, 0),
         ]
     }
 

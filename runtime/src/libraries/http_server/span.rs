@@ -22,13 +22,14 @@
 //! - `url.path` is the path as it was on the wire, escapes kept. CONNECT's authority-form has none: it is empty then.
 //! - A route that a router has said goes before the pattern that the server's own Request has at the end: a router that is asked in a
 //!   handler of net/http's ServeMux knows more. Where the router cannot tell a look-up for a 405 from another, a 405 has none.
+//!   ServeMux's own look-up goes behind it: it says what a copy of the Request was given.
 //! - A route that did not fit its slot is left out and counted: a cut route would be a wrong one.
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use runtime_ebpf::http_server::records::{
-    ENDED_CLIENT, ENDED_PATTERN, HOW_FINISHED, HOW_HIJACKED, HOW_PANICKED,
+    ENDED_CLIENT, ENDED_PATTERN, HOW_FINISHED, HOW_HIJACKED, HOW_PANICKED, ROUTE_IF_NONE, ROUTE_UNLESS_405,
 };
 use runtime_ebpf::http_server::{STATUS_UNKNOWN, TLS_UNKNOWN};
 
@@ -113,12 +114,17 @@ fn name<'a>(method: &str, route: Option<&str>) -> Cow<'a, str> {
 
 /// The pattern `[METHOD ][HOST]/[PATH]` from its first slash.
 fn route<'a>(begun: &'a Begun, ended: &EndedView<'a>, counts: &mut Counts) -> Option<Cow<'a, str>> {
+    let own = ended.non_empty(ENDED_PATTERN);
     let routed = begun.more.as_ref().and_then(|more| more.route.as_ref());
-    let routed = routed.filter(|route| !(route.unless_405 && ended.fixed.status == 405));
+    let routed = routed.filter(|route| match route.bits {
+        ROUTE_UNLESS_405 => ended.fixed.status != 405,
+        ROUTE_IF_NONE => own.is_none(),
+        _ => true,
+    });
     let said = routed.map(|route| route.text.as_deref().map(Text::whole));
     let (text, is_cut) = match said {
         Some(said) => (said.unwrap_or(Text::whole(&[])), said.is_none()),
-        None => ended.non_empty(ENDED_PATTERN).map(|text| (text, text.is_cut()))?,
+        None => own.map(|text| (text, text.is_cut()))?,
     };
     if is_cut {
         counts.routes_cut += 1;

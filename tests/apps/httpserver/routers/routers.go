@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -34,7 +35,7 @@ func withRouters(rest http.Handler) http.Handler {
 	elsewhere := mux.NewRouter()
 	elsewhere.HandleFunc("/elsewhere/{id}", ok)
 	handlers := map[string]http.Handler{
-		"gorilla": gorilla, "gin": engine, "nested": outer, "over": over,
+		"cloned": cloned(), "gorilla": gorilla, "gin": engine, "nested": outer, "over": over,
 		"elsewhere": http.TimeoutHandler(elsewhere, time.Minute, ""),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -43,6 +44,20 @@ func withRouters(rest http.Handler) http.Handler {
 			return
 		}
 		rest.ServeHTTP(w, r)
+	})
+}
+
+// cloned gives a ServeMux a copy of the request, as middleware does that puts something into its context.
+func cloned() http.Handler {
+	inner := http.NewServeMux()
+	inner.HandleFunc("/named/", ok)
+	outer := http.NewServeMux()
+	outer.HandleFunc("/cloned/named/", ok)
+	outer.HandleFunc("/cloned/missing/", http.NotFound)
+	outer.Handle("/cloned/stripped/", http.StripPrefix("/cloned/stripped", inner))
+	outer.Handle("/cloned/gin/", http.StripPrefix("/cloned", gins()))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		outer.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, true)))
 	})
 }
 
