@@ -23,6 +23,9 @@ pub struct Bench {
     pub collector: Collector,
     /// Whether the agent takes requests field by field: its slow way, with the same spans.
     pub fields_only: bool,
+    /// Whether a ServeMux is asked for routes that spans lack. Which span is the first with one depends on when its probe came, so
+    /// it is switched off where spans are compared to the last attribute from the first request on.
+    pub servemux: bool,
 }
 
 impl Bench {
@@ -38,12 +41,24 @@ impl Bench {
         let folder = tempfile::tempdir().context("a folder for the test")?;
         let app = folder.path().join("httpserver");
         machine::copy_program(&build()?, &app)?;
-        Ok(Bench { version, folder, app, collector: Collector::start()?, fields_only: false })
+        Ok(Bench {
+            version,
+            folder,
+            app,
+            collector: Collector::start()?,
+            fields_only: false,
+            servemux: false,
+        })
     }
 
     /// From now on the agent takes the slow way.
     pub fn fields_only(self) -> Self {
         Bench { fields_only: true, ..self }
+    }
+
+    /// From now on a ServeMux is asked, as it is where nobody has said otherwise.
+    pub fn servemux(self) -> Self {
+        Bench { servemux: true, ..self }
     }
 
     pub fn minor(&self) -> u32 {
@@ -70,6 +85,9 @@ impl Bench {
             .env("OTEL_TRACES_EXPORTER", "otlp")
             .env("OTEL_BSP_SCHEDULE_DELAY", "200")
             .env("STROBE_FIELDS_ONLY", self.fields_only.to_string());
+        if !self.servemux {
+            command.env("OTEL_GO_AUTO_TRACES_NET_HTTP_SERVEMUX_INSTRUMENTATION_ENABLED", "false");
+        }
         Ok(command)
     }
 

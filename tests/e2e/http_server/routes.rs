@@ -103,7 +103,7 @@ fn cloned(known: bool) -> Vec<Exchange> {
 
 /// The probe of ServeMux is attached when a span lacks its route, and it stays.
 fn mux(version: &'static str, gin: &str) -> Result<()> {
-    let bench = Bench::of(version, || build(version, gin, HOST))?;
+    let bench = Bench::of(version, || build(version, gin, HOST))?.servemux();
     let mut service = bench.service()?;
     let mut agent = bench.trace_pid(&service)?;
     // Nothing here lacks a route but what was not found.
