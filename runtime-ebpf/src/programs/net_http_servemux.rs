@@ -6,7 +6,7 @@ use runtime_ebpf::{http_server::records::ROUTE_IF_NONE, libraries::NET_HTTP_SERV
 use super::http_server::route;
 use crate::{enter::enter, read::GoString, registers::GoRegisters};
 
-/// Behind `(*ServeMux).findHandler` (before Go 1.22 `Handler`), with its results (h Handler, pattern string, …).
+/// Behind `(*ServeMux).findHandler`, with its results (h Handler, pattern string, …).
 #[uprobe]
 pub fn net_http_servemux_route(ctx: ProbeContext) -> u32 {
     let Some(hit) = enter(&ctx).map(|hit| hit.of(NET_HTTP_SERVEMUX)) else { return 0 };

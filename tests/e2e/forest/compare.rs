@@ -96,7 +96,7 @@ fn text<'a>(span: &'a Received, name: &str) -> &'a str {
 }
 
 /// The id of the request, which stands in its path.
-fn id(span: &Received) -> Option<&str> {
+pub fn id(span: &Received) -> Option<&str> {
     let name = if span.span.kind() == SpanKind::Client { "url.full" } else { "url.path" };
     let (_, id) = text(span, name).split_once("/node/")?;
     id.split('?').next()
