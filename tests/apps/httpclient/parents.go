@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -42,7 +44,7 @@ func parents(at *place) {
 	for _, name := range []string{
 		"own-context", "background", "derived-context", "deep-context", "worker", "worker-background", "started-context",
 		"started-background", "started-twice", "other-context", "outlives-context", "outlives-background", "batched",
-		"without-cancel", "without-cancel-outlives", "servers-value", "after-all",
+		"without-cancel", "without-cancel-outlives", "servers-value", "proxied", "after-all",
 	} {
 		get(c, "http://"+at.plain+"/in/"+name)
 		// What outlives its handler is given the time to.
@@ -142,6 +144,10 @@ func inside(at *place, w http.ResponseWriter, r *http.Request) {
 		}
 		jobs <- job{ctx, name, done}
 		<-done
+	case "proxied":
+		to := &url.URL{Scheme: "http", Host: at.plain}
+		r.URL.Path = "/case/" + name
+		httputil.NewSingleHostReverseProxy(to).ServeHTTP(w, r)
 	case "started-context":
 		wait(func() { call(at, ctx, name) })
 	case "started-background":

@@ -31,6 +31,7 @@ fn due(minor: u32) -> Vec<(&'static str, Of)> {
         ("derived-context", Of::Itself),
         ("deep-context", Of::Itself),
         ("worker", Of::Itself),
+        ("proxied", Of::Itself),
         // Whatever was put into it.
         ("servers-value", Of::Itself),
         ("started-context", Of::Itself),
