@@ -66,6 +66,7 @@ func parents(at *place) {
 	finish(c.Do(req))
 	req, _ = http.NewRequest("GET", "http://"+at.plain+"/in/remote", nil)
 	req.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	req.Header.Set("Tracestate", "vendor=1")
 	finish(c.Do(req))
 	// What a handler does for itself while many of them run at once.
 	crowd := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}

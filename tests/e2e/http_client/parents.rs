@@ -106,6 +106,12 @@ pub fn compare(minor: u32, found: &Found) -> Vec<String> {
     if remote.is_none_or(|trace| trace.first() != Some(&0x4b)) {
         wrong.push("remote: the handler is not in its caller's trace".to_owned());
     }
+    // What its caller's vendor has to say goes along.
+    let list = |span: &Received| span.span.trace_state.clone();
+    let lists = [found.handler("remote").map(list), found.call("remote").first().map(list)];
+    if lists.iter().any(|list| list.as_deref() != Some("vendor=1")) {
+        wrong.push(format!("remote: the tracestates are {lists:?}"));
+    }
     wrong
 }
 
