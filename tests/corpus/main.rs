@@ -6,12 +6,21 @@ mod oracle;
 
 use std::fs;
 
-use analyzer::plan::{Plan, Verdict};
+use analyzer::plan::{Plan, Verdict, VersionMatch};
 use analyzer::{GoImage, Options};
 use anyhow::{Context, Result, ensure};
 use strobe_tests::corpus::{self, Entry, Fetched};
 
 use oracle::{Oracle, Reading};
+
+/// The libraries of HTTP.
+const HTTP: [&str; 5] = [
+    "net/http.server",
+    "net/http.server.h2",
+    "net/http.client",
+    "golang.org/x/net/http2.server",
+    "golang.org/x/net/http2.client",
+];
 
 /// What the set must hold, whatever the suites have moved on from.
 #[derive(Debug, Default)]
@@ -105,6 +114,7 @@ fn hold_against(oracle: &Oracle, entry: &Entry, path: &std::path::Path) -> Resul
     ensure!(got.next().is_none(), "more functions than Go reads");
     oracle::same_build(go.build.as_ref(), want.head.build.as_ref())?;
     let plan = analyzer::plan(&bytes, "corpus", &Options::default())?;
+    http_is_ready(&plan)?;
     without_section_headers(bytes.clone())?;
     print(entry, &want, server(&plan));
     Ok(want)
@@ -119,6 +129,16 @@ fn without_section_headers(mut bytes: Vec<u8>) -> Result<()> {
     }
     let without = analyzer::plan(&bytes, "corpus", &options).context("without section headers")?;
     ensure!(with == without, "without section headers the Plan is {without:?}, with them {with:?}");
+    Ok(())
+}
+
+/// Who serves and calls over HTTP is traced whole, in programs of all the Go versions that the catalog covers.
+fn http_is_ready(plan: &Plan) -> Result<()> {
+    for library in plan.libraries.iter().filter(|library| HTTP.contains(&library.id.as_str())) {
+        let is_covered = library.version_match != VersionMatch::Outside;
+        let is_ready = library.verdict == Verdict::Ready;
+        ensure!(is_ready || !is_covered, "{}: {:?}", library.id, library.reason);
+    }
     Ok(())
 }
 

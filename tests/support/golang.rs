@@ -37,6 +37,12 @@ pub fn minor(version: &str) -> u32 {
     version.split('.').nth(1).and_then(|m| m.parse().ok()).unwrap_or(0)
 }
 
+/// The first of these; `STROBE_MATRIX=full` (as `scripts/test --full` sets) takes all. For builds that compile the standard library anew.
+pub fn few(versions: [&'static str; 3]) -> impl Iterator<Item = &'static str> {
+    let all = std::env::var("STROBE_MATRIX").is_ok_and(|v| v == "full");
+    versions.into_iter().take(if all { 3 } else { 1 })
+}
+
 /// How a program is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Build {
@@ -48,25 +54,28 @@ pub enum Build {
     Profiled,
     /// The same with a profile that has `finishRequest` inlined too, as those of real load do.
     Loaded,
+    /// The same with one of a client over HTTP/2, that has `RoundTripOpt` inlined.
+    Calling,
 }
 
 impl Build {
     /// The ordinary ones.
     pub const ALL: [Build; 2] = [Build::Plain, Build::Stripped];
 
-    /// What its profile says of `serve`.
+    /// What its profile says.
     fn hot(self) -> &'static [profile::Hot] {
         match self {
             Build::Plain | Build::Stripped => &[],
             Build::Profiled => &[profile::SERVE_HTTP],
             Build::Loaded => &[profile::SERVE_HTTP, profile::FINISH_REQUEST],
+            Build::Calling => &[profile::BUNDLED_ROUND_TRIP, profile::INTERNAL_ROUND_TRIP],
         }
     }
 
     fn ldflags(self) -> &'static str {
         match self {
             Build::Plain => "",
-            Build::Stripped | Build::Profiled | Build::Loaded => "-s -w",
+            Build::Stripped | Build::Profiled | Build::Loaded | Build::Calling => "-s -w",
         }
     }
 }
@@ -143,7 +152,7 @@ fn cached(
         [] => None,
         hot => {
             let file = partial.with_extension("pprof");
-            fs::write(&file, profile::serve_is_hot(&root, hot)?).context("write the profile")?;
+            fs::write(&file, profile::of_calls(&root, hot)?).context("write the profile")?;
             Some(file)
         }
     };

@@ -6,5 +6,7 @@ pub mod door;
 pub mod drive;
 #[path = "../e2e/http_server/exchange.rs"]
 pub mod exchange;
+#[path = "../e2e/http_server/handlers.rs"]
+pub mod handlers;
 #[path = "../e2e/http_server/kinds.rs"]
 pub mod kinds;

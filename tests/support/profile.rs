@@ -1,4 +1,4 @@
-//! A CPU profile as `go build -pgo` reads it, that says of calls in `serve` that they are hot. What a profile of real load says of
+//! A CPU profile as `go build -pgo` reads it, that says of certain calls that they are hot. What a profile of real load says of
 //! them depends on where a handful of samples fall; this one always says the same.
 //!
 //! The format is pprof's `profile.proto`; the compiler wants names, the functions' first lines, and the line of the call.
@@ -67,47 +67,95 @@ struct Function {
     start_line: i64,
 }
 
-/// A call in `(*conn).serve`: its text, the callee's declaration, and the callee.
-pub type Hot = (&'static str, &'static str, &'static str);
+/// A call that a profile says is made all the time.
+#[derive(Debug, Clone, Copy)]
+pub struct Hot {
+    /// Where caller and callee are, below `src/net/http`. Releases that have it elsewhere, or do not have it, have no such call.
+    file: &'static str,
+    /// The caller's declaration, and its name.
+    caller: (&'static str, &'static str),
+    /// The call's text.
+    call: &'static str,
+    /// The callee's declaration, and its name.
+    callee: (&'static str, &'static str),
+}
+
+const SERVER: &str = "server.go";
+const SERVE: (&str, &str) = ("func (c *conn) serve(", "net/http.(*conn).serve");
 
 /// The handler.
-pub const SERVE_HTTP: Hot = (
-    "serverHandler{c.server}.ServeHTTP(w, w.req)",
-    "func (sh serverHandler) ServeHTTP(",
-    "net/http.serverHandler.ServeHTTP",
-);
+pub const SERVE_HTTP: Hot = Hot {
+    file: SERVER,
+    caller: SERVE,
+    call: "serverHandler{c.server}.ServeHTTP(w, w.req)",
+    callee: ("func (sh serverHandler) ServeHTTP(", "net/http.serverHandler.ServeHTTP"),
+};
 /// What comes behind it.
-pub const FINISH_REQUEST: Hot =
-    ("w.finishRequest()", "func (w *response) finishRequest()", "net/http.(*response).finishRequest");
+pub const FINISH_REQUEST: Hot = Hot {
+    file: SERVER,
+    caller: SERVE,
+    call: "w.finishRequest()",
+    callee: ("func (w *response) finishRequest()", "net/http.(*response).finishRequest"),
+};
+/// A round trip over HTTP/2, as it is bundled into net/http.
+pub const BUNDLED_ROUND_TRIP: Hot = Hot {
+    file: "h2_bundle.go",
+    caller: ("func (t *http2Transport) RoundTrip(", "net/http.(*http2Transport).RoundTrip"),
+    call: "t.RoundTripOpt(req, http2RoundTripOpt{})",
+    callee: ("func (t *http2Transport) RoundTripOpt(", "net/http.(*http2Transport).RoundTripOpt"),
+};
+/// The same in the package that it has since Go 1.27.
+pub const INTERNAL_ROUND_TRIP: Hot = Hot {
+    file: "internal/http2/transport.go",
+    caller: ("func (t *Transport) RoundTrip(", "net/http/internal/http2.(*Transport).RoundTrip"),
+    call: "t.RoundTripOpt(req, RoundTripOpt{})",
+    callee: ("func (t *Transport) RoundTripOpt(", "net/http/internal/http2.(*Transport).RoundTripOpt"),
+};
 
-/// The profile for the standard library of the Go toolchain at `root`: `serve` makes these calls all the time.
-pub fn serve_is_hot(root: &Path, calls: &[Hot]) -> Result<Vec<u8>> {
-    let source =
-        std::fs::read_to_string(root.join("src/net/http/server.go")).context("net/http/server.go")?;
-    let line = |text: &str, from: usize| {
-        let mut lines = source.lines().enumerate().skip(from);
-        lines.find(|(_, line)| line.contains(text)).map(|(at, _)| at).with_context(|| format!("no {text}"))
-    };
-    let number = |at: usize| i64::try_from(at + 1).context("a line number");
-    let serve = line("func (c *conn) serve(", 0)?;
+/// The profile for the standard library of the Go toolchain at `root`: these calls are made all the time.
+pub fn of_calls(root: &Path, calls: &[Hot]) -> Result<Vec<u8>> {
     let mut profile = Profile {
         sample_type: vec![ValueType { name: 1, unit: 2 }],
         sample: Vec::new(),
         location: Vec::new(),
-        function: vec![Function { id: 1, name: 3, system_name: 3, start_line: number(serve)? }],
-        string_table: ["", "samples", "count", "net/http.(*conn).serve"].map(str::to_owned).to_vec(),
+        function: Vec::new(),
+        string_table: ["", "samples", "count"].map(str::to_owned).to_vec(),
     };
-    for (id, (text, declared, callee)) in (2..).zip(calls) {
-        let (call, declared) = (line(text, serve)?, line(declared, 0)?);
-        let name = i64::try_from(profile.string_table.len())?;
-        profile.string_table.push((*callee).to_owned());
-        profile.function.push(Function { id, name, system_name: name, start_line: number(declared)? });
-        // Locations are numbered too: the call is the even one, what is in the callee the odd one behind it.
-        let line =
-            |function_id, at| -> Result<Vec<Line>> { Ok(vec![Line { function_id, line: number(at)? }]) };
-        profile.location.push(Location { id: 2 * id, line: line(1, call)? });
-        profile.location.push(Location { id: 2 * id + 1, line: line(id, declared + 1)? });
-        profile.sample.push(Sample { location_id: vec![2 * id + 1, 2 * id], value: vec![1000] });
+    for call in calls {
+        let file = root.join("src/net/http").join(call.file);
+        if file.is_file() {
+            let source = std::fs::read_to_string(&file).context(call.file)?;
+            profile.add(&source, call).context(call.file)?;
+        }
     }
     Ok(profile.encode_to_vec())
+}
+
+impl Profile {
+    fn add(&mut self, source: &str, hot: &Hot) -> Result<()> {
+        let line = |text: &str, from: usize| {
+            let mut lines = source.lines().enumerate().skip(from);
+            let found = lines.find(|(_, line)| line.contains(text)).map(|(at, _)| at);
+            found.with_context(|| format!("no {text}"))
+        };
+        let caller = line(hot.caller.0, 0)?;
+        let (call, callee) = (line(hot.call, caller)?, line(hot.callee.0, 0)?);
+        let from = self.location(hot.caller.1, caller, call)?;
+        let to = self.location(hot.callee.1, callee, callee + 1)?;
+        self.sample.push(Sample { location_id: vec![to, from], value: vec![1000] });
+        Ok(())
+    }
+
+    /// A line of a function that is declared at another one; gives the number of the location.
+    fn location(&mut self, name: &str, declared: usize, line: usize) -> Result<u64> {
+        let number = |at: usize| i64::try_from(at + 1).context("a line number");
+        let function_id = u64::try_from(self.function.len() + 1)?;
+        let at = i64::try_from(self.string_table.len())?;
+        self.string_table.push(name.to_owned());
+        let start_line = number(declared)?;
+        self.function.push(Function { id: function_id, name: at, system_name: at, start_line });
+        let id = u64::try_from(self.location.len() + 1)?;
+        self.location.push(Location { id, line: vec![Line { function_id, line: number(line)? }] });
+        Ok(id)
+    }
 }

@@ -91,6 +91,7 @@ impl Case<'_> {
         }
         match self.facts.descriptors.get(name) {
             Some(found) => (out.vaddr, out.witnesses) = (Some(found.vaddr), vec![Witness::Types]),
+            None if wanted.if_present => {}
             None => {
                 let why = format!("no descriptor of {name} in the type data");
                 findings.lack(wanted.required, wanted.gives.as_deref(), Matter::new(Code::NoType, name, why));

@@ -231,6 +231,10 @@ fn set(x86: &X86, vaddr: u64) -> Option<(u8, Value)> {
     let target = number(x86.op0_register())?;
     let plain = x86.memory_index() == Register::None && x86.segment_prefix() == Register::None;
     let distance = x86.memory_displacement64().cast_signed();
+    let registers = [x86.op0_kind(), x86.op1_kind()] == [OpKind::Register; 2];
+    if registers && matches!(x86.code(), Opcode::Mov_r64_rm64 | Opcode::Mov_rm64_r64) {
+        return Some((target, Value::Copy(number(x86.op1_register())?)));
+    }
     let value = match (x86.code(), x86.memory_base()) {
         (Opcode::Mov_r64_rm64, Register::None | Register::RIP) => return None,
         (Opcode::Mov_r64_rm64, _) if x86.op1_kind() != OpKind::Memory || !plain => return None,
@@ -322,6 +326,10 @@ mod tests {
             (&[0x48, 0x8b, 0x4a, 0x18], Flow::Next, all(&[1]), Some((1, Value::Word(0x18)))), // mov 0x18(%rdx),%rcx
             (&[0x8b, 0x44, 0x24, 0x40], Flow::Next, all(&[0]), None), // mov 0x40(%rsp),%eax
             (&[0x48, 0x8b, 0x44, 0xcc, 0x40], Flow::Next, all(&[0]), None), // mov 0x40(%rsp,%rcx,8),%rax
+            (&[0x48, 0x89, 0xc1], Flow::Next, all(&[1]), Some((1, Value::Copy(0)))), // mov %rax,%rcx
+            (&[0x48, 0x8b, 0xc8], Flow::Next, all(&[1]), Some((1, Value::Copy(0)))), // the other encoding of it
+            (&[0x89, 0xc1], Flow::Next, all(&[1]), None),                            // mov %eax,%ecx
+            (&[0x48, 0x89, 0x01], Flow::Next, all(&[]), None),                       // mov %rax,(%rcx)
             (&[0x48, 0x8d, 0x44, 0x24, 0x20], Flow::Next, all(&[0]), Some((0, Value::StackAddress(0x20)))),
             (&[0x48, 0x8d, 0x05, 0x10, 0, 0, 0], Flow::Next, all(&[0]), Some((0, Value::Address(0x1017)))),
         ] {

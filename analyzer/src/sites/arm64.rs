@@ -174,6 +174,8 @@ fn sets(vaddr: u64, before: u32, word: u32) -> [Option<(u8, Value)>; 2] {
         return [Some((low, load(by))), Some((second, load(by + 8)))];
     } else if word & 0xff80_0000 == 0x9100_0000 && low != ABI.stack && on_stack {
         Value::StackAddress(if word & 0x0040_0000 == 0 { unsigned } else { unsigned << 12 }) // add x,sp,#12 bits
+    } else if word & 0xffe0_ffe0 == 0xaa00_03e0 {
+        Value::Copy(register(word, 16)) // mov x,x: orr x,xzr,x
     } else if let Some(address) = addition(vaddr, before, word) {
         Value::Address(address)
     } else {
@@ -339,6 +341,8 @@ mod tests {
             (0xb940_1be1, Flow::Next, [None, None]), // ldr w1,[sp,#24]
             (0xa95e_07e0, Flow::Next, [Some((0, Value::StackWord(480))), Some((1, Value::StackWord(488)))]),
             (0xa8c1_07e0, Flow::Next, [None, None]), // ldp x0,x1,[sp],#16
+            (0xaa02_03e1, Flow::Next, [Some((1, Value::Copy(2))), None]), // mov x1,x2
+            (0x2a02_03e1, Flow::Next, [None, None]), // mov w1,w2
             (0x9105_03e0, Flow::Next, [Some((0, Value::StackAddress(0x140))), None]), // add x0,sp,#0x140
             (0x9140_07e0, Flow::Next, [Some((0, Value::StackAddress(0x1000))), None]), // add x0,sp,#1,lsl #12
             (0x9105_03ff, Flow::Next, [None, None]), // add sp,sp,#0x140

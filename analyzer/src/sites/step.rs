@@ -60,6 +60,8 @@ pub enum Value {
     Word(i64),
     /// An address of the file.
     Address(u64),
+    /// What that register holds.
+    Copy(u8),
 }
 
 /// A set of general registers, by the numbers that the architecture gives them.

@@ -17,6 +17,8 @@ pub struct WantedType {
     pub versions: Range,
     /// Whether the library is refused without it.
     pub required: bool,
+    /// Whether nothing is missing where the program has no such type: what it has no descriptor of is in none of its interface values.
+    pub if_present: bool,
     /// What will be missing without it.
     pub gives: Option<String>,
     /// Line in [`Entry::file`](super::Entry::file).
@@ -31,8 +33,13 @@ pub(super) struct RawType {
     until: Option<Text>,
     #[serde(default)]
     required: bool,
+    #[serde(default)]
+    if_present: bool,
     gives: Option<Text>,
 }
+
+/// The table of types whose descriptors are wanted.
+const DESCRIPTOR: &str = "type";
 
 /// Reads the tables of one kind, which is what errors call them.
 pub(super) fn parse(
@@ -57,10 +64,14 @@ fn one(
         let reason = format!("an optional {table} must say what it gives");
         return Err(reader.error(offset, &key("gives"), reason));
     }
+    if raw.if_present && table != DESCRIPTOR {
+        let reason = format!("stands in a {table}; only a {DESCRIPTOR} may be absent");
+        return Err(reader.error(offset, &key("if_present"), reason));
+    }
     let place = raw.r#type.span().start;
     let type_name = reader.name(&key("type"), raw.r#type)?;
     // A pointer has a descriptor of its own; its size is known without asking.
-    let named = if table == "type" { type_name.trim_start_matches('*') } else { &type_name };
+    let named = if table == DESCRIPTOR { type_name.trim_start_matches('*') } else { &type_name };
     let package = names::package(named);
     let package = package.ok_or_else(|| reader.error(place, &key("type"), "is no IMPORT/PATH.Type"))?;
     let owner = match package {
@@ -70,6 +81,7 @@ fn one(
     Ok(WantedType {
         versions: reader.range(owner, &format!("{table}."), raw.since, raw.until)?,
         required: raw.required,
+        if_present: raw.if_present,
         gives: reader.optional(&key("gives"), raw.gives)?,
         line: reader.line_of(offset),
         type_name,

@@ -35,6 +35,12 @@ func plain(at *place) {
 	}}))
 	get(c, base+"fragment#access_token=abc&x=1")
 
+	// Over a Unix socket: the URL says whose it is.
+	local := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", at.unix)
+	}}
+	get(&http.Client{Transport: local}, "http://local.test/case/unix-socket")
+
 	// Without http.Client, and with a method that is empty.
 	u, _ := url.Parse(base + "empty-method")
 	finish(c.Transport.RoundTrip(&http.Request{URL: u, Header: http.Header{}}))

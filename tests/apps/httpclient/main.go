@@ -2,7 +2,8 @@
 // program, on loopback. Each case has a path of its own, by which the tests know its spans. It uses the standard library alone
 // and builds with Go 1.19 and later.
 //
-// With -slow N every limit and every wait is N times as long, for machines on which everything is.
+// With -slow N every limit and every wait is N times as long, for machines on which everything is. With -cpuprofile FILE it makes calls
+// for some seconds in place of the cases, writes a CPU profile of that, and leaves.
 //
 // It prints "listening on URL", waits for a request for /go, runs all cases once, prints "done", and serves until SIGTERM.
 package main
@@ -25,7 +26,7 @@ import (
 )
 
 // place is where the servers are.
-type place struct{ plain, secure, dead, closed, resets, h2c, held string }
+type place struct{ plain, secure, dead, closed, resets, unix, h2c, held string }
 
 // prepare starts servers that not every build has, and more has the cases for them.
 var prepare, more = func(*place) {}, func(*place) {}
@@ -34,6 +35,7 @@ var slow time.Duration
 
 func main() {
 	times := flag.Int("slow", 1, "how many times as long everything may take")
+	profile := flag.String("cpuprofile", "", "write a CPU profile of a load to this `file`, and leave")
 	flag.Parse()
 	slow = time.Duration(*times)
 	log.SetOutput(io.Discard)
@@ -41,6 +43,10 @@ func main() {
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	begin := make(chan struct{})
 	at := servers(begin)
+	if *profile != "" {
+		loaded(at, *profile)
+		return
+	}
 	fmt.Printf("listening on http://%s\nlistening on https://%s\n", at.plain, at.secure)
 	fmt.Printf("dead %s\nclosed %s\nresets %s\n", at.dead, at.closed, at.resets)
 	select {
@@ -68,8 +74,10 @@ func servers(begin chan struct{}) *place {
 	mux.HandleFunc("/go", func(http.ResponseWriter, *http.Request) { once.Do(func() { close(begin) }) })
 	mux.HandleFunc("/case/", answer)
 	mux.HandleFunc("/in/", func(w http.ResponseWriter, r *http.Request) { inside(at, w, r) })
-	at.plain = serve(mux, nil)
-	at.secure = serve(mux, selfSigned())
+	at.plain = serve("tcp", "127.0.0.1:0", mux, nil)
+	at.secure = serve("tcp", "127.0.0.1:0", mux, selfSigned())
+	// A name that is in no file system.
+	at.unix = serve("unix", fmt.Sprintf("@strobe-httpclient-%d", os.Getpid()), mux, nil)
 	at.dead = listen(deadAfterOne)
 	at.resets = listen(reset)
 	at.closed = nobody()
@@ -77,8 +85,8 @@ func servers(begin chan struct{}) *place {
 	return at
 }
 
-func serve(h http.Handler, cert *tls.Config) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func serve(network, addr string, h http.Handler, cert *tls.Config) string {
+	l, err := net.Listen(network, addr)
 	if err != nil {
 		panic(err)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -42,7 +44,7 @@ func parents(at *place) {
 	for _, name := range []string{
 		"own-context", "background", "derived-context", "deep-context", "worker", "worker-background", "started-context",
 		"started-background", "started-twice", "other-context", "outlives-context", "outlives-background", "batched",
-		"without-cancel", "without-cancel-outlives", "servers-value", "after-all",
+		"without-cancel", "without-cancel-outlives", "servers-value", "proxied", "after-all",
 	} {
 		get(c, "http://"+at.plain+"/in/"+name)
 		// What outlives its handler is given the time to.
@@ -64,6 +66,7 @@ func parents(at *place) {
 	finish(c.Do(req))
 	req, _ = http.NewRequest("GET", "http://"+at.plain+"/in/remote", nil)
 	req.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	req.Header.Set("Tracestate", "vendor=1")
 	finish(c.Do(req))
 	// What a handler does for itself while many of them run at once.
 	crowd := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
@@ -142,6 +145,10 @@ func inside(at *place, w http.ResponseWriter, r *http.Request) {
 		}
 		jobs <- job{ctx, name, done}
 		<-done
+	case "proxied":
+		to := &url.URL{Scheme: "http", Host: at.plain}
+		r.URL.Path = "/case/" + name
+		httputil.NewSingleHostReverseProxy(to).ServeHTTP(w, r)
 	case "started-context":
 		wait(func() { call(at, ctx, name) })
 	case "started-background":

@@ -29,6 +29,7 @@ func main() {
 	}
 	addr := flag.String("addr", "127.0.0.1:0", "listen `address`")
 	tls := flag.Bool("tls", false, "listen for HTTPS too (HTTP/1.1 and HTTP/2)")
+	unix := flag.String("unix", "", "listen on a Unix socket at this `path` too")
 	exit := flag.Int("exit", 0, "exit `status` to leave with")
 	now := flag.Bool("now", false, "leave at once, without serving")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this `file`")
@@ -56,9 +57,12 @@ func main() {
 			log.Fatal(err)
 		}
 	}
-	servers := []*http.Server{serve(*addr, "http", nil)}
+	servers := []*http.Server{serve("tcp", *addr, "http", nil)}
+	if *unix != "" {
+		servers = append(servers, serve("unix", *unix, "unix", nil))
+	}
 	if *tls {
-		servers = append(servers, serve(*addr, "https", selfSigned()))
+		servers = append(servers, serve("tcp", *addr, "https", selfSigned()))
 	}
 	<-stop
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -75,8 +79,8 @@ func main() {
 var prepare = allowHTTP2WithoutTLS
 
 // serve starts one listener and says where it is.
-func serve(addr, scheme string, cert *certificate) *http.Server {
-	l, err := net.Listen("tcp", addr)
+func serve(network, addr, scheme string, cert *certificate) *http.Server {
+	l, err := net.Listen(network, addr)
 	if err != nil {
 		log.Fatalf("listen on %s: %v", addr, err)
 	}

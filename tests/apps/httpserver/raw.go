@@ -41,6 +41,14 @@ func rawHandlers() http.Handler {
 		"wipe":             wipe,
 		"gone":             gone,
 		"push":             push,
+		"too-late":         tooLate,
+		"in-time":          inTime,
+		"panic-in-time":    panicInTime,
+		"short":            short,
+		"proxy":            proxy,
+		"stream":           stream,
+		"websocket":        webSocket,
+		"controlled":       controlled,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		parts := strings.Split(strings.TrimLeft(r.URL.Path, "/"), "/")

@@ -21,6 +21,10 @@ func newService() http.Handler {
 type key struct{}
 
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodConnect { // for another host: there is no path
+		connect(w, r)
+		return
+	}
 	switch first(r.URL.Path) {
 	case "clone": // middleware that hands on a copy: the mux writes its pattern there
 		r2 := r.WithContext(context.WithValue(r.Context(), key{}, 1))

@@ -2,6 +2,7 @@
 //! before it asks the analyzer. What is expected comes from the symbol table of the same link, from a normal build of the
 //! same program, or from what was written down here; never from the analyzer.
 
+mod callers;
 mod debug;
 mod linked;
 mod loaded;

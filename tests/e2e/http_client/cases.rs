@@ -145,6 +145,7 @@ pub fn due(minor: u32, at: &Places) -> Vec<Due> {
         Due::new("opaque", format!("http://REDACTED:REDACTED@{}/case/opaque?sig=REDACTED&x=1", at.http)),
         Due::new("fragment", plain("fragment#access_token=REDACTED&x=1")),
         Due::new("by-name", format!("http://localhost:{port}/case/by-name")),
+        Due::new("unix-socket", "http://local.test/case/unix-socket".to_owned()),
         Due::new("empty-method", plain("empty-method")),
         Due::new("wrapped", plain("wrapped")),
         // The inner Transport's: that is who sends it.
@@ -195,7 +196,8 @@ fn failing(minor: u32, at: &Places) -> Vec<Due> {
         Due::new("cancelled", plain("cancelled?wait=1")).unanswered(),
         Due::new("reset", format!("http://{}/case/reset", at.resets)).error("net.OpError"),
         Due::new("alive", format!("http://{}/case/alive", at.dead)),
-        Due::new("sent-again", format!("http://{}/case/sent-again", at.dead)),
+        Due::new("sent-again", format!("http://{}/case/sent-again", at.dead))
+            .with("http.request.resend_count", "1"),
         Due::new("alive-too", format!("http://{}/case/alive-too", at.dead)),
         Due::new("not-sent-again", format!("http://{}/case/not-sent-again", at.dead))
             .method("POST")

@@ -6,6 +6,8 @@ mod cases;
 mod found;
 mod parents;
 mod places;
+mod profiles;
+mod samples;
 mod x_net;
 
 use std::path::Path;
@@ -106,7 +108,12 @@ impl Stage {
 }
 
 fn by_pid(version: &'static str) -> Result<()> {
-    let mut stage = Stage::new(version, &[])?;
+    everything(version, &golang::build("httpclient", version, Build::Stripped)?)
+}
+
+/// All cases of the program, however it was built.
+fn everything(version: &str, built: &Path) -> Result<()> {
+    let mut stage = Stage::of(built, Places::of, &[], &[])?;
     let minor = golang::minor(version);
     let due = cases::due(minor, &stage.places).len() + cases::MANY.total();
     let found = stage.run(due)?;

@@ -31,6 +31,7 @@ fn due(minor: u32) -> Vec<(&'static str, Of)> {
         ("derived-context", Of::Itself),
         ("deep-context", Of::Itself),
         ("worker", Of::Itself),
+        ("proxied", Of::Itself),
         // Whatever was put into it.
         ("servers-value", Of::Itself),
         ("started-context", Of::Itself),
@@ -104,6 +105,12 @@ pub fn compare(minor: u32, found: &Found) -> Vec<String> {
     let remote = found.handler("remote").map(|span| span.span.trace_id.clone());
     if remote.is_none_or(|trace| trace.first() != Some(&0x4b)) {
         wrong.push("remote: the handler is not in its caller's trace".to_owned());
+    }
+    // What its caller's vendor has to say goes along.
+    let list = |span: &Received| span.span.trace_state.clone();
+    let lists = [found.handler("remote").map(list), found.call("remote").first().map(list)];
+    if lists.iter().any(|list| list.as_deref() != Some("vendor=1")) {
+        wrong.push(format!("remote: the tracestates are {lists:?}"));
     }
     wrong
 }

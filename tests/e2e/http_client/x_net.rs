@@ -26,8 +26,9 @@ macro_rules! sources {
 }
 
 /// The program of all these tests, and what makes calls with x/net.
-const SOURCES: &[(&str, &str)] =
-    sources!("cases.go" "main.go" "parents.go" "tls.go" "without_go121.go" "without_old.go" "xnet/xnet.go");
+const SOURCES: &[(&str, &str)] = sources!(
+    "cases.go" "load.go" "main.go" "parents.go" "tls.go" "without_go121.go" "without_old.go" "xnet/xnet.go"
+);
 
 const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
 
@@ -175,6 +176,7 @@ macro_rules! versions {
 
 versions! {
     go1_22_v0_30: go(22), "v0.30.0", "v0.19.0";
+    go1_24_v0_37: go(24), "v0.37.0", "v0.23.0";
     go1_24_v0_44: go(24), "v0.44.0", "v0.29.0";
     go1_26_v0_17: go(26), "v0.17.0", "v0.13.0";
     go1_26_v0_44: go(26), "v0.44.0", "v0.29.0";

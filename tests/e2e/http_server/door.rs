@@ -75,11 +75,12 @@ impl Door {
 /// Sends the request; gives the stream's number.
 pub fn send(connection: &mut Connection, exchange: &Exchange) -> Result<u32> {
     let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let mut fields = vec![
-        field(":method", &exchange.method),
-        field(":scheme", if exchange.tls { "https" } else { "http" }),
-        field(":path", std::str::from_utf8(&exchange.target)?),
-    ];
+    let mut fields = vec![field(":method", &exchange.method)];
+    // Of a CONNECT the authority is all (RFC 9113, 8.5).
+    if exchange.method != "CONNECT" {
+        fields.push(field(":scheme", if exchange.tls { "https" } else { "http" }));
+        fields.push(field(":path", std::str::from_utf8(&exchange.target)?));
+    }
     let some = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     fields.extend(some(&exchange.host).map(|host| field(":authority", &host)));
     fields.extend(some(&exchange.agent).map(|agent| field("user-agent", &agent)));

@@ -49,7 +49,7 @@ pub struct Exchange {
     /// How its lines end.
     eol: &'static str,
     /// What the client sends behind the request that belongs to none.
-    behind: &'static str,
+    behind: &'static [u8],
     /// Whether the user agent stands on a line that continues the header's.
     folded: bool,
     /// The request leaves in two segments: so many bytes first.
@@ -91,7 +91,7 @@ impl Exchange {
             parent: Parent::None,
             flags: 0x101,
             eol: "\r\n",
-            behind: "",
+            behind: b"",
             folded: false,
             cut: None,
         }
@@ -184,9 +184,9 @@ impl Exchange {
         self
     }
 
-    /// Old clients send an empty line behind a POST's body.
-    pub fn empty_line_behind(mut self) -> Self {
-        self.behind = "\r\n";
+    /// What the client sends behind it that is no request.
+    pub fn behind(mut self, bytes: &'static [u8]) -> Self {
+        self.behind = bytes;
         self
     }
 
@@ -210,9 +210,13 @@ impl Exchange {
 
     /// The server refuses it before any handler.
     pub fn refused(self, status: u16) -> Self {
-        let mut refused = self.untraced().status(status);
-        refused.closes = true;
-        refused
+        self.untraced().closing().status(status)
+    }
+
+    /// Over HTTP/1.1 the server closes the connection behind its answer.
+    pub fn closing(mut self) -> Self {
+        self.closes = true;
+        self
     }
 
     /// A span must come of it after all.
@@ -313,7 +317,7 @@ impl Exchange {
         }
         out.extend_from_slice(eol.as_bytes());
         out.extend(&self.body);
-        out.extend_from_slice(self.behind.as_bytes());
+        out.extend_from_slice(self.behind);
         out
     }
 

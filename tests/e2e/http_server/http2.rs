@@ -54,19 +54,27 @@ fn from_before(door: &Door) -> Result<(Connection, u32)> {
     Ok((connection, id))
 }
 
-/// A stripped service under the agent; `door` opens the listener that is asked.
-fn traced(version: &'static str, door: impl Fn(&Bench, &Service) -> Result<Door>) -> Result<()> {
-    let bench = Bench::new(version, Build::Stripped)?;
+/// A service under the agent; `door` opens the listener that is asked. `knows_handlers` says whether a probe is passed that has the
+/// Request of the handler.
+pub fn traced(
+    bench: &Bench,
+    knows_handlers: bool,
+    door: impl Fn(&Bench, &Service) -> Result<Door>,
+) -> Result<()> {
     let mut service = bench.service()?;
-    let door = door(&bench, &service)?;
+    let door = door(bench, &service)?;
     let (mut before, id) = from_before(&door)?;
     let mut agent = bench.trace_pid(&service)?;
     before.reset(id)?;
     let mut due = everything(bench.minor(), &door)?;
     due.extend(door.drive(&mut door.open()?, vec![Exchange::new("OPTIONS", "*")])?);
+    if !knows_handlers {
+        due.iter_mut().for_each(forget_handlers_request);
+    }
     let got = bench.settle(&mut agent, &due)?;
     check_lengths(&got)?;
-    ensure!(!agent.stderr.text().contains("HTTP/2"), "{}", agent.output());
+    // That nothing is known of a handler's Request is said.
+    ensure!(!knows_handlers || !agent.stderr.text().contains("HTTP/2"), "{}", agent.output());
     let losses = harness::losses(&agent);
     ensure!(losses.is_empty(), "counted {losses:?}:\n{}", agent.output());
     service.stop()
@@ -74,10 +82,10 @@ fn traced(version: &'static str, door: impl Fn(&Bench, &Service) -> Result<Door>
 
 /// As servers have it whose TLS offers both.
 pub fn over_tls(version: &'static str) -> Result<()> {
-    traced(version, tls)
+    traced(&Bench::new(version, Build::Stripped)?, true, tls)
 }
 
 /// By prior knowledge, with the standard library's own `Protocols` (Go 1.24).
 pub fn without_tls(version: &'static str) -> Result<()> {
-    traced(version, |_, service| Ok(plain(service)))
+    traced(&Bench::new(version, Build::Stripped)?, true, |_, service| Ok(plain(service)))
 }

@@ -4,6 +4,7 @@
 use strobe_tests::spans::Want;
 
 use super::exchange::{Answer, Exchange};
+use super::handlers;
 
 pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 pub const PARENT: &str = "00f067aa0ba902b7";
@@ -15,6 +16,7 @@ pub fn all(minor: u32, n: usize) -> Vec<Exchange> {
     // told to end at that moment does not wait for it.
     all.extend(ends(minor));
     all.extend(unrouted(n));
+    all.extend(handlers::by_name(minor));
     all.extend(targets());
     all.extend(parents(n));
     all.extend(header_counts(n));
@@ -26,6 +28,7 @@ pub fn all(minor: u32, n: usize) -> Vec<Exchange> {
 pub fn over_http2(minor: u32, n: usize) -> Vec<Exchange> {
     let mut all = routed(minor);
     all.extend(unrouted(n));
+    all.extend(handlers::by_name(minor));
     all.extend(targets());
     all.extend(parents(n));
     all.extend(header_counts(n));
@@ -39,7 +42,7 @@ pub fn over_http2(minor: u32, n: usize) -> Vec<Exchange> {
     let can = |e: &Exchange| {
         let plain = |(name, value): &(String, String)| name != "Transfer-Encoding" && value.trim() == value;
         // For `*` a mux closes the connection, where net/http's server does not answer in its place.
-        let path = e.target.starts_with(b"/");
+        let path = e.target.starts_with(b"/") || e.method == "CONNECT";
         e.version == "1.1" && path && std::str::from_utf8(&e.target).is_ok() && e.headers.iter().all(plain)
     };
     all.into_iter().filter(can).map(Exchange::http2).collect()
@@ -276,14 +279,16 @@ fn header_counts(n: usize) -> Vec<Exchange> {
 fn ends(minor: u32) -> Vec<Exchange> {
     // Up to Go 1.20 a 101 is an informational header like any other, after which nothing is known to be sent.
     let switched = Some(101).filter(|_| minor >= 21);
-    vec![
+    let mut all = vec![
         Exchange::get("/raw/ok").header("Expect", "foo").parent(TRACE, PARENT, 1).refused(417),
         Exchange::get("/raw/ok").host("").parent(TRACE, PARENT, 1).refused(400),
         Exchange::get("/raw/ok").header("Bad Name", "x").refused(400),
         Exchange::get("/raw/hijack").hijacked(None),
         Exchange::get("/raw/hijack-101").hijacked(switched),
         Exchange::get("/raw/hijack").parent(TRACE, PARENT, 1).hijacked(None),
-    ]
+    ];
+    all.extend(handlers::taken_over(minor));
+    all
 }
 
 /// Handlers that panic.
@@ -297,7 +302,7 @@ pub fn panics(minor: u32) -> Vec<Exchange> {
         Exchange::get("/raw/panic502").panics(Some(502)),
         boom,
     ];
-    kinds.into_iter().cycle().take(20).collect()
+    kinds.into_iter().chain(handlers::panics()).cycle().take(20).collect()
 }
 
 /// Requests as they may come over the wire, in this order over one connection: however they come, by their text or string by
@@ -308,7 +313,8 @@ pub fn on_the_wire() -> Vec<Exchange> {
         Exchange::get("/raw/ok").bare_lf().parent(TRACE, PARENT, 1),
         Exchange::get("/raw/ok").folded().parent(TRACE, PARENT, 1),
         Exchange::get("/raw/ok").bare_lf().folded().header("X-Empty", ""),
-        Exchange::new("POST", "/raw/echo").body("body").empty_line_behind().status(201),
+        // Old clients send an empty line behind a POST's body.
+        Exchange::new("POST", "/raw/echo").body("body").behind(b"\r\n").status(201),
         Exchange::get("/raw/ok?behind=an-empty-line").parent(TRACE, PARENT, 1),
         Exchange::get("/raw/ok").header("X-Long", &long).parent(TRACE, PARENT, 1),
         Exchange::get("/raw/ok?behind=a-long-one"),

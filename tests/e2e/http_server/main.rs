@@ -9,6 +9,7 @@ mod ends;
 mod exchange;
 mod exe;
 mod exec;
+mod handlers;
 mod harness;
 mod http2;
 mod kinds;
@@ -17,6 +18,8 @@ mod proxies;
 mod refusals;
 mod room;
 mod routes;
+mod sources;
+mod unix;
 mod x_net;
 
 use std::process::Command;
@@ -55,6 +58,8 @@ macro_rules! go_versions {
             fn http2_over_tls() -> Result<()> { http2::over_tls($version) }
             #[test]
             fn started_by_exec() -> Result<()> { exec::from_the_first_request($version) }
+            #[test]
+            fn over_a_unix_socket() -> Result<()> { unix::over_a_socket($version) }
             #[test]
             fn found_by_its_file() -> Result<()> { exe::across_restarts($version) }
         }
@@ -113,7 +118,8 @@ fn by_pid(bench: Bench) -> Result<()> {
     due.extend(over_http2(&bench, &service)?);
     if bench.fields_only {
         // That a request asked for another protocol is read in its text: a status that nobody wrote is not inferred then.
-        let is_hijack = |want: &Want| matches!(want, Want::Is(Value::Str(path)) if path == "/raw/hijack");
+        let paths = ["/raw/hijack", "/raw/websocket"];
+        let is_hijack = |want: &Want| matches!(want, Want::Is(Value::Str(path)) if paths.contains(&&**path));
         let inferred = due.iter_mut().filter(|span| span.attributes.get("url.path").is_some_and(is_hijack));
         inferred.for_each(|span| drop(span.attributes.remove("http.response.status_code")));
     }

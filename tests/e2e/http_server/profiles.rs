@@ -8,11 +8,12 @@ use anyhow::{Context, Result, ensure};
 use strobe_tests::agent::Service;
 use strobe_tests::golang::{self, Build, go};
 use strobe_tests::load::{Case, Load};
+use strobe_tests::machine;
 use strobe_tests::process::Running;
 
 use super::exchange::{Answer, Exchange};
 use super::harness::{self, Bench};
-use super::http2::forget_handlers_request;
+use super::http2::{self, forget_handlers_request};
 use super::{CONNECTIONS, ROUNDS, drive::drive, kinds, over_http2, over_tls};
 
 /// A profile-guided build in which `serverHandler.ServeHTTP` is inlined: a span begins when its request has been read. So a
@@ -25,7 +26,7 @@ fn a_profiled_build() -> Result<()> {
 /// One in which `finishRequest` is inlined too: a span ends at the call that each copy of its body has.
 #[test]
 fn a_profiled_build_without_finish_request() -> Result<()> {
-    for version in few([go(27), go(26), go(24)]) {
+    for version in golang::few([go(27), go(26), go(24)]) {
         profiled(Bench::new(version, Build::Loaded)?, "net/http.(*response).finishRequest")
             .with_context(|| format!("Go {version}"))?;
     }
@@ -36,27 +37,63 @@ fn a_profiled_build_without_finish_request() -> Result<()> {
 /// time, and everything is traced each time.
 #[test]
 fn a_build_with_the_profile_of_a_load() -> Result<()> {
-    for version in few([go(26), go(27), go(24)]) {
-        let mut bench = Bench::new(version, Build::Plain)?;
-        let profile = bench.folder.path().join("cpu.pprof");
-        let mut command = Command::new(&bench.app);
-        let mut loaded =
-            Service::started(Running::start(command.arg("-tls").arg("-cpuprofile").arg(&profile))?, 0)?;
-        let requests = Case::HOT[0].requests("/plain");
-        Load::open(loaded.http, "/plain")?.run_paced(20_000, Duration::from_secs(4), &requests)?;
-        loaded.stop()?;
-        ensure!(fs::metadata(&profile).context("the profile")?.len() > 1_000, "nothing was sampled");
-        bench.app = bench.folder.path().join("guided");
-        golang::build_guided("httpserver", version, &profile, &bench.app)?;
+    for version in golang::few([go(26), go(27), go(24)]) {
+        let bench = guided(version, |_, service| {
+            let requests = Case::HOT[0].requests("/plain");
+            Load::open(service.http, "/plain")?.run_paced(20_000, Duration::from_secs(4), &requests)?;
+            Ok(())
+        })?;
         traced(&bench).with_context(|| format!("Go {version}"))?;
     }
     Ok(())
 }
 
-/// The first of these; `STROBE_MATRIX=full` (as `scripts/test --full` sets) takes all. Such a build compiles the standard library anew.
-fn few(versions: [&'static str; 3]) -> impl Iterator<Item = &'static str> {
-    let all = std::env::var("STROBE_MATRIX").is_ok_and(|v| v == "full");
-    versions.into_iter().take(if all { 3 } else { 1 })
+/// The same of a load over HTTP/2.
+#[test]
+fn a_build_with_the_profile_of_a_load_over_http2() -> Result<()> {
+    for version in golang::few([go(26), go(27), go(24)]) {
+        let bench = guided(version, load_over_http2)?;
+        let over_both = || {
+            traced(&bench)?;
+            let plan = analyzer::plan_file(&bench.app, &analyzer::Options::default(), &[])?;
+            let h2 = plan.libraries.iter().find(|l| l.id == "net/http.server.h2");
+            let h2 = h2.context("net/http.server.h2")?;
+            ensure!(h2.verdict == analyzer::plan::Verdict::Ready, "{:?}", h2.reason);
+            http2::traced(&bench, !begins_behind_read(&bench)? || bench.minor() < 27, http2::tls)
+        };
+        over_both().with_context(|| format!("Go {version}"))?;
+    }
+    Ok(())
+}
+
+/// Two clients, each with a connection of its own.
+fn load_over_http2(bench: &Bench, service: &Service) -> Result<()> {
+    const REQUESTS: &str = "20000";
+    let program = bench.folder.path().join("client");
+    machine::copy_program(&bench.app, &program)?;
+    let url = format!("{}/plain", service.https);
+    let get = || Running::start(Command::new(&program).args(["get", "-n", REQUESTS, &url]));
+    for mut client in [get()?, get()?] {
+        let status = client.wait(Duration::from_secs(120))?;
+        let answers = client.stdout.all();
+        ensure!(status.success() && answers.iter().all(|answer| answer == "HTTP/2.0 200"), "{answers:?}");
+    }
+    Ok(())
+}
+
+/// A build with the CPU profile of a service under this load.
+fn guided(version: &'static str, load: impl Fn(&Bench, &Service) -> Result<()>) -> Result<Bench> {
+    let mut bench = Bench::new(version, Build::Plain)?;
+    let profile = bench.folder.path().join("cpu.pprof");
+    let mut command = Command::new(&bench.app);
+    let running = Running::start(command.arg("-tls").arg("-cpuprofile").arg(&profile))?;
+    let mut loaded = Service::started(running, 0)?;
+    load(&bench, &loaded)?;
+    loaded.stop()?;
+    ensure!(fs::metadata(&profile).context("the profile")?.len() > 1_000, "nothing was sampled");
+    bench.app = bench.folder.path().join("guided");
+    golang::build_guided("httpserver", version, &profile, &bench.app)?;
+    Ok(bench)
 }
 
 /// A build of which the end has its site in copies of this function.
@@ -78,14 +115,20 @@ fn profiled(bench: Bench, inlined: &str) -> Result<()> {
     traced(&bench)
 }
 
+/// Whether a span begins when its request has been read: then one that is refused with 417 (Expect) has a span, too.
+fn begins_behind_read(bench: &Bench) -> Result<bool> {
+    let plan = analyzer::plan_file(&bench.app, &analyzer::Options::default(), &[])?;
+    let mut functions =
+        plan.libraries.iter().filter(|l| l.id == "net/http.server").flat_map(|l| &l.functions);
+    Ok(functions.any(|f| f.role == "start" && f.name == "net/http.(*conn).serve"))
+}
+
 /// Everything.
 fn traced(bench: &Bench) -> Result<()> {
     let plan = analyzer::plan_file(&bench.app, &analyzer::Options::default(), &[])?;
     let library = plan.libraries.iter().find(|l| l.id == "net/http.server").context("net/http.server")?;
     ensure!(library.verdict != analyzer::plan::Verdict::Refused, "{:?}", library.reason);
-    // Where a span begins when its request has been read, one that is refused with 417 (Expect) has a span, too.
-    let behind_read =
-        library.functions.iter().any(|f| f.role == "start" && f.name == "net/http.(*conn).serve");
+    let behind_read = begins_behind_read(bench)?;
 
     let mut service = bench.service()?;
     let mut agent = bench.trace_pid(&service)?;

@@ -11,17 +11,10 @@ use strobe_tests::spans::Expected;
 use super::drive::{drive, pipelined};
 use super::exchange::Exchange;
 use super::harness::{self, Bench};
-use super::http2;
+use super::{http2, sources};
 
-macro_rules! sources {
-    ($($name:literal)+) => { &[$(($name, include_str!(concat!("../../apps/httpserver/", $name)))),+] };
-}
-
-/// The service of all these tests, and what puts routers in front of it.
-const SOURCES: &[(&str, &str)] = sources!(
-    "get.go" "h2_go124.go" "h2_old.go" "main.go" "raw.go" "routes_go122.go" "routes_old.go" "service.go" "tls.go" "tunnel.go"
-    "routers/routers.go"
-);
+/// What puts routers in front of the service.
+const ROUTERS: (&str, &str) = ("routers.go", include_str!("../../apps/httpserver/routers/routers.go"));
 
 /// What the agent says when it has attached what was missed.
 const MISSED: &str = "net/http.servemux: attached";
@@ -29,12 +22,9 @@ const MISSED: &str = "net/http.servemux: attached";
 const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
 
 fn build(version: &str, gin: &str, arch: &str) -> Result<PathBuf> {
-    // All of them are one package.
-    let files: Vec<_> =
-        SOURCES.iter().map(|(name, text)| (name.trim_start_matches("routers/"), *text)).collect();
     let args = &["-ldflags=-s -w"];
     let modules = &[("github.com/gin-gonic/gin", gin), ("github.com/gorilla/mux", "v1.8.1")];
-    Recipe { version, arch, mode: "exe", args, files: &files, modules }.build()
+    Recipe { version, arch, mode: "exe", args, files: &sources::with(ROUTERS), modules }.build()
 }
 
 /// Each on its own, and each behind another one, since a connection is kept.

@@ -16,26 +16,17 @@ use super::drive::name;
 use super::exchange::Exchange;
 use super::harness::{self, Bench};
 use super::http2::{self, check_lengths, forget_handlers_request};
+use super::sources;
 
 /// The scope of x/net's spans.
 const SCOPE: &str = "strobe/golang.org/x/net/http2";
 
-macro_rules! sources {
-    ($($name:literal)+) => { &[$(($name, include_str!(concat!("../../apps/httpserver/", $name)))),+] };
-}
-
-/// The service of all these tests, and what gives listeners to x/net.
-const SOURCES: &[(&str, &str)] = sources!(
-    "get.go" "h2_go124.go" "h2_old.go" "main.go" "raw.go" "routes_go122.go" "routes_old.go" "service.go" "tls.go" "tunnel.go"
-    "xnet/xnet.go"
-);
+/// What gives the service's listeners to x/net.
+const X_NET: (&str, &str) = ("xnet.go", include_str!("../../apps/httpserver/xnet/xnet.go"));
 
 fn build(version: &str, modules: &[(&str, &str)]) -> Result<PathBuf> {
-    // All of them are one package.
-    let files: Vec<_> =
-        SOURCES.iter().map(|(name, text)| (name.trim_start_matches("xnet/"), *text)).collect();
     let args = &["-ldflags=-s -w"];
-    Recipe { version, arch: HOST, mode: "exe", args, files: &files, modules }.build()
+    Recipe { version, arch: HOST, mode: "exe", args, files: &sources::with(X_NET), modules }.build()
 }
 
 const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };

@@ -55,19 +55,21 @@ impl<'q, 'c> Scan<'q, 'c> {
         if self.count > MAX_CALLS { Err(Trouble::TooMany) } else { Ok(wanted) }
     }
 
-    /// What a call through a register calls: the register was loaded with a method table's word or a function value's.
+    /// What a call through a register calls: the register was loaded with a method table's word or a function value's, maybe by way of
+    /// another register.
     fn called(&self, register: Option<u8>) -> Result<Indirect, Trouble> {
-        let register = register.ok_or(Trouble::UnknownCall)?;
-        let set = self
-            .past
-            .back()
-            .take_while(|step| step.flow == Flow::Next)
-            .find(|step| step.writes.has(register));
-        let set = set.and_then(|step| step.sets.iter().flatten().find(|(to, _)| *to == register).copied());
-        match set {
-            Some((_, Value::Word(distance))) => Ok(Indirect(distance)),
-            _ => Err(Trouble::UnknownCall),
+        let mut register = register.ok_or(Trouble::UnknownCall)?;
+        for step in self.past.back().take_while(|step| step.flow == Flow::Next) {
+            if !step.writes.has(register) {
+                continue;
+            }
+            match step.sets.iter().flatten().find(|(to, _)| *to == register) {
+                Some((_, Value::Word(distance))) => return Ok(Indirect(*distance)),
+                Some((_, Value::Copy(from))) => register = *from,
+                _ => break,
+            }
         }
+        Err(Trouble::UnknownCall)
     }
 
     /// Profiles make the compiler compare what would be called with what mostly is, and call that by name.

@@ -194,6 +194,9 @@ fn indirect_calls_are_told_by_what_is_loaded() {
     let mut closure = COMMIT.to_vec();
     closure[3] = 0;
     assert_eq!(after(AMD64, &closure, &value), Ok(vec![9]));
+    // mov 0x18(%rdx),%rax; mov %rax,%rcx; mov %rbx,%rax; then Commit's call
+    let moved = [&[0x48, 0x8b, 0x42, 0x18, 0x48, 0x89, 0xc1, 0x48, 0x89, 0xd8][..], &COMMIT[4..]].concat();
+    assert_eq!(after(AMD64, &moved, &method()), Ok(vec![9 + 6]), "by way of another register");
     // lea 0x18(%rdx),%rcx; then a call through memory
     for unknown in [[0x48, 0x8d, 0x4a, 0x18, 0xff, 0xd1], [0x48, 0x8b, 0x4a, 0x18, 0xff, 0x11]] {
         let mut code = COMMIT.to_vec();

@@ -7,7 +7,7 @@
 //! | an error after which nothing is tried again | the span |
 //! | word that there is no connection, and that net/http makes one | nothing: it has sent nothing |
 //! | another error | waits: for a next attempt, for the goroutine's next round trip, or for its time |
-//! | word of a next attempt | the error did not count |
+//! | word of a next attempt, or its response | the error did not count; the request was sent once more, if it had been sent |
 //! | an end whose beginning is not there | nothing: HTTP/2 says the end of a request that opened its connection twice |
 
 use std::time::{Duration, Instant};
@@ -16,7 +16,8 @@ use runtime_ebpf::record::Head;
 
 use super::begun::Begun;
 use super::records::{self, Record};
-use super::span::{Outcome, is_passed_on, may_be_retried, span};
+use super::span::{Outcome, had_sent, is_passed_on, may_be_retried, span};
+use crate::libraries::errors::ErrorTexts;
 use crate::libraries::join::{self, Count, SpanContext};
 use crate::libraries::open::{self, Open};
 use crate::records::DecodeError;
@@ -29,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(32);
 #[derive(Debug)]
 struct Attempt {
     outcome: Outcome,
+    /// Whether something was sent: then the next one sends it again.
+    had_sent: bool,
     end_ns: u64,
     since: Instant,
 }
@@ -89,6 +92,11 @@ impl open::Kept for Kept {
     fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.begun.held_bytes()
     }
+
+    /// There was an attempt after the one that has failed.
+    fn count_resend(&mut self) {
+        self.begun.resends += u32::from(self.failed.as_ref().is_some_and(|attempt| attempt.had_sent));
+    }
 }
 
 impl Joiner {
@@ -126,27 +134,33 @@ impl Joiner {
 
     fn ended(&mut self, head: &Head, outcome: &Outcome, cx: &mut SpanContext<'_>) {
         match self.take(head, head.span_id) {
-            Some(kept) => self.emit(&kept.begun, outcome, head.end_ns, cx),
+            Some(mut kept) => {
+                // HTTP/2 tries again without a word. (Two failures in a row may be one that was said twice.)
+                if matches!(outcome, Outcome::Response { .. }) {
+                    kept.count_resend();
+                }
+                self.emit(&kept.begun, outcome, head.end_ns, cx);
+            }
             None => self.counts.unmatched += 1,
         }
     }
 
-    fn failed(&mut self, head: &Head, outcome: Outcome) {
+    fn failed(&mut self, head: &Head, error: &ErrorTexts<'_>) {
         let Some(kept) = self.open.get_mut(head, head.span_id) else {
             self.counts.unmatched += 1;
             return;
         };
-        let attempt = Attempt { outcome, end_ns: head.end_ns, since: Instant::now() };
+        let (outcome, had_sent) = (Outcome::of_error(error), had_sent(error));
+        let attempt = Attempt { outcome, had_sent, end_ns: head.end_ns, since: Instant::now() };
         if kept.failed.replace(attempt).is_none() {
             self.waiting += 1;
         }
     }
 
     fn resumed(&mut self, head: &Head) {
-        if let Some(kept) = self.open.get_mut(head, head.span_id)
-            && kept.failed.take().is_some()
-        {
-            self.waiting -= 1;
+        if let Some(kept) = self.open.get_mut(head, head.span_id) {
+            kept.count_resend();
+            self.waiting -= usize::from(kept.failed.take().is_some());
         }
     }
 
@@ -172,9 +186,7 @@ impl join::Joiner for Joiner {
             }
             Record::Ended(ended) => self.ended(head, &Outcome::of_response(&ended), cx),
             Record::Failed(failed, error) if is_passed_on(&failed, &error) => self.passed_on(head),
-            Record::Failed(failed, error) if may_be_retried(&failed, &error) => {
-                self.failed(head, Outcome::of_error(&error))
-            }
+            Record::Failed(failed, error) if may_be_retried(&failed, &error) => self.failed(head, &error),
             Record::Failed(_, error) => self.ended(head, &Outcome::of_error(&error), cx),
             Record::Resumed => self.resumed(head),
         }

@@ -62,10 +62,17 @@ impl Stage {
 
     /// `error.type` of each span so far.
     fn errors(&self) -> Vec<Option<&str>> {
-        let error = |attributes: &'_ Vec<(&'static str, String)>| {
-            attributes.iter().position(|(key, _)| *key == "error.type")
-        };
-        self.spans.iter().map(|(_, all, _)| error(all).map(|at| all[at].1.as_str())).collect()
+        self.each("error.type")
+    }
+
+    /// `http.request.resend_count` of each span so far.
+    fn resends(&self) -> Vec<Option<&str>> {
+        self.each("http.request.resend_count")
+    }
+
+    fn each(&self, name: &str) -> Vec<Option<&str>> {
+        let value = |all: &'_ Vec<(&'static str, String)>| all.iter().position(|(key, _)| *key == name);
+        self.spans.iter().map(|(_, all, _)| value(all).map(|at| all[at].1.as_str())).collect()
     }
 }
 
@@ -136,7 +143,39 @@ fn a_failure_that_is_tried_again_does_not_count() {
     assert!(!stage.joiner.waits());
     stage.take(&ended(1, 200));
     assert_eq!(stage.errors(), [None]);
+    assert_eq!(stage.resends(), [Some("1")]);
     assert_eq!(stage.joiner.open.held_bytes(), 0);
+}
+
+#[test]
+fn each_time_that_a_request_is_sent_again_counts() {
+    let mut stage = Stage::default();
+    // What HTTP/2 says twice was sent once, and what has had no connection was not sent.
+    for (span, again) in [(1, 0), (2, 1), (3, 3)] {
+        stage.take(&began(span, 0, &TEXTS));
+        for _ in 0..again {
+            stage.take(&failed(span, false, "http2.StreamError", None));
+            stage.take(&failed(span, false, "http2.StreamError", None));
+            stage.take(&resumed(span));
+        }
+        stage.take(&ended(span, 200));
+    }
+    stage.take(&began(4, 0, &TEXTS));
+    stage.take(&failed(4, false, "http2.StreamError", None));
+    stage.take(&ended(4, 200));
+    stage.take(&began(5, 0, &TEXTS));
+    stage.take(&failed(5, false, "http2.StreamError", None));
+    stage.take(&failed(5, true, "net.OpError", None));
+    for (span, name, text) in [
+        (6, "http.nothingWrittenError", None),
+        (7, "*errors.errorString", Some(b"http2: client conn not usable".as_slice())),
+    ] {
+        stage.take(&began(span, 0, &TEXTS));
+        stage.take(&failed(span, false, name, text));
+        stage.take(&resumed(span));
+        stage.take(&ended(span, 200));
+    }
+    assert_eq!(stage.resends(), [None, Some("1"), Some("3"), Some("1"), None, None, None]);
 }
 
 #[test]

@@ -46,6 +46,10 @@ const PERHAPS_RETRIED: [&str; 8] = [
 const PERHAPS_RETRIED_TEXT: &[u8] = b"http";
 const ERROR_STRING: &str = "errors.errorString";
 
+/// Of those the ones in front of which nothing was sent: the connection had died, or has too many streams (`errClientConnUnusable`).
+const NOTHING_WRITTEN: &str = "http.nothingWrittenError";
+const NOT_USABLE: &[u8] = b"http2: client conn not usable";
+
 /// What there is in place of a connection where nobody may dial (`ErrNoCachedConn` of golang.org/x/net/http2).
 const NO_CACHED_CONN: &str = "http2.noCachedConnError";
 
@@ -107,6 +111,12 @@ pub fn may_be_retried(failed: &Failed, error: &ErrorTexts<'_>) -> bool {
         Some(name) => PERHAPS_RETRIED.contains(&&*name),
         None => true,
     }
+}
+
+/// Whether the attempt that failed with this had sent something.
+pub fn had_sent(error: &ErrorTexts<'_>) -> bool {
+    let has_written = |name| !matches!(&*without_star(name), NOTHING_WRITTEN | NO_CACHED_CONN);
+    error.type_name().is_none_or(has_written) && error.text() != Some(NOT_USABLE)
 }
 
 /// Builds the span.

@@ -23,8 +23,8 @@ import (
 // files of the folder above. Its cases come behind theirs.
 func init() {
 	prepare = func(at *place) {
-		at.h2c = serve(h2c.NewHandler(xNetHandler(at), &http2.Server{}), nil)
-		at.held = serve(xNetHandler(at), selfSigned())
+		at.h2c = serve("tcp", "127.0.0.1:0", h2c.NewHandler(xNetHandler(at), &http2.Server{}), nil)
+		at.held = serve("tcp", "127.0.0.1:0", xNetHandler(at), selfSigned())
 		fmt.Printf("h2c %s\n", at.h2c)
 	}
 	more = func(at *place) {

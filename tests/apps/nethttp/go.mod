@@ -1,0 +1,3 @@
+module strobe.test/nethttp
+
+go 1.22

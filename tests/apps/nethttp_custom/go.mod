@@ -1,0 +1,3 @@
+module strobe.test/nethttp_custom
+
+go 1.22
