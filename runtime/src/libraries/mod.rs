@@ -4,6 +4,7 @@
 
 mod contexts;
 mod errors;
+mod grpc;
 mod http2_server;
 mod http_client;
 mod http_server;
@@ -40,6 +41,8 @@ libraries! {
     x_net_http2_client::LIBRARY;
     gorilla_mux::LIBRARY;
     gin::LIBRARY;
+    grpc_server::LIBRARY;
+    grpc_client::LIBRARY;
 }
 
 /// The library of this catalog id, if this agent traces it.
