@@ -9,8 +9,7 @@ use runtime_ebpf::{
 use crate::whole_key::WholeKey as _;
 
 #[map]
-static COUNTERS: PerCpuArray<u64> =
-    PerCpuArray::with_max_entries(PER_LIBRARY * (libraries::ALL.len() as u32 + 1), 0);
+static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(PER_LIBRARY * libraries::CODES, 0);
 
 /// Adds one to a counter of the core.
 #[inline(always)]

@@ -1,9 +1,11 @@
 //! The headers that [`crate::headers`] looks for, and how a key is known to be one of them: a number of its beginning and its length finds
-//! the only name that it can be, and that is compared with all of it.
+//! the only name of a set that it can be, and that is compared with all of it.
 
 /// Which of eight slots are in which bucket: eight times the bucket's number, and one more than the slot's.
 pub const PLACE_BITS: u64 = 9;
-const _: () = assert!(NAMES.len() as u64 * PLACE_BITS <= 64);
+/// A set's names and a place that is nobody's.
+const PLACES: usize = 8;
+const _: () = assert!((PLACES as u64 - 1) * PLACE_BITS <= 64);
 
 /// A wanted header's name.
 #[derive(Clone, Copy)]
@@ -14,6 +16,21 @@ pub struct Name {
     len: u64,
 }
 
+/// Names that are looked for together.
+pub trait Names {
+    /// At most seven.
+    const ALL: &'static [Name];
+    /// The lengths of the names.
+    const LENS: u64 = lens(Self::ALL);
+    /// A product with it has another number in its upper three bits for each name's digest.
+    const MULTIPLIER: u64 = multiplier(Self::ALL);
+    /// The names by those numbers. In memory: what is compared with each key costs the verifier most.
+    const BY_PLACE: &'static [Name; PLACES] = &by_place(Self::ALL, Self::MULTIPLIER);
+}
+
+/// What is looked for in `net/http.Header`, whose keys are written as Go's textproto does it.
+pub struct HttpNames;
+
 pub const TRACEPARENT: Name = Name::new(b"Traceparent");
 pub const USER_AGENT: Name = Name::new(b"User-Agent");
 pub const TRACESTATE: Name = Name::new(b"Tracestate");
@@ -22,14 +39,21 @@ pub const FORWARDED_FOR: Name = Name::new(b"X-Forwarded-For");
 pub const FORWARDED_HOST: Name = Name::new(b"X-Forwarded-Host");
 pub const FORWARDED_PROTO: Name = Name::new(b"X-Forwarded-Proto");
 
-const NAMES: [Name; 7] =
-    [TRACEPARENT, USER_AGENT, TRACESTATE, FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO];
-/// The lengths of the names.
-pub const LENS: u64 = 1 << 9 | 1 << 10 | 1 << 11 | 1 << 15 | 1 << 16 | 1 << 17;
-/// A product with it has another number in its upper three bits for each name's digest.
-pub const MULTIPLIER: u64 = multiplier();
-/// The names by those numbers. In memory: what is compared with each key costs the verifier most.
-pub static BY_PLACE: [Name; 8] = by_place();
+impl Names for HttpNames {
+    const ALL: &'static [Name] =
+        &[TRACEPARENT, USER_AGENT, TRACESTATE, FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO];
+}
+
+/// What is looked for in gRPC's metadata, whose keys are in lower case.
+pub struct MetadataNames;
+
+pub const LOWER_TRACEPARENT: Name = Name::new(b"traceparent");
+pub const LOWER_TRACESTATE: Name = Name::new(b"tracestate");
+pub const AUTHORITY: Name = Name::new(b":authority");
+
+impl Names for MetadataNames {
+    const ALL: &'static [Name] = &[LOWER_TRACEPARENT, LOWER_TRACESTATE, AUTHORITY];
+}
 
 impl Name {
     const fn new(text: &[u8]) -> Self {
@@ -42,8 +66,8 @@ impl Name {
         Self { text: words, len: text.len() as u64 }
     }
 
-    pub const fn place(self) -> u64 {
-        place(digest(self.text, self.len), MULTIPLIER)
+    pub const fn place<N: Names>(self) -> u64 {
+        place(digest(self.text, self.len), N::MULTIPLIER)
     }
 }
 
@@ -61,27 +85,36 @@ pub const fn place(digest: u64, multiplier: u64) -> u64 {
     digest.wrapping_mul(multiplier) >> 61
 }
 
-const fn multiplier() -> u64 {
+const fn lens(names: &[Name]) -> u64 {
+    let (mut all, mut i) = (0, 0);
+    while i < names.len() {
+        all |= 1 << names[i].len;
+        i += 1;
+    }
+    all
+}
+
+const fn multiplier(names: &[Name]) -> u64 {
     let mut candidate = 1u64;
     loop {
         let (mut seen, mut i) = (0u64, 0);
-        while i < NAMES.len() {
-            seen |= 1 << place(digest(NAMES[i].text, NAMES[i].len), candidate);
+        while i < names.len() {
+            seen |= 1 << place(digest(names[i].text, names[i].len), candidate);
             i += 1;
         }
         // Each has one of its own, and none the eighth, for which there is no room in a word.
-        if seen == (1 << NAMES.len()) - 1 {
+        if seen.count_ones() as usize == names.len() && seen >> (PLACES - 1) == 0 {
             return candidate;
         }
         candidate = candidate.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(2);
     }
 }
 
-/// At the eighth place is none: no key has this length.
-const fn by_place() -> [Name; 8] {
-    let (mut all, mut i) = ([Name { text: [0; 3], len: 0 }; 8], 0);
-    while i < NAMES.len() {
-        all[NAMES[i].place() as usize] = NAMES[i];
+/// At the places that are nobody's is none: no key has this length.
+const fn by_place(names: &[Name], multiplier: u64) -> [Name; PLACES] {
+    let (mut all, mut i) = ([Name { text: [0; 3], len: 0 }; PLACES], 0);
+    while i < names.len() {
+        all[place(digest(names[i].text, names[i].len), multiplier) as usize] = names[i];
         i += 1;
     }
     all
@@ -89,10 +122,10 @@ const fn by_place() -> [Name; 8] {
 
 /// Where the numbers of these headers stand.
 #[inline(always)]
-pub const fn bits(names: &[Name]) -> u64 {
+pub const fn bits<N: Names>(names: &[Name]) -> u64 {
     let (mut all, mut i) = (0, 0);
     while i < names.len() {
-        all |= ((1 << PLACE_BITS) - 1) << (names[i].place() * PLACE_BITS);
+        all |= ((1 << PLACE_BITS) - 1) << (names[i].place::<N>() * PLACE_BITS);
         i += 1;
     }
     all

@@ -1,4 +1,5 @@
-//! Finds headers in `net/http.Header`, a `map[string][]string`, by walking it: its hash is seeded, so there is no look-up.
+//! Finds headers in `net/http.Header` and gRPC's `metadata.MD`, a `map[string][]string`, by walking it: its hash is seeded, so there is no
+//! look-up.
 //!
 //! ```text
 //! Swiss (Go 1.24+):  Map { used, seed, dirPtr@16, dirLen@24, … }
@@ -13,7 +14,7 @@
 //! and counted. Each key is read alone, and a read that fails is no branch (the kernel then gives zeros, which are no header):
 //! only the slow way comes here, and the verifier follows it in a tenth of the steps that reads of half a group took.
 
-use core::mem::MaybeUninit;
+use core::{marker::PhantomData, mem::MaybeUninit};
 
 use runtime_ebpf::{
     abi::{HEADERS_HMAP, HEADERS_SWISS, MapWalk},
@@ -22,13 +23,19 @@ use runtime_ebpf::{
 
 use crate::{
     count::count,
-    header_names::{BY_PLACE, LENS, MULTIPLIER, Name, PLACE_BITS, bits, digest, place},
+    header_names::{Name, Names, PLACE_BITS, bits, digest, place},
     read::{GoString, forget, opaque, read, read_result},
 };
 
+/// One of a slice of strings.
+#[inline(always)]
+pub fn one_of<N>(values: GoString, index: u64, found: &mut Found<N>) -> GoString {
+    string(values.address + 16 * index, found)
+}
+
 /// Where the map has the wanted headers: a number of nine bits for each, by its [`Name::place`]; 0: it is not there.
 #[repr(C)]
-pub struct Found {
+pub struct Found<N> {
     places: u64,
     first: u64,
     old: u64,
@@ -37,6 +44,7 @@ pub struct Found {
     /// Not 0 if a chain goes on beyond what is walked.
     cut: u64,
     zero: u64,
+    names: PhantomData<N>,
 }
 
 /// Numbers of the buckets: the map's, the next ones of their chains, and the same of the old ones.
@@ -61,7 +69,7 @@ macro_rules! unrolled {
 ///
 /// `scratch` is eight bytes of a record or a map's value that nobody needs yet.
 #[inline(always)]
-pub unsafe fn find(map: u64, walk: &MapWalk, scratch: *mut u64) -> Found {
+pub unsafe fn find<N: Names>(map: u64, walk: &MapWalk, scratch: *mut u64) -> Found<N> {
     // SAFETY: the caller's, here and below.
     let unknown = |number| unsafe { forget(scratch, number) };
     let mut found = Found {
@@ -71,6 +79,7 @@ pub unsafe fn find(map: u64, walk: &MapWalk, scratch: *mut u64) -> Found {
         failed: unknown(0),
         cut: unknown(0),
         zero: unknown(0),
+        names: PhantomData,
     };
     let (first, last, old, old_last) = match walk.kind {
         _ if map == 0 => return found,
@@ -126,7 +135,7 @@ fn hmap(map: u64) -> (u64, u64, u64, u64) {
 }
 
 #[inline(never)]
-fn buckets(first: u64, last: u64, walk: &MapWalk, found: &mut Found) {
+fn buckets<N: Names>(first: u64, last: u64, walk: &MapWalk, found: &mut Found<N>) {
     unrolled!(I in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] {
         if I > last {
             return;
@@ -136,7 +145,7 @@ fn buckets(first: u64, last: u64, walk: &MapWalk, found: &mut Found) {
 }
 
 #[inline(never)]
-fn old_buckets(first: u64, last: u64, walk: &MapWalk, found: &mut Found) {
+fn old_buckets<N: Names>(first: u64, last: u64, walk: &MapWalk, found: &mut Found<N>) {
     unrolled!(I in [0 1 2 3 4 5 6 7] {
         if I > last {
             return;
@@ -147,7 +156,7 @@ fn old_buckets(first: u64, last: u64, walk: &MapWalk, found: &mut Found) {
 
 /// A group; or a bucket and one more of its chain. `numbers`: its own, and in the lower half that of the next one.
 #[inline(never)]
-fn bucket(bucket: u64, numbers: u64, walk: &MapWalk, found: &mut Found) {
+fn bucket<N: Names>(bucket: u64, numbers: u64, walk: &MapWalk, found: &mut Found<N>) {
     slots(bucket, numbers >> 32, walk, found);
     if walk.overflow == 0 {
         return;
@@ -163,7 +172,7 @@ fn bucket(bucket: u64, numbers: u64, walk: &MapWalk, found: &mut Found) {
 /// Looks at the slots of a group or bucket that hold something: those whose control byte is below 0x80, or whose `tophash` is
 /// 5 or more (runtime/map_noswiss.go, minTopHash): all eight at once, the sum's top bit tells.
 #[inline(never)]
-fn slots(bucket: u64, number: u64, walk: &MapWalk, found: &mut Found) {
+fn slots<N: Names>(bucket: u64, number: u64, walk: &MapWalk, found: &mut Found<N>) {
     let control = word(bucket, found);
     let full = if walk.kind == HEADERS_SWISS {
         !control
@@ -173,7 +182,7 @@ fn slots(bucket: u64, number: u64, walk: &MapWalk, found: &mut Found) {
     unrolled!(I in [0 1 2 3 4 5 6 7] {
         if full >> (8 * I) & 0x80 != 0 {
             let key = string(bucket + KEYS + I * walk.key_stride as u64, found);
-            if is_wanted_len(key.len) {
+            if is_wanted_len::<N>(key.len) {
                 slot(key, number * 8 + I + 1, found);
             }
         }
@@ -182,13 +191,13 @@ fn slots(bucket: u64, number: u64, walk: &MapWalk, found: &mut Found) {
 
 /// Of 64 bytes and more, a few are too: comparing them tells.
 #[inline(always)]
-fn is_wanted_len(len: u64) -> bool {
-    LENS >> (opaque(len) & 63) & 1 != 0
+fn is_wanted_len<N: Names>(len: u64) -> bool {
+    N::LENS >> (opaque(len) & 63) & 1 != 0
 }
 
 /// Compares one key with the name that it can be, and notes its place if it is that.
 #[inline(never)]
-fn slot(key: GoString, at: u64, found: &mut Found) {
+fn slot<N: Names>(key: GoString, at: u64, found: &mut Found<N>) {
     // As long as the verifier believes that a key may be.
     let mut text = MaybeUninit::<[u64; 4]>::uninit();
     let word = text.as_mut_ptr().cast::<u64>();
@@ -204,9 +213,9 @@ fn slot(key: GoString, at: u64, found: &mut Found) {
         found.note(read_result(word.cast(), read as u32, key.address));
         [word.read_volatile(), word.add(1).read_volatile(), word.add(2).read_volatile()]
     };
-    let place = opaque(place(digest(text, len), MULTIPLIER)) & 7;
+    let place = opaque(place(digest(text, len), N::MULTIPLIER)) & 7;
     // SAFETY: the mask leaves the eight names, of four words each.
-    let name = unsafe { BY_PLACE.as_ptr().add(place as usize).cast::<u64>() };
+    let name = unsafe { N::BY_PLACE.as_ptr().add(place as usize).cast::<u64>() };
     // SAFETY: as above.
     let wanted = |i| unsafe { name.add(i).read_volatile() };
     let differ = (text[0] ^ wanted(0)) | (text[1] ^ wanted(1)) | (text[2] ^ wanted(2)) | (len ^ wanted(3));
@@ -216,7 +225,7 @@ fn slot(key: GoString, at: u64, found: &mut Found) {
     found.places |= (at & is_it) << shift;
 }
 
-impl Found {
+impl<N> Found<N> {
     /// Notes what a read gave, without a branch: 0 if it went well.
     #[inline(always)]
     pub fn note(&mut self, result: i64) {
@@ -226,7 +235,7 @@ impl Found {
 
 /// A word of the target; zeros where it cannot be read, which is noted.
 #[inline(always)]
-fn word(address: u64, found: &mut Found) -> u64 {
+fn word<N>(address: u64, found: &mut Found<N>) -> u64 {
     let mut value = MaybeUninit::<u64>::uninit();
     found.note(read_result(value.as_mut_ptr().cast(), 8, address));
     // SAFETY: the helper fills all of it, with zeros where it fails.
@@ -235,7 +244,7 @@ fn word(address: u64, found: &mut Found) -> u64 {
 
 /// The same of two words.
 #[inline(always)]
-fn string(address: u64, found: &mut Found) -> GoString {
+fn string<N>(address: u64, found: &mut Found<N>) -> GoString {
     let mut value = MaybeUninit::<GoString>::uninit();
     found.note(read_result(value.as_mut_ptr().cast(), 16, address));
     // SAFETY: as above.
@@ -251,7 +260,7 @@ fn none(differ: u64) -> u64 {
 
 /// The values of the header at this place, a slice of strings.
 #[inline(always)]
-fn slice(at: u64, walk: &MapWalk, found: &mut Found) -> GoString {
+fn slice<N>(at: u64, walk: &MapWalk, found: &mut Found<N>) -> GoString {
     let (number, slot) = ((at - 1) >> 3, (at - 1) & 7);
     let is_old = number >> 5 & 1;
     let base = found.first ^ (found.first ^ found.old) & is_old.wrapping_neg();
@@ -264,7 +273,7 @@ fn slice(at: u64, walk: &MapWalk, found: &mut Found) -> GoString {
 
 /// The first of a header's values; zeros if it has none, or more than `most`.
 #[inline(never)]
-fn value(at: u64, most: u64, walk: &MapWalk, found: &mut Found) -> GoString {
+fn value<N>(at: u64, most: u64, walk: &MapWalk, found: &mut Found<N>) -> GoString {
     // Of which the verifier knows as little as of what is read.
     let nothing = GoString { address: found.zero, len: found.zero };
     if at == 0 {
@@ -279,17 +288,17 @@ fn value(at: u64, most: u64, walk: &MapWalk, found: &mut Found) -> GoString {
 
 /// All of them; zeros if it has none. Not what `value` begins with, which would cost the verifier twice as much.
 #[inline(never)]
-fn values(at: u64, walk: &MapWalk, found: &mut Found) -> GoString {
+fn values<N>(at: u64, walk: &MapWalk, found: &mut Found<N>) -> GoString {
     if at == 0 {
         return GoString { address: found.zero, len: found.zero };
     }
     slice(at, walk, found)
 }
 
-impl Found {
+impl<N: Names> Found<N> {
     #[inline(always)]
     fn at(&self, name: Name) -> u64 {
-        self.places >> (name.place() * PLACE_BITS) & ((1 << PLACE_BITS) - 1)
+        self.places >> (name.place::<N>() * PLACE_BITS) & ((1 << PLACE_BITS) - 1)
     }
 
     /// Counts what could not be read or walked. Last of all: the verifier follows each branch to the program's end.
@@ -306,13 +315,13 @@ impl Found {
     /// Whether one of these headers is there.
     #[inline(always)]
     pub fn has_any(&self, names: &[Name]) -> bool {
-        self.places & bits(names) != 0
+        self.places & bits::<N>(names) != 0
     }
 
     /// Forgets these headers unless the number is 0.
     #[inline(always)]
     pub fn keep_if_none(&mut self, names: &[Name], number: u64) {
-        self.places &= none(number) | !bits(names);
+        self.places &= none(number) | !bits::<N>(names);
     }
 
     /// The first of a header's values; zeros if it has none.
@@ -325,12 +334,6 @@ impl Found {
     #[inline(always)]
     pub fn all_of(&mut self, name: Name, walk: &MapWalk) -> GoString {
         values(self.at(name), walk, self)
-    }
-
-    /// One of such a slice.
-    #[inline(always)]
-    pub fn one_of(&mut self, values: GoString, index: u64) -> GoString {
-        string(values.address + 16 * index, self)
     }
 
     /// The value of a header that may be there but once; zeros if there is none, or several.

@@ -1,5 +1,5 @@
 //! What the in-flight tables of all libraries have in common: an entry belongs to a goroutine, which alone writes to it and removes it
-//! while its process lives, so that it needs no lock.
+//! while its process lives, so that it needs no lock. (Where it is not a goroutine's: [`Key::at`].)
 
 use core::ptr::NonNull;
 
@@ -22,7 +22,14 @@ pub struct Key {
 impl Key {
     #[inline(always)]
     pub fn of(hit: &Hit) -> Self {
-        Self { goroutine: hit.goroutine, tgid: hit.tgid as u64 }
+        Self::at(hit, hit.goroutine)
+    }
+
+    /// Of something else that the process has at an address: an entry that several goroutines may find, none of which follows what it
+    /// keeps, and which belongs to the one that removes it.
+    #[inline(always)]
+    pub fn at(hit: &Hit, address: u64) -> Self {
+        Self { goroutine: address, tgid: hit.tgid as u64 }
     }
 }
 
@@ -210,6 +217,17 @@ pub fn make<T: Table>(key: &Key) -> Option<Entry<T::Entry>> {
     T::flight().insert(key, T::blank().get_at(0)?, 0).ok()?;
     add_use(T::uses(), 1);
     find::<T>(key)
+}
+
+/// Makes the entry another's copy, whatever it was before. `false`: there is no room.
+#[inline(always)]
+pub fn copy<T: Table>(key: &Key, from: &T::Entry) -> bool {
+    let is_new = T::flight().get_ptr(key).is_none();
+    let is_done = T::flight().insert(key, from, 0).is_ok();
+    if is_new && is_done {
+        add_use(T::uses(), 1);
+    }
+    is_done
 }
 
 /// What is kept is of no use any more. Whether there was anything.

@@ -12,6 +12,7 @@ extern crate std;
 pub mod abi;
 pub mod counters;
 pub mod errors;
+pub mod grpc;
 pub mod http2_server;
 pub mod http_client;
 pub mod http_server;

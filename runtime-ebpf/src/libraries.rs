@@ -17,6 +17,8 @@ macro_rules! libraries {
             6 gorilla_mux GORILLA_MUX "github.com/gorilla/mux";
             7 gin GIN "github.com/gin-gonic/gin";
             8 net_http_servemux NET_HTTP_SERVEMUX "net/http.servemux";
+            9 grpc_server GRPC_SERVER "google.golang.org/grpc.server";
+            10 grpc_client GRPC_CLIENT "google.golang.org/grpc.client";
         }
     };
 }
@@ -51,6 +53,13 @@ macro_rules! define {
 
         /// All of them.
         pub const ALL: &[Library] = &[$($name),+];
+
+        /// One more than the highest code.
+        pub const CODES: u32 = {
+            let mut codes = 0;
+            $(if $code >= codes { codes = $code + 1; })+
+            codes
+        };
     };
 }
 

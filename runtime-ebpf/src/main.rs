@@ -22,6 +22,7 @@ mod registers;
 mod ring;
 mod texts;
 mod traceparent;
+mod tracestate;
 mod whole_key;
 
 #[panic_handler]

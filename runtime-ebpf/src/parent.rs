@@ -67,7 +67,7 @@ pub fn find(hit: &Hit, goid: u64, bias: u64, context: Context) -> Option<TracePa
 
 /// The span that is open on the goroutine that created this one.
 #[inline(always)]
-fn creators(hit: &Hit) -> Option<Snapshot> {
+pub fn creators(hit: &Hit) -> Option<Snapshot> {
     let parent = known(hit.goroutine, hit.runtime()?.g_parent_goid).and_then(read::<u64>)?;
     current::of_goid(hit, parent)
 }

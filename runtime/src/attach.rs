@@ -118,8 +118,7 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
             warn!(file = plan.file, "{}: not traced: {error:#}", library.id);
         }
     }
-    let asks = layout.first.libraries.iter().any(|(library, _)| library.asks_for_parents());
-    layout.core.parents = u16::from(asks);
+    layout.core.parents = u16::from(layout.first.asks_for_parents());
     if layout.first.probes.is_empty() {
         anyhow::bail!("{}: {}", plan.file, refusal(plan, off));
     }
@@ -139,6 +138,13 @@ impl Layout {
 impl Part {
     fn makes_spans_of_servers(&self) -> bool {
         self.libraries.iter().any(|(library, _)| library.makes_spans() && library.kind() == Kind::Server)
+    }
+
+    /// Whether anybody has to know what is open: for calls, or for a server within another.
+    fn asks_for_parents(&self) -> bool {
+        let all = || self.libraries.iter().map(|(library, _)| library);
+        let servers = all().filter(|library| library.makes_spans() && library.kind() == Kind::Server).count();
+        all().any(|library| library.asks_for_parents() || servers > 1 && library.is_served_within_another())
     }
 
     fn add(

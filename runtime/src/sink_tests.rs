@@ -64,6 +64,7 @@ fn span_of(head: &Head) -> Span<'static> {
         attributes: Vec::new(),
         dropped_attributes: 0,
         error: false,
+        message: None,
     }
 }
 

@@ -11,6 +11,8 @@ pub mod collector;
 pub mod corpus;
 pub mod dwarf;
 pub mod golang;
+#[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]
+pub mod grpc;
 pub mod h2;
 #[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]
 pub mod http_client;

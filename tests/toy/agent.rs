@@ -95,6 +95,7 @@ impl Joiner for Turns {
             attributes: vec![("toy.turns", Value::Int(turn.turns.cast_signed()))],
             dropped_attributes: 0,
             error: false,
+            message: None,
         });
         Ok(())
     }

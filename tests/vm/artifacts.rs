@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use strobe_tests::golang::{self, Build, go};
+use strobe_tests::grpc::program::Program;
 use strobe_tests::{machine, programs};
 
 use crate::arch::Arch;
@@ -16,6 +17,12 @@ const GO: [(&str, &str); 3] = [("1.22", go(22)), ("1.24", go(24)), ("1.27", go(2
 
 /// The programs under `tests/apps` that the cases run.
 const APPS: [&str; 2] = ["httpserver", "httpclient"];
+
+/// The program that speaks gRPC, by the name that the cases know.
+const GRPC: [(&str, Program); 2] = [
+    ("grpc-1.22", Program { go: go(22), grpc: "v1.40.0" }),
+    ("grpc-1.27", Program { go: go(27), grpc: "v1.85.0" }),
+];
 
 /// Paths of the built programs.
 #[derive(Debug)]
@@ -37,7 +44,10 @@ pub fn build(arch: Arch) -> Result<Artifacts> {
         Ok((format!("{app}-{name}"), golang::build_for(app, version, Build::Stripped, arch.name())?))
     };
     let all = APPS.into_iter().flat_map(|app| GO.map(|version| (app, version)));
-    let apps = all.map(app).collect::<Result<Vec<_>>>()?;
+    let mut apps = all.map(app).collect::<Result<Vec<_>>>()?;
+    for (name, program) in GRPC {
+        apps.push((name.to_owned(), program.build_for(arch.name())?));
+    }
     let (init, strobe) = if arch.target().starts_with(std::env::consts::ARCH) {
         (target_dir()?.join("release/strobe-vm-init"), programs::path("strobe")?)
     } else {

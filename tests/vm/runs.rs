@@ -15,7 +15,7 @@ use crate::machine::{Machine, Seen};
 use crate::verdict::Verdict;
 
 /// What every kernel of the matrix runs (`guest/cases.rs`).
-const CASES: [&str; 18] = [
+const CASES: [&str; 20] = [
     "load",
     "features",
     "go1.22",
@@ -25,6 +25,8 @@ const CASES: [&str; 18] = [
     "h2-1.27",
     "client1.22",
     "client1.27",
+    "grpc1.22",
+    "grpc1.27",
     "exec",
     "restart",
     "overwrite",

@@ -1,6 +1,7 @@
 //! One module per library of the table, what libraries of a kind share, and the process events.
 
 mod floor;
+mod grpc;
 mod http2_server;
 mod http_client;
 mod http_server;

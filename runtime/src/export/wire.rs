@@ -48,7 +48,12 @@ pub fn encode_span(span: &Span<'_>) -> Vec<u8> {
         number(&mut out, 10, u64::from(span.dropped_attributes));
     }
     if span.error {
-        header(&mut out, 15, number_len(3, STATUS_ERROR));
+        let message = span.message.as_deref().unwrap_or_default();
+        let message_len = if message.is_empty() { 0 } else { bytes_len(2, message.len()) };
+        header(&mut out, 15, message_len + number_len(3, STATUS_ERROR));
+        if !message.is_empty() {
+            bytes(&mut out, 2, message.as_bytes());
+        }
         number(&mut out, 3, STATUS_ERROR);
     }
     tag(&mut out, 16, FIXED32);
@@ -197,7 +202,9 @@ mod tests {
             end_time_unix_nano: span.end_unix_ns,
             attributes: attributes.collect(),
             dropped_attributes_count: span.dropped_attributes,
-            status: span.error.then(|| Status { code: 2, ..Default::default() }),
+            status: span
+                .error
+                .then(|| Status { code: 2, message: span.message.as_deref().unwrap_or_default().to_owned() }),
             ..Default::default()
         }
     }
@@ -208,6 +215,7 @@ mod tests {
         failed.parent_span_id = Some([5; 8]);
         failed.dropped_attributes = 300;
         failed.error = true;
+        failed.message = Some("no such thing".into());
         failed.trace_state = Some("a=1,b=2".into());
         failed.attributes = vec![
             ("negative", Value::Int(-1)),

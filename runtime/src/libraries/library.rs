@@ -41,6 +41,10 @@ pub trait Library: Sync {
     fn asks_for_parents(&self) -> bool {
         false
     }
+    /// Whether its operations may be parts of another server's, in a file that has one: then they ask for parents, too.
+    fn is_served_within_another(&self) -> bool {
+        false
+    }
     /// The value of [`Library::file_map`] for the files of a Plan.
     fn config(&self, library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError>;
     /// What makes spans of its records.

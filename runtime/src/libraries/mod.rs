@@ -4,6 +4,7 @@
 
 mod contexts;
 mod errors;
+mod grpc;
 mod http2_server;
 mod http_client;
 mod http_server;
@@ -41,6 +42,8 @@ libraries! {
     gorilla_mux::LIBRARY;
     gin::LIBRARY;
     net_http_servemux::LIBRARY;
+    grpc_server::LIBRARY;
+    grpc_client::LIBRARY;
 }
 
 /// The library of this catalog id, if this agent traces it.

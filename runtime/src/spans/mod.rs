@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 
+pub mod authority;
 pub mod clock;
 mod counts;
 pub mod redaction;
@@ -74,6 +75,8 @@ pub struct Span<'a> {
     pub dropped_attributes: u32,
     /// Status Error; otherwise unset.
     pub error: bool,
+    /// What the status says, beside what `error.type` says already; only of a failed span.
+    pub message: Option<Cow<'a, str>>,
 }
 
 impl Span<'_> {
@@ -135,6 +138,9 @@ impl Settings {
             span.dropped_attributes = u32::try_from(dropped).unwrap_or(u32::MAX);
         }
         let Some(limit) = self.value_length_limit else { return };
+        if let Some(message) = &mut span.message {
+            text::truncate_chars(message, limit);
+        }
         for (_, value) in &mut span.attributes {
             if let Value::Str(text) = value {
                 text::truncate_chars(text, limit);

@@ -9,12 +9,14 @@ pub mod scope {
     pub const NET_HTTP: &str = "strobe/net/http";
     /// `golang.org/x/net/http2` server and client.
     pub const X_NET_HTTP2: &str = "strobe/golang.org/x/net/http2";
+    /// gRPC server and client.
+    pub const GRPC: &str = "strobe/google.golang.org/grpc";
 }
 
 /// Methods that `http.request.method` may hold unless the configuration names others.
 pub const KNOWN_METHODS: &[&str] =
     &["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"];
-/// What stands for any other.
+/// What stands for any other, and for a gRPC method that its server does not have.
 pub const METHOD_OTHER: &str = "_OTHER";
 /// `error.type` of an error whose type is not known.
 pub const ERROR_OTHER: &str = "_OTHER";
@@ -107,6 +109,10 @@ names! {
     PROCESS_PID = "process.pid",
     PROCESS_RUNTIME_NAME = "process.runtime.name",
     PROCESS_RUNTIME_VERSION = "process.runtime.version",
+    RPC_METHOD = "rpc.method",
+    RPC_METHOD_ORIGINAL = "rpc.method_original",
+    RPC_STATUS_CODE = "rpc.status_code",
+    RPC_SYSTEM_NAME = "rpc.system.name",
     SERVER_ADDRESS = "server.address",
     SERVER_PORT = "server.port",
     SERVICE_INSTANCE_ID = "service.instance.id",

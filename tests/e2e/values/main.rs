@@ -19,13 +19,14 @@ use program::{ALL, Program, SOURCE};
 use signatures::Signature;
 
 /// The libraries that have roles.
-const LIBRARIES: [&str; 9] = [
+const LIBRARIES: [&str; 10] = [
     "net/http.server",
     "net/http.server.h2",
     "golang.org/x/net/http2.server",
     "net/http.client",
     "database/sql",
-    "google.golang.org/grpc",
+    "google.golang.org/grpc.server",
+    "google.golang.org/grpc.client",
     "golang.org/x/net/http2.client",
     "github.com/segmentio/kafka-go",
     "go.opentelemetry.io/auto/sdk",

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{clients, features, lives, loading, machines, namespaces, privileges};
+use crate::{clients, features, grpc, lives, loading, machines, namespaces, privileges};
 
 /// Runs one; what it says goes into the table.
 pub fn run(name: &str) -> Result<String> {
@@ -16,6 +16,8 @@ pub fn run(name: &str) -> Result<String> {
         "h2-1.27" => lives::over_http2("1.27"),
         "client1.22" => clients::round_trips("1.22"),
         "client1.27" => clients::round_trips("1.27"),
+        "grpc1.22" => grpc::rpcs("1.22"),
+        "grpc1.27" => grpc::rpcs("1.27"),
         "calls" => lives::helper_calls("1.24"),
         "exec" => lives::exec("1.24"),
         "restart" => lives::restart("1.24"),

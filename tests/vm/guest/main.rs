@@ -11,6 +11,7 @@ mod boot;
 mod cases;
 mod clients;
 mod features;
+mod grpc;
 mod lives;
 mod loading;
 mod machines;

@@ -45,11 +45,12 @@ mod tests {
 
     #[test]
     fn typing_errors_and_parts_find_the_id() {
-        let ids = ["net/http.server", "net/http.server.h2", "net/http.client", "google.golang.org/grpc"];
+        let ids =
+            ["net/http.server", "net/http.server.h2", "net/http.client", "google.golang.org/grpc.server"];
         let near = |typed| near(typed, ids.into_iter());
         assert_eq!(near("net/http.srever")[0], "net/http.server");
-        assert_eq!(near("grpc"), ["google.golang.org/grpc"]);
-        assert_eq!(near("GRPC"), ["google.golang.org/grpc"]);
+        assert_eq!(near("grpc"), ["google.golang.org/grpc.server"]);
+        assert_eq!(near("GRPC"), ["google.golang.org/grpc.server"]);
         assert_eq!(near("net/http"), ["net/http.server", "net/http.client", "net/http.server.h2"]);
         assert!(near("nonsense").is_empty(), "{:?}", near("nonsense"));
         assert!(near("").is_empty());

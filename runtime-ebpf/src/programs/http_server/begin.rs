@@ -16,7 +16,7 @@ use crate::{
     count::count as count_core,
     current,
     enter::Hit,
-    header_names::TRACEPARENT,
+    header_names::{HttpNames, TRACEPARENT},
     headers::Found,
     ids,
     read::{known, read},
@@ -103,7 +103,7 @@ fn note_replaced(hit: &Hit, old: &Flight) {
 
 /// The parent that the headers name.
 #[inline(always)]
-pub fn remote_parent(hit: &Hit, walk: &MapWalk, found: &mut Found) -> Option<TraceParent> {
+pub fn remote_parent(hit: &Hit, walk: &MapWalk, found: &mut Found<HttpNames>) -> Option<TraceParent> {
     if !hit.extracts() {
         return None;
     }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     enter::Hit,
-    header_names::USER_AGENT,
+    header_names::{HttpNames, USER_AGENT},
     headers::{self, Found},
     read::{GoString, known, put, read},
     ring,
@@ -65,7 +65,8 @@ pub fn note_peer(flight: &mut Flight, peer: GoString) {
 pub fn begin(hit: &Hit, request: Request<'_>, flight: &mut Flight) {
     let map = known(flight.request, request.fields.header).and_then(read::<u64>).unwrap_or(0);
     // SAFETY: the entry has no identity yet.
-    let mut found = unsafe { headers::find(map, request.headers, &raw mut flight.parent_span_id) };
+    let mut found =
+        unsafe { headers::find::<HttpNames>(map, request.headers, &raw mut flight.parent_span_id) };
     let agent = found.first_of(USER_AGENT, request.headers);
     let parent = begin::remote_parent(hit, request.headers, &mut found);
     if begin::admit(hit, request.fields, flight, parent, 0) {
@@ -145,7 +146,7 @@ pub fn whole(
     // The record is not there yet: how long it will be depends on what is found.
     let peer = flight.peer[0];
     // SAFETY: the word is put back.
-    let mut found = unsafe { headers::find(map, request.headers, &raw mut flight.peer[0]) };
+    let mut found = unsafe { headers::find::<HttpNames>(map, request.headers, &raw mut flight.peer[0]) };
     put(&mut flight.peer[0], peer);
     if more::is_wanted(hit, flight, &mut found) {
         match ring::reserve(WHOLE_MORE_BYTES + more::BEHIND) {
@@ -169,7 +170,7 @@ fn write_whole<const MORE: bool>(
     fields: &LastFields,
     flight: &Flight,
     map: u64,
-    found: &mut Found,
+    found: &mut Found<HttpNames>,
     ending: impl Fn(&Flight, *mut u8) -> Ending,
     mut record: RingBufBytes<'static>,
 ) {

@@ -6,8 +6,7 @@ use runtime_ebpf::{
         counters::Counter,
         records::{
             HEADERS_FORWARDED, HEADERS_FORWARDED_FOR, HEADERS_FORWARDED_HOST, HEADERS_FORWARDED_PROTO,
-            HEADERS_SLOT_COUNT, HEADERS_SLOTS, HEADERS_TRACESTATE, Headers, KIND_HEADERS, MOST_TRACESTATES,
-            NO_TRACESTATE,
+            HEADERS_SLOT_COUNT, HEADERS_SLOTS, HEADERS_TRACESTATE, Headers, KIND_HEADERS,
         },
     },
     record::PARENT_REMOTE,
@@ -16,18 +15,19 @@ use runtime_ebpf::{
 use super::{count, end::write_head, flight::Flight};
 use crate::{
     enter::Hit,
-    header_names::{FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Name, TRACESTATE},
+    header_names::{FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, HttpNames, Name, TRACESTATE},
     headers::Found,
     read::{GoString, forget, opaque, read_result},
-    ring,
+    ring, tracestate,
 };
 
 /// The fixed part and the slots.
 pub const BYTES: usize = size_of::<Headers>() + offset(HEADERS_SLOT_COUNT);
 /// What a reservation has behind them: the last of several `tracestate` headers reaches beyond its slot, and what lies there is
 /// written later.
-pub const BEHIND: usize = 2 * HEADERS_SLOTS[HEADERS_TRACESTATE] - offset(HEADERS_SLOT_COUNT);
-const _: () = assert!(HEADERS_TRACESTATE == 0 && MOST_TRACESTATES == 4);
+pub const BEHIND: usize = 2 * TRACESTATE_ROOM - offset(HEADERS_SLOT_COUNT);
+const TRACESTATE_ROOM: usize = HEADERS_SLOTS[HEADERS_TRACESTATE];
+const _: () = assert!(HEADERS_TRACESTATE == 0);
 
 /// Where a slot begins behind the fixed part.
 const fn offset(slot: usize) -> usize {
@@ -44,7 +44,7 @@ const FORWARDING: [Name; 4] = [FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARD
 /// Whether anything was found that is asked for; the rest is forgotten: `tracestate` counts behind a valid `traceparent` alone (W3C, 3.3).
 /// Without a branch, for the verifier's sake.
 #[inline(always)]
-pub fn is_wanted(hit: &Hit, flight: &Flight, found: &mut Found) -> bool {
+pub fn is_wanted(hit: &Hit, flight: &Flight, found: &mut Found<HttpNames>) -> bool {
     found.keep_if_none(&[TRACESTATE], (flight.parent ^ PARENT_REMOTE) as u64);
     found.keep_if_none(&FORWARDING, hit.disbelieves_proxies());
     found.has_any(&[TRACESTATE, FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO])
@@ -52,7 +52,7 @@ pub fn is_wanted(hit: &Hit, flight: &Flight, found: &mut Found) -> bool {
 
 /// Sends what was found, if it is asked for.
 #[inline(always)]
-pub fn send(hit: &Hit, flight: &Flight, walk: &MapWalk, found: &mut Found) {
+pub fn send(hit: &Hit, flight: &Flight, walk: &MapWalk, found: &mut Found<HttpNames>) {
     if !is_wanted(hit, flight, found) {
         return;
     }
@@ -65,7 +65,7 @@ pub fn send(hit: &Hit, flight: &Flight, walk: &MapWalk, found: &mut Found) {
 
 /// Writes what was found to `base`, which has room for [`BYTES`] and [`BEHIND`].
 #[inline(always)]
-pub fn write(hit: &Hit, base: *mut u8, flight: &Flight, walk: &MapWalk, found: &mut Found) {
+pub fn write(hit: &Hit, base: *mut u8, flight: &Flight, walk: &MapWalk, found: &mut Found<HttpNames>) {
     write_head(hit, base, flight, KIND_HEADERS, BYTES as u32, 0);
     // SAFETY: the caller's.
     let fixed = unsafe { &mut *base.cast::<Headers>() };
@@ -73,7 +73,8 @@ pub fn write(hit: &Hit, base: *mut u8, flight: &Flight, walk: &MapWalk, found: &
     fixed.reserved = 0;
     // SAFETY: as above.
     let slots = unsafe { base.add(size_of::<Headers>()) };
-    fixed.lens[HEADERS_TRACESTATE] = list(slots, found.all_of(TRACESTATE, walk), found);
+    fixed.lens[HEADERS_TRACESTATE] =
+        tracestate::join::<TRACESTATE_ROOM, _>(slots, found.all_of(TRACESTATE, walk), found);
     macro_rules! strings {
         ($($slot:ident: $name:expr;)+) => { $(
             // SAFETY: the slot lies within that room.
@@ -89,57 +90,10 @@ pub fn write(hit: &Hit, base: *mut u8, flight: &Flight, walk: &MapWalk, found: &
     }
 }
 
-/// Joins these values, as far as the slot for `tracestate` holds them; gives the length of all, 0 if one could not be read. A function of
-/// its own: inlined, it doubled what there is to verify.
-#[inline(never)]
-fn list(to: *mut u8, values: GoString, found: &mut Found) -> u32 {
-    const ROOM: u64 = HEADERS_SLOTS[HEADERS_TRACESTATE] as u64;
-    if values.len > MOST_TRACESTATES as u64 {
-        // SAFETY: the slot.
-        unsafe { to.write_volatile(NO_TRACESTATE) };
-        return 1;
-    }
-    let (mut len, mut failed) = (0u64, 0i64);
-    macro_rules! pieces {
-        ($($i:literal)+) => { $(
-            if values.len > $i {
-                let text = found.one_of(values, $i);
-                // SAFETY: behind the slot; what lies there is written later. The verifier is to know nothing of the length.
-                len = unsafe { forget(to.add(ROOM as usize).cast(), len) };
-                let mut at = opaque(len);
-                if at > ROOM {
-                    at = ROOM;
-                }
-                // SAFETY: at most where the slot ends, and a piece with its comma is no longer than the slot.
-                let mut place = unsafe { to.add(at as usize) };
-                if $i > 0 {
-                    // SAFETY: as above.
-                    place = unsafe {
-                        place.write_volatile(b',');
-                        place.add(1)
-                    };
-                    len += 1;
-                }
-                let most = if $i > 0 { ROOM - 1 } else { ROOM };
-                let mut piece = opaque(text.len);
-                if piece > most {
-                    piece = most;
-                }
-                let result = read_result(place, piece as u32, text.address);
-                found.note(result);
-                failed |= result;
-                len += text.len;
-            }
-        )+ };
-    }
-    pieces!(0 1 2 3);
-    len as u32 & 0x7fff_ffff & !((failed >> 63) as u32)
-}
-
 /// Copies up to `capacity` bytes of a string; gives its length, 0 if it could not be read, which is noted. As `fill`, with fewer
 /// branches for the verifier to follow.
 #[inline(always)]
-fn copy(to: *mut u8, capacity: usize, text: GoString, found: &mut Found) -> u32 {
+fn copy(to: *mut u8, capacity: usize, text: GoString, found: &mut Found<HttpNames>) -> u32 {
     // SAFETY: the slot is longer, and written next.
     let (address, full_len) = unsafe { (forget(to.cast(), text.address), forget(to.cast(), text.len)) };
     let mut len = opaque(full_len);

@@ -147,6 +147,7 @@ pub fn span<'a>(
         attributes: Vec::with_capacity(12),
         dropped_attributes: 0,
         error: false,
+        message: None,
     };
     let attributes = &mut span.attributes;
     let mut text = |key, value: Option<&'a str>| {

@@ -26,7 +26,6 @@
 //! - A route that did not fit its slot is left out and counted: a cut route would be a wrong one.
 
 use std::borrow::Cow;
-use std::net::Ipv6Addr;
 
 use runtime_ebpf::http_server::records::{
     ENDED_CLIENT, ENDED_PATTERN, HOW_FINISHED, HOW_HIJACKED, HOW_PANICKED, ROUTE_IF_NONE, ROUTE_UNLESS_405,
@@ -34,6 +33,7 @@ use runtime_ebpf::http_server::records::{
 use runtime_ebpf::http_server::{STATUS_UNKNOWN, TLS_UNKNOWN};
 
 use crate::records::Text;
+use crate::spans::authority::host_port_of;
 use crate::spans::clock::Clock;
 use crate::spans::semconv::{self as key, METHOD_OTHER};
 use crate::spans::{
@@ -71,6 +71,7 @@ pub(super) fn span<'a>(
         attributes: Vec::with_capacity(16),
         dropped_attributes: 0,
         error: false,
+        message: None,
     };
     let attributes = &mut span.attributes;
     put(attributes, key::HTTP_REQUEST_METHOD, Some(method));
@@ -199,7 +200,7 @@ fn outcome(begun: &Begun, ended: &EndedView<'_>, attributes: &mut Attributes<'_>
 
 /// The client is the peer unless the handler, or somebody for it, has put another address into the request, or a proxy has named it.
 fn peers<'a>(begun: &'a Begun, ended: &EndedView<'a>, attributes: &mut Attributes<'a>, counts: &mut Counts) {
-    let mut address = |text: Text<'a>| (text, host_port(text::lossy(text, counts)));
+    let mut address = |text: Text<'a>| (text, host_port_of(text::lossy(text, counts)));
     let forwarded = begun.more.as_ref().map(|more| &more.forwarded);
     let part = |part: Option<&'a str>| part.map(|text| Text::whole(text.as_bytes()));
     let host = part(forwarded.and_then(|said| said.host.as_deref())).or_else(|| begun.non_empty(HOST));
@@ -239,27 +240,6 @@ fn version(begun: &Begun) -> Option<Cow<'static, str>> {
         (major, 0) => Some(major.to_string().into()),
         (major, minor) => Some(format!("{major}.{minor}").into()),
     }
-}
-
-/// `host`, `host:port`, `[v6]`, `[v6]:port`, or a bare IPv6 address.
-fn host_port(text: Cow<'_, str>) -> (Cow<'_, str>, Option<u16>) {
-    // Only a bare IPv6 address has several colons and no bracket; parsing every host would cost a tenth of the span.
-    let colons = text.bytes().filter(|byte| *byte == b':').count();
-    if colons > 1 && text.parse::<Ipv6Addr>().is_ok() {
-        return (text, None);
-    }
-    let (end, port) = match text.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            (host.len(), port.parse().ok())
-        }
-        _ => (text.len(), None),
-    };
-    let host = text::split_at(text, end).0;
-    if host.starts_with('[') && host.ends_with(']') {
-        let inner = host.len() - 1;
-        return (text::split_at(text::split_at(host, inner).0, 1).1, port);
-    }
-    (host, port)
 }
 
 #[cfg(test)]

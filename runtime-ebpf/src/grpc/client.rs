@@ -1,0 +1,75 @@
+//! gRPC's client: what its programs need to know of a file, and what they send when an RPC begins.
+//!
+//! ```text
+//! KIND_BEGAN        Began | strings in BEGAN_SLOTS
+//! KIND_BEGAN_LARGE  Began | strings in BEGAN_LARGE_SLOTS
+//! ```
+
+use super::StatusFields;
+use crate::{errors::Errors, record::Head};
+
+/// What the programs need to know of one file. Value of `GRPC_CLIENT_FILES`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct File {
+    /// Address in the file of the start site: `ip - start_vaddr` is the load bias.
+    pub start_vaddr: u64,
+    /// Address in the file of the descriptor of `*internal/status.Error`; 0: unknown.
+    pub status_error_vaddr: u64,
+    /// How errors are told that hold another.
+    pub errors: Errors,
+    /// Where a status lies.
+    pub status: StatusFields,
+    /// `internal/status.Error.s`.
+    pub error_status: u16,
+    /// `ClientConn.target`.
+    pub conn_target: u16,
+    /// `clientStream.cc`.
+    pub stream_conn: u16,
+    /// Which flags of the saved flags register mean that the start site's stack check fails; see [`crate::abi::CHECK_NONE`].
+    pub start_check: u8,
+    /// The same for the bind site.
+    pub bind_check: u8,
+    /// The same for the end site.
+    pub end_check: u8,
+    /// Zero.
+    pub reserved: [u8; 7],
+}
+
+/// Size of the programs' in-flight entry, pinned here for the agent.
+pub const IN_FLIGHT_BYTES: usize = 64 + 24;
+
+/// The fixed part of a beginning.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Began {
+    /// `end_ns` is 0.
+    pub head: Head,
+    /// The strings' lengths in the target, in the order of the `BEGAN_` slots.
+    pub lens: [u32; BEGAN_SLOT_COUNT],
+}
+
+/// The method: `/pkg.Service/Method`.
+pub const BEGAN_METHOD: usize = 0;
+/// `ClientConn.target`: what the channel was made with.
+pub const BEGAN_TARGET: usize = 1;
+/// Number of them.
+pub const BEGAN_SLOT_COUNT: usize = 2;
+/// Their sizes in bytes in a KIND_BEGAN record.
+pub const BEGAN_SLOTS: [usize; BEGAN_SLOT_COUNT] = [128, 64];
+/// Their sizes in a KIND_BEGAN_LARGE record.
+pub const BEGAN_LARGE_SLOTS: [usize; BEGAN_SLOT_COUNT] = [256, 256];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_those_of_the_programs() {
+        assert_eq!(size_of::<File>(), 16 + size_of::<Errors>() + 8 + 3 * 2 + 3 + 7);
+        assert_eq!(size_of::<Began>(), 72 + 4 * BEGAN_SLOT_COUNT);
+        for (small, large) in BEGAN_SLOTS.iter().zip(BEGAN_LARGE_SLOTS) {
+            assert!(*small <= large && small % 8 == 0 && large % 8 == 0);
+        }
+    }
+}

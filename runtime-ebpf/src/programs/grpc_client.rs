@@ -1,0 +1,64 @@
+//! `google.golang.org/grpc.client`: a span for each call of `newClientStream`, that is, for each RPC, however often it is tried.
+//!
+//! ```text
+//! start   newClientStream entered                        ► KIND_BEGAN
+//! bind    its *clientStream is about to get a transport
+//! fail    behind that: an error is the end               ► KIND_FAILED
+//! end     (*clientStream).finish entered                 ► KIND_ENDED or KIND_FAILED
+//! ```
+//! All but `end` are on the caller's goroutine, which is the key until the RPC has its `*clientStream`, the key from then on: who finishes a
+//! stream is whoever reads its end, or a goroutine that waits for its context. That happens twice for most streams, and the first
+//! counts.
+
+mod end;
+mod flight;
+mod start;
+
+use aya_ebpf::{
+    macros::{map, uprobe},
+    maps::Array,
+    programs::ProbeContext,
+};
+use runtime_ebpf::{abi::MAX_FILES, grpc::client::File, libraries::GRPC_CLIENT};
+
+use super::grpc::arrive;
+use crate::registers::GoRegisters;
+
+#[map]
+static GRPC_CLIENT_FILES: Array<File> = Array::with_max_entries(MAX_FILES, 0);
+
+/// `newClientStream(ctx, desc, cc, method, opts...)`, after its stack check.
+#[uprobe]
+pub fn grpc_client_start(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |file| file.start_check) {
+        start::begin(&ctx, &hit, file);
+    }
+    0
+}
+
+/// The call of `(*clientStream).withRetry(cs, …)` in `newClientStreamWithParams`, or `newAttemptLocked(cs, …)` after its stack check.
+#[uprobe]
+pub fn grpc_client_bind(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |file| file.bind_check) {
+        start::bind(&hit, file, ctx.argument::<0>());
+    }
+    0
+}
+
+/// Behind that call, with its result (err error).
+#[uprobe]
+pub fn grpc_client_fail(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |_| 0) {
+        end::fail(&hit, file, ctx.argument::<0>(), ctx.argument::<1>());
+    }
+    0
+}
+
+/// `(*clientStream).finish(cs, err)`, after its stack check.
+#[uprobe]
+pub fn grpc_client_end(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |file| file.end_check) {
+        end::end(&hit, file, ctx.argument::<0>(), [ctx.argument::<1>(), ctx.argument::<2>()]);
+    }
+    0
+}

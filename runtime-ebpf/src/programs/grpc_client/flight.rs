@@ -1,0 +1,89 @@
+//! The in-flight table of gRPC's client. An RPC is in its goroutine's entry until it has a `*clientStream`, and then in one of that
+//! stream's, which any goroutine may end: whoever removes it has ended it. The goroutine's entry stays, idle. Nothing that an entry
+//! keeps is followed.
+
+use runtime_ebpf::{
+    grpc::{DEFAULT_ENTRIES, client::IN_FLIGHT_BYTES},
+    libraries::grpc_client::counters::Counter,
+};
+
+pub use crate::in_flight::{Key, remove};
+use crate::{
+    count::count_of,
+    enter::Hit,
+    in_flight::{self, Span, begins_with_span, table},
+};
+
+/// The library's.
+pub struct Client;
+
+table! {
+    Client Flight, DEFAULT_ENTRIES;
+    GRPC_CLIENT_FLIGHT GRPC_CLIENT_BLANK GRPC_CLIENT_USE GRPC_CLIENT_ENTRIES
+}
+
+/// An RPC.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Flight {
+    pub span: Span,
+    /// The `*ClientConn`: an address to compare, as the next.
+    pub conn: u64,
+    /// `BOUND`: the `*clientStream`; else the stack pointer where the RPC began.
+    pub stream: u64,
+    /// What the file's addresses are less than the process's.
+    pub bias: u64,
+}
+
+begins_with_span!(Flight);
+
+const _: () = assert!(size_of::<Flight>() == IN_FLIGHT_BYTES);
+
+/// An RPC is open that is recorded, and the agent has its beginning; it has no stream yet.
+pub const OPEN: u32 = 1;
+/// It has a stream, whose entry is the RPC's.
+pub const BOUND: u32 = 2;
+
+/// An entry of the table.
+pub type Entry = in_flight::Entry<Flight>;
+
+/// The goroutine's entry; `None`: there is no room, which is counted.
+#[inline(always)]
+pub fn enter(hit: &Hit, key: &Key) -> Option<Entry> {
+    let entry = in_flight::find::<Client>(key).or_else(|| in_flight::make::<Client>(key));
+    if entry.is_none() {
+        count(hit, Counter::FlightFull);
+    }
+    entry
+}
+
+/// The entry, of this process's generation.
+#[inline(always)]
+pub fn live(hit: &Hit, key: &Key) -> Option<Entry> {
+    in_flight::find::<Client>(key).filter(|entry| entry.get().generation == hit.process().generation)
+}
+
+/// The RPC is in the stream's entry from now on. `false`: there is no room.
+#[inline(always)]
+pub fn hand_over(hit: &Hit, flight: &mut Flight, stream: u64) -> bool {
+    flight.stream = stream;
+    flight.state = BOUND;
+    in_flight::copy::<Client>(&Key::at(hit, stream), flight)
+}
+
+/// The goroutine's entry has no RPC any more: it stays, idle, unless many do.
+#[inline(always)]
+pub fn rest(hit: &Hit, key: &Key, flight: &mut Flight) {
+    flight.state = 0;
+    if in_flight::is_crowded::<Client>() {
+        count(hit, Counter::GaveWay);
+        // It was there just now.
+        let _ = remove::<Client>(key);
+    }
+}
+
+/// Adds one to a counter.
+#[inline(always)]
+pub fn count(hit: &Hit, counter: Counter) {
+    count_of(hit.library, counter as u32);
+}

@@ -1,0 +1,150 @@
+//! An RPC begins, and gets its stream.
+
+use aya_ebpf::{maps::ring_buf::RingBufBytes, programs::ProbeContext};
+use runtime_ebpf::{
+    counters::Counter as Core,
+    grpc::{
+        client::{BEGAN_LARGE_SLOTS, BEGAN_METHOD, BEGAN_SLOT_COUNT, BEGAN_SLOTS, BEGAN_TARGET, Began, File},
+        records::{KIND_BEGAN, KIND_BEGAN_LARGE},
+    },
+    libraries::grpc_client::counters::Counter,
+    record::{PARENT_LOCAL, PARENT_NONE},
+};
+
+use super::flight::{self, BOUND, Client, Flight, Key, OPEN, count};
+use crate::{
+    count::count as count_core,
+    enter::Hit,
+    ids,
+    parent::{self, Context},
+    programs::grpc::now,
+    read::{GoString, known, try_read},
+    registers::GoRegisters,
+    ring,
+    texts::{fill, string_in},
+};
+
+const SMALL_BYTES: usize = size_of::<Began>() + BEGAN_SLOTS[0] + BEGAN_SLOTS[1];
+const LARGE_BYTES: usize = size_of::<Began>() + BEGAN_LARGE_SLOTS[0] + BEGAN_LARGE_SLOTS[1];
+const _: () = assert!(BEGAN_SLOT_COUNT == 2);
+/// A hit at the same depth of the same stack so soon after another is that of a second attachment of the same program. (Where it is not,
+/// an RPC that fails at once is taken for part of the one that follows: neither has more than these microseconds too many.)
+const DOUBLED_WITHIN_NS: u64 = 50_000;
+
+/// Begins the RPC of `newClientStream(ctx, desc, cc, method, opts...)`.
+#[inline(always)]
+pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
+    let start_ns = now();
+    let bias = ctx.instruction().wrapping_sub(file.start_vaddr);
+    let context = Context { itab: ctx.argument::<0>(), data: ctx.argument::<1>() };
+    let conn = ctx.argument::<3>();
+    let method = GoString { address: ctx.argument::<4>(), len: ctx.argument::<5>() };
+    let stack = ctx.stack();
+    let key = Key::of(hit);
+    let Some(goid) = hit.goid() else {
+        count(hit, Counter::Unreadable);
+        // Nothing may have been kept.
+        let _ = flight::remove::<Client>(&key);
+        return;
+    };
+    let Some(mut entry) = flight::enter(hit, &key) else { return };
+    let flight = entry.get_mut();
+    let generation = hit.process().generation;
+    if flight.generation == generation && flight.has(OPEN) {
+        let is_near = start_ns.wrapping_sub(flight.start_ns) < DOUBLED_WITHIN_NS;
+        if flight.goid == goid && flight.conn == conn && flight.stream == stack && is_near {
+            return count_core(Core::Doubled);
+        }
+        count(hit, Counter::Replaced);
+    }
+    flight.generation = generation;
+    flight.state = 0;
+    flight.library = hit.library;
+    flight.goid = goid;
+    flight.start_ns = start_ns;
+    flight.conn = conn;
+    flight.stream = stack;
+    flight.bias = bias;
+    let parent = parent::find(hit, goid, bias, context);
+    let kind = if parent.is_some() { PARENT_LOCAL } else { PARENT_NONE };
+    let identity = ids::identify(hit, start_ns, parent);
+    flight.set_identity(&identity, kind);
+    if !identity.is_sampled() {
+        return count(hit, Counter::Unsampled);
+    }
+    if send(hit, flight, method, string_in(conn, file.conn_target)) {
+        count(hit, Counter::Started);
+        flight.state = OPEN;
+    } else {
+        count(hit, Counter::BeginningLost);
+    }
+}
+
+/// Sends the beginning. Whether there was room.
+#[inline(always)]
+fn send(hit: &Hit, flight: &Flight, method: GoString, target: GoString) -> bool {
+    if method.fits(BEGAN_SLOTS[BEGAN_METHOD]) && target.fits(BEGAN_SLOTS[BEGAN_TARGET]) {
+        let Some(record) = ring::reserve(SMALL_BYTES) else { return false };
+        submit(hit, flight, KIND_BEGAN, SMALL_BYTES, record, &BEGAN_SLOTS, method, target);
+    } else {
+        let Some(record) = ring::reserve(LARGE_BYTES) else { return false };
+        submit(hit, flight, KIND_BEGAN_LARGE, LARGE_BYTES, record, &BEGAN_LARGE_SLOTS, method, target);
+    }
+    true
+}
+
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "it is `send`, once for each length of its record")]
+fn submit(
+    hit: &Hit,
+    flight: &Flight,
+    kind: u16,
+    len: usize,
+    mut record: RingBufBytes<'static>,
+    sizes: &[usize; BEGAN_SLOT_COUNT],
+    method: GoString,
+    target: GoString,
+) {
+    let base = record.as_mut_ptr();
+    flight.write_head(hit, base, kind, len as u32, 0);
+    // SAFETY: the reservation has a Began and all slots.
+    unsafe {
+        let lens = &raw mut (*base.cast::<Began>()).lens;
+        let slot = base.add(size_of::<Began>());
+        (&raw mut (*lens)[BEGAN_METHOD]).write_volatile(fill(slot, sizes[BEGAN_METHOD], method));
+        let slot = slot.add(sizes[BEGAN_METHOD]);
+        (&raw mut (*lens)[BEGAN_TARGET]).write_volatile(fill(slot, sizes[BEGAN_TARGET], target));
+    }
+    ring::submit(record);
+}
+
+/// The goroutine's RPC has this `*clientStream`.
+#[inline(always)]
+pub fn bind(hit: &Hit, file: &File, stream: u64) {
+    let key = Key::of(hit);
+    let Some(mut entry) = flight::live(hit, &key) else { return };
+    let flight = entry.get_mut();
+    // An RPC that is not recorded; or a later attempt of one that has its stream, or a second attachment of this program.
+    if !flight.has(OPEN) {
+        return;
+    }
+    if hit.goid() != Some(flight.goid) {
+        count(hit, Counter::Mismatch);
+        return flight::rest(hit, &key, flight);
+    }
+    // Another RPC's stream: one is made while the other begins.
+    if !is_of(file, stream, flight) {
+        return count(hit, Counter::Mismatch);
+    }
+    if !flight::hand_over(hit, flight, stream) {
+        count(hit, Counter::FlightFull);
+        flight::rest(hit, &key, flight);
+    }
+    const _: () = assert!(OPEN & BOUND == 0);
+}
+
+/// Whether a `*clientStream` is one of the RPC's channel.
+#[inline(always)]
+pub fn is_of(file: &File, stream: u64, flight: &Flight) -> bool {
+    known(stream, file.stream_conn).and_then(try_read::<u64>) == Some(flight.conn)
+}

@@ -1,0 +1,92 @@
+//! The client: its programs' configuration.
+
+use analyzer::{Plan, plan};
+use runtime_ebpf::{
+    grpc::client::{File, IN_FLIGHT_BYTES},
+    libraries::GRPC_CLIENT,
+};
+
+use super::config::{ANYWHERE, Part};
+use super::joiner::{Joiner, Side};
+use crate::libraries::{
+    errors::{self, Wrapper},
+    join,
+    library::{ConfigError, Flight, Library},
+    values::bytes_of,
+};
+use crate::spans::Kind;
+
+/// The library.
+pub struct GrpcClient;
+
+/// Errors that hold another.
+const WRAPPERS: [Wrapper; 1] = [("*fmt.wrapError", "fmt.wrapError", "err")];
+
+impl Library for GrpcClient {
+    fn id(&self) -> &'static str {
+        GRPC_CLIENT.id
+    }
+
+    fn code(&self) -> u16 {
+        GRPC_CLIENT.code
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Client
+    }
+
+    fn programs(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("start", "grpc_client_start"),
+            ("bind", "grpc_client_bind"),
+            ("fail", "grpc_client_fail"),
+            ("end", "grpc_client_end"),
+        ]
+    }
+
+    fn file_map(&self) -> &'static str {
+        "GRPC_CLIENT_FILES"
+    }
+
+    fn flight(&self) -> Option<Flight> {
+        Some(Flight {
+            map: "GRPC_CLIENT_FLIGHT",
+            value_bytes: IN_FLIGHT_BYTES,
+            use_map: "GRPC_CLIENT_USE",
+            entries_global: "GRPC_CLIENT_ENTRIES",
+            part: 1,
+        })
+    }
+
+    fn asks_for_parents(&self) -> bool {
+        true
+    }
+
+    fn joiner(&self) -> Box<dyn join::Joiner> {
+        Box::new(Joiner::new(Side::Client))
+    }
+
+    fn config(&self, library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError> {
+        let file = file(Part { id: GRPC_CLIENT.id, library, plan })?;
+        // SAFETY: a File is repr(C), integers without padding (its size is pinned by a test in runtime-ebpf).
+        Ok(unsafe { bytes_of(&file) })
+    }
+}
+
+/// What the programs need to know of this binary.
+fn file(part: Part<'_>) -> Result<File, ConfigError> {
+    let (start, bind, end) = (part.site("start")?, part.site("bind")?, part.site("end")?);
+    Ok(File {
+        start_vaddr: start.vaddr,
+        status_error_vaddr: part.vaddr("*google.golang.org/grpc/internal/status.Error"),
+        errors: errors::config(part.library, part.plan, &WRAPPERS),
+        status: part.status()?,
+        error_status: part.required("google.golang.org/grpc/internal/status.Error", "s", ANYWHERE)?,
+        conn_target: part.required("google.golang.org/grpc.ClientConn", "target", ANYWHERE)?,
+        stream_conn: part.required("google.golang.org/grpc.clientStream", "cc", ANYWHERE)?,
+        start_check: part.check(start),
+        bind_check: part.check(bind),
+        end_check: part.check(end),
+        reserved: [0; 7],
+    })
+}

@@ -1,0 +1,105 @@
+//! gRPC, server and client in one program, stripped, under the real agent: each RPC is one span on either side, with its method, its
+//! status and the parent that is due, in the oldest and the newest versions of gRPC and Go. What each has to look like is in `cases`; the
+//! load is in `load`.
+
+mod cases;
+mod compare;
+mod load;
+mod places;
+mod program;
+mod stage;
+
+use std::path::Path;
+use std::time::Duration;
+
+use analyzer::plan::{Cost, Verdict};
+use anyhow::{Context, Result, ensure};
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use strobe_tests::agent::losses;
+use strobe_tests::golang::go;
+
+use cases::{MANY, SERVED};
+use compare::Found;
+use program::Program;
+use stage::Stage;
+
+const LIBRARIES: [&str; 2] = ["google.golang.org/grpc.server", "google.golang.org/grpc.client"];
+/// How long the program may take for all cases.
+const PATIENCE: Duration = Duration::from_secs(60);
+fn every_rpc_is_one_span(program: Program) -> Result<()> {
+    let built = program.build()?;
+    let plan = analyzer::plan_file(&built, &analyzer::Options::default(), &[])?;
+    for id in LIBRARIES {
+        let library = plan.libraries.iter().find(|library| library.id == id).context(id)?;
+        ensure!(library.verdict == Verdict::Ready, "{id}: {:?}", library.reason);
+        let mut sites = library.functions.iter().flat_map(|function| &function.sites);
+        ensure!(sites.all(|site| site.cost == Cost::Emulated), "{id}: {:?}", library.functions);
+    }
+    traced(program, &built)
+}
+
+fn traced(program: Program, built: &Path) -> Result<()> {
+    let mut stage = Stage::new(built, &[], &[])?;
+    let due = cases::due(&stage.places);
+    let spans = stage.run(due.len() + 2 * MANY + SERVED + 1, PATIENCE)?;
+    let mut wrong = Found::new(spans).differing(&due);
+    let lost = losses(&stage.agent);
+    if !lost.is_empty() {
+        wrong.push(format!("lost: {lost:?}"));
+    }
+    ensure!(
+        wrong.is_empty(),
+        "{program:?}: {} differ:\n{}\n{}",
+        wrong.len(),
+        wrong.join("\n"),
+        stage.agent.output()
+    );
+    stage.stop()
+}
+
+macro_rules! versions {
+    ($($name:ident: $go:expr, $grpc:literal;)+) => { $(
+        #[test]
+        fn $name() -> Result<()> { every_rpc_is_one_span(Program { go: $go, grpc: $grpc }) }
+    )+ };
+}
+
+versions! {
+    go1_22_v1_40: go(22), "v1.40.0";
+    go1_22_v1_60: go(22), "v1.60.0";
+    go1_24_v1_69: go(24), "v1.69.0";
+    go1_26_v1_53: go(26), "v1.53.0";
+    go1_26_v1_77: go(26), "v1.77.0";
+    go1_26_v1_85: go(26), "v1.85.0";
+    go1_27_v1_85: go(27), "v1.85.0";
+}
+
+/// What a profile of real load has inlined is traced all the same.
+#[test]
+fn a_build_with_the_profile_of_its_load() -> Result<()> {
+    let program = Program { go: go(26), grpc: "v1.85.0" };
+    let built = program.build_guided()?;
+    let plan = analyzer::plan_file(&built, &analyzer::Options::default(), &[])?;
+    for id in LIBRARIES {
+        let library = plan.libraries.iter().find(|library| library.id == id).context(id)?;
+        ensure!(library.verdict == Verdict::Ready, "{id}: {:?}", library.reason);
+    }
+    traced(program, &built)
+}
+
+/// Each side is switched off alone.
+#[test]
+fn each_side_can_be_switched_off() -> Result<()> {
+    let program = Program { go: go(26), grpc: "v1.85.0" };
+    for (off, kind) in [("SERVER", SpanKind::Server), ("CLIENT", SpanKind::Client)] {
+        let variable = format!("OTEL_GO_AUTO_TRACES_GOOGLE_GOLANG_ORG_GRPC_{off}_INSTRUMENTATION_ENABLED");
+        let mut stage = Stage::new(&program.build()?, &[], &[(&variable, "false")])?;
+        let due = cases::due(&stage.places).len() / 2;
+        let found = Found::new(stage.run(due + MANY, PATIENCE)?);
+        let other = if kind == SpanKind::Server { SpanKind::Client } else { SpanKind::Server };
+        let there = [kind, other].map(|kind| found.of(kind, "strobe.Test/ok").len());
+        ensure!(there == [0, 1], "without {off}: {there:?}\n{}", stage.agent.output());
+        stage.stop()?;
+    }
+    Ok(())
+}
