@@ -44,8 +44,8 @@ impl Library for GrpcClient {
         ]
     }
 
-    fn file_map(&self) -> &'static str {
-        "GRPC_CLIENT_FILES"
+    fn file_map(&self) -> Option<&'static str> {
+        Some("GRPC_CLIENT_FILES")
     }
 
     fn flight(&self) -> Option<Flight> {

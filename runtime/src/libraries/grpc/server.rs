@@ -55,8 +55,8 @@ impl Library for GrpcServer {
         ]
     }
 
-    fn file_map(&self) -> &'static str {
-        "GRPC_SERVER_FILES"
+    fn file_map(&self) -> Option<&'static str> {
+        Some("GRPC_SERVER_FILES")
     }
 
     fn flight(&self) -> Option<Flight> {

@@ -92,7 +92,9 @@ impl open::Kept for Kept {
     fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.begun.held_bytes()
     }
+}
 
+impl Kept {
     /// There was an attempt after the one that has failed.
     fn count_resend(&mut self) {
         self.begun.resends += u32::from(self.failed.as_ref().is_some_and(|attempt| attempt.had_sent));
