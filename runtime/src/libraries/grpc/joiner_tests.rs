@@ -35,6 +35,7 @@ impl Stage {
             settings: &settings,
             counts: &mut counts,
             trace_states: &mut self.trace_states,
+            wish: &mut || {},
             emit: &mut |span| {
                 let show = |value: &Value<'_>| match value {
                     Value::Str(text) => text.to_string(),
