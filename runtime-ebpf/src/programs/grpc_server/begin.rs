@@ -28,9 +28,9 @@ use crate::{
     headers::{self, Found},
     ids,
     in_flight::Key,
-    parent::Context,
+    parent::{self, Context},
     programs::grpc::now,
-    read::{GoString, forget, read},
+    read::{GoString, read},
     registers::GoRegisters,
     ring,
     texts::{Window, fill},
@@ -88,22 +88,15 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
         count(hit, Counter::Unreadable);
         return ring::discard(record);
     };
-    // Nobody knows of a request that is open where nobody asks for parents.
-    let is_within = hit.asks_for_parents() && transport[0].wrapping_sub(bias) == file.handler_itab_vaddr;
-    // The entry has no identity yet: whoever is above is noted in it.
-    let place = Place(core::ptr::from_mut(flight));
-    place.clear();
-    let map =
-        metadata::find(hit, file, bias, picked.context, is_within, |trace| place.put(trace, PARENT_LOCAL));
-    // SAFETY: nobody needs the word yet.
-    let map = unsafe { forget(&raw mut flight.parent_span_id, map) };
-    // SAFETY: as above.
+    let map = metadata::find(file, bias, picked.context);
+    // SAFETY: the entry has no identity yet.
     let mut found =
         unsafe { headers::find::<MetadataNames>(map, &file.headers, &raw mut flight.parent_span_id) };
-    if place.kind() == PARENT_NONE {
-        callers(hit, file, &mut found, place);
-    }
-    let (parent, kind) = place.parent();
+    let is_within = transport[0].wrapping_sub(bias) == file.handler_itab_vaddr;
+    let (parent, kind) = match within(hit, is_within) {
+        Some(request) => (Some(request), PARENT_LOCAL),
+        None => callers(hit, file, &mut found),
+    };
     let identity = ids::identify(hit, start_ns, parent);
     flight.set_identity(&identity, kind);
     if hit.asks_for_parents() {
@@ -116,8 +109,6 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
     }
     let authority = found.first_of(AUTHORITY, &file.headers);
     let peer = peer::of(file, bias, transport, slots);
-    // SAFETY: what was read into the record is picked out by now.
-    let peer = unsafe { peer.forget(slots.cast()) };
     let texts = Texts { method: picked.method, authority, peer };
     flight.state = OPEN;
     if send(hit, file, flight, &texts, &mut found, record) {
@@ -144,69 +135,28 @@ fn pick(file: &File, scratch: *mut u8, stream: u64) -> Option<Picked> {
     })
 }
 
-/// Notes the parent that the metadata names.
+/// The request that the RPC is, if net/http serves it: its handler has made this goroutine.
 #[inline(always)]
-fn callers(hit: &Hit, file: &File, found: &mut Found<MetadataNames>, place: Place) {
+fn within(hit: &Hit, is_within: bool) -> Option<TraceParent> {
+    if !is_within || !hit.asks_for_parents() {
+        return None;
+    }
+    parent::creators(hit).map(|open| open.trace)
+}
+
+/// The parent that the metadata names.
+#[inline(always)]
+fn callers(hit: &Hit, file: &File, found: &mut Found<MetadataNames>) -> (Option<TraceParent>, u8) {
     if !hit.extracts() || !found.has_any(&[LOWER_TRACEPARENT]) {
-        return;
+        return (None, PARENT_NONE);
     }
     // Two headers are as good as none (W3C, 3.2).
     match traceparent::parse(found.only(LOWER_TRACEPARENT, &file.headers)) {
-        Some(parent) => place.put(&parent, PARENT_REMOTE),
-        None => count_core(Core::TraceparentInvalid),
-    }
-}
-
-/// Where the parent stands until the RPC has its identity: in its entry. The verifier knows nothing of a map's words, and follows what
-/// comes behind once, however the parent was found.
-#[derive(Clone, Copy)]
-struct Place(*mut Flight);
-
-impl Place {
-    #[inline(always)]
-    fn clear(self) {
-        // SAFETY: the entry is the running goroutine's, here and below.
-        unsafe { (&raw mut (*self.0).span.parent).write_volatile(PARENT_NONE) }
-    }
-
-    #[inline(always)]
-    fn put(self, trace: &TraceParent, kind: u8) {
-        // SAFETY: as above.
-        unsafe {
-            let span = &raw mut (*self.0).span;
-            (&raw mut (*span).trace_id[0]).write_volatile(trace.trace_id[0]);
-            (&raw mut (*span).trace_id[1]).write_volatile(trace.trace_id[1]);
-            (&raw mut (*span).span_id).write_volatile(trace.span_id);
-            (&raw mut (*span).trace_flags).write_volatile(trace.flags);
-            (&raw mut (*span).parent).write_volatile(kind);
+        Some(parent) => (Some(parent), PARENT_REMOTE),
+        None => {
+            count_core(Core::TraceparentInvalid);
+            (None, PARENT_NONE)
         }
-    }
-
-    #[inline(always)]
-    fn kind(self) -> u8 {
-        // SAFETY: as above.
-        unsafe { (&raw const (*self.0).span.parent).read_volatile() }
-    }
-
-    #[inline(always)]
-    fn parent(self) -> (Option<TraceParent>, u8) {
-        let kind = self.kind();
-        if kind == PARENT_NONE {
-            return (None, kind);
-        }
-        // SAFETY: as above.
-        let trace = unsafe {
-            let span = &raw const (*self.0).span;
-            TraceParent {
-                trace_id: [
-                    (&raw const (*span).trace_id[0]).read_volatile(),
-                    (&raw const (*span).trace_id[1]).read_volatile(),
-                ],
-                span_id: (&raw const (*span).span_id).read_volatile(),
-                flags: (&raw const (*span).trace_flags).read_volatile(),
-            }
-        };
-        (Some(trace), kind)
     }
 }
 

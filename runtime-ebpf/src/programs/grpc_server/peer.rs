@@ -3,7 +3,7 @@
 use runtime_ebpf::grpc::server::{File, PEER_IP, PEER_NONE, PEER_UNIX, TCP_WINDOW};
 
 use crate::{
-    read::{GoString, forget, known, read},
+    read::{GoString, known, read},
     texts::{Window, string_in},
 };
 
@@ -13,28 +13,6 @@ pub struct Peer {
     pub kind: u32,
     pub text: GoString,
     pub port: u32,
-}
-
-impl Peer {
-    /// The same, however it was found: the verifier follows what comes behind once.
-    ///
-    /// # Safety
-    ///
-    /// `scratch` is eight bytes of a record that nobody needs yet.
-    #[inline(always)]
-    pub unsafe fn forget(self, scratch: *mut u64) -> Self {
-        // SAFETY: the caller's.
-        unsafe {
-            Self {
-                kind: forget(scratch, self.kind as u64) as u32,
-                text: GoString {
-                    address: forget(scratch, self.text.address),
-                    len: forget(scratch, self.text.len),
-                },
-                port: forget(scratch, self.port as u64) as u32,
-            }
-        }
-    }
 }
 
 const NOBODY: Peer = Peer { kind: PEER_NONE, text: GoString { address: 0, len: 0 }, port: 0 };
