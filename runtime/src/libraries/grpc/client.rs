@@ -7,7 +7,8 @@ use runtime_ebpf::{
 };
 
 use super::config::{ANYWHERE, Part};
-use super::joiner::{Joiner, Side};
+use super::joiner::Joiner;
+use super::records::Side;
 use crate::libraries::{
     errors::{self, Wrapper},
     join,

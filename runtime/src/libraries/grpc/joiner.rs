@@ -10,20 +10,11 @@
 use runtime_ebpf::record::Head;
 
 use super::begun::Begun;
-use super::records::{self, Record};
+use super::records::{self, Record, Side};
 use super::span::span;
 use crate::libraries::join::{self, Count, SpanContext};
 use crate::libraries::open::Open;
 use crate::records::DecodeError;
-
-/// Which end of an RPC it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The one that calls.
-    Client,
-    /// The one that is called.
-    Server,
-}
 
 /// Joins the records of one side.
 #[derive(Debug)]

@@ -7,7 +7,6 @@ use runtime_ebpf::grpc::{
 };
 use runtime_ebpf::record::Head;
 
-use super::joiner::Side;
 use crate::records::{DecodeError, Plain, Text, read, slots};
 
 // SAFETY: repr(C), integers and arrays of them; runtime-ebpf's tests pin that it has no padding.
@@ -26,6 +25,15 @@ pub enum Record<'a> {
     Served(server::Began, [Option<Text<'a>>; server::BEGAN_SLOT_COUNT]),
     /// It has ended; what its status says.
     Ended(Ended, Option<Text<'a>>),
+}
+
+/// Which end of an RPC it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The one that calls.
+    Client,
+    /// The one that is called.
+    Server,
 }
 
 /// Decodes the record of this side that `head` begins; `bytes` is all of it that means something ([`crate::records::head`]).

@@ -11,7 +11,8 @@ use runtime_ebpf::{
 };
 
 use super::config::{ANYWHERE, Part};
-use super::joiner::{Joiner, Side};
+use super::joiner::Joiner;
+use super::records::Side;
 use crate::libraries::{
     join,
     library::{ConfigError, Flight, Library},

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use runtime_ebpf::grpc::{CODE_OK, CODE_UNREADABLE, records::Ended};
 
 use super::begun::Begun;
-use super::joiner::Side;
+use super::records::Side;
 use super::status;
 use crate::libraries::join::SpanContext;
 use crate::records::Text;
