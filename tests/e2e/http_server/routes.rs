@@ -1,8 +1,10 @@
 //! Routes that another library than the server has found: routers in place of net/http's ServeMux, below it and below one another.
 
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use strobe_tests::agent::{Service, tracing};
 use strobe_tests::built::Recipe;
 use strobe_tests::golang::go;
 use strobe_tests::process::PATIENCE;
@@ -116,6 +118,42 @@ fn mux(version: &'static str, gin: &str) -> Result<()> {
     let losses = harness::losses(&agent);
     ensure!(losses.is_empty(), "counted {losses:?}:\n{}", agent.output());
     service.stop()
+}
+
+/// What was missed stays while the rest does, also over a restart, and goes with it: who writes to the file finds no probe in it.
+#[test]
+fn a_mux_is_asked_after_a_restart_and_its_probe_goes_before_a_writer() -> Result<()> {
+    let version = go(26);
+    let bench = Bench::of(version, || build(version, "v1.11.0", HOST))?.servemux();
+    let mut agent = bench.trace_exe()?;
+    let mut due = Vec::new();
+    let start = || -> Result<Service> {
+        let service = bench.service()?;
+        agent.expect_stderr(&tracing(service.running.pid()), 0)?;
+        Ok(service)
+    };
+    let missed = |nth| agent.stderr.wait_for(MISSED, nth, PATIENCE).context("nothing was attached");
+    let lacking = || cloned(false)[..1].to_vec();
+    let mut first = start()?;
+    due.extend(drive(first.http, lacking(), 1)?);
+    missed(0)?;
+    due.extend(drive(first.http, cloned(true), 1)?);
+    first.stop()?;
+    let mut second = start()?;
+    due.extend(drive(second.http, cloned(true), 1).context("after a restart")?);
+    second.stop()?;
+    let program = fs::read(&bench.app)?;
+    fs::write(&bench.app, program).context("writing to the file")?;
+    // It is another file now, of which nobody knows that anything is missed.
+    let mut third = start()?;
+    due.extend(drive(third.http, lacking(), 1).context("after the file was written")?);
+    missed(1)?;
+    due.extend(drive(third.http, cloned(true), 1)?);
+    third.stop()?;
+    bench.settle(&mut agent, &due)?;
+    let losses = harness::losses(&agent);
+    ensure!(losses.is_empty(), "counted {losses:?}:\n{}", agent.output());
+    Ok(())
 }
 
 /// What is planned for each architecture, by the first way or the second.
