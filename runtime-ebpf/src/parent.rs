@@ -59,17 +59,28 @@ pub fn find(hit: &Hit, goid: u64, bias: u64, context: Context) -> Option<TracePa
         return Some(own.trace);
     }
     match walk(hit, bias, context) {
-        Said::Open(named) => Some(named.trace),
+        Said::Open(named) => is_alive(hit, &named).then_some(named.trace),
         Said::Ended => None,
         Said::Nothing => own.or_else(|| creators(hit)).map(|open| open.trace),
     }
+}
+
+/// Whether its goroutine is still the one that it was written for. Where an end was never seen (an RPC whose handler leaves by
+/// `runtime.Goexit`), the entry stays open, and its context's address is used again: what is found there is somebody else's. Memory
+/// of a `g` is never given back.
+#[inline(always)]
+fn is_alive(hit: &Hit, open: &Snapshot) -> bool {
+    let Some(at) = hit.runtime().and_then(|runtime| known(open.goroutine, runtime.g_goid)) else {
+        return false;
+    };
+    try_read::<u64>(at) == Some(open.goid)
 }
 
 /// The span that is open on the goroutine that created this one.
 #[inline(always)]
 pub fn creators(hit: &Hit) -> Option<Snapshot> {
     let parent = known(hit.goroutine, hit.runtime()?.g_parent_goid).and_then(read::<u64>)?;
-    current::of_goid(hit, parent)
+    current::of_goid(hit, parent).filter(|open| is_alive(hit, open))
 }
 
 /// Goes from one context to the next.

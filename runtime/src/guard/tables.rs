@@ -12,7 +12,7 @@ use analyzer::Plan;
 use runtime_ebpf::abi::MAX_FILES;
 
 use super::state::{Inode, ProcessKey};
-use crate::{attach::Layout, discover::ProcessId};
+use crate::{attach::Layout, discover::ProcessId, files::FileIdentity};
 
 /// A Plan that something can be done with.
 pub struct Ready {
@@ -27,6 +27,10 @@ pub struct Attempt {
     pub file: Inode,
     /// In the programs' arrays; given out again when its probes are gone.
     pub index: u32,
+    /// What the Plan is of.
+    pub content: FileIdentity,
+    /// Its probes are there, and nobody can write to the file before they are gone.
+    pub is_leased: bool,
 }
 
 /// A process that the state machine knows.
@@ -52,6 +56,8 @@ pub struct Tables {
     pub attempts: BTreeMap<u64, Attempt>,
     /// Attachments beside those, of what was missed: they go with them.
     pub extras: BTreeMap<u64, Inode>,
+    /// Files that are to have one as soon as the one before is gone.
+    pub extras_due: BTreeSet<Inode>,
     pub processes: BTreeMap<u32, Known>,
     indexes: BTreeSet<u32>,
 }
@@ -76,8 +82,13 @@ impl Tables {
         self.extras.iter().find(|(_, of)| **of == file).map(|(extra, _)| *extra)
     }
 
+    /// A file's attachment.
+    pub fn attempt_of(&self, file: Inode) -> Option<&Attempt> {
+        self.attempts.values().find(|attempt| attempt.file == file)
+    }
+
     /// The index of a file's attachment.
     pub fn index_of(&self, file: Inode) -> Option<u32> {
-        self.attempts.values().find(|attempt| attempt.file == file).map(|attempt| attempt.index)
+        self.attempt_of(file).map(|attempt| attempt.index)
     }
 }

@@ -24,7 +24,7 @@ use super::{
     losses::Losses,
     message::{Answer, Door, Found, Message},
     parts::{Audience, News, Parts, Wish},
-    state::{Action, Event, Moment, State},
+    state::{Action, Event, Inode, Moment, State},
     tables::Tables,
 };
 use crate::{
@@ -74,6 +74,8 @@ pub struct Worker {
     tables: Tables,
     /// How many attachments there have been of what was missed.
     extra: u64,
+    /// Files whose first probes have been asked to go.
+    detaching: BTreeSet<Inode>,
     /// What the look that is being answered has brought.
     in_hand: Option<Found>,
     /// What an exec event said of a process that is to be looked at.
@@ -130,6 +132,7 @@ impl Worker {
             state: State::default(),
             tables: Tables::default(),
             extra: 0,
+            detaching: BTreeSet::new(),
             in_hand: None,
             asked: BTreeMap::new(),
             is_first_look: false,
@@ -307,6 +310,7 @@ impl Worker {
             }
             Action::Attach { file, attempt, content } => self.attach(file, attempt, content),
             Action::Detach { file, attempt } => {
+                self.detaching.insert(file);
                 self.detach_missed(file);
                 self.keeper.detach(attempt);
             }

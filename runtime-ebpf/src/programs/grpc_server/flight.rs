@@ -67,6 +67,10 @@ pub fn enter(hit: &Hit, key: &Key, goid: u64, stream: u64) -> Option<Entry> {
             return None;
         }
         count(hit, Counter::Replaced);
+        // Or this one would seem to be open until the new one's beginning is written down, which may fail.
+        if hit.asks_for_parents() {
+            current::close(hit);
+        }
     }
     flight.generation = generation;
     flight.state = 0;

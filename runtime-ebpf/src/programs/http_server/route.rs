@@ -1,22 +1,19 @@
 //! Another library has found the route of the request that is open on this goroutine: it is sent in the server's name, whose joiner has
 //! the beginning.
 
-use runtime_ebpf::http_server::{
-    records::{KIND_ROUTE, LONG_ROUTE_BYTES, ROUTE_BYTES, Routed},
-    route::Counter,
+use runtime_ebpf::{
+    http_server::{
+        records::{KIND_ROUTE, LONG_ROUTE_BYTES, ROUTE_BYTES, Routed},
+        route::Counter,
+    },
+    record::ABSENT,
 };
 
 use super::{
     end::write_head,
     flight::{self, ANNOUNCED, Flight, Key, OPEN, SAMPLED},
 };
-use crate::{
-    count::count_of,
-    enter::Hit,
-    read::GoString,
-    ring,
-    texts::{cut_len, fill},
-};
+use crate::{count::count_of, enter::Hit, read::GoString, ring, texts::fill};
 
 /// Adds one to a counter that all routers have, of the one whose hit it is.
 #[inline(always)]
@@ -63,11 +60,15 @@ fn send_in<const ROOM: usize, const BYTES: usize>(hit: &Hit, flight: &Flight, ro
     let base = record.as_mut_ptr();
     write_head(hit, base, flight, KIND_ROUTE, BYTES as u32, 0);
     // SAFETY: the room lies behind the fixed part.
-    let _ = fill(unsafe { base.add(size_of::<Routed>()) }, ROOM, route);
+    let len = fill(unsafe { base.add(size_of::<Routed>()) }, ROOM, route);
+    if len == ABSENT {
+        // Counted where it was read. It must not take the place of a route that is known.
+        return ring::discard(record);
+    }
     // SAFETY: the reservation is at least a Routed long.
     let fixed = unsafe { &mut *base.cast::<Routed>() };
     fixed.response = flight.response;
-    fixed.len = cut_len(route.len);
+    fixed.len = len;
     fixed.bits = bits;
     ring::submit(record);
     count(hit, Counter::Routes);

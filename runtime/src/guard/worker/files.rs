@@ -35,7 +35,9 @@ impl Worker {
                 }
                 let probes = self.tables.plans.get(&file).map_or(0, |ready| ready.layout.first.probes.len());
                 info!(file = %name, probes, "probes attached");
-                self.attach_missed(file);
+                if let Some(attached) = self.tables.attempts.get_mut(&attempt) {
+                    attached.is_leased = no_lease.is_none();
+                }
                 Event::Attached { file, attempt, lease: no_lease.is_none() }
             }
             keeper::News::Refused { reason, passing } => {
@@ -51,6 +53,7 @@ impl Worker {
             }
             keeper::News::Detached(why) => {
                 self.tables.end_attempt(attempt);
+                self.detaching.remove(&file);
                 self.detach_missed(file);
                 match why {
                     Why::Asked => debug!("{name}: its probes are gone"),
@@ -63,7 +66,12 @@ impl Worker {
                 Event::Detached { file, attempt }
             }
         };
+        let is_attached = matches!(event, Event::Attached { .. });
         self.on(event);
+        if is_attached {
+            // Unless the state machine has asked for its end, which it says by a Detach.
+            self.attach_missed(file);
+        }
     }
 
     pub(super) fn planned(&mut self, planned: Planned) {
@@ -133,7 +141,7 @@ impl Worker {
         content: FileIdentity,
     ) -> anyhow::Result<()> {
         let index = self.tables.take_index().context("too many files are traced")?;
-        self.tables.attempts.insert(attempt, Attempt { file, index });
+        self.tables.attempts.insert(attempt, Attempt { file, index, content, is_leased: false });
         let kept = self.tables.kept.get(&file).context("it could not be kept open")?;
         let layout = &self.tables.plans.get(&file).context("its plan is not here")?.layout;
         let part = &layout.first;

@@ -7,10 +7,7 @@ use anyhow::Context as _;
 use tracing::{debug, info, warn};
 
 use super::Worker;
-use crate::{
-    files::FileIdentity,
-    guard::{keeper, state::Inode},
-};
+use crate::guard::{keeper, state::Inode};
 
 /// Numbers of these attachments: the state machine counts from 1.
 const FIRST_EXTRA: u64 = 1 << 63;
@@ -37,7 +34,11 @@ impl Worker {
     pub(super) fn attach_missed(&mut self, file: Inode) {
         let Some(ready) = self.tables.plans.get(&file) else { return };
         let has_any = ready.is_missed && !ready.layout.missed.probes.is_empty();
-        if !has_any || self.tables.extra_of(file).is_some() {
+        if !has_any || self.detaching.contains(&file) {
+            return;
+        }
+        if self.tables.extra_of(file).is_some() {
+            self.tables.extras_due.insert(file);
             return;
         }
         if let Err(error) = self.ask_missed(file) {
@@ -46,13 +47,13 @@ impl Worker {
     }
 
     fn ask_missed(&mut self, file: Inode) -> anyhow::Result<()> {
-        let index = self.tables.index_of(file).context("its probes have just gone")?;
+        let first = self.tables.attempt_of(file).context("its probes have just gone")?;
+        let (index, content) = (first.index, first.content);
         let kept = self.tables.kept.get(&file).context("it could not be kept open")?;
         let part = &self.tables.plans.get(&file).context("its plan is not here")?.layout.missed;
         self.programs.add_libraries(index, &part.libraries)?;
         let programs: Vec<BorrowedFd<'_>> =
             part.programs.iter().map(|name| self.programs.descriptor(name)).collect::<Result<_, _>>()?;
-        let content = FileIdentity::of(kept)?;
         let multi = self.programs.is_multi();
         self.extra += 1;
         let extra = FIRST_EXTRA + self.extra;
@@ -65,6 +66,7 @@ impl Worker {
 
     /// The file's first probes go.
     pub(super) fn detach_missed(&mut self, file: Inode) {
+        self.tables.extras_due.remove(&file);
         if let Some(extra) = self.tables.extra_of(file) {
             self.keeper.detach(extra);
         }
@@ -75,7 +77,12 @@ impl Worker {
     pub(super) fn keepers_of_missed(&mut self, extra: u64, file: Inode, news: &keeper::News) {
         let name = self.name(file);
         match news {
-            keeper::News::Attached { .. } => {
+            keeper::News::Attached { no_lease } => {
+                let first = self.tables.attempt_of(file).is_some_and(|first| first.is_leased);
+                if first && let Some(reason) = no_lease {
+                    debug!("{name}: no lease: {reason}; somebody wants to write to it");
+                    return self.keeper.detach(extra);
+                }
                 let part = self.tables.plans.get(&file).map(|ready| &ready.layout.missed);
                 let ids: Vec<&str> = part
                     .map(|part| part.libraries.iter().map(|(library, _)| library.id()).collect())
@@ -87,5 +94,8 @@ impl Worker {
             keeper::News::NotAsPlanned(_) | keeper::News::Detached(_) => debug!("{name}: {news:?}"),
         }
         self.tables.extras.remove(&extra);
+        if self.tables.extras_due.remove(&file) {
+            self.attach_missed(file);
+        }
     }
 }
