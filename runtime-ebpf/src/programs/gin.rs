@@ -6,9 +6,7 @@ use aya_ebpf::{
     maps::Array,
     programs::ProbeContext,
 };
-use runtime_ebpf::{
-    abi::MAX_FILES, gin::File, http_server::records::ROUTE_UNLESS_405, libraries::GIN,
-};
+use runtime_ebpf::{abi::MAX_FILES, gin::File, http_server::records::ROUTE_UNLESS_405, libraries::GIN};
 
 use super::http_server::route;
 use crate::{

@@ -14,8 +14,13 @@ use super::{
 };
 
 /// The library.
-pub const LIBRARY: Router =
-    Router { kernel: GIN, programs: &[("route", "gin_route")], file_map: Some("GIN_FILES"), config, waits_until_missed: false };
+pub const LIBRARY: Router = Router {
+    kernel: GIN,
+    programs: &[("route", "gin_route")],
+    file_map: Some("GIN_FILES"),
+    config,
+    waits_until_missed: false,
+};
 
 const ID: &str = GIN.id;
 const CONTEXT: &str = "github.com/gin-gonic/gin.Context";
