@@ -44,8 +44,8 @@ impl Library for ToyWheel {
         &[("start", "toy_wheel_start"), ("end", "toy_wheel_end")]
     }
 
-    fn file_map(&self) -> &'static str {
-        "TOY_WHEEL_FILES"
+    fn file_map(&self) -> Option<&'static str> {
+        Some("TOY_WHEEL_FILES")
     }
 
     fn flight(&self) -> Option<Flight> {
