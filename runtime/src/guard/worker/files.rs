@@ -1,6 +1,7 @@
 //! Files: kept open, planned, probed by the keeper.
 
 use std::{
+    fs::File,
     os::fd::{AsFd as _, BorrowedFd},
     sync::Arc,
 };
@@ -13,12 +14,13 @@ use crate::{
     attach,
     files::FileIdentity,
     guard::{
-        keeper::{self, Why},
+        keeper::{self, Keeper, Why},
         message::{Message, Planned},
         state::{Event, Failure, Inode, Reason},
         tables::{Attempt, Ready},
     },
     planning::PlanError,
+    programs::Programs,
 };
 
 impl Worker {
@@ -144,14 +146,8 @@ impl Worker {
         self.tables.attempts.insert(attempt, Attempt { file, index, content, is_leased: false });
         let kept = self.tables.kept.get(&file).context("it could not be kept open")?;
         let layout = &self.tables.plans.get(&file).context("its plan is not here")?.layout;
-        let part = &layout.first;
-        self.programs.set_file(index, &layout.core, &layout.contexts, &part.libraries)?;
-        let programs: Vec<BorrowedFd<'_>> =
-            part.programs.iter().map(|name| self.programs.descriptor(name)).collect::<Result<_, _>>()?;
-        let multi = self.programs.is_multi();
-        self.keeper
-            .attach(attempt, kept.as_fd(), content, part.probes.clone(), &programs, multi)
-            .context("asking the keeper of the probes")
+        self.programs.set_file(index, &layout.core, &layout.contexts, &layout.first.libraries)?;
+        ask_keeper(&mut self.keeper, &self.programs, attempt, kept, content, &layout.first)
     }
 
     pub(super) fn name(&self, file: Inode) -> String {
@@ -160,4 +156,20 @@ impl Worker {
             |name| name.display().to_string(),
         )
     }
+}
+
+/// Asks for the probes of a part of a file's libraries, whose programs are loaded.
+pub(super) fn ask_keeper(
+    keeper: &mut Keeper,
+    programs: &Programs,
+    attempt: u64,
+    file: &File,
+    content: FileIdentity,
+    part: &attach::Part,
+) -> anyhow::Result<()> {
+    let descriptors: Vec<BorrowedFd<'_>> =
+        part.programs.iter().map(|name| programs.descriptor(name)).collect::<Result<_, _>>()?;
+    keeper
+        .attach(attempt, file.as_fd(), content, part.probes.clone(), &descriptors, programs.is_multi())
+        .context("asking the keeper of the probes")
 }

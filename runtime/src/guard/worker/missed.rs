@@ -1,13 +1,11 @@
 //! What is attached to a file only when it is missed, beside what is there already: an attachment of its own, which goes with the
 //! first one. The state machine knows nothing of it: whether it is there changes nothing but what spans say.
 
-use std::os::fd::{AsFd as _, BorrowedFd};
-
 use anyhow::Context as _;
 use tracing::{debug, info, warn};
 
-use super::Worker;
-use crate::guard::{keeper, state::Inode};
+use super::{Worker, files::ask_keeper};
+use crate::guard::{keeper, state::Inode, tables::Known};
 
 /// Numbers of these attachments: the state machine counts from 1.
 const FIRST_EXTRA: u64 = 1 << 63;
@@ -16,9 +14,7 @@ impl Worker {
     /// Takes what drain has missed since the last time.
     pub(super) fn take_wishes(&mut self) {
         while let Ok(wish) = self.wishes.try_recv() {
-            let is_it = |known: &&crate::guard::tables::Known| {
-                known.id.tgid == wish.tgid && known.traced == Some(wish.generation)
-            };
+            let is_it = |known: &&Known| known.id.tgid == wish.tgid && known.traced == Some(wish.generation);
             // It may have ended since.
             let Some(file) = self.tables.processes.values().find(is_it).and_then(|known| known.said) else {
                 continue;
@@ -52,14 +48,9 @@ impl Worker {
         let kept = self.tables.kept.get(&file).context("it could not be kept open")?;
         let part = &self.tables.plans.get(&file).context("its plan is not here")?.layout.missed;
         self.programs.add_libraries(index, &part.libraries)?;
-        let programs: Vec<BorrowedFd<'_>> =
-            part.programs.iter().map(|name| self.programs.descriptor(name)).collect::<Result<_, _>>()?;
-        let multi = self.programs.is_multi();
         self.extra += 1;
         let extra = FIRST_EXTRA + self.extra;
-        self.keeper
-            .attach(extra, kept.as_fd(), content, part.probes.clone(), &programs, multi)
-            .context("asking the keeper of the probes")?;
+        ask_keeper(&mut self.keeper, &self.programs, extra, kept, content, part)?;
         self.tables.extras.insert(extra, file);
         Ok(())
     }
