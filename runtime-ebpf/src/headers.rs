@@ -157,22 +157,28 @@ fn old_buckets<N: Names>(first: u64, last: u64, walk: &MapWalk, found: &mut Foun
 /// A group; or a bucket and one more of its chain. `numbers`: its own, and in the lower half that of the next one.
 #[inline(never)]
 fn bucket<N: Names>(bucket: u64, numbers: u64, walk: &MapWalk, found: &mut Found<N>) {
-    slots(bucket, numbers >> 32, walk, found);
-    if walk.overflow == 0 {
+    let last = slots(bucket, numbers >> 32, walk, found);
+    if walk.overflow == 0 || last == EMPTY_REST {
         return;
     }
     let next = word(bucket + walk.overflow as u64, found);
     if next == 0 {
         return;
     }
-    slots(next, numbers & 0xffff_ffff, walk, found);
-    found.cut |= word(next + walk.overflow as u64, found);
+    if slots(next, numbers & 0xffff_ffff, walk, found) != EMPTY_REST {
+        found.cut |= word(next + walk.overflow as u64, found);
+    }
 }
 
+/// The `tophash` of a bucket's last slot if no bucket of the chain behind it holds anything (runtime/map_noswiss.go, emptyRest). Go
+/// does not look there then, and nor do we: the pointer to the next bucket may lie in a page that nobody has written to, of which the
+/// kernel has nothing yet and a read of it fails.
+const EMPTY_REST: u64 = 0;
+
 /// Looks at the slots of a group or bucket that hold something: those whose control byte is below 0x80, or whose `tophash` is
-/// 5 or more (runtime/map_noswiss.go, minTopHash): all eight at once, the sum's top bit tells.
+/// 5 or more (runtime/map_noswiss.go, minTopHash): all eight at once, the sum's top bit tells. Gives the last slot's.
 #[inline(never)]
-fn slots<N: Names>(bucket: u64, number: u64, walk: &MapWalk, found: &mut Found<N>) {
+fn slots<N: Names>(bucket: u64, number: u64, walk: &MapWalk, found: &mut Found<N>) -> u64 {
     let control = word(bucket, found);
     let full = if walk.kind == HEADERS_SWISS {
         !control
@@ -187,6 +193,7 @@ fn slots<N: Names>(bucket: u64, number: u64, walk: &MapWalk, found: &mut Found<N
             }
         }
     });
+    control >> 56
 }
 
 /// Of 64 bytes and more, a few are too: comparing them tells.

@@ -40,6 +40,8 @@ macro_rules! http_server_counters {
             GaveWay = concat!($prefix, ".gave_way"), info;
             /// Headers behind a beginning (`tracestate`, `Forwarded` and its like) that found no room in the ring.
             HeadersUnsent = concat!($prefix, ".headers_unsent"), loss;
+            /// Ends at which the Request that the handler was given was freed already: its route is not known from it.
+            RequestGone = concat!($prefix, ".requests_gone"), info;
             $($own)*
         }
     };

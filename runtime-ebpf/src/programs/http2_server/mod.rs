@@ -204,7 +204,7 @@ fn holds(closure: u64, writer: u64) -> bool {
 #[inline(always)]
 fn ending(hit: &Hit, file: &File, kept: &Flight, scratch: *mut u8) -> Ending {
     let how = how(hit, HOW_FINISHED);
-    let request = if file.translates == 0 { kept.request } else { handled(file, kept) };
+    let request = if file.translates == 0 { kept.request } else { handled(hit, file, kept) };
     let state = known(kept.response, file.writer_state).and_then(read::<u64>).unwrap_or(0);
     let window = Window::<STATE_WINDOW>::read(scratch, state, 0, file.state_bytes);
     if !window.ok() {
@@ -236,8 +236,14 @@ fn of_stream(file: &File, stream: u64, status: u32, how: u8, scratch: *mut u8) -
 /// The Request that the handler was given. Nothing but the handler has kept it alive, and that has returned: it counts if it
 /// still has the very header that the stream's own request has.
 #[inline(always)]
-fn handled(file: &File, kept: &Flight) -> u64 {
+fn handled(hit: &Hit, file: &File, kept: &Flight) -> u64 {
     let own = known(kept.request, file.request.header).and_then(read::<u64>).unwrap_or(0);
     let its = known(kept.extra, file.handled_header).filter(|_| kept.extra != 0).and_then(try_read::<u64>);
-    if own != 0 && its == Some(own) { kept.extra } else { 0 }
+    if own != 0 && its == Some(own) {
+        return kept.extra;
+    }
+    if kept.extra != 0 {
+        count(hit, Counter::RequestGone);
+    }
+    0
 }
