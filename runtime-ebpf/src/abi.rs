@@ -39,9 +39,24 @@ pub struct Process {
     pub switches: u32,
     /// What the programs have told the agent of this process and need not tell again: bits that are its libraries' own.
     pub told: u32,
-    /// In-flight entries of this process and generation, counted by the programs; the agent writes 0.
-    pub entries: u64,
+    /// In-flight entries of this process and generation in each table, counted by the programs; the agent writes 0.
+    pub entries: [u64; TABLES],
 }
+
+/// In-flight tables that count how much of them a process has, by the place of its number in [`Process::entries`].
+pub const TABLES: usize = 6;
+/// What is served over HTTP.
+pub const HTTP_SERVER_TABLE: usize = 0;
+/// What net/http's client calls.
+pub const NET_HTTP_CLIENT_TABLE: usize = 1;
+/// What x/net's client calls.
+pub const X_NET_HTTP2_CLIENT_TABLE: usize = 2;
+/// What gRPC serves.
+pub const GRPC_SERVER_TABLE: usize = 3;
+/// What gRPC calls.
+pub const GRPC_CLIENT_TABLE: usize = 4;
+/// What is asked of databases.
+pub const DATABASE_SQL_TABLE: usize = 5;
 
 /// `traceparent` is not looked at (`OTEL_PROPAGATORS` without `tracecontext`).
 pub const SWITCH_IGNORE_PARENT: u32 = 1;
@@ -188,7 +203,7 @@ mod tests {
 
     #[test]
     fn values_have_no_padding() {
-        assert_eq!((size_of::<Process>(), align_of::<Process>()), (40, 8));
+        assert_eq!((size_of::<Process>(), align_of::<Process>()), (32 + 8 * TABLES, 8));
         assert_eq!(size_of::<File>(), 24);
         assert_eq!(size_of::<ContextSlot>(), 16);
         assert_eq!(size_of::<Contexts>(), 24 + 64 * 16);

@@ -74,11 +74,11 @@ impl Hit {
         unsafe { &*self.process }
     }
 
-    /// Adds to the number of this process's in-flight entries; several processors may do so at once.
+    /// Adds to the number of this process's in-flight entries in a table; several processors may do so at once.
     #[inline(always)]
-    pub fn add_entries(&self, more: i64) {
+    pub fn add_entries(&self, table: usize, more: i64) {
         // SAFETY: `entries` lies within the map's value.
-        atomic_add(unsafe { &raw mut (*self.process).entries }, more);
+        atomic_add(unsafe { &raw mut (*self.process).entries[table] }, more);
     }
 
     /// Whether this has been told of the process.

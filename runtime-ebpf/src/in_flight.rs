@@ -156,6 +156,8 @@ pub(crate) use begins_with_span;
 /// A library's table, with the maps that belong to it.
 pub trait Table {
     type Entry: 'static;
+    /// Where a process's entries in it are counted.
+    const NUMBER: usize;
 
     /// What is in flight. Preallocated; the agent sets the real size at load.
     fn flight() -> &'static HashMap<Key, Self::Entry>;
@@ -169,7 +171,7 @@ pub trait Table {
 
 /// The maps of a table, by the name that stands for it here, its entry, and the maps' names.
 macro_rules! table {
-    ($table:ident $entry:ty, $default:expr; $flight:ident $blank:ident $uses:ident $entries:ident) => {
+    ($table:ident $number:ident $entry:ty, $default:expr; $flight:ident $blank:ident $uses:ident $entries:ident) => {
         #[aya_ebpf::macros::map]
         static $flight: aya_ebpf::maps::HashMap<$crate::in_flight::Key, $entry> =
             aya_ebpf::maps::HashMap::with_max_entries($default, 0);
@@ -182,6 +184,7 @@ macro_rules! table {
 
         impl $crate::in_flight::Table for $table {
             type Entry = $entry;
+            const NUMBER: usize = runtime_ebpf::abi::$number;
 
             #[inline(always)]
             fn flight() -> &'static aya_ebpf::maps::HashMap<$crate::in_flight::Key, $entry> {
@@ -211,39 +214,64 @@ pub fn find<T: Table>(key: &Key) -> Option<Entry<T::Entry>> {
     Entry::find(T::flight(), key)
 }
 
-/// Makes the entry, all zeros. `None`: there is no room, which the caller counts.
+/// Makes the entry, all zeros. `None`: there is no room, or the process has its share; the caller counts it.
 #[inline(always)]
-pub fn make<T: Table>(key: &Key) -> Option<Entry<T::Entry>> {
+pub fn make<T: Table>(hit: &Hit, key: &Key) -> Option<Entry<T::Entry>> {
+    if !has_room::<T>(hit) {
+        return None;
+    }
     T::flight().insert(key, T::blank().get_at(0)?, 0).ok()?;
-    add_use(T::uses(), 1);
+    add::<T>(hit, 1);
     find::<T>(key)
 }
 
 /// Makes the entry another's copy, whatever it was before. `false`: there is no room.
 #[inline(always)]
-pub fn copy<T: Table>(key: &Key, from: &T::Entry) -> bool {
+pub fn copy<T: Table>(hit: &Hit, key: &Key, from: &T::Entry) -> bool {
     let is_new = T::flight().get_ptr(key).is_none();
+    if is_new && !has_room::<T>(hit) {
+        return false;
+    }
     let is_done = T::flight().insert(key, from, 0).is_ok();
     if is_new && is_done {
-        add_use(T::uses(), 1);
+        add::<T>(hit, 1);
     }
     is_done
 }
 
 /// What is kept is of no use any more. Whether there was anything.
 #[inline(always)]
-pub fn remove<T: Table>(key: &Key) -> bool {
+pub fn remove<T: Table>(hit: &Hit, key: &Key) -> bool {
     let was_there = T::flight().remove(key).is_ok();
     if was_there {
-        add_use(T::uses(), -1);
+        add::<T>(hit, -1);
     }
     was_there
 }
 
-/// Whether so many entries are kept that idle ones have to give way: above three quarters.
+/// Whether so many entries are kept that idle ones have to give way: above three quarters of the table, or of the process's share.
 #[inline(always)]
-pub fn is_crowded<T: Table>() -> bool {
-    used(T::uses()) > T::entries() / 4 * 3
+pub fn is_crowded<T: Table>(hit: &Hit) -> bool {
+    let limit = T::entries() / 4 * 3;
+    used(T::uses()) > limit || owned::<T>(hit) > (limit / 2) as i64
+}
+
+/// Whether the process has less than its share, which is half of the table: what one never ends, nobody else misses.
+#[inline(always)]
+fn has_room<T: Table>(hit: &Hit) -> bool {
+    owned::<T>(hit) < (T::entries() / 2) as i64
+}
+
+/// Entries of this process. It may fall below 0 by what an earlier program in the same process left behind and this one has removed.
+#[inline(always)]
+fn owned<T: Table>(hit: &Hit) -> i64 {
+    hit.process().entries[T::NUMBER] as i64
+}
+
+#[inline(always)]
+fn add<T: Table>(hit: &Hit, more: i64) {
+    add_use(T::uses(), more);
+    hit.add_entries(T::NUMBER, more);
 }
 
 /// How many entries a table has. Word 0: those that programs have made, less those that they removed; 1: those that the agent has swept.

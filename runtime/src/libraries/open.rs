@@ -71,20 +71,18 @@ impl<K: Kept> Open<K> {
         self.held_bytes
     }
 
-    /// Gives up the oldest part.
+    /// Gives up the oldest part of what the process has that has most: what one never ends, nobody else misses.
     pub fn shed(&mut self) -> Vec<K> {
-        let all = self.processes.values().flat_map(HashMap::values);
-        let mut starts: Vec<u64> = all.map(Kept::start_ns).collect();
-        if starts.is_empty() {
+        let largest = self.processes.values_mut().max_by_key(|process| process.len());
+        let Some(process) = largest.filter(|process| !process.is_empty()) else {
             self.held_bytes = 0;
             return Vec::new();
-        }
+        };
+        let mut starts: Vec<u64> = process.values().map(Kept::start_ns).collect();
         let nth = starts.len() / SHED_PART;
         let (_, &mut limit, _) = starts.select_nth_unstable(nth);
-        let mut shed = Vec::new();
-        for process in self.processes.values_mut() {
-            shed.extend(process.extract_if(|_, kept| kept.start_ns() <= limit).map(|(_, kept)| kept));
-        }
+        let shed: Vec<K> =
+            process.extract_if(|_, kept| kept.start_ns() <= limit).map(|(_, kept)| kept).collect();
         shed.iter().for_each(|kept| self.gone(Some(kept)));
         shed
     }
@@ -129,13 +127,15 @@ mod tests {
         assert_eq!(open.take(&head(2, 2), [2; 8]), None);
         assert_eq!(open.take(&head(1, 2), [2; 8]), Some(At(2)));
         assert_eq!(open.take(&head(1, 2), [2; 8]), None);
-        // A sixteenth, and one.
+        // A sixteenth of the larger process's, and one; nothing of the other's, though it is older.
+        assert_eq!(open.put(&head(2, 2), At(0)), None);
         let mut shed: Vec<u64> = open.shed().into_iter().map(|at| at.0).collect();
         shed.sort_unstable();
-        assert_eq!(shed, [1, 3, 4]);
+        assert_eq!(shed, [1, 3]);
+        assert_eq!(open.take(&head(2, 2), [2; 8]), Some(At(0)));
         assert_eq!(open.take_if(head(1, 1).tgid, 1, |at| at.0 > 30).len(), 2);
         assert_eq!(open.forget(head(2, 1).tgid, 2), [At(99)]);
-        assert_eq!(open.forget(head(1, 1).tgid, 1).len(), 26);
+        assert_eq!(open.forget(head(1, 1).tgid, 1).len(), 27);
         assert_eq!((open.held_bytes(), open.shed()), (0, vec![]));
     }
 }

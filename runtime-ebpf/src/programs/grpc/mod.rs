@@ -102,7 +102,7 @@ pub enum Sent {
 /// one that removes it sends the end, and nobody else's RPC can have come to its place before that.
 #[inline(always)]
 pub fn send_and_remove<T: Table>(hit: &Hit, span: &Span, key: &Key, said: Said) -> Sent {
-    send(hit, span, said, 0, || remove::<T>(key))
+    send(hit, span, said, 0, || remove::<T>(hit, key))
 }
 
 /// Sends the end of an RPC, if that is true.

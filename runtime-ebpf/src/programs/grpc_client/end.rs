@@ -29,7 +29,9 @@ pub fn fail(hit: &Hit, file: &File, error: u64, data: u64) {
         return;
     }
     if error != 0 && hit.goid() == Some(flight.goid) {
-        close(hit, file, flight.stream, [error, data]);
+        // Nothing keeps the stream any more, so it is not looked at: its entry counts if it is the same span's.
+        let span_id = flight.span_id;
+        close(hit, file, flight.stream, [error, data], |kept| kept.span_id == span_id);
     }
     flight::rest(hit, &key, flight);
 }
@@ -37,7 +39,7 @@ pub fn fail(hit: &Hit, file: &File, error: u64, data: u64) {
 /// Whoever it is ends this `*clientStream`.
 #[inline(always)]
 pub fn end(hit: &Hit, file: &File, stream: u64, error: [u64; 2]) {
-    if close(hit, file, stream, error) {
+    if close(hit, file, stream, error, |kept| is_of(file, stream, kept)) {
         return;
     }
     // It may have failed before it was bound to its stream (up to v1.40).
@@ -52,16 +54,16 @@ pub fn end(hit: &Hit, file: &File, stream: u64, error: [u64; 2]) {
     flight::rest(hit, &key, flight);
 }
 
-/// Ends the RPC that has this stream. Whether there is one.
+/// Ends the RPC that has this stream, if that is true of what is kept. Whether anything was.
 #[inline(always)]
-fn close(hit: &Hit, file: &File, stream: u64, error: [u64; 2]) -> bool {
+fn close(hit: &Hit, file: &File, stream: u64, error: [u64; 2], is_it: impl Fn(&Flight) -> bool) -> bool {
     let key = Key::at(hit, stream);
     let Some(entry) = flight::live(hit, &key) else { return false };
     let flight = entry.get();
-    if !is_of(file, stream, flight) {
+    if !is_it(flight) {
         count(hit, Counter::Mismatch);
         // Somebody else may have.
-        let _ = flight::remove::<Client>(&key);
+        let _ = flight::remove::<Client>(hit, &key);
         return true;
     }
     let sent = send_and_remove::<Client>(hit, &flight.span, &key, said(file, flight, error));

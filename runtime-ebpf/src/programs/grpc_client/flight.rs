@@ -18,7 +18,7 @@ use crate::{
 pub struct Client;
 
 table! {
-    Client Flight, DEFAULT_ENTRIES;
+    Client GRPC_CLIENT_TABLE Flight, DEFAULT_ENTRIES;
     GRPC_CLIENT_FLIGHT GRPC_CLIENT_BLANK GRPC_CLIENT_USE GRPC_CLIENT_ENTRIES
 }
 
@@ -43,6 +43,8 @@ const _: () = assert!(size_of::<Flight>() == IN_FLIGHT_BYTES);
 pub const OPEN: u32 = 1;
 /// It has a stream, whose entry is the RPC's.
 pub const BOUND: u32 = 2;
+/// An RPC has begun that is not recorded; it has no stream yet.
+pub const UNRECORDED: u32 = 4;
 
 /// An entry of the table.
 pub type Entry = in_flight::Entry<Flight>;
@@ -50,7 +52,7 @@ pub type Entry = in_flight::Entry<Flight>;
 /// The goroutine's entry; `None`: there is no room, which is counted.
 #[inline(always)]
 pub fn enter(hit: &Hit, key: &Key) -> Option<Entry> {
-    let entry = in_flight::find::<Client>(key).or_else(|| in_flight::make::<Client>(key));
+    let entry = in_flight::find::<Client>(key).or_else(|| in_flight::make::<Client>(hit, key));
     if entry.is_none() {
         count(hit, Counter::FlightFull);
     }
@@ -68,17 +70,17 @@ pub fn live(hit: &Hit, key: &Key) -> Option<Entry> {
 pub fn hand_over(hit: &Hit, flight: &mut Flight, stream: u64) -> bool {
     flight.stream = stream;
     flight.state = BOUND;
-    in_flight::copy::<Client>(&Key::at(hit, stream), flight)
+    in_flight::copy::<Client>(hit, &Key::at(hit, stream), flight)
 }
 
 /// The goroutine's entry has no RPC any more: it stays, idle, unless many do.
 #[inline(always)]
 pub fn rest(hit: &Hit, key: &Key, flight: &mut Flight) {
     flight.state = 0;
-    if in_flight::is_crowded::<Client>() {
+    if in_flight::is_crowded::<Client>(hit) {
         count(hit, Counter::GaveWay);
         // It was there just now.
-        let _ = remove::<Client>(key);
+        let _ = remove::<Client>(hit, key);
     }
 }
 

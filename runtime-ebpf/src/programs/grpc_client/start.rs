@@ -11,7 +11,7 @@ use runtime_ebpf::{
     record::{PARENT_LOCAL, PARENT_NONE},
 };
 
-use super::flight::{self, BOUND, Client, Flight, Key, OPEN, count};
+use super::flight::{self, BOUND, Client, Flight, Key, OPEN, UNRECORDED, count};
 use crate::{
     count::count as count_core,
     enter::Hit,
@@ -44,7 +44,7 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
     let Some(goid) = hit.goid() else {
         count(hit, Counter::Unreadable);
         // Nothing may have been kept.
-        let _ = flight::remove::<Client>(&key);
+        let _ = flight::remove::<Client>(hit, &key);
         return;
     };
     let Some(mut entry) = flight::enter(hit, &key) else { return };
@@ -58,7 +58,7 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
         count(hit, Counter::Replaced);
     }
     flight.generation = generation;
-    flight.state = 0;
+    flight.state = UNRECORDED;
     flight.library = hit.library;
     flight.goid = goid;
     flight.start_ns = start_ns;
@@ -124,12 +124,17 @@ pub fn bind(hit: &Hit, file: &File, stream: u64) {
     let key = Key::of(hit);
     let Some(mut entry) = flight::live(hit, &key) else { return };
     let flight = entry.get_mut();
-    // An RPC that is not recorded; or a later attempt of one that has its stream, or a second attachment of this program.
-    if !flight.has(OPEN) {
+    // A later attempt of an RPC that has its stream, or a second attachment of this program.
+    if !flight.has(OPEN | UNRECORDED) {
         return;
     }
     if hit.goid() != Some(flight.goid) {
         count(hit, Counter::Mismatch);
+        return flight::rest(hit, &key, flight);
+    }
+    if flight.has(UNRECORDED) {
+        // One that was never finished may have had its stream at the same address: its entry would take this one's end.
+        let _ = flight::remove::<Client>(hit, &Key::at(hit, stream));
         return flight::rest(hit, &key, flight);
     }
     // Another RPC's stream: one is made while the other begins.
@@ -140,7 +145,7 @@ pub fn bind(hit: &Hit, file: &File, stream: u64) {
         count(hit, Counter::FlightFull);
         flight::rest(hit, &key, flight);
     }
-    const _: () = assert!(OPEN & BOUND == 0);
+    const _: () = assert!(OPEN & BOUND == 0 && (OPEN | BOUND) & UNRECORDED == 0);
 }
 
 /// Whether a `*clientStream` is one of the RPC's channel.

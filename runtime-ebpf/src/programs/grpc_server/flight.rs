@@ -18,7 +18,7 @@ use crate::{
 struct Server;
 
 table! {
-    Server Flight, DEFAULT_ENTRIES;
+    Server GRPC_SERVER_TABLE Flight, DEFAULT_ENTRIES;
     GRPC_SERVER_FLIGHT GRPC_SERVER_BLANK GRPC_SERVER_USE GRPC_SERVER_ENTRIES
 }
 
@@ -52,7 +52,7 @@ pub fn enter(hit: &Hit, key: &Key, goid: u64, stream: u64) -> Option<Entry> {
     let generation = hit.process().generation;
     let mut entry = match in_flight::find::<Server>(key) {
         Some(entry) => entry,
-        None => match in_flight::make::<Server>(key) {
+        None => match in_flight::make::<Server>(hit, key) {
             Some(made) => made,
             None => {
                 count(hit, Counter::FlightFull);
@@ -93,7 +93,7 @@ pub fn rest(hit: &Hit, key: &Key, mut entry: Entry) {
     if hit.asks_for_parents() {
         current::close(hit);
     }
-    if in_flight::is_crowded::<Server>() {
+    if in_flight::is_crowded::<Server>(hit) {
         count(hit, Counter::GaveWay);
         remove(hit, key);
     }
@@ -106,7 +106,7 @@ pub fn remove(hit: &Hit, key: &Key) {
         current::forget(hit);
     }
     // Nothing may have been kept.
-    let _ = in_flight::remove::<Server>(key);
+    let _ = in_flight::remove::<Server>(hit, key);
 }
 
 /// Adds one to a counter.

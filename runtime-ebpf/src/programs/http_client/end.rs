@@ -58,7 +58,7 @@ pub fn close<C: Client>(hit: &Hit, file: &File, mut entry: Entry, outcome: Outco
     }
     if hit.goid() != Some(kept.goid) {
         count(hit, Counter::Mismatch);
-        return flight::remove::<C>(&Key::of(hit));
+        return flight::remove::<C>(hit, &Key::of(hit));
     }
     match outcome {
         Outcome::Response(response) => {
@@ -99,7 +99,7 @@ pub fn resume<C: Client>(hit: &Hit, mut entry: Entry) {
     }
     if hit.goid() != Some(kept.goid) {
         count(hit, Counter::Mismatch);
-        return flight::remove::<C>(&Key::of(hit));
+        return flight::remove::<C>(hit, &Key::of(hit));
     }
     count(hit, Counter::Resumed);
     let Some(mut record) = ring::reserve(size_of::<Head>()) else { return };

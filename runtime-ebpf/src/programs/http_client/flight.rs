@@ -65,7 +65,7 @@ pub fn open<C: Client>(hit: &Hit) -> Option<Entry> {
 /// Makes the goroutine's entry. `None`: there is no room, which is counted.
 #[inline(always)]
 pub fn make<C: Client>(hit: &Hit, key: &Key) -> Option<Entry> {
-    let made = in_flight::make::<C>(key);
+    let made = in_flight::make::<C>(hit, key);
     if made.is_none() {
         count(hit, Counter::FlightFull);
     }
@@ -76,17 +76,17 @@ pub fn make<C: Client>(hit: &Hit, key: &Key) -> Option<Entry> {
 #[inline(always)]
 pub fn rest<C: Client>(hit: &Hit, mut entry: Entry) {
     entry.get_mut().state = 0;
-    if in_flight::is_crowded::<C>() {
+    if in_flight::is_crowded::<C>(hit) {
         count(hit, Counter::GaveWay);
-        remove::<C>(&Key::of(hit));
+        remove::<C>(hit, &Key::of(hit));
     }
 }
 
 /// What is kept is of no use any more.
 #[inline(always)]
-pub fn remove<C: Client>(key: &Key) {
+pub fn remove<C: Client>(hit: &Hit, key: &Key) {
     // Nothing may have been kept.
-    let _ = in_flight::remove::<C>(key);
+    let _ = in_flight::remove::<C>(hit, key);
 }
 
 /// Adds one to a counter that all of these libraries have, of the one whose hit it is.

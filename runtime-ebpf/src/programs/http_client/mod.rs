@@ -19,9 +19,9 @@ pub mod start;
 pub use arrive::{arrive, arrive_at_start, bias, outcome};
 pub use flight::count;
 
-/// The maps of a library: what stands for it here, its constant, and the maps' names.
+/// The maps of a library: what stands for it here, its constant, its table's, and the maps' names.
 macro_rules! http_client {
-    ($client:ident $library:ident $files:ident; $($maps:ident)+) => {
+    ($client:ident $library:ident $number:ident $files:ident; $($maps:ident)+) => {
         use aya_ebpf::{
             macros::{map, uprobe},
             maps::Array,
@@ -46,7 +46,7 @@ macro_rules! http_client {
         #[map]
         static $files: Array<File> = Array::with_max_entries(MAX_FILES, 0);
 
-        table! { $client Flight, DEFAULT_ENTRIES; $($maps)+ }
+        table! { $client $number Flight, DEFAULT_ENTRIES; $($maps)+ }
 
         impl Client for $client {
             const LIBRARY: libraries::Library = $library;

@@ -120,17 +120,17 @@ pub fn begin<C: Client>(hit: &Hit, file: &File, call: Call, bias: u64) {
     let key = Key::of(hit);
     let Some(goid) = hit.goid() else {
         count(hit, Counter::Unreadable);
-        return flight::remove::<C>(&key);
+        return flight::remove::<C>(hit, &key);
     };
     let Some(mut record) = ring::reserve(RESERVED_BYTES) else {
         count(hit, Counter::BeginningLost);
-        return flight::remove::<C>(&key);
+        return flight::remove::<C>(hit, &key);
     };
     let base = record.as_mut_ptr();
     let Some(picked) = pick_request(file, base, call.request) else {
         count(hit, Counter::Unreadable);
         ring::discard(record);
-        return flight::remove::<C>(&key);
+        return flight::remove::<C>(hit, &key);
     };
     let Some((mut entry, before)) = enter_round_trip::<C>(hit, &key, goid, call, picked.header) else {
         return ring::discard(record);

@@ -1,7 +1,7 @@
 //! A request begins: whose entry, whose trace, and is it recorded?
 
 use runtime_ebpf::{
-    abi::MapWalk,
+    abi::{HTTP_SERVER_TABLE, MapWalk},
     counters::Counter as Core,
     http_server::{RequestFields, counters::Counter},
     record::{PARENT_NONE, PARENT_REMOTE},
@@ -51,7 +51,7 @@ pub fn enter_request(hit: &Hit, response: u64) -> Option<Entry> {
     };
     let old = entry.get_mut();
     if old.generation != generation {
-        hit.add_entries(1);
+        hit.add_entries(HTTP_SERVER_TABLE, 1);
         old.hand_over(generation, goid);
         return Some(entry);
     }
@@ -78,7 +78,7 @@ fn unsampled_unasked(hit: &Hit, response: u64) {
     let flight = entry.get_mut();
     if flight.generation != generation {
         if found.is_some() {
-            hit.add_entries(1);
+            hit.add_entries(HTTP_SERVER_TABLE, 1);
         }
         flight.hand_over(generation, 0);
     } else if flight.has(OPEN) {

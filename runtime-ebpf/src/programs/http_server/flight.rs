@@ -10,7 +10,10 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap},
 };
-use runtime_ebpf::http_server::{DEFAULT_ENTRIES, IN_FLIGHT_BYTES, counters::Counter};
+use runtime_ebpf::{
+    abi::HTTP_SERVER_TABLE,
+    http_server::{DEFAULT_ENTRIES, IN_FLIGHT_BYTES, counters::Counter},
+};
 
 use super::count;
 pub use crate::in_flight::Key;
@@ -134,11 +137,13 @@ pub fn make(hit: &Hit, key: &Key) -> Option<Entry> {
     words!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
     // SAFETY: plain integers, all of them written.
     let blank = unsafe { blank.assume_init_ref() };
-    if hit.process().entries >= share() || HTTP_SERVER_FLIGHT.insert(key, blank, 0).is_err() {
+    if hit.process().entries[HTTP_SERVER_TABLE] >= share()
+        || HTTP_SERVER_FLIGHT.insert(key, blank, 0).is_err()
+    {
         count(hit, Counter::FlightFull);
         return None;
     }
-    hit.add_entries(1);
+    hit.add_entries(HTTP_SERVER_TABLE, 1);
     add_use(1);
     find(key)
 }
@@ -163,7 +168,7 @@ pub fn leave(hit: &Hit, key: &Key, mut entry: Entry) {
     if hit.asks_for_parents() {
         current::close(hit);
     }
-    if hit.process().entries > entries() / 32 || is_crowded(hit) {
+    if hit.process().entries[HTTP_SERVER_TABLE] > entries() / 32 || is_crowded(hit) {
         give_way(hit, key);
     }
 }
@@ -181,7 +186,7 @@ pub fn remove(hit: &Hit, key: &Key) {
         current::forget(hit);
     }
     if HTTP_SERVER_FLIGHT.remove(key).is_ok() {
-        hit.add_entries(-1);
+        hit.add_entries(HTTP_SERVER_TABLE, -1);
         add_use(-1);
     }
 }
@@ -212,7 +217,7 @@ fn share() -> u64 {
 #[inline(always)]
 fn is_crowded(hit: &Hit) -> bool {
     let limit = entries() / 4 * 3;
-    in_flight::used(&HTTP_SERVER_USE) > limit || hit.process().entries > limit / 2
+    in_flight::used(&HTTP_SERVER_USE) > limit || hit.process().entries[HTTP_SERVER_TABLE] > limit / 2
 }
 
 #[inline(always)]

@@ -139,7 +139,7 @@ impl Worker {
             sampler: self.sampling.sampler,
             switches: self.sampling.switches(),
             told: 0,
-            entries: 0,
+            entries: [0; abi::TABLES],
         };
         self.programs.trace(tgid, process).map_err(|error| Failure::Passing(error.to_string()))
     }

@@ -284,25 +284,24 @@ impl join::Joiner for Joiner {
     }
 
     fn shed(&mut self) {
-        let kept = self.processes.values().flat_map(|process| process.by_response.values());
-        let mut starts: Vec<u64> = kept.map(|kept| kept.start_ns).collect();
-        if starts.is_empty() {
+        // Of the process that has most: what one never ends, nobody else misses.
+        let largest = self.processes.values_mut().max_by_key(|process| process.by_response.len());
+        let Some(process) = largest.filter(|process| !process.by_response.is_empty()) else {
             self.held_bytes = 0;
             return;
-        }
+        };
+        let mut starts: Vec<u64> = process.by_response.values().map(|kept| kept.start_ns).collect();
         let last = starts.len() / SHED_PART;
         let oldest = *starts.select_nth_unstable(last).1;
-        for process in self.processes.values_mut() {
-            process.by_response.retain(|_, kept| {
-                let stays = kept.start_ns > oldest;
-                if !stays {
-                    self.held_bytes = self.held_bytes.saturating_sub(kept.held_bytes());
-                    self.counts.too_many_open += u64::from(kept.open.is_some());
-                }
-                stays
-            });
-            process.by_goid.retain(|_, response| process.by_response.contains_key(response));
-        }
+        process.by_response.retain(|_, kept| {
+            let stays = kept.start_ns > oldest;
+            if !stays {
+                self.held_bytes = self.held_bytes.saturating_sub(kept.held_bytes());
+                self.counts.too_many_open += u64::from(kept.open.is_some());
+            }
+            stays
+        });
+        process.by_goid.retain(|_, response| process.by_response.contains_key(response));
     }
 
     fn counters(&self) -> Vec<Count> {
