@@ -44,7 +44,7 @@ pub struct Process {
 }
 
 /// In-flight tables that count how much of them a process has, by the place of its number in [`Process::entries`].
-pub const TABLES: usize = 6;
+pub const TABLES: usize = 5;
 /// What is served over HTTP.
 pub const HTTP_SERVER_TABLE: usize = 0;
 /// What net/http's client calls.
@@ -55,8 +55,6 @@ pub const X_NET_HTTP2_CLIENT_TABLE: usize = 2;
 pub const GRPC_SERVER_TABLE: usize = 3;
 /// What gRPC calls.
 pub const GRPC_CLIENT_TABLE: usize = 4;
-/// What is asked of databases.
-pub const DATABASE_SQL_TABLE: usize = 5;
 
 /// `traceparent` is not looked at (`OTEL_PROPAGATORS` without `tracecontext`).
 pub const SWITCH_IGNORE_PARENT: u32 = 1;

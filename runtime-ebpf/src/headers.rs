@@ -24,7 +24,7 @@ use runtime_ebpf::{
 use crate::{
     count::count,
     header_names::{Name, Names, PLACE_BITS, bits, digest, place},
-    read::{GoString, forget, opaque, read, read_result},
+    read::{GoString, forget, is_some, opaque, read, read_result},
 };
 
 /// One of a slice of strings.
@@ -261,8 +261,7 @@ fn string<N>(address: u64, found: &mut Found<N>) -> GoString {
 /// All ones for 0, else 0.
 #[inline(always)]
 fn none(differ: u64) -> u64 {
-    // Without a branch, which LLVM would make of it if it knew what it is.
-    (opaque(differ | differ.wrapping_neg()) >> 63).wrapping_sub(1)
+    is_some(differ).wrapping_sub(1)
 }
 
 /// The values of the header at this place, a slice of strings.

@@ -9,6 +9,7 @@ use runtime_ebpf::{abi::SPAN_BYTES, record::Head};
 use crate::{
     enter::{Hit, atomic_add},
     ids::Identity,
+    read::sign,
     whole_key::WholeKey as _,
 };
 
@@ -253,13 +254,15 @@ pub fn remove<T: Table>(hit: &Hit, key: &Key) -> bool {
 #[inline(always)]
 pub fn is_crowded<T: Table>(hit: &Hit) -> bool {
     let limit = T::entries() / 4 * 3;
-    used(T::uses()) > limit || owned::<T>(hit) > (limit / 2) as i64
+    // In one, for the verifier to follow one branch.
+    let is_full = sign(limit.wrapping_sub(used(T::uses())));
+    is_full | sign((limit / 2).wrapping_sub(owned::<T>(hit) as u64)) != 0
 }
 
 /// Whether the process has less than its share, which is half of the table: what one never ends, nobody else misses.
 #[inline(always)]
 fn has_room<T: Table>(hit: &Hit) -> bool {
-    owned::<T>(hit) < (T::entries() / 2) as i64
+    sign((owned::<T>(hit) as u64).wrapping_sub(T::entries() / 2)) != 0
 }
 
 /// Entries of this process. It may fall below 0 by what an earlier program in the same process left behind and this one has removed.
@@ -270,8 +273,8 @@ fn owned<T: Table>(hit: &Hit) -> i64 {
 
 #[inline(always)]
 fn add<T: Table>(hit: &Hit, more: i64) {
-    add_use(T::uses(), more);
     hit.add_entries(T::NUMBER, more);
+    add_use(T::uses(), more);
 }
 
 /// How many entries a table has. Word 0: those that programs have made, less those that they removed; 1: those that the agent has swept.

@@ -22,7 +22,7 @@ use crate::{
     count::count,
     current::{self, Snapshot},
     enter::Hit,
-    read::{known, opaque, read, try_read, try_read_bytes},
+    read::{is_some, known, opaque, read, try_read, try_read_bytes},
     whole_key::WholeKey as _,
 };
 
@@ -143,7 +143,7 @@ fn next(contexts: &Contexts, bias: u64, context: Context) -> Option<Next> {
         let key = try_read::<u64>(from.wrapping_add(16)).unwrap_or(0);
         let differs = key ^ contexts.request_key_type.wrapping_add(bias);
         // 1 if they are equal, without a branch for the verifier to follow.
-        is_servers = (opaque(differs | differs.wrapping_neg()) >> 63) ^ 1;
+        is_servers = is_some(differs) ^ 1;
     }
     // SAFETY: the read has filled it.
     let [itab, data] = unsafe { words.assume_init() };

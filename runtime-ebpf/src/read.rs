@@ -54,6 +54,18 @@ pub fn read_or_zero(address: u64) -> u64 {
     unsafe { value.assume_init() }
 }
 
+/// 1 for any number but 0: without a branch.
+#[inline(always)]
+pub fn is_some(number: u64) -> u64 {
+    sign(number | number.wrapping_neg())
+}
+
+/// The uppermost bit, as a number of which LLVM does not know that it is 0 or 1: it would make branches of what is calculated with it.
+#[inline(always)]
+pub fn sign(number: u64) -> u64 {
+    opaque(opaque(number) >> 63)
+}
+
 /// The same where a failure loses nothing.
 #[inline(always)]
 pub fn try_read<T: Copy>(address: u64) -> Option<T> {

@@ -194,3 +194,15 @@ func load(at *place, n int) {
 	all.Wait()
 	fmt.Printf("took %d ms\n", time.Since(began).Milliseconds())
 }
+
+// leak opens n streams whose ends nobody reads.
+func leak(at *place, n int) []grpc.ClientStream {
+	cc := dial(at.plain)
+	var open []grpc.ClientStream
+	for i := 0; i < n; i++ {
+		s, err := stream(context.Background(), cc, "nobody-reads")
+		must(err)
+		open = append(open, s)
+	}
+	return open
+}

@@ -2,7 +2,8 @@
 // Each case has a method of its own, by which the tests know its spans. It needs no generated code: messages are bytes.
 //
 // It prints where its servers are, waits for a request for /go, runs all cases once, prints "done", and serves until SIGTERM. With
-// LOAD=N it makes N calls in place of the cases, 64 at once, and CPUPROFILE=FILE has its profile written.
+// LOAD=N it makes N calls in place of the cases, 64 at once, and CPUPROFILE=FILE has its profile written; with LEAK=N it opens N streams,
+// none of which it ever ends.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/pprof"
 	"strconv"
 	"sync"
@@ -67,6 +69,8 @@ func main() {
 		stop := profile(os.Getenv("CPUPROFILE"))
 		load(at, n)
 		stop()
+	} else if n, _ := strconv.Atoi(os.Getenv("LEAK")); n > 0 {
+		defer runtime.KeepAlive(leak(at, n))
 	} else {
 		cases(at)
 	}

@@ -76,11 +76,11 @@ type unary = func(ctx context.Context, in string) error
 
 func answers(err error) unary { return func(context.Context, string) error { return err } }
 
-// waits until its caller has gone, and says why that has.
+// waits until its caller has gone, and says why that has: with the status that the caller gives itself, which may come later.
 func waits(ctx context.Context, _ string) error {
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return status.FromContextError(ctx.Err()).Err()
 	case <-time.After(10 * slow * time.Second):
 		return nil
 	}
@@ -190,7 +190,7 @@ func streams(at *place) map[string]grpc.StreamHandler {
 	hangs := func(_ interface{}, s grpc.ServerStream) error {
 		send(s, "one")
 		<-s.Context().Done()
-		return s.Context().Err()
+		return status.FromContextError(s.Context().Err()).Err()
 	}
 	return map[string]grpc.StreamHandler{
 		"server-stream": pours, "client-stream": drinks, "bidi": echo, "stream-breaks": breaks, "stream-cancelled": hangs,

@@ -4,6 +4,7 @@
 
 mod cases;
 mod compare;
+mod leak;
 mod load;
 mod places;
 mod program;
