@@ -135,14 +135,14 @@ mod tests {
             OF_SERVER,
             OF_KIND,
             INSTRUMENTATION_ENABLED,
-            "OTEL_GO_AUTO_TRACES_net_http_server_INSTRUMENTATION_ENABLED",
+            "OTEL_GO_AUTO_TRACES_net_http_client_INSTRUMENTATION_ENABLED",
             "OTEL_GO_AUTO_TRACES_GRPC_INSTRUMENTATION_ENABLED",
             "OTEL_GO_AUTO_TRACES_SERVER",
             "PATH",
         ];
         let warnings = unknown(names.iter().map(OsString::from));
         assert_eq!(warnings.len(), 2, "{warnings:?}");
-        assert!(warnings[0].contains("GRPC") && warnings[1].contains("net_http_server"), "{warnings:?}");
+        assert!(warnings[0].contains("GRPC") && warnings[1].contains("net_http_client"), "{warnings:?}");
     }
 
     #[test]
