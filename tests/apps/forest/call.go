@@ -23,6 +23,9 @@ type way struct {
 
 var ways = makeWays()
 
+// overClear is the way over HTTP/2 without TLS.
+const overClear = 3
+
 func makeWays() []way {
 	insecure := &tls.Config{InsecureSkipVerify: true}
 	within := &http.Transport{TLSClientConfig: insecure.Clone()}
@@ -47,8 +50,11 @@ var ids atomic.Int64
 // call asks another node, in one of all ways, and notes it. parent is the id of the request whose handler it is made for, as the span's
 // parent has to be: "-" is none.
 func call(ctx context.Context, parent string, depth int, places [][]string) {
+	callBy(ways[rand.IntN(len(ways))], ctx, parent, depth, places)
+}
+
+func callBy(way way, ctx context.Context, parent string, depth int, places [][]string) {
 	id := fmt.Sprintf("%s-%d", name(), ids.Add(1))
-	way := ways[rand.IntN(len(ways))]
 	place := places[rand.IntN(len(places))]
 	method, body := http.MethodGet, io.Reader(nil)
 	if rand.IntN(4) == 0 {

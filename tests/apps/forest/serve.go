@@ -23,7 +23,7 @@ const (
 	clear
 )
 
-func serve(begin chan struct{}) []string {
+func serve(begin chan string) []string {
 	mux := http.NewServeMux()
 	control(mux, begin)
 	mux.HandleFunc("/node/{id}", node)
