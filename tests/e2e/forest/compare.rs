@@ -143,7 +143,9 @@ fn wrong_parent(node: &Node, span: &Received, by_key: &ByKey<'_>) -> Option<Stri
             _ => !parent.is_empty(),
         },
     };
-    let whose = by_key.iter().find(|(_, all)| all.iter().any(|one| one.span.span_id == *parent));
-    let whose = whose.map(|((kind, id), _)| format!("{kind:?} {id}"));
-    (!is_right).then(|| format!("{}: below {whose:?}, not {:?}", what(node), node.parent))
+    (!is_right).then(|| {
+        let whose = by_key.iter().find(|(_, all)| all.iter().any(|one| one.span.span_id == *parent));
+        let whose = whose.map(|((kind, id), _)| format!("{kind:?} {id}"));
+        format!("{}: below {whose:?}, not {:?}", what(node), node.parent)
+    })
 }
