@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use offsets::catalog::{self, Entry};
 use offsets::{Version, names};
 
@@ -92,8 +92,10 @@ fn borrowed(entries: &[Entry]) -> Result<Vec<Entry>> {
         let owner = |package: &str| names::owner(package, modules()).map(str::to_owned);
         let mut others: BTreeMap<String, (Vec<String>, Vec<String>)> = BTreeMap::new();
         for name in entry.structs() {
-            let owner = names::package(name).and_then(owner).with_context(|| nobody(entry, name))?;
-            others.entry(owner).or_default().0.push(name.to_owned());
+            match names::package(name).and_then(owner) {
+                Some(owner) => others.entry(owner).or_default().0.push(name.to_owned()),
+                None => ensure!(is_only_if_present(entry, name), nobody(entry, name)),
+            }
         }
         for name in entry.functions() {
             let package = Symbol::parse(name, &entry.module).map(|symbol| symbol.package);
@@ -109,6 +111,13 @@ fn borrowed(entries: &[Entry]) -> Result<Vec<Entry>> {
         }
     }
     Ok(out)
+}
+
+/// Whether nothing is missing where nobody knows the struct: then it may be of a module that is not recorded, and what a binary says of it
+/// decides alone.
+fn is_only_if_present(entry: &Entry, name: &str) -> bool {
+    let mut fields = entry.fields.iter().filter(|field| field.type_name == name).peekable();
+    fields.peek().is_some() && fields.all(|field| field.if_present)
 }
 
 fn nobody(entry: &Entry, name: &str) -> String {

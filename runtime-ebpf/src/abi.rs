@@ -44,7 +44,7 @@ pub struct Process {
 }
 
 /// In-flight tables that count how much of them a process has, by the place of its number in [`Process::entries`].
-pub const TABLES: usize = 5;
+pub const TABLES: usize = 6;
 /// What is served over HTTP.
 pub const HTTP_SERVER_TABLE: usize = 0;
 /// What net/http's client calls.
@@ -55,6 +55,8 @@ pub const X_NET_HTTP2_CLIENT_TABLE: usize = 2;
 pub const GRPC_SERVER_TABLE: usize = 3;
 /// What gRPC calls.
 pub const GRPC_CLIENT_TABLE: usize = 4;
+/// What is asked of databases.
+pub const DATABASE_SQL_TABLE: usize = 5;
 
 /// `traceparent` is not looked at (`OTEL_PROPAGATORS` without `tracecontext`).
 pub const SWITCH_IGNORE_PARENT: u32 = 1;
@@ -80,8 +82,10 @@ pub struct File {
     /// 1: a library of this file asks for parents within the process, so that the others have to say what is open. 0: nobody
     /// asks, and nobody says anything.
     pub parents: u16,
+    /// `runtime.g.stack.hi`: how far from there the stack pointer is stays the same when a stack is moved.
+    pub g_stack_hi: u16,
     /// Zero.
-    pub reserved: u32,
+    pub reserved: u16,
     /// Bit by code: the libraries whose programs are attached to it.
     pub libraries: u64,
 }

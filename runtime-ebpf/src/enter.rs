@@ -144,6 +144,14 @@ impl Hit {
     pub fn goid(&self) -> Option<u64> {
         crate::read::read(known(self.goroutine, self.runtime()?.g_goid)?)
     }
+
+    /// How deep in its goroutine's stack a stack pointer is. Where nobody knows where stacks begin it is counted from the end of memory:
+    /// that holds as long as the stack is not moved.
+    #[inline(always)]
+    pub fn depth(&self, stack: u64) -> u64 {
+        let begin = self.runtime().and_then(|file| known(self.goroutine, file.g_stack_hi));
+        begin.map_or(0, |at| crate::read::read_or_zero(at)).wrapping_sub(stack)
+    }
 }
 
 /// Adds to a word of a map's value. `AtomicI64::fetch_add` does not exist for BPF.

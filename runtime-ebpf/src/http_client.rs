@@ -19,6 +19,8 @@ pub const RESPONSE_WINDOW: usize = 256;
 pub struct File {
     /// Address in the file of the start site: `ip - start_vaddr` is the load bias.
     pub start_vaddr: u64,
+    /// The same of the function that the start site's was copied into; 0: of none.
+    pub copied_vaddr: u64,
     /// What tells errors.
     pub errors: Errors,
     /// Number of bytes of `http.Request` to read, at most [`REQUEST_WINDOW`], covering all of its offsets below.
@@ -65,10 +67,12 @@ pub struct File {
     pub h2_status: u16,
     /// Which flags of the saved flags register mean that the start site's stack check fails; see [`crate::abi::CHECK_NONE`].
     pub start_check: u8,
+    /// The same at `copied_vaddr`.
+    pub copied_check: u8,
     /// 1: HTTP/2 gives a `http2.ClientResponse` and no `http.Response`.
     pub h2_own_response: u8,
     /// Zero.
-    pub reserved: [u8; 4],
+    pub reserved: [u8; 3],
 }
 
 /// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended. The
@@ -90,6 +94,6 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<File>(), 8 + size_of::<Errors>() + 21 * 2 + 2 + 4);
+        assert_eq!(size_of::<File>(), 2 * 8 + size_of::<Errors>() + 21 * 2 + 3 + 3);
     }
 }

@@ -19,6 +19,7 @@ macro_rules! libraries {
             8 net_http_servemux NET_HTTP_SERVEMUX "net/http.servemux";
             9 grpc_server GRPC_SERVER "google.golang.org/grpc.server";
             10 grpc_client GRPC_CLIENT "google.golang.org/grpc.client";
+            11 database_sql DATABASE_SQL "database/sql";
         }
     };
 }

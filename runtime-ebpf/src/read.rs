@@ -45,13 +45,25 @@ pub fn read<T: Copy>(address: u64) -> Option<T> {
 }
 
 /// A word; 0 where it cannot be read, which loses nothing. Without a branch: the verifier would follow both ways to the program's end.
-#[cfg(bpf_target_arch = "x86_64")]
 #[inline(always)]
 pub fn read_or_zero(address: u64) -> u64 {
     let mut value = MaybeUninit::<u64>::uninit();
     try_read_bytes(value.as_mut_ptr().cast(), 8, address);
     // SAFETY: the helper has filled all of it, with zeros where it failed.
     unsafe { value.assume_init() }
+}
+
+/// The word at an offset; 0 where the offset is not known, or it cannot be read: without a branch, as above.
+#[inline(always)]
+pub fn word_or_zero(base: u64, offset: u16, beyond: u64) -> u64 {
+    let is_known = is_known(offset);
+    read_or_zero(opaque(base.wrapping_add(offset as u64).wrapping_add(beyond) & is_known.wrapping_neg()))
+}
+
+/// 1 if the offset is known, else 0: without a branch.
+#[inline(always)]
+pub fn is_known(offset: u16) -> u64 {
+    is_some(offset as u64 ^ NO_OFFSET as u64)
 }
 
 /// 1 for any number but 0: without a branch.

@@ -38,6 +38,8 @@ impl GoRegisters for ProbeContext {
             4 => regs.rsi,
             5 => regs.r8,
             6 => regs.r9,
+            7 => regs.r10,
+            8 => regs.r11,
             _ => 0,
         }
     }

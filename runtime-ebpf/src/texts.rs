@@ -2,7 +2,9 @@
 
 use runtime_ebpf::{abi::NO_OFFSET, record::ABSENT};
 
-use crate::read::{GoString, known, opaque, read, read_bytes, try_read_bytes};
+use crate::read::{
+    GoString, forget, is_some, known, opaque, read, read_bytes, read_result, sign, try_read_bytes,
+};
 
 /// Marks a [`GoString`] that could not be had.
 pub const MISSING: GoString = GoString { address: 0, len: u64::MAX };
@@ -47,6 +49,44 @@ pub fn fill(to: *mut u8, capacity: usize, text: GoString) -> u32 {
         return ABSENT;
     }
     cut_len(text.len)
+}
+
+/// The same for several in a row, with nothing for the verifier to follow but the capacity. A failure is the caller's to count: it is added
+/// to `failed`, whose sign then says so.
+#[inline(always)]
+pub fn fill_next(to: *mut u8, capacity: usize, text: GoString, failed: &mut i64) -> u32 {
+    // All ones for what is missing: its address may be anything, and some are refused even where nothing is read.
+    let missing = is_all_ones(text.len);
+    let there = GoString { address: text.address & !missing, len: text.len & !missing };
+    let (full_len, result) = copy(to, capacity, there);
+    *failed |= result;
+    const _: () = assert!(ABSENT == u32::MAX);
+    full_len as u32 & 0x7fff_ffff | missing as u32 | (result >> 63) as u32
+}
+
+/// Copies up to `capacity` bytes of a string; gives its length, of which the verifier knows nothing, and what the helper said: 0, or a
+/// negative number.
+#[inline(always)]
+pub fn copy(to: *mut u8, capacity: usize, text: GoString) -> (u64, i64) {
+    // SAFETY: the slot is longer, and written next.
+    let (address, full_len) = unsafe { (forget(to.cast(), text.address), forget(to.cast(), text.len)) };
+    let mut len = opaque(full_len);
+    if len > capacity as u64 {
+        len = capacity as u64;
+    }
+    (full_len, read_result(to, len as u32, address))
+}
+
+/// By how much slots of `capacity` bytes are too short for what is not missing, as a number that is 0 or not: without a branch.
+#[inline(always)]
+pub fn excess(text: GoString, capacity: usize) -> u64 {
+    sign((capacity as u64).wrapping_sub(text.len & !is_all_ones(text.len)))
+}
+
+/// All ones for all ones, else 0: without a branch.
+#[inline(always)]
+fn is_all_ones(number: u64) -> u64 {
+    is_some(!number).wrapping_sub(1)
 }
 
 /// A length as records have it, never [`ABSENT`].

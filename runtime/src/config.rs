@@ -71,6 +71,9 @@ pub const HTTP_KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 pub const SENSITIVE_QUERY_PARAMETERS: &str = "STROBE_SENSITIVE_QUERY_PARAMETERS";
 /// `STROBE_FORWARDED_HEADERS`: `false` believes nothing that `Forwarded` and `X-Forwarded-*` say; default `true`.
 pub const FORWARDED_HEADERS: &str = "STROBE_FORWARDED_HEADERS";
+/// `OTEL_GO_AUTO_INCLUDE_DB_STATEMENT`: `true` gives spans the text of statements, literals left out; the name is that of OpenTelemetry's agent
+/// for Go.
+pub const INCLUDE_DB_STATEMENT: &str = "OTEL_GO_AUTO_INCLUDE_DB_STATEMENT";
 
 /// How much the agent logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -306,6 +309,7 @@ fn span_settings(env: &mut Env<'_>) -> Settings {
         attribute_count_limit: count.unwrap_or(defaults.attribute_count_limit),
         sensitive_query_keys: sensitive.unwrap_or(defaults.sensitive_query_keys),
         forwarded,
+        query_text: env.flag(INCLUDE_DB_STATEMENT),
     }
 }
 

@@ -141,6 +141,7 @@ fn field(type_name: &str, name: &str, kind: String) -> Field {
         kind,
         versions: catalog::Range::default(),
         required: true,
+        if_present: false,
         gives: None,
         line: 0,
     }

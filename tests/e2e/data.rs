@@ -163,6 +163,10 @@ fn catalog_and_data_agree() {
                 for arch in &tested.arch {
                     let found =
                         database.lookup(&entry.module, &tested.version, arch, &field.type_name, &field.name);
+                    // Of a struct that the binary itself has to show, it may know nothing yet.
+                    if field.if_present && matches!(found, Lookup::Unknown) {
+                        continue;
+                    }
                     // x/net's HTTP/2 is another with Go 1.27: of such a version the database cannot say either.
                     if matches!(found, Lookup::Differs { below, above } if below == above) {
                         continue;

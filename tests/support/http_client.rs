@@ -8,3 +8,5 @@ pub mod found;
 pub mod parents;
 #[path = "../e2e/http_client/places.rs"]
 pub mod places;
+#[path = "../e2e/http_client/x_net_cases.rs"]
+pub mod x_net_cases;

@@ -10,3 +10,9 @@ pub mod exchange;
 pub mod handlers;
 #[path = "../e2e/http_server/kinds.rs"]
 pub mod kinds;
+#[path = "../e2e/http_server/routers.rs"]
+pub mod routers;
+#[path = "../e2e/http_server/socket.rs"]
+pub mod socket;
+#[path = "../e2e/http_server/sources.rs"]
+mod sources;

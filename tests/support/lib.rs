@@ -9,6 +9,7 @@ pub mod calls;
 pub mod client;
 pub mod collector;
 pub mod corpus;
+pub mod database_sql;
 pub mod dwarf;
 pub mod golang;
 #[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]

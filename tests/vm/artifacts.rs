@@ -8,6 +8,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use strobe_tests::golang::{self, Build, go};
 use strobe_tests::grpc::program::Program;
+use strobe_tests::http_client::x_net_cases::X_NET_1_26 as X_NET;
+use strobe_tests::http_server::routers;
 use strobe_tests::{machine, programs};
 
 use crate::arch::Arch;
@@ -15,8 +17,11 @@ use crate::arch::Arch;
 /// The Go versions of the cases, by the name that the cases know.
 const GO: [(&str, &str); 3] = [("1.22", go(22)), ("1.24", go(24)), ("1.27", go(27))];
 
+/// A further one, of the service alone.
+const FURTHER: (&str, &str) = ("1.26", go(26));
+
 /// The programs under `tests/apps` that the cases run.
-const APPS: [&str; 2] = ["httpserver", "httpclient"];
+const APPS: [&str; 3] = ["httpserver", "httpclient", "databasesql"];
 
 /// The program that speaks gRPC, by the name that the cases know.
 const GRPC: [(&str, Program); 2] = [
@@ -45,6 +50,10 @@ pub fn build(arch: Arch) -> Result<Artifacts> {
     };
     let all = APPS.into_iter().flat_map(|app| GO.map(|version| (app, version)));
     let mut apps = all.map(app).collect::<Result<Vec<_>>>()?;
+    let (name, version) = FURTHER;
+    apps.push(app(("httpserver", FURTHER))?);
+    apps.push((format!("routers-{name}"), routers::build(version, "v1.11.0", arch.name())?));
+    apps.push((format!("xnet-{name}"), X_NET.build_with(arch.name(), &["-ldflags=-s -w"])?));
     for (name, program) in GRPC {
         apps.push((name.to_owned(), program.build_for(arch.name())?));
     }

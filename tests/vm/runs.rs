@@ -15,7 +15,7 @@ use crate::machine::{Machine, Seen};
 use crate::verdict::Verdict;
 
 /// What every kernel of the matrix runs (`guest/cases.rs`).
-const CASES: [&str; 20] = [
+const CASES: [&str; 26] = [
     "load",
     "features",
     "go1.22",
@@ -25,8 +25,14 @@ const CASES: [&str; 20] = [
     "h2-1.27",
     "client1.22",
     "client1.27",
+    "go1.26",
+    "unix1.26",
+    "routes1.26",
+    "x-net1.26",
     "grpc1.22",
     "grpc1.27",
+    "sql1.22",
+    "sql1.27",
     "exec",
     "restart",
     "overwrite",
@@ -38,9 +44,10 @@ const CASES: [&str; 20] = [
     "missing",
 ];
 
-/// Those of them that only the oldest kernel on amd64 and the newest on arm64 have: the same programs on an older Go, whose differences are
-/// the programs' own and no kernel's.
-const AT_THE_ENDS: [&str; 3] = ["h2-1.22", "client1.22", "grpc1.22"];
+/// Those of them that only the oldest kernel on amd64 and the newest on arm64 have: the same programs on another Go, or with other libraries,
+/// whose differences are the programs' own and no kernel's.
+const AT_THE_ENDS: [&str; 8] =
+    ["h2-1.22", "client1.22", "go1.26", "unix1.26", "routes1.26", "x-net1.26", "grpc1.22", "sql1.22"];
 
 /// What is always looked at last.
 const ALWAYS: &str = "kernel log";

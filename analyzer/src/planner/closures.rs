@@ -25,9 +25,31 @@ pub(super) fn enclosing(name: &str) -> Option<&str> {
     found
 }
 
+/// A function's name behind its package. Of a package with a dot in the last word of its path it is too long, and fits nothing.
+pub(super) fn without_package(name: &str) -> Option<&str> {
+    let head = name.split('(').next()?;
+    let last = head.rfind('/').map_or(0, |slash| slash + 1);
+    let dot = head.get(last..)?.find('.')?;
+    name.get(last + dot + 1..)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_package_is_left_out() {
+        for (name, want) in [
+            ("database/sql.(*DB).queryDC.func1", Some("(*DB).queryDC.func1")),
+            ("main.f.func1", Some("f.func1")),
+            ("a.b/c.F[go.shape.int]", Some("F[go.shape.int]")),
+            ("a/b.(*T[c/d.U]).F", Some("(*T[c/d.U]).F")),
+            ("f", None),
+            ("", None),
+        ] {
+            assert_eq!(without_package(name), want, "{name}");
+        }
+    }
 
     #[test]
     fn closures_are_told_from_other_functions() {

@@ -28,9 +28,10 @@ impl Case<'_> {
         let name = wanted.type_name.as_str();
         let owner = Owner::of_struct(self.go, self.entry, name.trim_start_matches('*'));
         let unlimited = wanted.versions.since.is_none() && wanted.versions.until.is_none();
+        let is_known = self.facts.descriptors.contains_key(name);
         let is_expected = match &owner.version {
-            Some(version) => wanted.versions.contains(version),
-            None => unlimited || self.facts.descriptors.contains_key(name),
+            Some(version) => wanted.versions.contains(version) && (is_known || !wanted.if_present),
+            None => is_known || (unlimited && !wanted.if_present),
         };
         is_expected.then_some(owner)
     }

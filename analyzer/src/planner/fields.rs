@@ -46,7 +46,8 @@ impl Case<'_> {
             .map(|name| (name, Owner::of_struct(self.go, self.entry, name)))
             .collect();
         let expected = |f: &offsets::catalog::Field, owner: &Owner| match &owner.version {
-            Some(version) => f.versions.contains(version),
+            Some(version) => f.versions.contains(version) && (!f.if_present || self.is_known_as(f, owner)),
+            None if f.if_present => self.is_known_as(f, owner),
             // Without a version: what every version has, and of the rest what the binary itself knows.
             None => (f.versions.since.is_none() && f.versions.until.is_none()) || self.is_known_as(f, owner),
         };

@@ -75,11 +75,17 @@ impl Case<'_> {
         spend(&self.decoded_bytes, RUN_BYTES.saturating_mul(runs.len() as u64))?;
         let within = body.map(|name| self.bodies(function, &runs, name).unwrap_or_default());
         let callee = wanted.callee.as_deref().unwrap_or_default();
-        if !callee.is_empty() && self.bodies(function, &runs, callee).is_some() {
-            let why = format!("{callee} was inlined into it, a probe at or behind its calls would miss some");
+        // Those before the last do nothing else, so that a copy of theirs calls the next.
+        let last = wanted.by_name.last().map(String::as_str).unwrap_or_default();
+        let mut called = [callee, last].into_iter().filter(|name| !name.is_empty());
+        if let Some(name) = called.find(|name| self.bodies(function, &runs, name).is_some()) {
+            let why = format!("{name} was inlined into it, a probe at or behind its calls would miss some");
             return Err(Failure(Word::Inlined, why));
         }
-        let targets: Vec<u64> = self.copies(callee)?.iter().map(|f| f.vaddr).collect();
+        let vaddrs =
+            |name| -> Result<Vec<u64>, Failure> { Ok(self.copies(name)?.iter().map(|f| f.vaddr).collect()) };
+        let targets = vaddrs(callee)?;
+        let by_name = wanted.by_name.iter().map(|name| vaddrs(name)).collect::<Result<Vec<_>, _>>()?.concat();
         let functions = &self.facts.functions;
         let asked = Question {
             callees: match wanted.indirect {
@@ -87,6 +93,7 @@ impl Case<'_> {
                 Some(Indirect::Method(number)) => Callees::Method(number),
                 Some(Indirect::Closure) => Callees::Closure,
             },
+            by_name: &by_name,
             counts: &|offset| {
                 let offset = offset as u64;
                 within
@@ -94,7 +101,7 @@ impl Case<'_> {
                     .is_none_or(|ranges: &Vec<Range<u64>>| ranges.iter().any(|r| r.contains(&offset)))
             },
             is_compiled: &|vaddr| functions.beginning_at(vaddr).is_some_and(|f| !f.is_asm()),
-            is_guard: &|vaddr| self.is_callable(vaddr),
+            is_guard: &|vaddr| self.is_callable(vaddr) && !self.is_of(vaddr, wanted.indirect, &by_name),
             results,
             also_reached: wanted.also_reached,
             stepped: wanted.stepped,
@@ -126,6 +133,13 @@ impl Case<'_> {
         inline::bodies(image, functions, function, runs, name)
     }
 
+    /// Whether an address is that of one of these functions, or of a method table that has one at the method's place.
+    fn is_of(&self, vaddr: u64, indirect: Option<Indirect>, functions: &[u64]) -> bool {
+        let Some(Indirect::Method(number)) = indirect else { return functions.contains(&vaddr) };
+        let at = vaddr.checked_add(METHODS_AT + 8 * u64::from(number));
+        at.and_then(|at| self.go.image.pointer(at)).is_some_and(|method| functions.contains(&method))
+    }
+
     /// Whether an address is a function's or a method table's, that is, what a devirtualised call compares with.
     fn is_callable(&self, vaddr: u64) -> bool {
         let functions = &self.facts.functions;
@@ -133,26 +147,64 @@ impl Case<'_> {
         functions.beginning_at(vaddr).is_some() || method.is_some_and(|m| functions.beginning_at(m).is_some())
     }
 
-    /// The functions that the return address is compared with at the sites.
+    /// What the return address is compared with at the sites: the functions that may call, and where one was copied into another the
+    /// places that its calls return to.
     pub(super) fn callers(&self, wanted: &Alternative) -> Result<Vec<Caller>, Failure> {
-        let mut names: Vec<&str> = wanted.callers.iter().map(String::as_str).collect();
-        names.extend(wanted.results_of.as_deref().filter(|name| !names.contains(name)));
         let mut out = Vec::new();
-        for name in names {
-            // Where it was inlined, return addresses lie in another function.
-            if let Some(outers) = self.facts.holders(name) {
-                let why = format!("its caller {name} was inlined into {outers}");
-                return Err(Failure(Word::NoCaller, why));
+        for name in &wanted.callers {
+            out.extend(self.caller(name)?);
+            for holder in self.holders_of(name) {
+                out.extend(self.returns_within(holder, name, &wanted.function)?);
             }
-            let copies = self.copies(name)?;
-            if copies.is_empty() {
-                return Err(Failure(
-                    Word::NoCaller,
-                    format!("there is no function {name} that could call it"),
-                ));
+        }
+        let function = wanted.results_of.as_deref().filter(|name| !wanted.callers.iter().any(|c| c == name));
+        if let Some(name) = wanted.results_of.as_deref()
+            && let Some(outers) = self.facts.holders(name)
+        {
+            // Its results would be kept in another function's frame.
+            let why = format!("its caller {name} was inlined into {outers}");
+            return Err(Failure(Word::NoCaller, why));
+        }
+        out.extend(function.map(|name| self.caller(name)).transpose()?.into_iter().flatten());
+        Ok(out)
+    }
+
+    /// The functions of that name that could call.
+    fn caller(&self, name: &str) -> Result<Vec<Caller>, Failure> {
+        let copies = self.copies(name)?;
+        if copies.is_empty() && self.holders_of(name).is_empty() {
+            return Err(Failure(Word::NoCaller, format!("there is no function {name} that could call it")));
+        }
+        let caller = |f: &GoFunction<'_>| Caller { name: name.to_owned(), vaddr: f.vaddr, size: f.size };
+        Ok(copies.iter().map(caller).collect())
+    }
+
+    /// Where the calls of a function return to that stand in another's copy in this one.
+    fn returns_within(
+        &self,
+        holder: &GoFunction<'_>,
+        caller: &str,
+        callee: &str,
+    ) -> Result<Vec<Caller>, Failure> {
+        let code = self.code(holder)?;
+        let runs = self.facts.functions.inline_indexes(holder);
+        let bodies = self.bodies(holder, &runs, caller).unwrap_or_default();
+        let targets = self.copies(callee)?;
+        let is_target = |to: u64| targets.iter().any(|f| f.vaddr == code.vaddr.wrapping_add(to));
+        let within = |offset: usize| bodies.iter().any(|body| body.contains(&(offset as u64)));
+        let mut out = Vec::new();
+        for (call, next, to) in sites::calls_of(self.go.image.arch, &code) {
+            let to = to.ok_or_else(|| {
+                let name = self.facts.functions.name(holder);
+                Failure(Word::NoCaller, format!("{caller} was inlined into {name}, which cannot be decoded"))
+            })?;
+            if is_target(to) && within(call) {
+                out.push(Caller {
+                    name: caller.to_owned(),
+                    vaddr: code.vaddr.wrapping_add(next as u64),
+                    size: 1,
+                });
             }
-            let caller = |f: &GoFunction<'_>| Caller { name: name.to_owned(), vaddr: f.vaddr, size: f.size };
-            out.extend(copies.iter().map(caller));
         }
         Ok(out)
     }

@@ -18,20 +18,36 @@ use crate::plan::{Code as Word, Cost, Function};
 impl Case<'_> {
     /// The functions to probe.
     pub fn roles(&self, findings: &mut Findings) -> Vec<Function> {
-        self.entry.roles.iter().flat_map(|role| self.role(role, findings)).collect()
+        let (mut found, mut taken) = (Vec::new(), Vec::new());
+        let (others, own): (Vec<&Role>, Vec<&Role>) =
+            self.entry.roles.iter().partition(|role| role.instead_of.is_some());
+        // Those in place of a copy come behind: they are there only where the copied function is the one that a role wants.
+        let is_wanted = |role: &Role, taken: &[&str]| {
+            role.instead_of.as_deref().is_none_or(|copied| {
+                taken.contains(&copied) && role.sites.iter().any(|site| self.holds(&site.function, copied))
+            })
+        };
+        for role in own.into_iter().chain(others) {
+            if is_wanted(role, &taken) {
+                found.extend(self.role(role, findings, &mut taken));
+            }
+        }
+        found
     }
 
-    fn role(&self, role: &Role, findings: &mut Findings) -> Vec<Function> {
+    /// The functions for a role; the one that its alternative is about goes to those that are taken.
+    fn role<'r>(&self, role: &'r Role, findings: &mut Findings, taken: &mut Vec<&'r str>) -> Vec<Function> {
         if role.if_present && role.sites.iter().all(|site| self.is_absent(&site.function)) {
             return Vec::new();
         }
         let mut failures = Vec::new();
-        for alternative in &role.sites {
+        for (nth, alternative) in role.sites.iter().enumerate() {
             if !self.applies(alternative) {
                 continue;
             }
-            match self.alternative(role, alternative) {
+            match self.alternative(role, alternative, &role.sites[nth + 1..]) {
                 Ok(found) => {
+                    taken.push(&alternative.function);
                     note_cost(role, &found, findings);
                     self.note_unseen(role, alternative, findings);
                     let note = |note: &String| Matter::new(Word::SiteNote, &alternative.function, note);
@@ -51,11 +67,19 @@ impl Case<'_> {
         Vec::new()
     }
 
-    fn alternative(&self, role: &Role, wanted: &Alternative) -> Result<Vec<Function>, Failure> {
+    /// What an alternative finds. Where a function has several copies, each may want another one of those behind it in the same function:
+    /// what the compiler did to one of them it need not have done to the next.
+    fn alternative(
+        &self,
+        role: &Role,
+        wanted: &Alternative,
+        further: &[Alternative],
+    ) -> Result<Vec<Function>, Failure> {
         let name = wanted.function.as_str();
-        self.is_whole(wanted)?;
-        let copies = self.real_copies(name)?;
-        let holders = self.facts.inlined_into.get(name).map_or(&[][..], |inlining| &inlining.holders);
+        let holders = self.holders_of(name);
+        self.is_whole(wanted, holders)?;
+        let mut copies: Vec<GoFunction<'_>> = self.real_copies(name)?.into_iter().copied().collect();
+        copies.extend(self.copied_closures(wanted)?);
         if holders.len() > inline::MAX_HOLDERS {
             let why = format!("more than {} functions hold a copy of it", inline::MAX_HOLDERS);
             return Err(Failure(Word::TooManyCopies, why));
@@ -63,24 +87,90 @@ impl Case<'_> {
         if copies.is_empty() && holders.is_empty() {
             return Err(Failure(Word::NoFunction, "no such function in pclntab".to_owned()));
         }
-        let own = copies.into_iter().map(|function| self.copy(role, wanted, function));
-        let held = holders.iter().map(|holder| self.held(role, wanted, holder));
+        let further = further.iter().filter(|site| site.function == wanted.function && self.applies(site));
+        let each = |find: &dyn Fn(&Alternative) -> Result<Function, Failure>| {
+            find(wanted).or_else(|first| further.clone().find_map(|site| find(site).ok()).ok_or(first))
+        };
+        let own = copies.iter().map(|function| each(&|site| self.copy(role, site, function)));
+        // The copies of a function's body are other roles' (`is_whole`): at its entry, and where it is there in place of another one,
+        // which those do without.
+        let held = holders.iter().filter(|_| wanted.at != At::Entry && role.instead_of.is_none());
+        let held = held.map(|holder| each(&|site| self.held(role, site, holder)));
         own.chain(held).collect()
     }
 
+    pub(super) fn holders_of(&self, name: &str) -> &[GoFunction<'_>] {
+        self.facts.inlined_into.get(name).map_or(&[][..], |inlining| &inlining.holders)
+    }
+
+    /// Whether the compiler copied the body of one function into the other.
+    fn holds(&self, function: &str, body: &str) -> bool {
+        self.holders_of(body).iter().any(|holder| self.facts.functions.name(holder) == function)
+    }
+
+    /// Whether another role sees the calls of the function's copy in this one.
+    fn is_seen_instead(&self, body: &str, holder: &GoFunction<'_>) -> bool {
+        let name = self.facts.functions.name(holder);
+        let roles = self.entry.roles.iter().filter(|role| role.instead_of.as_deref() == Some(body));
+        roles.flat_map(|role| &role.sites).any(|site| site.at == At::Entry && site.function == name)
+    }
+
     /// Whether probes in the function meet all that the alternative is about.
-    fn is_whole(&self, wanted: &Alternative) -> Result<(), Failure> {
+    fn is_whole(&self, wanted: &Alternative, holders: &[GoFunction<'_>]) -> Result<(), Failure> {
         let name = wanted.function.as_str();
-        if let Some(outers) = self.facts.holders(name).filter(|_| !wanted.inlined) {
-            let why = format!("it was inlined into {outers}, a probe would miss those calls");
-            return Err(Failure(Word::Inlined, why));
+        let inlined = |what: &str, outers: &str| Err(Failure(Word::Inlined, format!("{what}{outers}")));
+        if !wanted.inlined
+            && let Some(outers) = self.facts.holders(name)
+            && (wanted.at != At::Entry || !holders.iter().all(|holder| self.is_seen_instead(name, holder)))
+            && !self.is_instead(name)
+        {
+            return inlined("it was inlined into ", &format!("{outers}, a probe would miss those calls"));
         }
-        let outer = closures::enclosing(name);
-        if let Some((outer, outers)) = outer.and_then(|outer| Some((outer, self.facts.holders(outer)?))) {
-            let why = format!("{outer} was inlined into {outers}, where its closures have other names");
-            return Err(Failure(Word::Inlined, why));
+        if !wanted.inlined
+            && let Some(outer) = closures::enclosing(name)
+            && let Some(outers) = self.facts.holders(outer)
+        {
+            let rest = format!("{outers}, where its closures have other names");
+            return inlined(&format!("{outer} was inlined into "), &rest);
         }
         Ok(())
+    }
+
+    /// Whether the function has a role in place of a copy that it holds. Where it was copied itself, a copy that lacks the other calls
+    /// that one, and one that has it is the other's.
+    fn is_instead(&self, name: &str) -> bool {
+        let roles = self.entry.roles.iter().filter_map(|role| Some((role, role.instead_of.as_deref()?)));
+        roles.into_iter().any(|(role, copied)| {
+            role.sites.iter().any(|site| site.function == name) && self.holds(name, copied)
+        })
+    }
+
+    /// The closures that the copies of the function around a closure have in its place: of the same name (since Go 1.27), or of one that
+    /// begins with the name of the function that it was copied into (since Go 1.22).
+    fn copied_closures(&self, wanted: &Alternative) -> Result<Vec<GoFunction<'_>>, Failure> {
+        let name = wanted.function.as_str();
+        let Some(outer) = closures::enclosing(name).filter(|_| wanted.inlined) else { return Ok(Vec::new()) };
+        let mut found: Vec<GoFunction<'_>> = Vec::new();
+        for holder in self.holders_of(outer) {
+            let holder_name = self.facts.functions.name(holder);
+            let own = closures::without_package(name).map(|rest| format!("{holder_name}.{rest}"));
+            let used = self.used_by(holder).map(|used| used.taken).unwrap_or_default();
+            let made = used.into_iter().filter_map(|vaddr| self.facts.functions.beginning_at(vaddr));
+            let mut made = made.filter(|function| {
+                let made = self.facts.functions.name(function);
+                made == name || own.as_ref() == Some(&made)
+            });
+            let Some(closure) = made.next() else {
+                let why = format!("{outer} was inlined into {holder_name}, which has no such closure");
+                return Err(Failure(Word::Inlined, why));
+            };
+            let is_new = |known: &GoFunction<'_>| known.vaddr != closure.vaddr;
+            let is_own = self.copies(name)?.iter().any(|known| known.vaddr == closure.vaddr);
+            if !is_own && found.iter().all(is_new) {
+                found.push(closure);
+            }
+        }
+        Ok(found)
     }
 
     /// The functions of that name that do what it says. A wrapper that only calls another function of the same name (assembly has

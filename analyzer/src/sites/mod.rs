@@ -34,7 +34,7 @@ pub use code::{Code, Instruction};
 use crate::arch::Arch;
 use crate::image::Image;
 pub use site::{Cost, Site, When};
-use step::{Abi, Step};
+use step::{Abi, Flow, Step};
 use tables::IndirectJump;
 
 /// Most returns of a function; each gets a probe.
@@ -79,6 +79,17 @@ fn steps<'a>(arch: Arch, code: &Code<'a>) -> Box<dyn Iterator<Item = Step> + 'a>
         Arch::Amd64 => Box::new(amd64::steps(code)),
         Arch::Arm64 => Box::new(arm64::steps(code)),
     }
+}
+
+/// The direct calls of a function: where each stands, where it returns to, and what it calls, as offsets from the function's entry. Where
+/// nothing can be decoded stands none.
+pub(crate) fn calls_of(arch: Arch, code: &Code<'_>) -> Vec<(usize, usize, Option<u64>)> {
+    let call = |step: Step| match step.flow {
+        Flow::Call(to) => Some((step.offset, step.offset + step.len, Some(to))),
+        Flow::Undecoded => Some((step.offset, step.offset, None)),
+        _ => None,
+    };
+    steps(arch, code).filter_map(call).collect()
 }
 
 fn abi(arch: Arch) -> &'static Abi {

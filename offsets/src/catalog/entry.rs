@@ -97,6 +97,8 @@ pub struct Role {
     pub hot: bool,
     /// Whether nothing is missing where none of its functions is in the program: what is not there is never called.
     pub if_present: bool,
+    /// A function whose copies in this role's functions are this role's: it exists where there is such a copy.
+    pub instead_of: Option<String>,
     /// What will be missing without it.
     pub gives: Option<String>,
     /// Alternatives in order of preference.
@@ -118,6 +120,8 @@ pub struct Field {
     pub versions: Range,
     /// Whether the library is refused without it.
     pub required: bool,
+    /// Whether nothing is missing where nobody knows it: it is of a library that many programs are without.
+    pub if_present: bool,
     /// What will be missing without it.
     pub gives: Option<String>,
     /// Line in [`Entry::file`].

@@ -91,6 +91,7 @@ struct RawRole {
     hot: bool,
     #[serde(default)]
     if_present: bool,
+    instead_of: Option<Text>,
     gives: Option<Text>,
     #[serde(default)]
     site: Vec<Spanned<RawSite>>,
@@ -106,6 +107,8 @@ struct RawField {
     until: Option<Text>,
     #[serde(default)]
     required: bool,
+    #[serde(default)]
+    if_present: bool,
     gives: Option<Text>,
 }
 
@@ -289,6 +292,7 @@ impl Reader<'_> {
             required: raw.required,
             hot: raw.hot,
             if_present: raw.if_present,
+            instead_of: raw.instead_of.map(|name| self.name("role.instead_of", name)).transpose()?,
             gives: self.optional("role.gives", raw.gives)?,
             sites: raw
                 .site
@@ -340,6 +344,7 @@ impl Reader<'_> {
             kind: self.text("field.kind", raw.kind)?,
             versions: self.range(owner, "field.", raw.since, raw.until)?,
             required: raw.required,
+            if_present: raw.if_present,
             gives: self.optional("field.gives", raw.gives)?,
             line: self.line_of(offset),
             type_name,

@@ -22,6 +22,9 @@ pub struct Site {
     pub callee: Option<String>,
     /// For [`At::AfterCall`]: what is called where that has no name.
     pub indirect: Option<Indirect>,
+    /// Beside `indirect`: what a profile makes the compiler call by name in its place, which counts as well; and behind each function the
+    /// one that it does nothing but call.
+    pub by_name: Vec<String>,
     /// For [`At::AfterCall`]: the site may be reached from behind other calls too, and means the same there.
     pub also_reached: bool,
     /// For [`At::AfterCall`]: where nothing that the kernel emulates follows, an instruction that it steps will do.
@@ -88,6 +91,8 @@ pub(super) struct RawSite {
     callee: Option<Text>,
     indirect: Option<Text>,
     #[serde(default)]
+    by_name: Vec<Text>,
+    #[serde(default)]
     also_reached: bool,
     #[serde(default)]
     stepped: bool,
@@ -118,6 +123,7 @@ impl RawSite {
                 "a site at \"after_call\" or \"call\" says what is called, once",
             ),
             ("indirect", self.indirect.is_some() && !behind, "is for a site at \"after_call\""),
+            ("by_name", !self.by_name.is_empty() && self.indirect.is_none(), "is for a site with `indirect`"),
             ("also_reached", self.also_reached && !behind, "is for a site at \"after_call\""),
             ("stepped", self.stepped && !behind, "is for a site at \"after_call\""),
             ("inlined", self.inlined && !calls, "is for a site at \"after_call\" or \"call\""),
@@ -176,6 +182,11 @@ pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawSite>) ->
         at,
         callee: raw.callee.map(|callee| reader.name("role.site.callee", callee)).transpose()?,
         indirect,
+        by_name: raw
+            .by_name
+            .into_iter()
+            .map(|name| reader.name("role.site.by_name", name))
+            .collect::<Result<_, _>>()?,
         also_reached: raw.also_reached,
         stepped: raw.stepped,
         inlined: raw.inlined,

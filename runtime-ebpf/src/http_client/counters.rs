@@ -29,6 +29,9 @@ macro_rules! http_client_counters {
             /// What was kept does not belong to what ended (another goroutine, another request): it was dropped. The agent counts it
             /// as never ended.
             Mismatch = concat!($prefix, ".mismatch"), info;
+            /// Round trips during which a hook (`httptrace`, a `Proxy` function) made another call on the same goroutine that has no end:
+            /// their own end is not told.
+            Outer = concat!($prefix, ".lost.called_within"), loss;
             /// Round trips that failed and were tried again within their call.
             Resumed = concat!($prefix, ".resumed"), info;
             /// Goroutines whose entry was removed when a round trip ended, because many are kept.

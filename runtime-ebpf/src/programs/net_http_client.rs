@@ -24,7 +24,7 @@ http_client! {
 #[uprobe]
 pub fn net_http_client_start(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive_at_start::<NetHttp>(&ctx) {
-        start::begin::<NetHttp>(&hit, file, Call::at(&ctx), bias(&ctx, file));
+        start::begin::<NetHttp>(&hit, file, Call::at(&hit, &ctx), bias(&ctx, file));
     }
     0
 }
@@ -35,9 +35,9 @@ pub fn net_http_client_conn(ctx: ProbeContext) -> u32 {
     let Some((hit, file)) = arrive::<NetHttp>(&ctx) else { return 0 };
     let (error, data) = (ctx.argument::<1>(), ctx.argument::<2>());
     if error != 0 {
-        end::finish::<NetHttp>(&hit, file, Outcome::NoConnection { error, data });
+        end::finish::<NetHttp>(&ctx, &hit, file, Outcome::NoConnection { error, data });
     } else if let Some(entry) = flight::open::<NetHttp>(&hit) {
-        end::resume::<NetHttp>(&hit, entry);
+        end::resume::<NetHttp>(&ctx, &hit, entry);
     }
     0
 }
@@ -46,7 +46,7 @@ pub fn net_http_client_conn(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn net_http_client_end(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive::<NetHttp>(&ctx) {
-        end::finish::<NetHttp>(&hit, file, http_client::outcome(&ctx));
+        end::finish::<NetHttp>(&ctx, &hit, file, http_client::outcome(&ctx));
     }
     0
 }
@@ -59,6 +59,6 @@ pub fn net_http_client_h2_end(ctx: ProbeContext) -> u32 {
         Outcome::Response(response) if file.h2_own_response != 0 => Outcome::Http2Response(response),
         outcome => outcome,
     };
-    end::finish::<NetHttp>(&hit, file, outcome);
+    end::finish::<NetHttp>(&ctx, &hit, file, outcome);
     0
 }

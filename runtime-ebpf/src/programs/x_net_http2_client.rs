@@ -11,7 +11,7 @@
 
 use super::{
     http_client::{
-        arrive, arrive_at_start, bias, count,
+        arrive, arrive_at_copy, arrive_at_start, bias, count,
         flight::{Entry, FAILED, HANDED_ON},
         http_client,
         start::{self, Call},
@@ -33,13 +33,28 @@ http_client! {
 /// `(*Transport).RoundTripOpt(t, req, …)`, after its stack check.
 #[uprobe]
 pub fn x_net_http2_client_start(ctx: ProbeContext) -> u32 {
-    let Some((hit, file)) = arrive_at_start::<XNet>(&ctx) else { return 0 };
-    let call = Call::at(&ctx);
-    // As a number: the verifier of Linux 5.10 would follow the rest once for each way to the answer.
-    if opaque(is_net_https(&hit, file, &call) as u64) == 0 {
-        start::begin::<XNet>(&hit, file, call, bias(&ctx, file));
+    if let Some((hit, file)) = arrive_at_start::<XNet>(&ctx) {
+        begin(&ctx, &hit, file, bias(&ctx, file));
     }
     0
+}
+
+/// `(*Transport).RoundTrip(t, req)`, where a profile had RoundTripOpt copied into it.
+#[uprobe]
+pub fn x_net_http2_client_start_copied(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive_at_copy::<XNet>(&ctx) {
+        begin(&ctx, &hit, file, ctx.instruction().wrapping_sub(file.copied_vaddr));
+    }
+    0
+}
+
+#[inline(always)]
+fn begin(ctx: &ProbeContext, hit: &Hit, file: &File, bias: u64) {
+    let call = Call::at(hit, ctx);
+    // As a number: the verifier of Linux 5.10 would follow the rest once for each way to the answer.
+    if opaque(is_net_https(hit, file, &call) as u64) == 0 {
+        start::begin::<XNet>(hit, file, call, bias);
+    }
 }
 
 /// Behind `GetClientConn`, with its results (cc *ClientConn, err error). An error comes without a connection.
@@ -47,16 +62,16 @@ pub fn x_net_http2_client_start(ctx: ProbeContext) -> u32 {
 pub fn x_net_http2_client_conn(ctx: ProbeContext) -> u32 {
     let Some((hit, file)) = arrive::<XNet>(&ctx) else { return 0 };
     let (conn, error, data) = (ctx.argument::<0>(), ctx.argument::<1>(), ctx.argument::<2>());
-    if let Some(entry) = flight::open::<XNet>(&hit) {
+    if let Some(entry) = innermost(&hit) {
         if error == 0 {
-            end::resume::<XNet>(&hit, entry);
+            end::resume::<XNet>(&ctx, &hit, entry);
         } else if conn == 0 {
-            end::close::<XNet>(&hit, file, entry, Outcome::NoConnection { error, data });
+            end::close::<XNet>(&ctx, &hit, file, entry, Outcome::NoConnection { error, data });
         }
     } else if let Some(entry) = handed_on(&hit) {
         // An error is no end: mostly it says that there is no connection yet, and net/http opens one.
         if error == 0 {
-            end::resume::<NetHttp>(&hit.of(NetHttp::LIBRARY), entry);
+            end::resume::<NetHttp>(&ctx, &hit.of(NetHttp::LIBRARY), entry);
         }
     }
     0
@@ -67,10 +82,10 @@ pub fn x_net_http2_client_conn(ctx: ProbeContext) -> u32 {
 pub fn x_net_http2_client_end(ctx: ProbeContext) -> u32 {
     let Some((hit, file)) = arrive::<XNet>(&ctx) else { return 0 };
     let outcome = http_client::outcome(&ctx);
-    if let Some(entry) = flight::open::<XNet>(&hit) {
-        end::close::<XNet>(&hit, file, entry, outcome);
+    if let Some(entry) = innermost(&hit) {
+        end::close::<XNet>(&ctx, &hit, file, entry, outcome);
     } else if let Some(entry) = handed_on(&hit) {
-        end::close::<NetHttp>(&hit.of(NetHttp::LIBRARY), file, entry, outcome);
+        end::close::<NetHttp>(&ctx, &hit.of(NetHttp::LIBRARY), file, entry, outcome);
     } else {
         count(&hit, Counter::Unmatched);
     }
@@ -93,12 +108,22 @@ fn is_net_https(hit: &Hit, file: &File, call: &Call) -> bool {
     }
     outer.state |= HANDED_ON;
     count(hit, Counter::Nested);
-    if let Some(mut own) = flight::open::<XNet>(hit) {
-        // A call that has sent nothing, or that a panic has ended: the end that comes is not its.
+    if let Some(mut own) = flight::open::<XNet>(hit)
+        && own.get().depth >= outer.depth
+    {
+        // A call that has sent nothing, or that a panic has ended: the end that comes is not its. One that is further out may be the one
+        // whose hook has made net/http's.
         own.get_mut().state = 0;
         count(hit, Counter::Replaced);
     }
     true
+}
+
+/// The round trip of this library that is open here, unless one of net/http is made within it.
+#[inline(always)]
+fn innermost(hit: &Hit) -> Option<Entry> {
+    let within = handed_on(hit).map_or(0, |entry| entry.get().depth);
+    flight::open::<XNet>(hit).filter(|entry| entry.get().depth > within)
 }
 
 /// The round trip of net/http that is made here.

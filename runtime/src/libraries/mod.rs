@@ -44,6 +44,7 @@ libraries! {
     net_http_servemux::LIBRARY;
     grpc_server::LIBRARY;
     grpc_client::LIBRARY;
+    database_sql::DatabaseSql;
 }
 
 /// The library of this catalog id, if this agent traces it.

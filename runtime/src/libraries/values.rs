@@ -22,6 +22,8 @@ pub fn core(plan: &Plan) -> abi::File {
         panic_goexit: field("runtime._panic", "goexit", 1),
         g_parent_goid: field("runtime.g", "parentGoid", 8),
         parents: 0,
+        // runtime.stack is {lo, hi uintptr}, as assembly of every Go since 1.4 relies on (runtime/runtime2.go).
+        g_stack_hi: field("runtime.g", "stack", 8).checked_add(8).unwrap_or(NO_OFFSET),
         reserved: 0,
         libraries: 0,
     }

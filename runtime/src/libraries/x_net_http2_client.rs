@@ -10,6 +10,7 @@ pub const LIBRARY: HttpClient = HttpClient {
     kernel: X_NET_HTTP2_CLIENT,
     programs: &[
         ("start", "x_net_http2_client_start"),
+        ("start_copied", "x_net_http2_client_start_copied"),
         ("conn", "x_net_http2_client_conn"),
         ("end", "x_net_http2_client_end"),
     ],

@@ -115,6 +115,8 @@ pub struct Settings {
     pub sensitive_query_keys: Vec<String>,
     /// Whether what proxies say of a request's client, host and scheme is believed.
     pub forwarded: bool,
+    /// Whether spans have the text of statements, without its literals.
+    pub query_text: bool,
 }
 
 impl Default for Settings {
@@ -125,6 +127,7 @@ impl Default for Settings {
             attribute_count_limit: 128,
             sensitive_query_keys: semconv::SENSITIVE_QUERY_KEYS.iter().map(|key| (*key).to_owned()).collect(),
             forwarded: true,
+            query_text: false,
         }
     }
 }

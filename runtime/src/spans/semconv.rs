@@ -5,6 +5,8 @@ pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 
 /// Instrumentation scopes, one per library.
 pub mod scope {
+    /// `database/sql`.
+    pub const DATABASE_SQL: &str = "strobe/database/sql";
     /// `net/http` server and client.
     pub const NET_HTTP: &str = "strobe/net/http";
     /// `golang.org/x/net/http2` server and client.
@@ -90,6 +92,12 @@ macro_rules! names {
 names! {
     CLIENT_ADDRESS = "client.address",
     CONTAINER_ID = "container.id",
+    DB_NAMESPACE = "db.namespace",
+    DB_OPERATION_NAME = "db.operation.name",
+    DB_QUERY_SUMMARY = "db.query.summary",
+    DB_QUERY_TEXT = "db.query.text",
+    DB_RESPONSE_STATUS_CODE = "db.response.status_code",
+    DB_SYSTEM_NAME = "db.system.name",
     ERROR_TYPE = "error.type",
     HOST_ARCH = "host.arch",
     HOST_ID = "host.id",

@@ -54,8 +54,11 @@ func main() {
 	case <-stop:
 		return
 	}
-	// How many calls at once: those alone.
-	if os.Getenv("AT_ONCE") == "" {
+	// How many calls at once, or hooks that call: those alone.
+	switch {
+	case os.Getenv("HOOKS") != "":
+		hooks(at)
+	case os.Getenv("AT_ONCE") == "":
 		plain(at)
 		failing(at)
 		secure(at)

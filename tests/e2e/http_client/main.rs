@@ -4,11 +4,13 @@
 
 mod cases;
 mod found;
+mod hooks;
 mod parents;
 mod places;
 mod profiles;
 mod samples;
 mod x_net;
+mod x_net_cases;
 
 use std::path::Path;
 use std::process::Command;

@@ -152,6 +152,7 @@ fn compare(bytes: &[u8], reference: &Reference) -> Result<Cell> {
     let code = Code::read(&go.image, &functions, serve).context("the code of serve")?;
     let asked = Question {
         callees: Callees::Functions(&[read.vaddr]),
+        by_name: &[],
         counts: &|_| true,
         is_compiled: &|vaddr| functions.beginning_at(vaddr).is_some_and(|f| !f.is_asm()),
         is_guard: &|_| false,

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{clients, features, grpc, lives, loading, machines, namespaces, privileges};
+use crate::{clients, databases, features, grpc, lives, loading, machines, namespaces, privileges};
 
 /// Runs one; what it says goes into the table.
 pub fn run(name: &str) -> Result<String> {
@@ -16,8 +16,14 @@ pub fn run(name: &str) -> Result<String> {
         "h2-1.27" => lives::over_http2("1.27"),
         "client1.22" => clients::round_trips("1.22"),
         "client1.27" => clients::round_trips("1.27"),
+        "go1.26" => lives::every_kind_of_request("1.26"),
+        "unix1.26" => lives::over_a_socket("1.26"),
+        "routes1.26" => lives::routes("1.26"),
+        "x-net1.26" => clients::round_trips_of_x_net(),
         "grpc1.22" => grpc::rpcs("1.22"),
         "grpc1.27" => grpc::rpcs("1.27"),
+        "sql1.22" => databases::operations("1.22"),
+        "sql1.27" => databases::operations("1.27"),
         "calls" => lives::helper_calls("1.24"),
         "exec" => lives::exec("1.24"),
         "restart" => lives::restart("1.24"),

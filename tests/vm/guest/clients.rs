@@ -11,6 +11,7 @@ use strobe_tests::{
         found::Found,
         parents,
         places::Places,
+        x_net_cases::{X_NET_1_26, differing, due_count},
     },
     process::Running,
 };
@@ -27,22 +28,45 @@ const MOVED: u64 = 1;
 /// Every kind of round trip, with its parent.
 pub fn round_trips(version: &str) -> Result<String> {
     let bench = Bench::of("httpclient", version)?;
+    let minor = bench.minor;
+    let count = |at: &Places| Ok(cases::due(minor, at).len() + MANY.total());
+    run(&bench, Places::of, count, |at, found, agent| {
+        let mut wrong = cases::compare(minor, at, found);
+        wrong.extend(parents::compare(minor, found));
+        wrong.extend(cases::lost(&losses(agent), MOVED));
+        Ok(wrong)
+    })
+}
+
+/// The same and those of golang.org/x/net's client.
+pub fn round_trips_of_x_net() -> Result<String> {
+    let bench = Bench::of("xnet", "1.26")?;
+    let count = |at: &Places| due_count(X_NET_1_26, at);
+    run(&bench, Places::with_h2c, count, |at, found, agent| {
+        let lost = losses(agent).into_iter().filter(|(name, count)| name != "reads.failed" || *count > MOVED);
+        differing(X_NET_1_26, at, found, &lost.collect())
+    })
+}
+
+fn run(
+    bench: &Bench,
+    places: impl Fn(&Running) -> Result<Places>,
+    due: impl Fn(&Places) -> Result<usize>,
+    compare: impl Fn(&Places, &Found, &Running) -> Result<Vec<String>>,
+) -> Result<String> {
     let mut app = Running::start(Command::new(&bench.app).args(["-slow", SLOW]))?;
-    let places = Places::of(&app)?;
+    let places = places(&app)?;
     let mut agent = bench.trace_pid(&app)?;
     let mut connection = Connection::open(places.http)?;
     connection.send(format!("GET /go HTTP/1.1\r\nHost: {}\r\n\r\n", places.http).as_bytes())?;
     let done = app.stdout.wait_for("done", 0, PATIENCE);
     done.with_context(|| format!("the calls never ended:\n{}", app.output()))?;
-    let due = cases::due(bench.minor, &places).len() + MANY.total();
-    bench.collector.wait_for(due, PATIENCE);
+    bench.collector.wait_for(due(&places)?, PATIENCE);
     agent.signal(libc::SIGTERM)?;
     let status = agent.wait(PATIENCE)?;
     ensure!(status.success(), "strobe ended with {status} after SIGTERM:\n{}", agent.output());
     let found = Found::new(bench.collector.take()?)?;
-    let mut wrong = cases::compare(bench.minor, &places, &found);
-    wrong.extend(parents::compare(bench.minor, &found));
-    wrong.extend(cases::lost(&losses(&agent), MOVED));
+    let wrong = compare(&places, &found, &agent)?;
     ensure!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), agent.output());
     app.signal(libc::SIGTERM)?;
     ensure!(app.wait(PATIENCE)?.success(), "the program ended badly:\n{}", app.output());

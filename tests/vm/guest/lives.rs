@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use strobe_tests::calls;
 use strobe_tests::http_server::door::{self, Door};
-use strobe_tests::http_server::{drive, kinds};
+use strobe_tests::http_server::{drive, kinds, routers, socket};
 use strobe_tests::load::{Case, Load};
 use strobe_tests::process::Running;
 use strobe_tests::spans::Expected;
@@ -43,6 +43,31 @@ pub fn over_http2(version: &str) -> Result<String> {
     };
     let mut agent = bench.trace_pid(&service.running)?;
     let due = door::everything(bench.minor, &door)?;
+    bench.settle(&mut agent, &due)?;
+    service.stop(0)?;
+    Ok(format!("{} spans", due.len()))
+}
+
+/// Requests over a Unix socket.
+pub fn over_a_socket(version: &str) -> Result<String> {
+    let bench = Bench::new(version)?;
+    let path = bench.app.with_file_name("socket");
+    let running = Running::start(Command::new(&bench.app).args(["-tls", "-unix"]).arg(&path))?;
+    let mut service = Service::started(running)?;
+    let mut agent = bench.trace_pid(&service.running)?;
+    let due = socket::ask(&path, socket::exchanges(bench.minor))?;
+    bench.settle(&mut agent, &due)?;
+    service.stop(0)?;
+    Ok(format!("{} spans", due.len()))
+}
+
+/// Routes of other routers than net/http's.
+pub fn routes(version: &str) -> Result<String> {
+    let bench = Bench::of("routers", version)?;
+    let mut service = bench.service()?;
+    let mut agent = bench.trace_pid(&service.running)?;
+    let mut due = drive::drive(service.http, routers::exchanges(), 1)?;
+    due.extend(drive::drive(service.http, [routers::exchanges(), routers::exchanges()].concat(), 4)?);
     bench.settle(&mut agent, &due)?;
     service.stop(0)?;
     Ok(format!("{} spans", due.len()))

@@ -10,6 +10,7 @@ mod bench;
 mod boot;
 mod cases;
 mod clients;
+mod databases;
 mod features;
 mod grpc;
 mod lives;

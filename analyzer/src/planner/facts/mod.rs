@@ -134,7 +134,7 @@ impl<'a> Facts<'a> {
         for site in entries.iter().flat_map(sites) {
             names.push(&site.function);
             names.extend(site.callee.as_deref().into_iter().chain(site.results_of.as_deref()));
-            names.extend(site.callers.iter().map(String::as_str));
+            names.extend(site.by_name.iter().chain(&site.callers).map(String::as_str));
             names.extend(closures::enclosing(&site.function));
         }
         names.push(PLUGIN_OPEN);

@@ -4,6 +4,8 @@
 pub struct Question<'q> {
     /// What is called.
     pub callees: Callees<'q>,
+    /// Functions whose calls by name count where indirect ones are meant.
+    pub by_name: &'q [u64],
     /// Whether a call at that offset counts: where the function's body was inlined into another, those of the body alone.
     pub counts: &'q dyn Fn(usize) -> bool,
     /// Whether a compiled Go function begins at that address. Assembly (`gcWriteBarrier`) keeps registers as it likes.

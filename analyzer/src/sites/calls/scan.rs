@@ -44,6 +44,10 @@ impl<'q, 'c> Scan<'q, 'c> {
             }
             (Callees::Functions(_), _) => false,
             (wanted, Flow::Indirect(register)) if counts => self.called(register)?.is(wanted),
+            (_, Flow::Call(to)) if counts && self.is_by_name(to) => {
+                self.constants = Registers::default();
+                true
+            }
             (_, _) => {
                 self.look_for_guard(step, counts)?;
                 false
@@ -53,6 +57,10 @@ impl<'q, 'c> Scan<'q, 'c> {
             self.count += 1;
         }
         if self.count > MAX_CALLS { Err(Trouble::TooMany) } else { Ok(wanted) }
+    }
+
+    fn is_by_name(&self, to: u64) -> bool {
+        self.asked.by_name.contains(&self.code.vaddr.wrapping_add(to))
     }
 
     /// What a call through a register calls: the register was loaded with a method table's word or a function value's, maybe by way of

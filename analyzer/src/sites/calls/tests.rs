@@ -15,6 +15,7 @@ fn plain() -> Question<'static> {
         callees: Callees::Functions(&TARGETS),
         counts: &|_| true,
         is_compiled: &|vaddr| vaddr != ASSEMBLY,
+        by_name: &[],
         is_guard: &|vaddr| vaddr == GUARD,
         results: 2,
         also_reached: false,
@@ -228,6 +229,22 @@ fn a_devirtualised_call_is_refused() {
     assert_eq!(GUARD, 0x1178);
     let arm = [0x9000_0003, 0x9105_e063, 0xeb03_005f, 0xf940_0c41, 0xd63f_0020, 0xb500_0041, 0xd65f_03c0];
     assert_eq!(after(ARM64, &words(&arm), &method()), Err(Trouble::Devirtualised));
+}
+
+/// The planner leaves what is known to be called by name out of the guards.
+#[test]
+fn a_call_by_name_counts_where_it_is_known() {
+    // lea GUARD(%rip),%rsi; cmp %rsi,%rdx; jne past a call by name, test %rax,%rax; je
+    let mut code = vec![0x48, 0x8d, 0x35, 0, 0, 0, 0, 0x48, 0x39, 0xf2, 0x75, 0x0a, 0xe8, 0, 0, 0, 0];
+    code.extend([0x48, 0x85, 0xc0, 0x74, 0x00]);
+    leads(&mut code, 7, 0x100);
+    leads(&mut code, 17, 0x80);
+    code.extend(COMMIT);
+    let known = Question { by_name: &TARGETS, is_guard: &|_| false, ..method() };
+    assert_eq!(after(AMD64, &code, &known), Ok(vec![20, 22 + 9]));
+    let other = Question { is_guard: &|_| false, ..method() };
+    assert_eq!(after(AMD64, &code, &other), Ok(vec![22 + 9]), "nobody has named it");
+    assert_eq!(after(AMD64, &code, &Question { by_name: &TARGETS, ..method() }), Err(Trouble::Devirtualised));
 }
 
 #[test]

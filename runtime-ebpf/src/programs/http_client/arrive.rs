@@ -25,7 +25,24 @@ pub fn arrive<C: Client>(ctx: &ProbeContext) -> Option<(Hit, &'static File)> {
 #[inline(always)]
 pub fn arrive_at_start<C: Client>(ctx: &ProbeContext) -> Option<(Hit, &'static File)> {
     let (hit, file) = arrive::<C>(ctx)?;
-    if ctx.restarts(file.start_check) {
+    unless_restarts(ctx, hit, file, file.start_check)
+}
+
+/// The same of the function that holds a copy of that one.
+#[inline(always)]
+pub fn arrive_at_copy<C: Client>(ctx: &ProbeContext) -> Option<(Hit, &'static File)> {
+    let (hit, file) = arrive::<C>(ctx)?;
+    unless_restarts(ctx, hit, file, file.copied_check)
+}
+
+#[inline(always)]
+fn unless_restarts(
+    ctx: &ProbeContext,
+    hit: Hit,
+    file: &'static File,
+    check: u8,
+) -> Option<(Hit, &'static File)> {
+    if ctx.restarts(check) {
         count_core(Core::Restarted);
         return None;
     }

@@ -1,6 +1,6 @@
 //! A round trip, or an attempt of it, ends.
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::ProbeContext};
 use runtime_ebpf::{
     counters::Counter as Core,
     http_client::{
@@ -17,6 +17,7 @@ use crate::{
     enter::Hit,
     go_error::GoError,
     read::{known, read, try_read},
+    registers::GoRegisters,
     ring,
     texts::Window,
 };
@@ -39,17 +40,20 @@ pub enum Outcome {
 
 /// Ends the goroutine's round trip.
 #[inline(always)]
-pub fn finish<C: Client>(hit: &Hit, file: &File, outcome: Outcome) {
+pub fn finish<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File, outcome: Outcome) {
     match flight::open::<C>(hit) {
-        Some(entry) => close::<C>(hit, file, entry, outcome),
+        Some(entry) => close::<C>(ctx, hit, file, entry, outcome),
         None => count(hit, Counter::Unmatched),
     }
 }
 
 /// Ends the round trip that is open there.
 #[inline(always)]
-pub fn close<C: Client>(hit: &Hit, file: &File, mut entry: Entry, outcome: Outcome) {
+pub fn close<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File, mut entry: Entry, outcome: Outcome) {
     let kept = entry.get_mut();
+    if is_outer(ctx, hit, kept) {
+        return count(hit, Counter::Outer);
+    }
     if !kept.has(SAMPLED) {
         return match outcome {
             Outcome::Error { .. } => kept.state |= FAILED,
@@ -88,9 +92,10 @@ pub fn close<C: Client>(hit: &Hit, file: &File, mut entry: Entry, outcome: Outco
 
 /// There is a connection for the round trip that is open there. If that has failed already, it is tried again.
 #[inline(always)]
-pub fn resume<C: Client>(hit: &Hit, mut entry: Entry) {
+pub fn resume<C: Client>(ctx: &ProbeContext, hit: &Hit, mut entry: Entry) {
     let kept = entry.get_mut();
-    if !kept.has(FAILED) {
+    // It is an outer call's connection: this one is not tried again.
+    if !kept.has(FAILED) || is_outer(ctx, hit, kept) {
         return;
     }
     kept.state &= !FAILED;
@@ -105,6 +110,13 @@ pub fn resume<C: Client>(hit: &Hit, mut entry: Entry) {
     let Some(mut record) = ring::reserve(size_of::<Head>()) else { return };
     kept.write_head(hit, record.as_mut_ptr(), KIND_RESUMED, size_of::<Head>() as u32, 0);
     ring::submit(record);
+}
+
+/// Whether the hit is in a function that has called what called the one in which the round trip began. A hook of a call (`httptrace`, a
+/// `Proxy` function) can make another, which takes the entry; when that is over without an end, what comes next is the outer one's.
+#[inline(always)]
+fn is_outer(ctx: &ProbeContext, hit: &Hit, kept: &Flight) -> bool {
+    hit.depth(ctx.stack()) <= kept.depth
 }
 
 #[inline(always)]

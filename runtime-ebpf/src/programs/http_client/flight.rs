@@ -31,8 +31,8 @@ pub struct Flight {
     pub header: u64,
     /// What the file's addresses are less than the process's.
     pub bias: u64,
-    /// The stack pointer where it began.
-    pub stack: u64,
+    /// How deep in the stack it began ([`Hit::depth`]).
+    pub depth: u64,
     /// The `*Request`: an address to compare, as above.
     pub request: u64,
     /// Where its function returns to: a call within it has a caller that returns there.

@@ -16,7 +16,7 @@ pub mod end;
 pub mod flight;
 pub mod start;
 
-pub use arrive::{arrive, arrive_at_start, bias, outcome};
+pub use arrive::{arrive, arrive_at_copy, arrive_at_start, bias, outcome};
 pub use flight::count;
 
 /// The maps of a library: what stands for it here, its constant, its table's, and the maps' names.

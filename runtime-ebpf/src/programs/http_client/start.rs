@@ -58,8 +58,8 @@ struct Picked {
 /// A call, by what tells whether it is part of another.
 #[derive(Clone, Copy)]
 pub struct Call {
-    /// The stack pointer.
-    pub stack: u64,
+    /// How deep in the stack it is.
+    pub depth: u64,
     /// The record of its caller's frame ([`GoRegisters::frame`]).
     pub frame: u64,
     /// See [`Flight::back_to`].
@@ -70,15 +70,16 @@ pub struct Call {
 impl Call {
     /// At a start site.
     #[inline(always)]
-    pub fn at(ctx: &ProbeContext) -> Self {
-        Self { stack: ctx.stack(), frame: ctx.frame(), back_to: ctx.back_to(), request: ctx.argument::<1>() }
+    pub fn at(hit: &Hit, ctx: &ProbeContext) -> Self {
+        let depth = hit.depth(ctx.stack());
+        Self { depth, frame: ctx.frame(), back_to: ctx.back_to(), request: ctx.argument::<1>() }
     }
 
     /// Whether it is part of the call that is open on this goroutine, or the same (another attachment of the program has seen it).
     /// `header` is what its request has.
     #[inline(always)]
     pub fn is_part_of(&self, open: &Flight, header: u64) -> bool {
-        let is_it = self.stack == open.stack && self.request == open.request;
+        let is_it = self.depth == open.depth && self.request == open.request;
         header == open.header && (is_it || self.is_within(open.back_to))
     }
 
@@ -141,7 +142,7 @@ pub fn begin<C: Client>(hit: &Hit, file: &File, call: Call, bias: u64) {
     flight.header = picked.header;
     flight.start_ns = start_ns;
     flight.bias = bias;
-    flight.stack = call.stack;
+    flight.depth = call.depth;
     flight.request = call.request;
     flight.back_to = call.back_to;
     let parent = parent::find(hit, goid, bias, picked.context);

@@ -17,8 +17,8 @@ use crate::{
     enter::Hit,
     header_names::{FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, HttpNames, Name, TRACESTATE},
     headers::Found,
-    read::{GoString, forget, opaque, read_result},
-    ring, tracestate,
+    read::GoString,
+    ring, texts, tracestate,
 };
 
 /// The fixed part and the slots.
@@ -94,13 +94,7 @@ pub fn write(hit: &Hit, base: *mut u8, flight: &Flight, walk: &MapWalk, found: &
 /// branches for the verifier to follow.
 #[inline(always)]
 fn copy(to: *mut u8, capacity: usize, text: GoString, found: &mut Found<HttpNames>) -> u32 {
-    // SAFETY: the slot is longer, and written next.
-    let (address, full_len) = unsafe { (forget(to.cast(), text.address), forget(to.cast(), text.len)) };
-    let mut len = opaque(full_len);
-    if len > capacity as u64 {
-        len = capacity as u64;
-    }
-    let result = read_result(to, len as u32, address);
+    let (full_len, result) = texts::copy(to, capacity, text);
     found.note(result);
     // 0, or a negative number.
     let failed = (result >> 63) as u32;

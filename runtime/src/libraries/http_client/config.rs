@@ -2,7 +2,7 @@
 
 use analyzer::{
     Plan,
-    plan::{self, When},
+    plan::{self, Site, When},
 };
 use runtime_ebpf::{
     abi::{CHECK_NONE, MAX_OFFSET, NO_OFFSET},
@@ -99,15 +99,19 @@ impl Library for HttpClient {
 /// What the programs need to know of this binary.
 fn file(id: &'static str, library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
     let first = |name| role(library, name).and_then(|role| role.sites.first());
-    let start = first("start").ok_or(ConfigError::NoSite { library: id, role: "start" })?;
+    let copied = first("start_copied");
+    let start = first("start").or(copied).ok_or(ConfigError::NoSite { library: id, role: "start" })?;
     first("end").ok_or(ConfigError::NoSite { library: id, role: "end" })?;
     let request = |field| offset(library, REQUEST, field, REQUEST_LIMIT);
     let url = |field| offset(library, URL, field, URL_LIMIT);
     let response = |field| offset(library, RESPONSE, field, RESPONSE_LIMIT);
     let is_own = role(library, "h2_end").is_some_and(|end| end.site.as_deref() == Some(INTERNAL));
-    let check = if start.when == When::Entry { stack_check(plan.arch, &start.bytes) } else { CHECK_NONE };
+    let check = |site: &Site| {
+        if site.when == When::Entry { stack_check(plan.arch, &site.bytes) } else { CHECK_NONE }
+    };
     let mut file = File {
         start_vaddr: start.vaddr,
+        copied_vaddr: copied.map_or(0, |site| site.vaddr),
         errors: errors::config(library, plan, &WRAPPERS),
         request_bytes: 0,
         request_method: request("Method"),
@@ -130,9 +134,10 @@ fn file(id: &'static str, library: &plan::Library, plan: &Plan) -> Result<File, 
         response_proto_minor: response("ProtoMinor"),
         response_request: response("Request"),
         h2_status: offset(library, H2_RESPONSE, "StatusCode", ANYWHERE),
-        start_check: check,
+        start_check: check(start),
+        copied_check: copied.map_or(CHECK_NONE, check),
         h2_own_response: u8::from(is_own),
-        reserved: [0; 4],
+        reserved: [0; 3],
     };
     set_windows(&mut file);
     require(id, library, &file)?;

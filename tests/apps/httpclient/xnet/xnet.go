@@ -37,6 +37,12 @@ func init() {
 		interrupted(at)
 		together(at)
 	}
+	otherWays = func(at *place) map[string]*http.Client {
+		return map[string]*http.Client{
+			"http://" + at.h2c + "/case/loaded":            clear(),
+			"https://" + at.secure + "/case/loaded?x-net=": {Transport: &http2.Transport{TLSClientConfig: insecure}},
+		}
+	}
 }
 
 var insecure = &tls.Config{InsecureSkipVerify: true}

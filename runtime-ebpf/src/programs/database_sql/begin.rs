@@ -1,0 +1,290 @@
+//! An operation begins, or is tried again. What is known of the call is written into the goroutine's entry; a program that all go on in gives
+//! it its span, and another one sends that: the verifier follows each part once, and not once for each way to it.
+
+use aya_ebpf::{helpers::bpf_ktime_get_ns, maps::ring_buf::RingBufBytes};
+use runtime_ebpf::{
+    counters::Counter as Core,
+    database_sql::{
+        CONNECTOR_WINDOW, File, Start,
+        counters::Counter,
+        records::{
+            BEGAN_ADDRESS, BEGAN_DATABASE, BEGAN_LARGE_SLOTS, BEGAN_NETWORK, BEGAN_QUERY, BEGAN_SLOT_COUNT,
+            BEGAN_SLOTS, Began, KIND_BEGAN, KIND_BEGAN_LARGE, KIND_RESUMED,
+        },
+    },
+    record::{Head, PARENT_LOCAL, PARENT_NONE},
+};
+
+use super::{
+    flight::{self, BAD, Entry, Flight, Key, MOST_TRIES, OPEN, PENDING, RETRIED, SAMPLED, Sql, count, find},
+    which::{Which, which},
+};
+use crate::{
+    count::count as count_core,
+    enter::Hit,
+    ids, in_flight,
+    parent::{self, Context},
+    read::{GoString, opaque},
+    ring,
+    texts::{excess, fill_next},
+};
+
+const SMALL_BYTES: usize = size_of::<Began>() + total(&BEGAN_SLOTS);
+const LARGE_BYTES: usize = size_of::<Began>() + total(&BEGAN_LARGE_SLOTS);
+// What says which database it is is read to where the strings will stand.
+const _: () = assert!(SMALL_BYTES >= size_of::<Began>() + CONNECTOR_WINDOW);
+
+const fn total(slots: &[usize; BEGAN_SLOT_COUNT]) -> usize {
+    let (mut sum, mut i) = (0, 0);
+    while i < BEGAN_SLOT_COUNT {
+        sum += slots[i];
+        i += 1;
+    }
+    sum
+}
+
+/// A call.
+#[derive(Clone, Copy)]
+pub struct Call {
+    /// What it asks for.
+    pub operation: usize,
+    /// The `*sql.DB`.
+    pub database: u64,
+    pub context: Context,
+    pub query: GoString,
+    /// Where its function returns to.
+    pub back_to: u64,
+}
+
+/// A statement that there is none of. LLVM would make a call of zeros that it knows of.
+#[inline(always)]
+pub fn no_query() -> GoString {
+    GoString { address: opaque(0), len: opaque(0) }
+}
+
+/// The operation begins, unless it is one that is tried again; `bias` is what the file's addresses are less than the process's. Whether
+/// [`record`] has to follow.
+#[inline(always)]
+pub fn begin(hit: &Hit, start: &Start, bias: u64, call: &Call) -> bool {
+    // SAFETY: plain helper call.
+    let start_ns = unsafe { bpf_ktime_get_ns() };
+    let key = Key::of(hit);
+    let Some(goid) = hit.goid() else {
+        count(Counter::Unreadable);
+        flight::remove(hit, &key);
+        return false;
+    };
+    let may_be_retried = may_be_retried(start, bias, call);
+    let may_be_again = may_be_retried && start.retries_itself == 0;
+    let Some((mut entry, before)) = enter(hit, &key, goid, may_be_again, call) else { return false };
+    let flight = entry.get_mut();
+    flight.library = hit.library;
+    flight.own = call.operation as u32;
+    flight.state = if may_be_retried { PENDING | RETRIED } else { PENDING };
+    flight.goid = goid;
+    flight.start_ns = start_ns;
+    flight.bias = bias;
+    flight.database = call.database;
+    flight.context = call.context.data;
+    flight.context_itab = call.context.itab;
+    flight.query = call.query.address;
+    flight.query_len = call.query.len;
+    flight.before = before;
+    true
+}
+
+/// The operation in the goroutine's entry, if the program before this one has left one.
+#[inline(always)]
+fn pending(hit: &Hit) -> Option<&'static mut Flight> {
+    let mut entry = find::<Sql>(&Key::of(hit))?;
+    let flight = entry.get_mut();
+    flight.has(PENDING).then_some(flight)
+}
+
+/// Gives the operation in the goroutine's entry its span. Whether [`announce`] has to follow.
+#[inline(always)]
+pub fn record(hit: &Hit) -> bool {
+    let Some(flight) = pending(hit) else { return false };
+    let (goid, bias, start_ns) = (again(&flight.goid), again(&flight.bias), again(&flight.start_ns));
+    let context = Context { itab: again(&flight.context_itab), data: again(&flight.context) };
+    let parent = parent::find(hit, goid, bias, context);
+    let kind = if parent.is_some() { PARENT_LOCAL } else { PARENT_NONE };
+    let identity = ids::identify(hit, start_ns, parent);
+    flight.set_identity(&identity, kind);
+    if identity.is_sampled() {
+        return true;
+    }
+    flight.state = flight.state & !PENDING | OPEN;
+    count(Counter::Unsampled);
+    false
+}
+
+/// Sends its beginning.
+#[inline(always)]
+pub fn announce(hit: &Hit, file: &File) {
+    let Some(flight) = pending(hit) else { return };
+    flight.state &= !PENDING;
+    let bias = again(&flight.bias);
+    let Some(mut record) = ring::reserve(SMALL_BYTES) else { return count(Counter::BeginningLost) };
+    let which = which(file, bias, again(&flight.database), slots_of(record.as_mut_ptr()));
+    if send(hit, flight, &which, record) {
+        flight.state |= OPEN | SAMPLED;
+    }
+}
+
+/// The word of an entry, of which LLVM knows nothing.
+#[inline(always)]
+fn again(word: &u64) -> u64 {
+    // SAFETY: a reference is valid to read.
+    unsafe { core::ptr::from_ref(word).read_volatile() }
+}
+
+/// Whether it is made again when its connection is bad.
+#[inline(always)]
+fn may_be_retried(start: &Start, bias: u64, call: &Call) -> bool {
+    if start.is_retried == 0 {
+        return false;
+    }
+    let from = call.back_to.wrapping_sub(bias);
+    let places = start.retry_vaddrs.iter().zip(&start.retry_bytes);
+    let is_from = places.fold(false, |is, (vaddr, bytes)| is | (from.wrapping_sub(*vaddr) < *bytes as u64));
+    start.retry_vaddrs[0] == 0 || is_from
+}
+
+/// The goroutine's entry for an operation that begins, and the span there that has no end yet. `None`: it is tried again, or there is no
+/// room, which is counted.
+#[inline(always)]
+fn enter(hit: &Hit, key: &Key, goid: u64, may_be_again: bool, call: &Call) -> Option<(Entry, u64)> {
+    let generation = hit.process().generation;
+    let Some(mut entry) = find::<Sql>(key) else {
+        let made = in_flight::make::<Sql>(hit, key);
+        if made.is_none() {
+            count(Counter::FlightFull);
+        }
+        let mut made = made?;
+        made.get_mut().generation = generation;
+        return Some((made, 0));
+    };
+    let old = entry.get_mut();
+    if old.generation != generation {
+        old.generation = generation;
+        return Some((entry, 0));
+    }
+    if !old.has(OPEN) {
+        return Some((entry, 0));
+    }
+    if old.has(BAD) {
+        if may_be_again && old.goid == goid && is_again(old, call) {
+            resume(hit, old);
+            return None;
+        }
+    } else {
+        count(Counter::Replaced);
+    }
+    let before = if old.has(SAMPLED) { old.span_id } else { 0 };
+    Some((entry, before))
+}
+
+/// Whether it is the same operation as the one whose connection was bad.
+#[inline(always)]
+fn is_again(old: &Flight, call: &Call) -> bool {
+    old.operation() == call.operation as u32
+        && old.tries() < MOST_TRIES
+        && old.database == call.database
+        && old.context == call.context.data
+        && old.query == call.query.address
+        && old.query_len == call.query.len
+}
+
+#[inline(always)]
+fn resume(hit: &Hit, flight: &mut Flight) {
+    flight.state &= !BAD;
+    count(Counter::Resumed);
+    if !flight.has(SAMPLED) {
+        return;
+    }
+    let Some(mut record) = ring::reserve(size_of::<Head>()) else { return };
+    flight.write_head(hit, record.as_mut_ptr(), KIND_RESUMED, size_of::<Head>() as u32, 0);
+    ring::submit(record);
+}
+
+/// Where the strings stand, and a connector before them.
+#[inline(always)]
+fn slots_of(base: *mut u8) -> *mut u8 {
+    // SAFETY: every reservation here is longer than a Began.
+    unsafe { base.add(size_of::<Began>()) }
+}
+
+/// Sends the beginning. Whether there was room.
+#[inline(always)]
+fn send(hit: &Hit, flight: &Flight, which: &Which, mut record: RingBufBytes<'static>) -> bool {
+    let query = GoString { address: again(&flight.query), len: again(&flight.query_len) };
+    if fits(query, which) {
+        let base = record.as_mut_ptr();
+        flight.write_head(hit, base, KIND_BEGAN, SMALL_BYTES as u32, 0);
+        write(base, flight, which);
+        write_strings(base, &BEGAN_SLOTS, query, which);
+        count(Counter::Started);
+        ring::submit(record);
+        return true;
+    }
+    ring::discard(record);
+    let Some(mut large) = ring::reserve(LARGE_BYTES) else {
+        count(Counter::BeginningLost);
+        return false;
+    };
+    let base = large.as_mut_ptr();
+    flight.write_head(hit, base, KIND_BEGAN_LARGE, LARGE_BYTES as u32, 0);
+    write(base, flight, which);
+    write_strings(base, &BEGAN_LARGE_SLOTS, query, which);
+    count(Counter::Started);
+    ring::submit(large);
+    true
+}
+
+#[inline(always)]
+fn fits(query: GoString, which: &Which) -> bool {
+    let excess = excess(query, BEGAN_SLOTS[BEGAN_QUERY])
+        | excess(which.address, BEGAN_SLOTS[BEGAN_ADDRESS])
+        | excess(which.database, BEGAN_SLOTS[BEGAN_DATABASE])
+        | excess(which.network, BEGAN_SLOTS[BEGAN_NETWORK]);
+    excess == 0
+}
+
+#[inline(always)]
+fn write(base: *mut u8, flight: &Flight, which: &Which) {
+    // SAFETY: the reservation is at least a Began long, and the fields lie at multiples of their sizes.
+    unsafe {
+        let began = base.cast::<Began>();
+        (&raw mut (*began).before_span_id).cast::<u64>().write_volatile(again(&flight.before));
+        let first = flight.operation() as u64 | which.form << 8 | which.system << 16;
+        (&raw mut (*began).operation).cast::<u32>().write_volatile(first as u32);
+        (&raw mut (*began).port).write_volatile(which.port as u32);
+    }
+}
+
+#[inline(always)]
+fn write_strings(base: *mut u8, sizes: &[usize; BEGAN_SLOT_COUNT], query: GoString, which: &Which) {
+    let mut slot = slots_of(base);
+    let mut failed = 0;
+    macro_rules! strings {
+        ($($which:ident: $text:expr;)+) => { $(
+            // SAFETY: the reservation has a Began and all slots.
+            unsafe {
+                let len = fill_next(slot, sizes[$which], $text, &mut failed);
+                (&raw mut (*base.cast::<Began>()).lens[$which]).write_volatile(len);
+                slot = slot.add(sizes[$which]);
+            }
+        )+ };
+    }
+    strings! {
+        BEGAN_QUERY: query;
+        BEGAN_ADDRESS: which.address;
+        BEGAN_DATABASE: which.database;
+        BEGAN_NETWORK: which.network;
+    }
+    let _ = slot;
+    if failed < 0 {
+        count_core(Core::ReadFault);
+    }
+}

@@ -1,0 +1,3 @@
+module strobe.test/databasesql
+
+go 1.19
