@@ -35,6 +35,7 @@ fuzz_target!(|data: &[u8]| {
             for callees in [Callees::Functions(&targets), Callees::Method(back as u8 & 3), Callees::Closure] {
                 let asked = Question {
                     callees,
+                    by_name: &targets,
                     counts: &|offset| !on(4) || offset as u64 >= end,
                     is_compiled: &|_| on(5),
                     is_guard: &|vaddr| vaddr == targets[1],
