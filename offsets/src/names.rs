@@ -20,7 +20,7 @@ pub const STD: &str = "std";
 
 /// The plain form of a name as a linker spells it.
 pub fn plain(name: &[u8]) -> Cow<'_, [u8]> {
-    if !name.contains(&b'%') {
+    if memchr::memchr(b'%', name).is_none() {
         return Cow::Borrowed(name);
     }
     let mut out = Vec::with_capacity(name.len());

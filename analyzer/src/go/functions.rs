@@ -168,11 +168,16 @@ impl<'a> Functions<'a> {
     /// Offsets in funcnametab of these names; a function that was inlined everywhere still has its name there.
     pub fn name_offsets(&self, wanted: &Names<'_>) -> Result<Offsets> {
         let mut out = HashMap::new();
-        let mut start = 0usize;
-        for end in memchr::memchr_iter(0, self.names) {
+        let (mut start, mut is_escaped) = (0usize, false);
+        for end in memchr::memchr2_iter(0, b'%', self.names) {
+            if self.names.get(end) == Some(&b'%') {
+                is_escaped = true;
+                continue;
+            }
             let name = self.names.get(start..end).unwrap_or_default();
             // The linker writes a dot in the last word of an import path as `%2e`, the catalog as it is.
-            let plain = || wanted.position(&names::plain(name)).filter(|_| name.contains(&b'%'));
+            let has_escape = std::mem::take(&mut is_escaped);
+            let plain = || has_escape.then(|| wanted.position(&names::plain(name))).flatten();
             if let Some(i) = wanted.position(name).or_else(plain)
                 && let Ok(offset) = u32::try_from(start)
             {
