@@ -62,9 +62,20 @@ impl Case<'_> {
             failures.push(Matter::new(Word::NoAlternative, &role.name, why));
         }
         for failure in failures {
-            findings.lack(role.required, role.gives.as_deref(), failure);
+            findings.lack(role.required || self.stands_for_required(role), role.gives.as_deref(), failure);
         }
         Vec::new()
+    }
+
+    /// Whether a required role leaves calls to this one: without it that would miss them, whatever the entry says of this one.
+    fn stands_for_required(&self, role: &Role) -> bool {
+        let is_at_entry = |role: &Role, name: &str| {
+            role.sites.iter().any(|site| site.at == At::Entry && site.function == name)
+        };
+        role.instead_of.as_deref().is_some_and(|copied| {
+            role.sites.iter().any(|site| site.at == At::Entry)
+                && self.entry.roles.iter().any(|other| other.required && is_at_entry(other, copied))
+        })
     }
 
     /// What an alternative finds. Where a function has several copies, each may want another one of those behind it in the same function:
@@ -151,7 +162,10 @@ impl Case<'_> {
         let name = wanted.function.as_str();
         let Some(outer) = closures::enclosing(name).filter(|_| wanted.inlined) else { return Ok(Vec::new()) };
         let mut found: Vec<GoFunction<'_>> = Vec::new();
-        for holder in self.holders_of(outer) {
+        let holders = self.holders_of(outer);
+        // A function that was copied into another twice has two of each closure there, and of the second nobody knows the name.
+        let is_once = self.facts.inlined_into.get(outer).is_none_or(|it| it.copies == holders.len() as u64);
+        for holder in holders {
             let holder_name = self.facts.functions.name(holder);
             let own = closures::without_package(name).map(|rest| format!("{holder_name}.{rest}"));
             let used = self.used_by(holder).map(|used| used.taken).unwrap_or_default();
@@ -164,6 +178,12 @@ impl Case<'_> {
                 let why = format!("{outer} was inlined into {holder_name}, which has no such closure");
                 return Err(Failure(Word::Inlined, why));
             };
+            if !is_once && self.facts.functions.name(&closure) != name {
+                let why = format!(
+                    "{outer} was inlined more than once into a function, where its closures have other names"
+                );
+                return Err(Failure(Word::Inlined, why));
+            }
             let is_new = |known: &GoFunction<'_>| known.vaddr != closure.vaddr;
             let is_own = self.copies(name)?.iter().any(|known| known.vaddr == closure.vaddr);
             if !is_own && found.iter().all(is_new) {
