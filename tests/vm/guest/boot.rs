@@ -153,6 +153,18 @@ pub fn end_everything() {
     while unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) } > 0 {}
 }
 
+/// How many pages, or huge pages put together from small ones, the kernel has moved since it booted.
+pub fn pages_moved() -> Result<u64> {
+    let counters = fs::read_to_string("/proc/vmstat").context("read /proc/vmstat")?;
+    let of = |name: &str| -> Result<u64> {
+        let line = counters.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.with_context(|| format!("{name} is not in /proc/vmstat"))?
+            .parse()
+            .with_context(|| format!("{name} in /proc/vmstat"))
+    };
+    Ok(of("pgmigrate_success")? + of("thp_collapse_alloc")?)
+}
+
 /// Fails if the kernel has complained since it booted.
 pub fn complaints() -> Result<String> {
     let log = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open("/dev/kmsg");
