@@ -1,11 +1,86 @@
-//! Finds the catalog's and the database's files, so that a new library is a file and no line of Rust.
+//! Finds the catalog's and the database's files, so that a new library is a file and no line of Rust; and reads the catalog with the
+//! modules of the crate itself, so that no program that links it has to: postcard is what they are embedded in.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-use serde_json::Value;
+use database::format::Document;
 use sha2::{Digest, Sha256};
+use version::Version;
+
+// What reads the catalog and the database is compiled into this program too.
+#[path = "src/abi/mod.rs"]
+#[expect(dead_code, reason = "the crate uses what this program does not")]
+mod abi;
+#[path = "src/catalog"]
+mod catalog {
+    #![expect(dead_code, reason = "as above")]
+
+    mod entry;
+    mod error;
+    mod limits;
+    mod load;
+    mod range;
+    mod raw;
+    mod reader;
+    mod site;
+    mod types;
+    mod values;
+
+    pub use entry::Status;
+    pub use load::load_dir;
+}
+#[path = "src/database"]
+mod database {
+    #![expect(dead_code, reason = "as above")]
+
+    use std::borrow::Cow;
+    use std::collections::BTreeMap;
+    use std::error::Error;
+
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+
+    mod answer;
+    mod axes;
+    mod block;
+    mod compact;
+    mod error;
+    pub mod format;
+    mod index;
+
+    /// A document as the crate embeds it.
+    pub fn compact(file: &str, document: &format::Document) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
+        let index::Index { names, versions, axes, built, agrees, structs, functions } =
+            index::Index::new(file, document)?;
+        let (structs, functions) = (encoded(&structs)?, encoded(&functions)?);
+        let (structs, functions) = (borrowed(&structs), borrowed(&functions));
+        let all = compact::Compact { names, versions, axes, built, agrees, structs, functions };
+        Ok(postcard::to_allocvec(&all)?)
+    }
+
+    type Encoded<'a> = Vec<(&'a str, Vec<u8>)>;
+
+    fn encoded<'a, R>(blocks: &'a BTreeMap<Cow<'_, str>, block::Block<R>>) -> postcard::Result<Encoded<'a>>
+    where
+        R: Serialize + DeserializeOwned,
+    {
+        blocks.iter().map(|(name, block)| Ok((&**name, postcard::to_allocvec(block.record())?))).collect()
+    }
+
+    fn borrowed<'a>(blocks: &'a Encoded<'_>) -> Vec<(&'a str, &'a [u8])> {
+        blocks.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect()
+    }
+}
+#[path = "src/names.rs"]
+#[expect(dead_code, reason = "as above")]
+mod names;
+#[path = "src/printable.rs"]
+mod printable;
+#[path = "src/version.rs"]
+#[expect(dead_code, reason = "as above")]
+mod version;
 
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
@@ -13,95 +88,43 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=catalog");
     println!("cargo::rerun-if-changed=data");
+    println!("cargo::rerun-if-changed=src");
     let catalog = root.join("catalog");
-    let targets = list(&catalog.join("targets"), "go", "TARGETS")?;
-    fs::write(out.join("catalog.rs"), list(&catalog, "toml", "CATALOG")? + &targets)?;
+    let entries = out.join("catalog.postcard");
+    fs::write(&entries, embedded(&catalog)?)?;
+    let entries = format!("const ENTRIES: &[u8] = include_bytes!({:?});\n", entries.display().to_string());
+    fs::write(out.join("catalog.rs"), list(&catalog.join("targets"), "go", "TARGETS")? + &entries)?;
     let data = root.join("data");
     let digest = format!("const DIGEST: &str = {:?};\n", digest(&data)?);
     fs::write(out.join("data.rs"), list(&data, "json", "DATA")? + &digest + &compacted(&data, &out)?)
 }
 
-/// `const COMPACT: &[(&str, &str)]`: each module's name, and its embedded form (src/database/compact.rs).
+/// The catalog's entries as the crate decodes them, those that are traced first.
+fn embedded(folder: &Path) -> io::Result<Vec<u8>> {
+    let read = |path: PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok((name, fs::read_to_string(&path)?))
+    };
+    let texts: Vec<(String, String)> =
+        files(folder, "toml")?.into_iter().map(read).collect::<io::Result<_>>()?;
+    let mut entries =
+        catalog::load_dir(texts.iter().map(|(name, text)| (&**name, &**text))).map_err(io::Error::other)?;
+    entries.sort_by_key(|entry| entry.status == catalog::Status::Recorded);
+    postcard::to_allocvec(&entries).map_err(io::Error::other)
+}
+
+/// `const COMPACT: &[(&str, &[u8])]`: each module's name, and its embedded form (src/database/compact.rs).
 fn compacted(folder: &Path, out: &Path) -> io::Result<String> {
-    let mut text = "const COMPACT: &[(&str, &str)] = &[\n".to_owned();
+    let mut text = "const COMPACT: &[(&str, &[u8])] = &[\n".to_owned();
     for path in files(folder, "json")? {
-        let document: Value = serde_json::from_slice(&fs::read(&path)?)?;
-        let target = out.join(path.with_extension("tsv").file_name().unwrap_or_default());
-        fs::write(&target, compact(&document))?;
-        let _ = writeln!(
-            text,
-            "    ({:?}, include_str!({:?})),",
-            word(&document["module"]),
-            target.display().to_string()
-        );
+        let file = path.display().to_string();
+        let document = Document::parse(&file, &fs::read_to_string(&path)?).map_err(io::Error::other)?;
+        let target = out.join(path.with_extension("postcard").file_name().unwrap_or_default());
+        fs::write(&target, database::compact(&file, &document).map_err(io::Error::other)?)?;
+        let module = &document.module;
+        let _ = writeln!(text, "    ({module:?}, include_bytes!({:?})),", target.display().to_string());
     }
     Ok(text + "];\n")
-}
-
-fn compact(document: &Value) -> String {
-    let versions = items(&document["versions"]);
-    let position = |value: &Value| versions.iter().position(|v| v["version"] == *value).unwrap_or(usize::MAX);
-    let mut axes: Vec<&str> = versions.iter().flat_map(|v| items(&v["arch"])).map(word).collect();
-    axes.sort_unstable();
-    axes.dedup();
-    let mask = |value: &Value| {
-        let bits = items(value).iter().filter_map(|axis| axes.iter().position(|known| *known == word(axis)));
-        hex(bits.collect())
-    };
-    let range =
-        |run: &Value| format!("{}\t{}\t{}", position(&run["from"]), position(&run["to"]), mask(&run["arch"]));
-    let mut text = axes.iter().fold(String::new(), |text, axis| text + "A\t" + axis + "\n");
-    for version in versions {
-        let agrees = usize::from(!items(&version["agrees"]).is_empty());
-        let _ = writeln!(text, "V\t{}\t{}\t{agrees}", word(&version["version"]), mask(&version["arch"]));
-    }
-    for (name, record) in document["structs"].as_object().into_iter().flatten() {
-        let _ = writeln!(text, "S\t{name}");
-        for span in items(&record["tested"]) {
-            let _ = writeln!(text, "T\t{}", range(span));
-        }
-        for run in items(&record["sizes"]) {
-            let _ = writeln!(text, "Z\t{}\t{}", range(run), run["size"]);
-        }
-        for (field, runs) in record["fields"].as_object().into_iter().flatten() {
-            for run in items(runs) {
-                let _ =
-                    writeln!(text, "F\t{field}\t{}\t{}\t{}", range(run), run["offset"], word(&run["type"]));
-            }
-        }
-    }
-    for (name, record) in document["functions"].as_object().into_iter().flatten() {
-        let _ = writeln!(text, "N\t{name}");
-        for span in items(&record["tested"]) {
-            let _ = writeln!(text, "T\t{}", range(span));
-        }
-        for run in items(&record["runs"]) {
-            let _ = writeln!(text, "R\t{}\t{}", range(run), word(&run["inlined"]));
-            for (line, list) in [("P", "params"), ("Q", "results")] {
-                for one in items(&run[list]) {
-                    let [name, kind, at] = ["name", "type", "at"].map(|key| word(&one[key]));
-                    let _ = writeln!(text, "{line}\t{name}\t{kind}\t{at}");
-                }
-            }
-        }
-    }
-    text
-}
-
-/// A set of positions as a hexadecimal mask, digit by digit: there may be more axes than any integer has bits.
-fn hex(bits: Vec<usize>) -> String {
-    let last = bits.iter().max().map_or(0, |bit| bit / 4);
-    let digit =
-        |place: usize| bits.iter().filter(|bit| **bit / 4 == place).fold(0, |d, bit| d | 1 << (bit % 4));
-    (0..=last).rev().map(|place| char::from_digit(digit(place), 16).expect("four bits")).collect()
-}
-
-fn items(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-fn word(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }
 
 /// The digest that `Database::digest` gives for the files of a folder; a test compares the two.

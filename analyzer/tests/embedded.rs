@@ -11,5 +11,6 @@ fn the_documents_are_not_in_the_program() {
     let hash = "h1:8Tl0rBb7KdISSdPkZBjlpZxsUBb+004GI/SM2XbmSqI=";
     assert!(documents.iter().any(|(_, text)| text.contains(hash)), "the documents have another hash by now");
     assert!(!holds(hash), "a look-up leads to the JSON of the database (offsets/src/database/mod.rs)");
-    assert!(holds("\nS\tnet/http.Request\n"), "the form for look-ups is not there");
+    // The first two versions of std, each behind its length.
+    assert!(holds("\u{4}1.19\u{6}1.19.2"), "the form for look-ups is not there");
 }

@@ -13,13 +13,15 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::names::STD;
 
 /// The first release of Go whose name has a patch even where that is 0.
 const FIRST_WITH_PATCH: [u64; 3] = [1, 21, 0];
 
 /// A parsed version. Equality and order ignore a suffix or build metadata; compare [`Version::suffix`] where it matters.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Version {
     release: [u64; 3],
     pre: Pre,
@@ -30,7 +32,7 @@ pub struct Version {
 }
 
 /// What precedes a release. The order of the variants is the order of versions.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Pre {
     /// `alpha`, `beta`, `rc` of Go itself: the letters sort as they should.
     Go(String, u64),
@@ -41,7 +43,7 @@ enum Pre {
 }
 
 /// One identifier of a semantic version's pre-release: numbers sort before words.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Identifier {
     Number(u64),
     Word(String),

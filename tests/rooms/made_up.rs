@@ -39,6 +39,19 @@ fn three_files_of_three_folders_and_an_import_in_a_function() {
 }
 
 #[test]
+fn modules_of_another_folder_within_a_module() {
+    let said = circles_of(&[
+        ("lib.rs", "#[path = \"src/x\"] mod x { mod a; mod b; }"),
+        ("src/x/a.rs", "use super::b::B; pub struct A(B);"),
+        ("src/x/b.rs", "pub struct B; fn f(_: super::a::A) {}"),
+    ]);
+    assert_eq!(
+        said,
+        ["  src/x/a.rs uses super::b::B of src/x/b.rs\n  src/x/b.rs uses super::a::A of src/x/a.rs"]
+    );
+}
+
+#[test]
 fn a_child_and_its_parent() {
     let parent = ("lib.rs", "mod a;\npub struct Shared;\npub fn f() { a::g() }");
     let said = circles_of(&[parent, ("a.rs", "use super::Shared; pub fn g() { Shared; }")]);

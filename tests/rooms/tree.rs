@@ -68,7 +68,11 @@ impl Crate {
         self.modules.push(Module { file: file.to_owned(), parent, children: BTreeMap::new(), words });
         for (name, path, inline) in declared {
             let child = match (inline, path) {
-                (Some(words), _) => self.module(file, &folder.join(&name), Some(id), words, read)?,
+                (Some(words), path) => {
+                    let beside = path.map(|path| normal(&file.parent().unwrap_or(Path::new("")).join(path)));
+                    let folder = beside.unwrap_or_else(|| folder.join(&name));
+                    self.module(file, &folder, Some(id), words, read)?
+                }
                 (None, Some(path)) => {
                     let file = normal(&file.parent().unwrap_or(Path::new("")).join(path));
                     let folder = file.parent().unwrap_or(Path::new("")).to_owned();

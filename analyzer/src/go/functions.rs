@@ -115,6 +115,7 @@ impl<'a> Functions<'a> {
     }
 
     /// The function at a position of functab.
+    #[inline]
     pub fn get(&self, index: u64) -> Option<Function<'a>> {
         let at = usize::try_from(index.checked_mul(8)?).ok().filter(|_| index < self.header.functions)?;
         let start = u64::from(bytes::u32(self.functab, at)?);
@@ -168,15 +169,16 @@ impl<'a> Functions<'a> {
     /// Offsets in funcnametab of these names; a function that was inlined everywhere still has its name there.
     pub fn name_offsets(&self, wanted: &Names<'_>) -> Result<Offsets> {
         let mut out = HashMap::new();
-        let (mut start, mut is_escaped) = (0usize, false);
-        for end in memchr::memchr2_iter(0, b'%', self.names) {
-            if self.names.get(end) == Some(&b'%') {
-                is_escaped = true;
-                continue;
-            }
+        let mut start = 0;
+        // Hardly any name has one, so all are found in one go.
+        let mut escapes = memchr::memchr_iter(b'%', self.names).peekable();
+        for end in memchr::memchr_iter(0, self.names) {
             let name = self.names.get(start..end).unwrap_or_default();
             // The linker writes a dot in the last word of an import path as `%2e`, the catalog as it is.
-            let has_escape = std::mem::take(&mut is_escaped);
+            let mut has_escape = false;
+            while escapes.next_if(|&escape| escape < end).is_some() {
+                has_escape = true;
+            }
             let plain = || has_escape.then(|| wanted.position(&names::plain(name))).flatten();
             if let Some(i) = wanted.position(name).or_else(plain)
                 && let Ok(offset) = u32::try_from(start)

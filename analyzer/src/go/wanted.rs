@@ -23,6 +23,43 @@ impl Glance {
     }
 }
 
+/// How names end: most texts that end in none of them are told by their last three bytes.
+pub struct Endings<'n> {
+    glance: Glance,
+    /// The names that have not even three (`runtime.g`, `database/sql.DB`).
+    short: Vec<&'n [u8]>,
+}
+
+impl<'n> Endings<'n> {
+    /// Those of these names.
+    pub fn new(names: impl IntoIterator<Item = &'n str>) -> Self {
+        let mut short: Vec<&[u8]> = Vec::new();
+        let glance = Glance::new(names.into_iter().map(str::as_bytes).filter_map(|name| {
+            let last = name.last_chunk().copied().map(mixed);
+            if last.is_none() && !short.contains(&name) {
+                short.push(name);
+            }
+            last
+        }));
+        Endings { glance, short }
+    }
+
+    /// Whether one of the names may stand behind the last dot of a text that is written as the linker does, with escapes of three bytes.
+    pub fn may_end(&self, text: &[u8]) -> bool {
+        let Some(end @ [_, _, last @ ..]) = text.last_chunk::<5>() else { return true };
+        self.glance.may_hold(mixed(*last)) || end.contains(&b'%') || self.is_short(text)
+    }
+
+    fn is_short(&self, text: &[u8]) -> bool {
+        self.short.iter().any(|name| text.strip_suffix(*name).is_some_and(|rest| rest.last() == Some(&b'.')))
+    }
+}
+
+/// Three bytes in sixteen bits.
+fn mixed([first, second, third]: [u8; 3]) -> u16 {
+    u16::from_le_bytes([second, third]) ^ u16::from(first).wrapping_mul(0x9e35)
+}
+
 /// Names, each with its position in the question.
 pub struct Names<'n> {
     glance: Glance,
@@ -51,10 +88,14 @@ impl<'n> Names<'n> {
     }
 }
 
-/// Length and last byte.
+/// Length and last bytes.
 fn shape(name: &[u8]) -> u16 {
     let [length, ..] = name.len().to_le_bytes();
-    u16::from_le_bytes([length, name.last().copied().unwrap_or(0)])
+    match name {
+        [.., second, last] => mixed([*second, length, *last]),
+        [last] => u16::from_le_bytes([length, *last]),
+        [] => 0,
+    }
 }
 
 /// Offsets of names, each with the name's position in the question.
@@ -94,6 +135,12 @@ impl fmt::Debug for Names<'_> {
     }
 }
 
+impl fmt::Debug for Endings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endings").field("short", &self.short).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Offsets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(&self.positions).finish()
@@ -103,6 +150,28 @@ impl fmt::Debug for Offsets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn endings_let_every_wanted_name_through() {
+        let endings = Endings::new(["Request", "Tx", "g", "Pointer[a/b.T]"]);
+        let may = [
+            "http.Request",
+            "g",
+            "Tx",
+            "*http.Request",
+            "a.Pointer[a%2eb/b.T]",
+            "a%2exy",
+            "a.%73t",
+            "*sql.Tx",
+            "main.g",
+        ];
+        for text in may {
+            assert!(endings.may_end(text.as_bytes()), "{text}");
+        }
+        for text in ["http.Response", "func(int)", "http.flag", "sql.MTx", "[]string", "*http.Body"] {
+            assert!(!endings.may_end(text.as_bytes()), "{text}");
+        }
+    }
 
     #[test]
     fn what_is_wanted_is_found_and_nothing_else() {

@@ -65,7 +65,16 @@ impl<'a> Image<'a> {
 
     /// From `vaddr` to the end of what the file holds of its segment.
     pub fn tail(&self, vaddr: u64) -> Option<&'a [u8]> {
-        let segment = self.places.segment(vaddr)?;
+        self.tail_in(self.places.segment(vaddr)?, vaddr)
+    }
+
+    /// The same, and how many bytes from there on no other segment can lay a claim to: of any of these, the tail is a tail of this.
+    pub(crate) fn window(&self, vaddr: u64) -> Option<(&'a [u8], u64)> {
+        let (segment, end) = self.places.piece(vaddr)?;
+        Some((self.tail_in(segment, vaddr)?, end - vaddr))
+    }
+
+    fn tail_in(&self, segment: &Segment, vaddr: u64) -> Option<&'a [u8]> {
         let start = usize::try_from(segment.file_offset.checked_add(vaddr - segment.vaddr)?).ok()?;
         let end = usize::try_from(segment.file_offset.checked_add(segment.file_size)?).ok()?;
         self.file.get(start..end)
@@ -84,7 +93,12 @@ impl<'a> Image<'a> {
     /// The word at `vaddr` after relocation. What stands in the file may be zero, or garbage that looks like an
     /// address (GNU ld and gold on arm64): only a RELA's addend counts where there is one.
     pub fn pointer(&self, vaddr: u64) -> Option<u64> {
-        self.relocations.value_at(vaddr).or_else(|| self.word(vaddr))
+        self.relocated_word(vaddr).or_else(|| self.word(vaddr))
+    }
+
+    /// The word that relocation writes at `vaddr`, if it writes one.
+    pub(crate) fn relocated_word(&self, vaddr: u64) -> Option<u64> {
+        self.relocations.value_at(vaddr)
     }
 
     /// The words that relocation writes: address and value.

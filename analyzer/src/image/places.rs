@@ -19,10 +19,16 @@ impl Places {
     }
 
     pub fn segment(&self, vaddr: u64) -> Option<&Segment> {
+        self.piece(vaddr).map(|(segment, _)| segment)
+    }
+
+    /// The segment that holds an address, and the first address behind it that may be another's.
+    pub fn piece(&self, vaddr: u64) -> Option<(&Segment, u64)> {
         let after = self.0.partition_point(|&(first, _)| first <= vaddr);
         let (_, segment) = self.0.get(after.checked_sub(1)?)?;
+        let end = self.0.get(after).map_or(u64::MAX, |&(next, _)| next);
         // At the end of the address space nothing cuts the last byte off.
-        segment.as_ref().filter(|s| s.holds(vaddr))
+        segment.as_ref().filter(|s| s.holds(vaddr)).map(|segment| (segment, end))
     }
 }
 
@@ -45,6 +51,8 @@ mod tests {
         for vaddr in (0..400).chain(last - 8..=last) {
             let first = segments.iter().find(|s| s.holds(vaddr));
             assert_eq!(places.segment(vaddr), first, "{vaddr}");
+            let Some((segment, end)) = places.piece(vaddr) else { continue };
+            assert!((vaddr..end.min(vaddr + 400)).all(|at| places.segment(at) == Some(segment)), "{vaddr}");
         }
         assert_eq!(Places::of(&[]).segment(0), None);
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use offsets::catalog::Entry;
 
-use super::names::{bare, bare_name};
+use super::names::bare_name;
 use crate::go::types::{Type, Types};
 use crate::go::wanted::Names;
 
@@ -43,13 +43,16 @@ impl<'n> Described<'n> {
         Described { bare, full: full.into_values().collect(), found: HashMap::new() }
     }
 
-    /// Keeps a type, if the catalog names it.
-    pub fn look_at(&mut self, types: &Types<'_>, t: &Type<'_>) {
-        if self.full.is_empty() {
+    /// The names without their packages.
+    pub fn names(&self) -> impl Iterator<Item = &'n str> + use<'_, 'n> {
+        self.full.iter().flatten().map(|full| bare_name(full))
+    }
+
+    /// Keeps a type of that name without its package, if the catalog names it.
+    pub fn look_at(&mut self, types: &Types<'_>, t: &Type<'_>, bare: &[u8]) {
+        let Some(full) = self.bare.position(bare).and_then(|position| self.full.get(position)) else {
             return;
-        }
-        let position = types.short_name(t).and_then(|short| self.bare.position(&bare(short)));
-        let Some(full) = position.and_then(|position| self.full.get(position)) else { return };
+        };
         if let Some(name) = full.iter().find(|name| types.has_full_name(t.vaddr, name)) {
             let found = Found { vaddr: t.vaddr, size: t.size(), several: false };
             self.found.entry(name).and_modify(|known| known.several = true).or_insert(found);

@@ -38,29 +38,28 @@ type Testimony = Vec<(Witness, Word)>;
 impl Case<'_> {
     /// The fields of the entry that this version is expected to have.
     pub fn fields(&self, findings: &mut Findings) -> Vec<Field> {
-        let owners: HashMap<&str, Owner> = self
-            .entry
-            .fields
-            .iter()
-            .map(|f| f.type_name.as_str())
-            .map(|name| (name, Owner::of_struct(self.go, self.entry, name)))
-            .collect();
-        let expected = |f: &offsets::catalog::Field, owner: &Owner| match &owner.version {
-            Some(version) => f.versions.contains(version) && (!f.if_present || self.is_known_as(f, owner)),
-            None if f.if_present => self.is_known_as(f, owner),
-            // Without a version: what every version has, and of the rest what the binary itself knows.
-            None => (f.versions.since.is_none() && f.versions.until.is_none()) || self.is_known_as(f, owner),
-        };
+        let mut owners: HashMap<&str, Owner> = HashMap::new();
+        for name in self.entry.fields.iter().map(|field| field.type_name.as_str()) {
+            owners.entry(name).or_insert_with(|| Owner::of_struct(self.go, self.entry, name));
+        }
         let owned = self.entry.fields.iter().filter_map(|f| Some((f, owners.get(f.type_name.as_str())?)));
-        let expected = owned.filter(|(f, owner)| expected(f, owner));
-        expected.map(|(f, owner)| self.field(f, owner, findings)).collect()
+        let expected = owned.filter_map(|(f, owner)| {
+            let for_sure = match &owner.version {
+                Some(version) if !f.versions.contains(version) => return None,
+                Some(_) => !f.if_present,
+                // Without a version: what every version has, and of the rest what the binary itself knows.
+                None => !f.if_present && f.versions.since.is_none() && f.versions.until.is_none(),
+            };
+            let testimony = self.testimony(f, owner);
+            (for_sure || self.is_known_as(f, &testimony)).then_some((f, owner, testimony))
+        });
+        expected.map(|(f, owner, testimony)| self.field(f, owner, &testimony, findings)).collect()
     }
 
     /// Does the binary itself know the field, and as this entry of the catalog has it? A field whose kind has changed is there
     /// once for each kind: without a version the binary's own kind says which entry counts, and where it is of none of them, all
     /// do, so that the Plan says what is wrong.
-    fn is_known_as(&self, field: &offsets::catalog::Field, owner: &Owner) -> bool {
-        let testimony = self.testimony(field, owner);
+    fn is_known_as(&self, field: &offsets::catalog::Field, testimony: &Testimony) -> bool {
         let of_kind = |kind: &str| testimony.iter().any(|(_, w)| matches!(w, Word::At(_, k) if k == kind));
         let is_same =
             |f: &&offsets::catalog::Field| (&f.type_name, &f.name) == (&field.type_name, &field.name);
@@ -68,8 +67,13 @@ impl Case<'_> {
         testimony.iter().any(|(_, w)| matches!(w, Word::At(..))) && (of_kind(&field.kind) || !fits_another())
     }
 
-    fn field(&self, field: &offsets::catalog::Field, owner: &Owner, findings: &mut Findings) -> Field {
-        let testimony = self.testimony(field, owner);
+    fn field(
+        &self,
+        field: &offsets::catalog::Field,
+        owner: &Owner,
+        testimony: &Testimony,
+        findings: &mut Findings,
+    ) -> Field {
         let name = format!("{}.{}", field.type_name, field.name);
         let gives = field.gives.as_deref();
         let mut out = Field {
@@ -86,14 +90,14 @@ impl Case<'_> {
             findings.refuse(Matter::new(Code::AmbiguousType, &field.type_name, why));
             return out;
         }
-        match agree(&testimony, &field.kind) {
+        match agree(testimony, &field.kind) {
             Ok(Some(offset)) => {
                 out.offset = Some(offset);
                 out.witnesses = testimony.iter().map(|&(w, _)| w).collect();
             }
-            Ok(None) => findings.lack(field.required, gives, self.nobody(name, &testimony, owner)),
+            Ok(None) => findings.lack(field.required, gives, self.nobody(name, testimony, owner)),
             Err(dispute) => {
-                out.disputed = claims(&testimony);
+                out.disputed = claims(testimony);
                 match dispute {
                     Dispute::Offsets(words) => {
                         let why = format!("witnesses disagree about {name}: {words}");

@@ -1,12 +1,14 @@
 //! An entry of the catalog: one instrumented (or recorded) library.
 
+use serde::{Deserialize, Serialize};
+
 use super::range::Range;
 use super::site::Site;
 use super::types::WantedType;
 use crate::{Version, names};
 
 /// One instrumented (or recorded) library.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
     /// `net/http.server`.
     pub id: String,
@@ -44,7 +46,7 @@ pub struct Entry {
 }
 
 /// Whether the agent of this version traces a library.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
     /// It does.
     Instrumented,
@@ -55,7 +57,7 @@ pub enum Status {
 }
 
 /// The program that offsetgen compiles, a file of `catalog/targets/`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Target {
     /// Its name.
     pub file: String,
@@ -64,7 +66,7 @@ pub struct Target {
 }
 
 /// A target for some versions.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Variant {
     /// Which.
     pub versions: Range,
@@ -87,7 +89,7 @@ impl Target {
 }
 
 /// Something that happens in the library, and the sites where it can be seen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Role {
     /// `start`; the agent's program has the same name behind the entry's (`net_http_server_start`).
     pub name: String,
@@ -108,7 +110,7 @@ pub struct Role {
 }
 
 /// A struct field that is read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Field {
     /// The struct with its full import path (`net/http.Request`).
     pub type_name: String,
@@ -129,7 +131,7 @@ pub struct Field {
 }
 
 /// A pair of types whose itab the agent compares with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Itab {
     /// `net/http.ResponseWriter`.
     pub interface: String,
@@ -144,7 +146,7 @@ pub struct Itab {
 }
 
 /// A map type that the agent walks.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Map {
     /// `map[string][]string`.
     pub type_name: String,

@@ -1,9 +1,11 @@
 //! Ranges of versions.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Version;
 
 /// A half-open range of versions.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Range {
     /// The first version in it; none is the beginning.
     pub since: Option<Version>,

@@ -1,6 +1,6 @@
 //! `[[role.site]]`: one place where a role can be seen.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::error::CatalogError;
@@ -10,7 +10,7 @@ use super::values::{self, RawValues, Value};
 use crate::abi::shape;
 
 /// One place where a role can be seen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Site {
     /// What the agent calls this alternative, where it has to know which was taken.
     pub name: Option<String>,
@@ -51,7 +51,7 @@ pub struct Site {
 }
 
 /// Where in a function a site is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum At {
     /// Once per call, before an argument register is changed.
     Entry,
@@ -64,7 +64,7 @@ pub enum At {
 }
 
 /// What a call without a callee's name calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Indirect {
     /// The method of that number of some interface, in the order of the methods' names.
     Method(u8),

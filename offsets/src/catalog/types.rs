@@ -1,6 +1,6 @@
 //! `[[size]]` and `[[type]]`: what the agent has to know of a type beside its fields.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::error::CatalogError;
@@ -9,7 +9,7 @@ use super::reader::{Reader, Text};
 use crate::names;
 
 /// A type whose size or whose descriptor's address is wanted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WantedType {
     /// With its full import path: `github.com/segmentio/kafka-go.Message`, of a descriptor also `*errors.errorString`.
     pub type_name: String,

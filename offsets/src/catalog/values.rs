@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::reader;
@@ -14,7 +15,7 @@ use super::reader;
 const MAX_POSITION: usize = 31;
 
 /// A parameter or result that the agent reads at a site.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Value {
     /// What the agent calls it.
     pub name: String,
@@ -23,7 +24,7 @@ pub struct Value {
 }
 
 /// A parameter or a result, counted from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
     /// A parameter; the receiver of a method is the first.
     Arg(usize),

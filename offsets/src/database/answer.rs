@@ -1,5 +1,7 @@
 //! What the database answers, and how good it is.
 
+use serde::{Deserialize, Serialize};
+
 use super::format::{FunctionRun, Inlined, Parameter};
 
 /// What the database knows of one field in one version.
@@ -157,7 +159,7 @@ impl<'a, T> Answer<'a, T> {
 
 /// How a function is called. Versions agree in it when types and places are the same: a parameter's name and whether calls
 /// were inlined (the probe target's affair) are told, and not compared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
     /// Whether calls were inlined in the program that was built.
     pub inlined: Inlined,

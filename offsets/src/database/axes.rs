@@ -4,13 +4,13 @@
 //! had when this was written and what each look-up asks some hundred times; the rest follows in words of its own, so that a
 //! 65th Go, dependency or experiment is no end. An empty box takes no memory.
 
+use serde::{Deserialize, Serialize};
+
 /// How many axes a word has.
 const WORD_BITS: usize = 64;
-/// Hexadecimal digits of a word.
-const WORD_DIGITS: usize = 16;
 
 /// A set of axes, by their position in the document's list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Axes {
     first: u64,
     /// Axes 64 to 127 and so on.
@@ -31,20 +31,6 @@ impl Axes {
     /// Whether two sets have an axis in common.
     pub fn meets(&self, other: &Self) -> bool {
         self.first & other.first != 0 || self.more.iter().zip(&other.more).any(|(a, b)| a & b != 0)
-    }
-
-    /// The set that a hexadecimal mask of any length stands for; the last digit is of the first four axes.
-    pub fn from_hex(text: &str) -> Option<Self> {
-        let mut rest = text.as_bytes();
-        let mut words = Vec::new();
-        loop {
-            let (head, word) = rest.split_at(rest.len().saturating_sub(WORD_DIGITS));
-            words.push(u64::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?);
-            rest = head;
-            if rest.is_empty() {
-                return Some(Self::from_words(words));
-            }
-        }
     }
 
     fn from_words(words: Vec<u64>) -> Self {
@@ -81,19 +67,5 @@ mod tests {
         assert!(!set.has(usize::MAX), "the position of what nothing was compiled for");
         assert!(set.meets(&[200].into_iter().collect()) && set.meets(&[63].into_iter().collect()));
         assert!(!set.meets(&[1, 199, 500].into_iter().collect()) && !set.meets(&Axes::default()));
-    }
-
-    #[test]
-    fn masks_may_be_longer_than_a_word() {
-        for text in ["0", "1", "8000000000000001", "18000000000000001", "100000000000000000000000000000000"] {
-            let set = Axes::from_hex(text).unwrap_or_else(|| panic!("{text} is a mask"));
-            let bits = text.bytes().rev().enumerate().flat_map(|(place, digit)| {
-                let digit = char::from(digit).to_digit(16).expect("a digit");
-                (0..4).filter(move |bit| digit >> bit & 1 == 1).map(move |bit| place * 4 + bit)
-            });
-            let wanted: Vec<usize> = bits.collect();
-            assert_eq!((0..300).filter(|position| set.has(*position)).collect::<Vec<_>>(), wanted, "{text}");
-        }
-        assert_eq!((Axes::from_hex(""), Axes::from_hex("g")), (None, None));
     }
 }

@@ -1,30 +1,23 @@
-//! The runs of one struct or function, as ranges of indices into the versions; and the lines of the embedded form that they are
-//! read from.
-//!
-//! ```text
-//! T first last mask                       where it was looked for
-//! Z first last mask size                  how long a struct is
-//! F field first last mask offset type     where a field of it lies
-//! R first last mask inlined               how a function is called (inlined: no, partly, always), with
-//! P name type place                       each parameter
-//! Q name type place                       each result
-//! ```
+//! The runs of one struct or function, as ranges of indices into the versions; of the embedded database they are decoded when they are
+//! asked for.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
 use super::answer::Signature;
 use super::axes::Axes;
-use super::format::{Inlined, Parameter};
 
-/// What is known of a struct or a function: at hand, or in the lines of the embedded form until it is asked for.
+/// What is known of a struct or a function: at hand, or as the embedded form has it until it is asked for.
 #[derive(Debug, Clone)]
 pub(super) struct Block<R> {
-    lines: &'static str,
+    bytes: &'static [u8],
     record: OnceLock<R>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct StructIndex {
     pub tested: Vec<Range>,
     pub sizes: Vec<RunIndex<u64>>,
@@ -32,20 +25,20 @@ pub(super) struct StructIndex {
     pub fields: BTreeMap<String, Vec<RunIndex<(u64, String)>>>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct FunctionIndex {
     pub tested: Vec<Range>,
     pub runs: Vec<RunIndex<Signature>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Range {
     pub first: usize,
     pub last: usize,
     pub axes: Axes,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RunIndex<T> {
     pub range: Range,
     pub what: T,
@@ -76,26 +69,21 @@ impl<'a, T> Runs<'a, T> {
 
 impl<R> From<R> for Block<R> {
     fn from(record: R) -> Self {
-        Self { lines: "", record: OnceLock::from(record) }
+        Self { bytes: &[], record: OnceLock::from(record) }
     }
 }
 
-impl<R> Block<R> {
-    /// One whose lines are read when it is asked for.
-    pub(super) fn later(lines: &'static str) -> Self {
-        Self { lines, record: OnceLock::new() }
+impl<R: DeserializeOwned> Block<R> {
+    /// One that is decoded when it is asked for.
+    pub(super) fn later(bytes: &'static [u8]) -> Self {
+        Self { bytes, record: OnceLock::new() }
     }
-}
 
-impl Block<StructIndex> {
-    pub(super) fn record(&self) -> &StructIndex {
-        self.record.get_or_init(|| read_struct(self.lines))
-    }
-}
-
-impl Block<FunctionIndex> {
-    pub(super) fn record(&self) -> &FunctionIndex {
-        self.record.get_or_init(|| read_function(self.lines))
+    pub(super) fn record(&self) -> &R {
+        // It is part of the program, written by the same types when it was built, and a test reads all of them.
+        let decode =
+            || postcard::from_bytes(self.bytes).unwrap_or_else(|error| panic!("embedded database: {error}"));
+        self.record.get_or_init(decode)
     }
 }
 
@@ -107,57 +95,4 @@ impl Range {
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         self.first <= other.last && other.first <= self.last && self.axes.meets(&other.axes)
     }
-}
-
-/// One struct's lines.
-fn read_struct(lines: &str) -> StructIndex {
-    let mut record = StructIndex::default();
-    for line in lines.lines() {
-        match line.split('\t').collect::<Vec<_>>()[..] {
-            ["T", first, last, mask] => record.tested.extend(range(first, last, mask)),
-            ["Z", first, last, mask, size] => {
-                let run = range(first, last, mask).zip(size.parse().ok());
-                record.sizes.extend(run.map(|(range, what)| RunIndex { range, what }));
-            }
-            ["F", field, first, last, mask, offset, kind] => {
-                let run = range(first, last, mask).zip(offset.parse().ok());
-                let run = run.map(|(range, offset)| RunIndex { range, what: (offset, kind.to_owned()) });
-                record.fields.entry(field.to_owned()).or_default().extend(run);
-            }
-            _ => {}
-        }
-    }
-    record
-}
-
-/// One function's lines.
-fn read_function(lines: &str) -> FunctionIndex {
-    let mut record = FunctionIndex::default();
-    for line in lines.lines() {
-        match line.split('\t').collect::<Vec<_>>()[..] {
-            ["T", first, last, mask] => record.tested.extend(range(first, last, mask)),
-            ["R", first, last, mask, word] => {
-                let inlined = [Inlined::No, Inlined::Partly, Inlined::Always];
-                let inlined = inlined.into_iter().find(|inlined| inlined.word() == word);
-                let what =
-                    inlined.map(|inlined| Signature { inlined, params: Vec::new(), results: Vec::new() });
-                let run = range(first, last, mask).zip(what);
-                record.runs.extend(run.map(|(range, what)| RunIndex { range, what }));
-            }
-            [list @ ("P" | "Q"), name, kind, at] => {
-                let parameter =
-                    Parameter { name: name.to_owned(), r#type: kind.to_owned(), at: at.to_owned() };
-                let Some(run) = record.runs.last_mut() else { continue };
-                let list = if list == "P" { &mut run.what.params } else { &mut run.what.results };
-                list.push(parameter);
-            }
-            _ => {}
-        }
-    }
-    record
-}
-
-fn range(first: &str, last: &str, mask: &str) -> Option<Range> {
-    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-    Some(Range { first, last, axes: Axes::from_hex(mask)? })
 }

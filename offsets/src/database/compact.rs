@@ -1,49 +1,44 @@
-//! The embedded form of a document: what a look-up needs, in lines that are read when they are needed.
+//! The embedded form of a document: what a look-up needs, in postcard's encoding; each struct and each function apart, so that only those
+//! are decoded that are asked for.
 //!
-//! build.rs writes it from the JSON; a test compares every answer of the two. Fields are separated by tabs, versions and
-//! axes are positions in their lists, and sets of axes are hexadecimal masks of any length.
-//!
-//! ```text
-//! A axis                                  in order
-//! V version mask agrees                   ascending; what it was compiled for; 1: and alike with another Go
-//! S struct                                what follows is this struct's ([`Block`])
-//! N function                              the same of a function; all of them stand behind the structs
-//! ```
+//! build.rs writes it from the JSON with these very types; a test compares every answer of the two.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::axes::Axes;
 use super::block::Block;
 use super::index::Index;
 use crate::Version;
 
-/// The head of the text, and each struct's lines for later. Lines that are not as above are passed over: they are part of
-/// the program, and a test reads them all.
-pub(super) fn read(module: &str, text: &'static str) -> Index {
-    let mut functions = text.split("\nN\t");
-    let mut parts = functions.next().unwrap_or_default().split("\nS\t");
-    let (mut axes, mut names, mut versions) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut built, mut agrees) = (Vec::new(), Vec::new());
-    for line in parts.next().unwrap_or_default().lines() {
-        match line.split('\t').collect::<Vec<_>>()[..] {
-            ["A", axis] => axes.push(axis.to_owned()),
-            ["V", name, mask, agreed] => {
-                if let (Some(version), Some(mask)) = (Version::parse(module, name), Axes::from_hex(mask)) {
-                    names.push(name.to_owned());
-                    versions.push(version);
-                    built.push(mask);
-                    agrees.push(agreed == "1");
-                }
-            }
-            _ => {}
-        }
-    }
-    let (structs, functions) = (blocks(parts), blocks(functions));
-    Index { names, versions, axes, built, agrees, structs, functions }
+/// An [`Index`], its structs and functions still encoded.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Compact<'a> {
+    pub names: Vec<String>,
+    pub versions: Vec<Version>,
+    pub axes: Vec<String>,
+    pub built: Vec<Axes>,
+    pub agrees: Vec<bool>,
+    #[serde(borrow)]
+    pub structs: Vec<(&'a str, &'a [u8])>,
+    #[serde(borrow)]
+    pub functions: Vec<(&'a str, &'a [u8])>,
 }
 
-/// Each one's lines by its name.
-fn blocks<R>(parts: std::str::Split<'static, &str>) -> BTreeMap<String, Block<R>> {
-    let named = parts.map(|part| part.split_once('\n').unwrap_or((part, "")));
-    named.map(|(name, lines)| (name.to_owned(), Block::later(lines))).collect()
+/// Reads it.
+pub(super) fn read(bytes: &'static [u8]) -> Index {
+    // It is part of the program, written by the same types when it was built, and a test reads all of it.
+    let read: postcard::Result<Compact<'static>> = postcard::from_bytes(bytes);
+    let Compact { names, versions, axes, built, agrees, structs, functions } =
+        read.unwrap_or_else(|error| panic!("embedded database: {error}"));
+    Index { names, versions, axes, built, agrees, structs: later(structs), functions: later(functions) }
+}
+
+fn later<R: DeserializeOwned>(
+    blocks: Vec<(&'static str, &'static [u8])>,
+) -> BTreeMap<Cow<'static, str>, Block<R>> {
+    blocks.into_iter().map(|(name, bytes)| (Cow::Borrowed(name), Block::later(bytes))).collect()
 }

@@ -3,6 +3,7 @@
 //! The checks are what makes the answers trustworthy: versions ascend, every run's ends are recorded versions, and no two
 //! runs of a field claim the same version and axis.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::answer::{Answer, Basis, Lookup, Signature, VersionMatch};
@@ -25,9 +26,9 @@ pub(super) struct Index {
     /// For each version, whether another Go was tried and gave the same layouts.
     pub agrees: Vec<bool>,
     /// By name.
-    pub structs: BTreeMap<String, Block<StructIndex>>,
+    pub structs: BTreeMap<Cow<'static, str>, Block<StructIndex>>,
     /// By linker name, plainly written.
-    pub functions: BTreeMap<String, Block<FunctionIndex>>,
+    pub functions: BTreeMap<Cow<'static, str>, Block<FunctionIndex>>,
 }
 
 /// A version's tested neighbours, as indices; the same twice where it was tested itself.
@@ -57,7 +58,7 @@ impl Index {
                 let runs = runs.iter().zip(place).map(|(run, place)| (&run.from, &run.to, &run.arch, place));
                 index.fields.insert(field.clone(), checker.runs(&format!("{path}.fields.{field}"), runs)?);
             }
-            Ok((name.clone(), Block::from(index)))
+            Ok((Cow::Owned(name.clone()), Block::from(index)))
         });
         let structs = structs.collect::<Result<_, DatabaseError>>()?;
         let functions = document.functions.iter().map(|(name, record)| {
@@ -65,7 +66,7 @@ impl Index {
             let runs = record.runs.iter().map(|run| (&run.from, &run.to, &run.arch, Signature::from(run)));
             let runs = checker.runs(&format!("{path}.runs"), runs)?;
             let index = FunctionIndex { tested: checker.spans(&path, &record.tested)?, runs };
-            Ok((name.clone(), Block::from(index)))
+            Ok((Cow::Owned(name.clone()), Block::from(index)))
         });
         let functions = functions.collect::<Result<_, DatabaseError>>()?;
         let names = document.versions.iter().map(|tested| tested.version.clone()).collect();
@@ -116,7 +117,7 @@ impl Index {
     }
 
     pub(super) fn lookup(&self, version: &Version, arch: &str, type_name: &str, field: &str) -> Lookup<'_> {
-        let Some(record) = self.structs.get(type_name).map(Block::<StructIndex>::record) else {
+        let Some(record) = self.structs.get(type_name).map(Block::record) else {
             return Lookup::Unknown;
         };
         let Some(runs) = record.fields.get(field) else { return Lookup::Unknown };
@@ -134,7 +135,7 @@ impl Index {
     }
 
     pub(super) fn size(&self, version: &Version, arch: &str, type_name: &str) -> Answer<'_, u64> {
-        let Some(record) = self.structs.get(type_name).map(Block::<StructIndex>::record) else {
+        let Some(record) = self.structs.get(type_name).map(Block::record) else {
             return Answer::Unknown;
         };
         let runs = Runs { tested: &record.tested, runs: &record.sizes, same: |a, b| a == b };
@@ -142,7 +143,7 @@ impl Index {
     }
 
     pub(super) fn function(&self, version: &Version, arch: &str, name: &str) -> Answer<'_, Signature> {
-        let Some(record) = self.functions.get(name).map(Block::<FunctionIndex>::record) else {
+        let Some(record) = self.functions.get(name).map(Block::record) else {
             return Answer::Unknown;
         };
         let runs = Runs { tested: &record.tested, runs: &record.runs, same: Signature::is_called_as };

@@ -45,14 +45,14 @@ pub struct Database {
 struct Module {
     name: String,
     /// The embedded form; empty where the two below are there from the start.
-    compact: &'static str,
+    compact: &'static [u8],
     index: OnceLock<Index>,
     document: OnceLock<Document>,
 }
 
 impl Module {
     fn index(&self) -> &Index {
-        self.index.get_or_init(|| compact::read(&self.name, self.compact))
+        self.index.get_or_init(|| compact::read(self.compact))
     }
 
     /// The JSON is named in here and by [`Database::embedded_files`], and nowhere that a look-up leads to: a program that calls
@@ -103,7 +103,7 @@ impl Database {
             let module = document.module.clone();
             let index = OnceLock::from(Index::new(file, &document)?);
             let document = OnceLock::from(document);
-            let read = Module { name: module.clone(), compact: "", index, document };
+            let read = Module { name: module.clone(), compact: &[], index, document };
             if modules.insert(module.clone(), read).is_some() {
                 let reason = format!("another file has module {module} too");
                 return Err(DatabaseError::Content {

@@ -75,7 +75,7 @@ impl Walk<'_, '_> {
         let types = self.types;
         match types.module.roots {
             Roots::Links { types: links, .. } => {
-                let table = types.image.bytes(links.vaddr, links.len.saturating_mul(4)).unwrap_or_default();
+                let table = types.bytes(links.vaddr, links.len.saturating_mul(4)).unwrap_or_default();
                 for offset in table.chunks_exact(4) {
                     self.push(bytes::i32(offset, 0).and_then(|o| types.at_offset(o)));
                 }
@@ -116,10 +116,10 @@ impl Walk<'_, '_> {
             }
             Kind::Func => {
                 let (start, len) = types.parameters(t).unwrap_or_default();
-                (0..len).for_each(|i| self.push(types.image.pointer(start.wrapping_add(i * 8))));
+                (0..len).for_each(|i| self.push(types.pointer(start.wrapping_add(i * 8))));
             }
             Kind::Interface => self.offsets(types.members(t), 8, 4),
-            Kind::Struct => types.fields(t).for_each(|f| self.push(Some(f.type_vaddr))),
+            Kind::Struct => types.field_types(t).for_each(|vaddr| self.push(Some(vaddr))),
         }
         self.push(types.pointer_to(t));
         self.offsets(methods(types, t), 16, 4);
@@ -129,7 +129,7 @@ impl Walk<'_, '_> {
     fn offsets(&mut self, members: Option<(u64, u64)>, size: u64, at: usize) {
         let Some((start, len)) = members.filter(|&(_, n)| n <= MAX_MEMBERS) else { return };
         let types = self.types;
-        let table = types.image.bytes(start, len * size).unwrap_or_default();
+        let table = types.bytes(start, len * size).unwrap_or_default();
         for member in table.chunks_exact(usize::try_from(size).unwrap_or(8)) {
             self.push(bytes::i32(member, at).filter(|&o| o > 0).and_then(|o| types.at_offset(o)));
         }
@@ -139,7 +139,7 @@ impl Walk<'_, '_> {
 /// Address and number of a type's methods.
 fn methods(types: &Types<'_>, t: &Type<'_>) -> Option<(u64, u64)> {
     let uncommon = types.uncommon(t)?;
-    let bytes = types.image.tail(uncommon)?;
+    let bytes = types.tail(uncommon)?;
     let start = uncommon.checked_add(u64::from(bytes::u32(bytes, 8)?))?;
     Some((start, u64::from(bytes::u16(bytes, 4)?)))
 }

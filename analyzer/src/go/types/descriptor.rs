@@ -31,6 +31,9 @@ const MAX_NAME_BYTES: u64 = 1 << 14;
 /// Most fields, methods or parameters of a type that are read.
 pub(super) const MAX_MEMBERS: u64 = 1 << 14;
 
+/// A field's entry: name, type, offset.
+pub(super) const FIELD_BYTES: u64 = 24;
+
 const UNCOMMON: u8 = 1;
 const EXTRA_STAR: u8 = 2;
 const NAMED: u8 = 4;
@@ -83,14 +86,45 @@ pub(super) const EMBEDDED: u8 = 8;
 /// The type data of an image.
 #[derive(Debug, Clone, Copy)]
 pub struct Types<'a> {
-    pub(super) image: &'a Image<'a>,
+    image: &'a Image<'a>,
     pub(super) module: &'a ModuleData,
+    /// From the start of the type data on. Millions of reads go here, and need not ask for the segment each time.
+    data: &'a [u8],
+    /// How many bytes of it no other segment has a claim to.
+    len: u64,
+    /// Whether relocation writes any word of the image.
+    is_relocated: bool,
 }
 
 impl<'a> Types<'a> {
     /// Opens the type data.
     pub fn new(image: &'a Image<'a>, module: &'a ModuleData) -> Self {
-        Types { image, module }
+        let (data, len) = image.window(module.types).unwrap_or_default();
+        Types { image, module, data, len, is_relocated: image.relocated().next().is_some() }
+    }
+
+    /// From `vaddr` to the end of its segment.
+    pub(super) fn tail(&self, vaddr: u64) -> Option<&'a [u8]> {
+        match vaddr.checked_sub(self.module.types).filter(|&at| at < self.len) {
+            Some(at) => self.data.get(usize::try_from(at).ok()?..),
+            None => self.image.tail(vaddr),
+        }
+    }
+
+    /// `len` bytes at `vaddr`.
+    pub(super) fn bytes(&self, vaddr: u64, len: u64) -> Option<&'a [u8]> {
+        self.tail(vaddr)?.get(..usize::try_from(len).ok()?)
+    }
+
+    /// The word at `vaddr` as the file has it.
+    pub(super) fn word(&self, vaddr: u64) -> Option<u64> {
+        bytes::u64(self.tail(vaddr)?, 0)
+    }
+
+    /// The word at `vaddr` after relocation.
+    pub(super) fn pointer(&self, vaddr: u64) -> Option<u64> {
+        let relocated = if self.is_relocated { self.image.relocated_word(vaddr) } else { None };
+        relocated.or_else(|| self.word(vaddr))
     }
 
     /// Where the type data begins: offsets of names and types count from here.
@@ -103,7 +137,7 @@ impl<'a> Types<'a> {
         if !vaddr.is_multiple_of(8) || vaddr < self.module.types || vaddr >= self.module.etypes {
             return None;
         }
-        let bytes = self.image.tail(vaddr)?;
+        let bytes = self.tail(vaddr)?;
         let kind = match bytes::u8(bytes, 23)? & 0x1f {
             1..=16 | 24 | 26 => Kind::Basic,
             17 => Kind::Array,
@@ -126,7 +160,7 @@ impl<'a> Types<'a> {
 
     /// The name at an address.
     pub fn name_at(&self, vaddr: u64) -> Option<&'a [u8]> {
-        let bytes = self.image.tail(vaddr)?;
+        let bytes = self.tail(vaddr)?;
         let mut at = 1;
         let len = bytes::uvarint(bytes, &mut at).filter(|&l| l <= MAX_NAME_BYTES)?;
         bytes.get(at..at.checked_add(usize::try_from(len).ok()?)?)
@@ -141,7 +175,7 @@ impl<'a> Types<'a> {
     /// The import path of a defined type's package; empty for predeclared types.
     pub fn package(&self, t: &Type<'_>) -> Option<&'a [u8]> {
         let uncommon = self.uncommon(t)?;
-        self.name_at(self.at_offset(self.image.tail(uncommon).and_then(|b| bytes::i32(b, 0))?)?)
+        self.name_at(self.at_offset(self.tail(uncommon).and_then(|b| bytes::i32(b, 0))?)?)
     }
 
     /// Address of the part that types with a name or with methods have.
@@ -162,18 +196,18 @@ impl<'a> Types<'a> {
         }
     }
 
-    fn pointer(&self, t: &Type<'_>, at: u64) -> Option<u64> {
-        self.image.pointer(t.vaddr.checked_add(at)?)
+    fn pointer_in(&self, t: &Type<'_>, at: u64) -> Option<u64> {
+        self.pointer(t.vaddr.checked_add(at)?)
     }
 
     /// The element of a pointer, slice, array, chan or map.
     pub fn elem(&self, t: &Type<'_>) -> Option<u64> {
-        self.pointer(t, if t.kind == Kind::Map { 56 } else { 48 })
+        self.pointer_in(t, if t.kind == Kind::Map { 56 } else { 48 })
     }
 
     /// The key of a map.
     pub fn key(&self, t: &Type<'_>) -> Option<u64> {
-        self.pointer(t, 48)
+        self.pointer_in(t, 48)
     }
 
     /// How a map's descriptor goes on behind its group: the size of the bucket type stands at 82, that of the group type at 80.
@@ -189,7 +223,7 @@ impl<'a> Types<'a> {
 
     /// The bucket or group of a map.
     pub(super) fn group(&self, t: &Type<'_>) -> Option<u64> {
-        self.pointer(t, 64)
+        self.pointer_in(t, 64)
     }
 
     /// The pointer type to this type, when it has a descriptor.
@@ -207,21 +241,27 @@ impl<'a> Types<'a> {
     /// The slice at +56 of a struct or an interface.
     pub(super) fn members(&self, t: &Type<'_>) -> Option<(u64, u64)> {
         let len = bytes::u64(t.bytes, 64).filter(|&n| n <= MAX_MEMBERS)?;
-        Some((self.pointer(t, 56)?, len))
+        Some((self.pointer_in(t, 56)?, len))
+    }
+
+    /// The types of a struct's fields.
+    pub(super) fn field_types(&self, t: &Type<'_>) -> impl Iterator<Item = u64> + '_ {
+        let (start, len) = if t.kind == Kind::Struct { self.members(t).unwrap_or((0, 0)) } else { (0, 0) };
+        (0..len).map_while(move |i| self.pointer(start.checked_add(i * FIELD_BYTES + 8)?))
     }
 
     /// The fields of a struct.
     pub fn fields(&self, t: &Type<'_>) -> impl Iterator<Item = Field<'a>> + '_ {
         let (start, len) = if t.kind == Kind::Struct { self.members(t).unwrap_or((0, 0)) } else { (0, 0) };
         (0..len).map_while(move |i| {
-            let at = start.checked_add(i * 24)?;
-            let word = self.image.word(at.checked_add(16)?)?;
-            let (type_vaddr, name) = (self.image.pointer(at.checked_add(8)?)?, self.image.pointer(at)?);
+            let at = start.checked_add(i * FIELD_BYTES)?;
+            let word = self.word(at.checked_add(16)?)?;
+            let (type_vaddr, name) = (self.pointer(at.checked_add(8)?)?, self.pointer(at)?);
             // 1.18 keeps (offset << 1 | embedded), later ones have a flag in front of the name.
             let (offset, embedded) = if self.module.doubled_offsets {
                 (word >> 1, word & 1 != 0)
             } else {
-                (word, bytes::u8(self.image.tail(name)?, 0)? & EMBEDDED != 0)
+                (word, bytes::u8(self.tail(name)?, 0)? & EMBEDDED != 0)
             };
             Some(Field { name: self.name_at(name)?, type_vaddr, offset, embedded })
         })

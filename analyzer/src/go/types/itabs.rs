@@ -24,7 +24,7 @@ pub struct Itab {
 pub fn all<'b>(types: &'b Types<'_>) -> Box<dyn Iterator<Item = Itab> + 'b> {
     match types.module.roots {
         Roots::Links { itabs, .. } => Box::new((0..itabs.len.min(MAX_ITABS)).filter_map(move |i| {
-            let at = types.image.pointer(itabs.vaddr.checked_add(i * 8)?)?;
+            let at = types.pointer(itabs.vaddr.checked_add(i * 8)?)?;
             read(types, at)
         })),
         Roots::Linear { itabs, .. } => {
@@ -43,13 +43,13 @@ pub fn all<'b>(types: &'b Types<'_>) -> Box<dyn Iterator<Item = Itab> + 'b> {
 }
 
 fn read(types: &Types<'_>, vaddr: u64) -> Option<Itab> {
-    let interface = types.image.pointer(vaddr)?;
-    Some(Itab { vaddr, interface, concrete: types.image.pointer(vaddr.checked_add(8)?)? })
+    let interface = types.pointer(vaddr)?;
+    Some(Itab { vaddr, interface, concrete: types.pointer(vaddr.checked_add(8)?)? })
 }
 
 /// A negative itab (`fun[0] == 0`) has room for one method, another for all of the interface's.
 fn size(types: &Types<'_>, itab: &Itab) -> Option<u64> {
     let methods = types.members(&types.get(itab.interface)?)?.1;
-    let negative = types.image.pointer(itab.vaddr.checked_add(24)?)? == 0;
+    let negative = types.pointer(itab.vaddr.checked_add(24)?)? == 0;
     Some(32 + if negative { 0 } else { methods.saturating_sub(1) * 8 })
 }

@@ -25,7 +25,7 @@ impl<'a> Types<'a> {
     /// The member whose name is at that address.
     pub(super) fn member(&self, vaddr: u64) -> Option<Member<'a>> {
         let name = self.name_at(vaddr)?;
-        let tail = self.image.tail(vaddr)?;
+        let tail = self.tail(vaddr)?;
         let flags = bytes::u8(tail, 0)?;
         let mut at = 1;
         bytes::uvarint(tail, &mut at)?;

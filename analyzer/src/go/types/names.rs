@@ -14,7 +14,7 @@
 //!
 //! Descriptors share names and parts, so that all names of a small file may be gigabytes together: see [`NameBudget`].
 
-use super::descriptor::{EMBEDDED, Kind, Type, Types, VARIADIC};
+use super::descriptor::{EMBEDDED, FIELD_BYTES, Kind, Type, Types, VARIADIC};
 use super::member::{EXPORTED, Member};
 use super::tag::quoted;
 use crate::bytes;
@@ -32,8 +32,6 @@ const MAX_NAMES_BYTES: u64 = 1 << 26;
 const RECEIVES: u64 = 1;
 /// `reflect.SendDir`.
 const SENDS: u64 = 2;
-/// A field's entry: name, type, offset.
-const FIELD_BYTES: u64 = 24;
 /// A method's entry: name and type, each an offset.
 const METHOD_BYTES: u64 = 8;
 
@@ -122,7 +120,7 @@ impl<'a> Types<'a> {
         let ins = u64::from(bytes::u16(t.bytes, 48)?);
         let variadic = bytes::u16(t.bytes, 50)? & VARIADIC != 0;
         let outs = len.checked_sub(ins)?;
-        let at = |i: u64| self.image.pointer(start.checked_add(i * 8)?);
+        let at = |i: u64| self.pointer(start.checked_add(i * 8)?);
         out.put(b"(")?;
         for i in 0..ins {
             out.put(if i > 0 { b", " } else { b"" })?;
@@ -167,10 +165,10 @@ impl<'a> Types<'a> {
         for i in 0..len {
             out.put(if i > 0 { b"; " } else { b" " })?;
             let at = start.checked_add(i * FIELD_BYTES)?;
-            let member = self.member(self.image.pointer(at)?)?;
+            let member = self.member(self.pointer(at)?)?;
             // 1.18 keeps (offset << 1 | embedded) instead of the flag.
             let embedded = if self.module.doubled_offsets {
-                self.image.word(at.checked_add(16)?)? & 1 == 1
+                self.word(at.checked_add(16)?)? & 1 == 1
             } else {
                 member.flags & EMBEDDED != 0
             };
@@ -178,7 +176,7 @@ impl<'a> Types<'a> {
                 self.write_member(t, &member, out)?;
                 out.put(b" ")?;
             }
-            self.write_name(self.image.pointer(at.checked_add(8)?)?, depth, out)?;
+            self.write_name(self.pointer(at.checked_add(8)?)?, depth, out)?;
             if !member.tag.is_empty() {
                 out.put(quoted(member.tag).as_bytes())?;
             }
@@ -191,7 +189,7 @@ impl<'a> Types<'a> {
         out.put(b"interface {")?;
         for i in 0..len {
             out.put(if i > 0 { b"; " } else { b" " })?;
-            let entry = self.image.bytes(start.checked_add(i * METHOD_BYTES)?, METHOD_BYTES)?;
+            let entry = self.bytes(start.checked_add(i * METHOD_BYTES)?, METHOD_BYTES)?;
             let member = self.member(self.at_offset(bytes::i32(entry, 0)?)?)?;
             self.write_member(t, &member, out)?;
             let signature = self.get(self.at_offset(bytes::i32(entry, 4)?)?)?;
@@ -205,7 +203,7 @@ impl<'a> Types<'a> {
 
     fn write_member(&self, t: &Type<'_>, member: &Member<'_>, out: &mut impl Sink) -> Option<()> {
         if member.flags & EXPORTED == 0 {
-            let of_type = || self.name_at(self.image.pointer(t.vaddr.checked_add(48)?)?);
+            let of_type = || self.name_at(self.pointer(t.vaddr.checked_add(48)?)?);
             out.put(member.package.or_else(of_type).unwrap_or_default())?;
             out.put(b".")?;
         }

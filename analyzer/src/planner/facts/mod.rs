@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::go::functions::Functions;
 use crate::go::inline::Inlining;
 use crate::go::types::{Kind, Types, closure, itabs, maps};
-use crate::go::wanted::Names;
+use crate::go::wanted::{Endings, Names, Offsets};
 use crate::go::{inline, notes};
 use crate::go_image::GoImage;
 use crate::options::Options;
@@ -89,11 +89,14 @@ impl<'a> Facts<'a> {
             implementers: HashMap::new(),
             maps: HashMap::new(),
         };
-        facts.find_functions(go, entries)?;
+        let (names, offsets, trees) = facts.find_functions(entries)?;
         let present: Vec<&'a Entry> = entries.iter().filter(|e| facts.is_present(e)).collect();
         if present.is_empty() {
             return Ok(facts);
         }
+        let inlined = inline::find(&go.image, &facts.functions, &offsets, trees)?;
+        let named = |(i, inlining): (usize, Inlining<'a>)| Some((*names.get(i)?, inlining));
+        facts.inlined_into = inlined.into_iter().filter_map(named).collect();
         let wanted = |e: &&'a Entry| {
             let fields = e.fields.iter().map(|f| f.type_name.as_str());
             fields.chain(e.sizes.iter().map(|size| size.type_name.as_str())).collect::<Vec<_>>()
@@ -128,7 +131,8 @@ impl<'a> Facts<'a> {
         self.copies.contains_key(PLUGIN_OPEN)
     }
 
-    fn find_functions(&mut self, go: &GoImage<'_>, entries: &'a [Entry]) -> Result<()> {
+    /// The wanted names, their offsets, and where the inline trees are.
+    fn find_functions(&mut self, entries: &'a [Entry]) -> Result<(Vec<&'a str>, Offsets, inline::Bounds)> {
         let sites = |e: &'a Entry| e.roles.iter().flat_map(|r| &r.sites);
         let mut names: Vec<&'a str> = entries.iter().flat_map(|e| &e.present).map(String::as_str).collect();
         for site in entries.iter().flat_map(sites) {
@@ -141,10 +145,10 @@ impl<'a> Facts<'a> {
         names.sort_unstable();
         names.dedup();
         let offsets = self.functions.name_offsets(&Names::new(names.iter().copied()))?;
-        if offsets.is_empty() {
-            return Ok(());
-        }
         let (mut trees, mut found) = (inline::Bounds::default(), 0);
+        if offsets.is_empty() {
+            return Ok((names, offsets, trees));
+        }
         for function in self.functions.iter() {
             trees.add(&self.functions, &function);
             if let Some(name) = offsets.position(function.name_offset).and_then(|i| names.get(i)) {
@@ -153,12 +157,7 @@ impl<'a> Facts<'a> {
                 self.copies.entry(name).or_default().add(function);
             }
         }
-        for (i, inlining) in inline::find(&go.image, &self.functions, &offsets, trees)? {
-            if let Some(name) = names.get(i) {
-                self.inlined_into.insert(name, inlining);
-            }
-        }
-        Ok(())
+        Ok((names, offsets, trees))
     }
 
     fn find_types(&mut self, go: &'a GoImage<'a>, present: &[&'a Entry]) -> Result<()> {
@@ -169,19 +168,20 @@ impl<'a> Facts<'a> {
         map_names.sort_unstable();
         map_names.dedup();
         let mut described = Described::new(present);
+        let wanted = Endings::new(structs.names().chain(described.names()));
         let mut over = None;
         closure::walk(&types, |t| {
-            described.look_at(&types, t);
-            match t.kind {
-                Kind::Struct if t.is_named() && over.is_none() => over = seen.keep(&types, t, &structs).err(),
-                Kind::Map => {
-                    let Some(i) = map_names.iter().position(|name| types.has_underlying_name(t, name)) else {
-                        return;
-                    };
-                    let name = map_names.swap_remove(i);
-                    self.maps.extend(maps::layout(&types, t).map(|layout| (name.to_owned(), layout.into())));
+            if let Some(short) = types.short_name(t).filter(|short| wanted.may_end(short)) {
+                let bare = bare(short);
+                described.look_at(&types, t, &bare);
+                if t.kind == Kind::Struct && t.is_named() && over.is_none() {
+                    over = seen.keep(&types, t, &bare, &structs).err();
                 }
-                _ => {}
+            }
+            // None is of another kind than a map.
+            if let Some(i) = map_names.iter().position(|name| types.has_underlying_name(t, name)) {
+                let name = map_names.swap_remove(i);
+                self.maps.extend(maps::layout(&types, t).map(|layout| (name.to_owned(), layout.into())));
             }
         })?;
         self.descriptors = described.into_found();
@@ -197,16 +197,22 @@ impl<'a> Facts<'a> {
         let pairs = wanted.iter().filter_map(|i| Some((&i.interface, i.concrete.as_ref()?)));
         let wanted: Vec<(&String, &String)> = pairs.collect();
         let interfaces = Names::new(wanted.iter().map(|(interface, _)| bare_name(interface)));
+        // Itabs of one interface have one descriptor: which of the wanted pairs have it is looked up once.
+        let mut known: HashMap<u64, Vec<&(&String, &String)>> = HashMap::new();
         for itab in itabs::all(types) {
-            let short = types.get(itab.interface).and_then(|t| types.short_name(&t));
-            if short.is_none_or(|n| interfaces.position(&bare(n)).is_none()) {
-                continue;
-            }
-            let is_it = |(interface, concrete): &&(&String, &String)| {
-                types.has_full_name(itab.interface, interface) && types.has_full_name(itab.concrete, concrete)
-            };
-            if let Some(&(interface, concrete)) = wanted.iter().find(is_it) {
-                let names = (interface.clone(), concrete.clone());
+            let pairs = known.entry(itab.interface).or_insert_with(|| {
+                let short = types.get(itab.interface).and_then(|t| types.short_name(&t));
+                if short.is_none_or(|name| interfaces.position(&bare(name)).is_none()) {
+                    return Vec::new();
+                }
+                wanted
+                    .iter()
+                    .filter(|(interface, _)| types.has_full_name(itab.interface, interface))
+                    .collect()
+            });
+            let is_it = |(_, concrete): &&&(&String, &String)| types.has_full_name(itab.concrete, concrete);
+            if let Some((interface, concrete)) = pairs.iter().find(is_it) {
+                let names = ((*interface).clone(), (*concrete).clone());
                 self.itabs.entry(names).or_insert(itab.vaddr);
             }
         }

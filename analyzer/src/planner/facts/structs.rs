@@ -9,7 +9,7 @@ use offsets::catalog::Entry;
 use crate::error::{ErrorKind, Result};
 use crate::go::types::{NameBudget, Type, Types};
 use crate::go::wanted::Names;
-use crate::planner::names::{bare, bare_name};
+use crate::planner::names::bare_name;
 
 /// More fields than this the structs that the catalog names do not have; in real binaries they have some hundreds.
 const MAX_WANTED_FIELDS: u64 = 1 << 20;
@@ -46,9 +46,9 @@ pub(super) struct Seen<'n> {
 }
 
 impl<'n> Seen<'n> {
-    /// Keeps a struct's fields, if the catalog names it.
-    pub fn keep(&mut self, types: &Types<'_>, t: &Type<'_>, wanted: &Structs<'n>) -> Result<()> {
-        let Some((name, wanted)) = wanted.find(types, t) else { return Ok(()) };
+    /// Keeps the fields of a struct of that name without its package, if the catalog names it.
+    pub fn keep(&mut self, types: &Types<'_>, t: &Type<'_>, bare: &[u8], wanted: &Structs<'n>) -> Result<()> {
+        let Some((name, wanted)) = wanted.find(types, t, bare) else { return Ok(()) };
         let (mut fields, mut all) = (Fields::new(), DefaultHasher::new());
         // Kinds are put together for the catalog's fields only: of one struct they may be a gigabyte.
         for field in types.fields(t) {
@@ -96,9 +96,14 @@ impl<'n> Structs<'n> {
         Structs { bare: Names::new(full.keys().copied()), full: full.into_values().collect() }
     }
 
+    /// The names without their packages.
+    pub fn names(&self) -> impl Iterator<Item = &'n str> + use<'_, 'n> {
+        self.full.iter().flatten().map(|(full, _)| bare_name(full))
+    }
+
     /// The wanted name and fields of a struct.
-    fn find(&self, types: &Types<'_>, t: &Type<'_>) -> Option<(&'n str, &[&'n [u8]])> {
-        let full = self.full.get(self.bare.position(&bare(types.short_name(t)?))?)?;
+    fn find(&self, types: &Types<'_>, t: &Type<'_>, bare: &[u8]) -> Option<(&'n str, &[&'n [u8]])> {
+        let full = self.full.get(self.bare.position(bare)?)?;
         let (name, fields) = full.iter().find(|(name, _)| types.has_full_name(t.vaddr, name))?;
         Some((name, fields))
     }
