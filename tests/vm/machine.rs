@@ -18,6 +18,9 @@ use crate::verdict::{MARK, Message, Verdict};
 /// Longer than a case may take (the machine's own limit, `guest/main.rs`), and than booting takes on a busy host.
 const SILENCE: Duration = Duration::from_secs(360);
 
+/// Longer than any two lines of a kernel that boots are apart, on a busy host.
+const BOOT_SILENCE: Duration = Duration::from_secs(90);
+
 /// What the kernel prints when it gives up, and what of it is fatal to a run. Kernel sources: kernel/panic.c,
 /// kernel/watchdog.c, arch/*/mm/fault.c, lib/bug.c.
 const GAVE_UP: [&str; 5] = [
@@ -55,8 +58,19 @@ pub struct Seen {
 }
 
 impl Machine<'_> {
-    /// Boots it and waits for its end.
+    /// Boots it and waits for its end. A kernel that was never up is booted once more: what it hung in is the emulator, not strobe.
     pub fn run(&self) -> Result<Seen> {
+        let seen = self.boot()?;
+        match &seen.trouble {
+            Some(trouble) if seen.kernel.is_none() => {
+                eprintln!("vm: {} booted again: {trouble}", self.kernel.display());
+                self.boot()
+            }
+            _ => Ok(seen),
+        }
+    }
+
+    fn boot(&self) -> Result<Seen> {
         let (program, machine) = self.arch.emulator();
         let mut command = Command::new(&program);
         command.args(machine).args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024"]);
@@ -134,10 +148,14 @@ fn watch(child: &mut Child, lines: &mpsc::Receiver<String>, mut log: File) -> Se
             Err(RecvTimeoutError::Disconnected) => return seen,
             Err(RecvTimeoutError::Timeout) => {
                 // After a panic the rest of its report is still to come; then nothing is.
-                let limit = if seen.trouble.is_some() { Duration::from_secs(3) } else { SILENCE };
+                let limit = match seen {
+                    Seen { trouble: Some(_), .. } => Duration::from_secs(3),
+                    Seen { kernel: None, .. } => BOOT_SILENCE,
+                    _ => SILENCE,
+                };
                 if last.elapsed() >= limit {
                     seen.trouble
-                        .get_or_insert_with(|| format!("nothing on the console for {} s", SILENCE.as_secs()));
+                        .get_or_insert_with(|| format!("nothing on the console for {} s", limit.as_secs()));
                     // It may have ended by itself in this moment: then there is nothing to end.
                     let _ = child.kill();
                     return seen;
