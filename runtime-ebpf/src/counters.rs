@@ -56,6 +56,8 @@ counters! { Counter:
 
 #[cfg(test)]
 mod tests {
+    use std::format;
+
     use super::*;
     use crate::libraries;
 
@@ -65,6 +67,19 @@ mod tests {
         for table in core::iter::once(ALL).chain(libraries::ALL.iter().map(|library| library.counters)) {
             assert!(table.len() <= PER_LIBRARY as usize);
             assert!(table.iter().all(|count| names.insert(count.name)), "a name is there twice");
+        }
+    }
+
+    #[test]
+    fn every_counter_is_documented() {
+        let docs = include_str!("../../docs/strobe.md");
+        for count in
+            core::iter::once(ALL).chain(libraries::ALL.iter().map(|library| library.counters)).flatten()
+        {
+            let of_any_library = count.name.split_once('.').map(|(_, rest)| format!("`*.{rest}`"));
+            let is_there = docs.contains(&format!("`{}`", count.name))
+                || !count.is_loss && of_any_library.is_some_and(|name| docs.contains(&name));
+            assert!(is_there, "{} is not in docs/strobe.md", count.name);
         }
     }
 }

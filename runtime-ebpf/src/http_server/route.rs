@@ -12,6 +12,8 @@ macro_rules! route_counters {
             /// Routes that were found on a goroutine that serves no request that is recorded: that of one that is not sampled, or
             /// that the handler has left to another goroutine.
             Elsewhere = concat!($prefix, ".elsewhere"), info;
+            /// Routes of other requests than the server's: the handler has made one of its own, and asked a router for it.
+            OwnRequests = concat!($prefix, ".own_requests"), info;
             /// Routes of requests whose beginning found no room in the ring: there is nothing in the agent that they could join.
             Unannounced = concat!($prefix, ".lost.unannounced"), loss;
             /// Routes that found no room in the ring.

@@ -6,10 +6,14 @@
 pub struct File {
     /// `gin.Context.fullPath`.
     pub full_path: u16,
+    /// `gin.Context.Request`.
+    pub request: u16,
+    /// `http.Request.RequestURI`.
+    pub request_uri: u16,
     /// 1: the site is behind a look-up, with its result in registers; 0: it is a call with the context for its argument.
     pub by_lookup: u8,
     /// Zero.
-    pub reserved: [u8; 5],
+    pub reserved: u8,
 }
 
 pub mod counters {

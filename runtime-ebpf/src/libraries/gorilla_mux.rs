@@ -8,10 +8,12 @@ pub struct File {
     pub route_path: u16,
     /// `mux.routeRegexp.template`.
     pub template: u16,
+    /// `http.Request.RequestURI`.
+    pub request_uri: u16,
     /// Which flags mean that the site's stack check fails; see [`crate::abi::CHECK_NONE`].
     pub check: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: u8,
 }
 
 pub mod counters {

@@ -8,10 +8,10 @@ use aya_ebpf::{
 };
 use runtime_ebpf::{abi::MAX_FILES, gin::File, http_server::records::ROUTE_UNLESS_405, libraries::GIN};
 
-use super::http_server::route;
+use super::http_server::route::{self, Asked};
 use crate::{
     enter::{Hit, enter},
-    read::GoString,
+    read::{GoString, known, read},
     registers::GoRegisters,
     texts::string_in,
     whole_key::WholeKey as _,
@@ -38,12 +38,14 @@ fn found(ctx: &ProbeContext, hit: &Hit, file: &File) {
     if has_none {
         return;
     }
-    let Some(flight) = route::request(hit) else { return };
-    let path = if file.by_lookup != 0 {
-        GoString { address: ctx.argument::<5>(), len: ctx.argument::<6>() }
-    } else {
-        string_in(ctx.argument::<0>(), file.full_path)
-    };
-    let bits = if file.by_lookup != 0 { ROUTE_UNLESS_405 } else { 0 };
-    route::send(hit, flight, path, bits);
+    if file.by_lookup != 0 {
+        let Some(flight) = route::request(hit, None) else { return };
+        let path = GoString { address: ctx.argument::<5>(), len: ctx.argument::<6>() };
+        return route::send(hit, flight, path, ROUTE_UNLESS_405);
+    }
+    let context = ctx.argument::<0>();
+    let request = known(context, file.request).and_then(read::<u64>);
+    let asked = request.map(|request| Asked { request, uri: file.request_uri });
+    let Some(flight) = route::request(hit, asked) else { return };
+    route::send(hit, flight, string_in(context, file.full_path), 0);
 }

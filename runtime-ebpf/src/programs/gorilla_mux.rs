@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use runtime_ebpf::{abi::MAX_FILES, counters::Counter as Core, gorilla_mux::File, libraries::GORILLA_MUX};
 
-use super::http_server::route;
+use super::http_server::route::{self, Asked};
 use crate::{
     count::count as count_core,
     enter::{Hit, enter},
@@ -30,18 +30,19 @@ pub fn gorilla_mux_route(ctx: ProbeContext) -> u32 {
         return 0;
     }
     if !hit.never_samples() {
-        found(&hit, file, ctx.argument::<1>());
+        let asked = Asked { request: ctx.argument::<0>(), uri: file.request_uri };
+        found(&hit, file, asked, ctx.argument::<1>());
     }
     0
 }
 
 /// There is no route where the router's own handler for what it does not know answers.
 #[inline(always)]
-fn found(hit: &Hit, file: &File, route: u64) {
+fn found(hit: &Hit, file: &File, asked: Asked, route: u64) {
     if route == 0 {
         return;
     }
-    let Some(flight) = route::request(hit) else { return };
+    let Some(flight) = route::request(hit, Some(asked)) else { return };
     // A route that looks at other things than the path has none, and an empty template.
     let path = known(route, file.route_path).and_then(read::<u64>).unwrap_or(0);
     route::send(hit, flight, string_in(path, file.template), 0);

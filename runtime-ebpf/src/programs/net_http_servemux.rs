@@ -13,7 +13,7 @@ pub fn net_http_servemux_route(ctx: ProbeContext) -> u32 {
     if hit.never_samples() {
         return 0;
     }
-    if let Some(flight) = route::request(&hit) {
+    if let Some(flight) = route::request(&hit, None) {
         let pattern = GoString { address: ctx.argument::<2>(), len: ctx.argument::<3>() };
         route::send(&hit, flight, pattern, ROUTE_IF_NONE);
     }

@@ -5,15 +5,15 @@ use analyzer::{
     plan::{self, When},
 };
 use runtime_ebpf::{
-    abi::{CHECK_NONE, MAX_OFFSET, NO_OFFSET},
+    abi::{CHECK_NONE, MAX_OFFSET},
     gorilla_mux::File,
     libraries::GORILLA_MUX,
 };
 
 use super::{
     library::ConfigError,
-    router::Router,
-    values::{bytes_of, offset, role, stack_check},
+    router::{REQUEST_URI, Router},
+    values::{bytes_of, needed, role, stack_check},
 };
 
 /// The library.
@@ -37,28 +37,15 @@ const TEMPLATE: (&str, &str) = ("github.com/gorilla/mux.routeRegexp", "template"
 fn config(library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError> {
     let site = role(library, "route").and_then(|role| role.sites.first());
     let site = site.ok_or(ConfigError::NoSite { library: ID, role: "route" })?;
+    // Three of them are added up.
+    let known = |field| needed(library, ID, field, u64::from(MAX_OFFSET) / 4);
     let mut route_path = 0;
     for field in TO_PATH {
-        route_path += known(library, field)?;
+        route_path += known(field)?;
     }
     let check = if site.when == When::Entry { stack_check(plan.arch, &site.bytes) } else { CHECK_NONE };
-    let file = File { route_path, template: known(library, TEMPLATE)?, check, reserved: [0; 3] };
+    let (template, request_uri) = (known(TEMPLATE)?, known(REQUEST_URI)?);
+    let file = File { route_path, template, request_uri, check, reserved: 0 };
     // SAFETY: a File is repr(C), integers without padding.
     Ok(unsafe { bytes_of(&file) })
-}
-
-fn known(
-    library: &plan::Library,
-    (type_name, field): (&'static str, &'static str),
-) -> Result<u16, ConfigError> {
-    // Three of them are added up.
-    let limit = u64::from(MAX_OFFSET) / 4;
-    match offset(library, type_name, field, limit) {
-        NO_OFFSET => {
-            let planned = library.fields.iter().find(|f| f.type_name == type_name && f.field == field);
-            let offset = planned.and_then(|f| f.offset);
-            Err(ConfigError::Offset { library: ID, type_name, field, offset, limit })
-        }
-        known => Ok(known),
-    }
 }

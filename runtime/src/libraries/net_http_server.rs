@@ -15,7 +15,7 @@ use super::{
     http_server::{self, ANYWHERE, HTTP_REQUEST, reach, string_limit, word_limit},
     join,
     library::{ConfigError, Flight, Library},
-    values::{bytes_of, offset, role, stack_check, walk},
+    values::{bytes_of, offset, role, stack_check, unusable, walk},
 };
 use crate::spans::{Kind, semconv::scope};
 
@@ -179,9 +179,7 @@ fn require(library: &plan::Library, file: &File) -> Result<(), ConfigError> {
     let by_reader = (file.end_by_reader != 0).then_some(by_reader);
     for (type_name, field, offset, limit) in required.into_iter().chain(by_response).chain(by_reader) {
         if offset == NO_OFFSET {
-            let planned = library.fields.iter().find(|f| f.type_name == type_name && f.field == field);
-            let offset = planned.and_then(|f| f.offset);
-            return Err(ConfigError::Offset { library: ID, type_name, field, offset, limit });
+            return Err(unusable(library, ID, (type_name, field), limit));
         }
     }
     Ok(())

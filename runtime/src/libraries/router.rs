@@ -12,6 +12,9 @@ use super::{
 };
 use crate::{records::DecodeError, spans::Kind};
 
+/// What copies of a server's Request share, and a request of a handler's own making has not.
+pub const REQUEST_URI: (&str, &str) = ("net/http.Request", "RequestURI");
+
 /// A router.
 pub struct Router {
     /// Its line in the programs' table.

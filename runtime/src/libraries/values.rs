@@ -9,6 +9,8 @@ use runtime_ebpf::abi::{
     NO_OFFSET,
 };
 
+use super::library::ConfigError;
+
 /// What the core needs to know of a file, from whichever of its libraries' fields name it.
 pub fn core(plan: &Plan) -> abi::File {
     let field = |type_name: &str, field: &str, multiple: u64| {
@@ -42,6 +44,31 @@ pub unsafe fn bytes_of<V: Copy>(value: &V) -> Vec<u8> {
 /// The offset of a field, or [`NO_OFFSET`] where nobody knows it or the programs cannot use it.
 pub(super) fn offset(library: &plan::Library, type_name: &str, field: &str, limit: u64) -> u16 {
     offset_of(library, type_name, field, 8).filter(|offset| u64::from(*offset) <= limit).unwrap_or(NO_OFFSET)
+}
+
+/// The offset of a field without which the programs have nothing to go by.
+pub(super) fn needed(
+    library: &plan::Library,
+    id: &'static str,
+    (type_name, field): (&'static str, &'static str),
+    limit: u64,
+) -> Result<u16, ConfigError> {
+    match offset(library, type_name, field, limit) {
+        NO_OFFSET => Err(unusable(library, id, (type_name, field), limit)),
+        known => Ok(known),
+    }
+}
+
+/// Why there is nothing to go by: what the Plan says of that field, if anything.
+pub(super) fn unusable(
+    library: &plan::Library,
+    id: &'static str,
+    (type_name, field): (&'static str, &'static str),
+    limit: u64,
+) -> ConfigError {
+    let planned = library.fields.iter().find(|f| f.type_name == type_name && f.field == field);
+    let offset = planned.and_then(|f| f.offset);
+    ConfigError::Offset { library: id, type_name, field, offset, limit }
 }
 
 /// The offset of a field, if it is a multiple of that and the programs can use it.

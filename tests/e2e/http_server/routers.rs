@@ -46,8 +46,16 @@ pub fn exchanges() -> Vec<Exchange> {
         get("/over/1", Some("/over/:id")),
         // The router runs on a goroutine that http.TimeoutHandler has started.
         Exchange::get("/elsewhere/1"),
+        // The handler hands requests of its own making to a router: their routes are not this request's.
+        Exchange::get("/own/1"),
+        get("/own/routed/1.json", Some("/own/routed/{id}")),
         get("/users/7", Some("/users/{id}")),
     ]
+}
+
+/// The same with gin, where its context says which request it was asked for.
+pub fn own_of_gin() -> Vec<Exchange> {
+    vec![Exchange::get("/owngin/1"), Exchange::get("/gin/users/1").route(Some("/gin/users/:id"))]
 }
 
 /// What a ServeMux has found for a copy of the request. `known`: its probe is there.

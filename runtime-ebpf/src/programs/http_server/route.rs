@@ -6,6 +6,7 @@ use runtime_ebpf::{
         records::{KIND_ROUTE, LONG_ROUTE_BYTES, ROUTE_BYTES, Routed},
         route::Counter,
     },
+    libraries::{NET_HTTP_SERVER, NET_HTTP_SERVER_H2},
     record::ABSENT,
 };
 
@@ -13,7 +14,13 @@ use super::{
     end::write_head,
     flight::{self, ANNOUNCED, Flight, Key, OPEN, SAMPLED},
 };
-use crate::{count::count_of, enter::Hit, read::GoString, ring, texts::fill};
+use crate::{
+    count::count_of,
+    enter::Hit,
+    read::GoString,
+    ring,
+    texts::{fill, string_in},
+};
 
 /// Adds one to a counter that all routers have, of the one whose hit it is.
 #[inline(always)]
@@ -21,10 +28,37 @@ fn count(hit: &Hit, counter: Counter) {
     count_of(hit.library, counter as u32);
 }
 
+/// The Request that a router was asked for, and where Requests have `RequestURI`.
+pub struct Asked {
+    pub request: u64,
+    pub uri: u16,
+}
+
+impl Asked {
+    /// Whether it is the server's or a copy of it. Copies share the string that `RequestURI` is, whatever else of them middleware has
+    /// changed; what a handler has made itself has none, or one of its own. The server's is alive: this is its handler's goroutine.
+    #[inline(always)]
+    fn is_of(&self, flight: &Flight) -> bool {
+        let servers = match flight.library {
+            // Over HTTP/1.x `extra` is something else.
+            library if library == NET_HTTP_SERVER.code => flight.request,
+            _ if flight.extra != 0 => flight.extra,
+            // Of Go 1.27 on what the entry has is no Request of net/http's.
+            library if library == NET_HTTP_SERVER_H2.code => return true,
+            _ => flight.request,
+        };
+        if servers == self.request {
+            return true;
+        }
+        let (own, its) = (string_in(servers, self.uri), string_in(self.request, self.uri));
+        own.is_missing() || own.len == 0 || (own.address == its.address && own.len == its.len)
+    }
+}
+
 /// The recorded request that is open on this very goroutine, in whichever server: `g`s are used again, so their goroutines' ids are
-/// compared. No pointer that the entry keeps is followed.
+/// compared. `asked`: the request that the router was asked for, where that is known.
 #[inline(always)]
-pub fn request(hit: &Hit) -> Option<&'static Flight> {
+pub fn request(hit: &Hit, asked: Option<Asked>) -> Option<&'static Flight> {
     let open = flight::live(hit, &Key::of(hit)).map(|entry| entry.get());
     let open = open.filter(|flight| flight.has(OPEN) && flight.has(SAMPLED));
     let Some(flight) = open.filter(|flight| hit.goid() == Some(flight.goid)) else {
@@ -33,6 +67,10 @@ pub fn request(hit: &Hit) -> Option<&'static Flight> {
     };
     if !flight.has(ANNOUNCED) {
         count(hit, Counter::Unannounced);
+        return None;
+    }
+    if asked.is_some_and(|asked| !asked.is_of(flight)) {
+        count(hit, Counter::OwnRequests);
         return None;
     }
     Some(flight)

@@ -5,13 +5,13 @@ use analyzer::{
     plan::{self, Function, Site, When},
 };
 use runtime_ebpf::{
-    abi::{CHECK_NONE, MAX_OFFSET, NO_OFFSET},
+    abi::{CHECK_NONE, MAX_OFFSET},
     grpc::StatusFields,
 };
 
 use crate::libraries::{
     library::ConfigError,
-    values::{offset, role, stack_check},
+    values::{needed, offset, role, stack_check},
 };
 
 /// For a field that is read by itself.
@@ -45,7 +45,7 @@ impl<'a> Part<'a> {
         if site.when == When::Entry { stack_check(self.plan.arch, &site.bytes) } else { CHECK_NONE }
     }
 
-    /// The offset of a field; [`NO_OFFSET`] where it is not known.
+    /// The offset of a field; `NO_OFFSET` where it is not known.
     pub fn offset(&self, type_name: &str, field: &str, limit: u64) -> u16 {
         offset(self.library, type_name, field, limit)
     }
@@ -57,13 +57,7 @@ impl<'a> Part<'a> {
         field: &'static str,
         limit: u64,
     ) -> Result<u16, ConfigError> {
-        let found = self.offset(type_name, field, limit);
-        if found != NO_OFFSET {
-            return Ok(found);
-        }
-        let planned = self.library.fields.iter().find(|f| f.type_name == type_name && f.field == field);
-        let offset = planned.and_then(|f| f.offset);
-        Err(ConfigError::Offset { library: self.id, type_name, field, offset, limit })
+        needed(self.library, self.id, (type_name, field), limit)
     }
 
     /// The address of an itab in the file; 0 where it is not known, or not there.

@@ -15,7 +15,7 @@ use crate::libraries::{
     errors::{self, Wrapper},
     join,
     library::{ConfigError, Flight, Library},
-    values::{bytes_of, offset, role, stack_check},
+    values::{bytes_of, offset, role, stack_check, unusable},
 };
 use crate::spans::Kind;
 
@@ -182,9 +182,7 @@ fn require(id: &'static str, library: &plan::Library, file: &File) -> Result<(),
     ];
     for (type_name, field, offset, limit) in required {
         if offset == NO_OFFSET {
-            let planned = library.fields.iter().find(|f| f.type_name == type_name && f.field == field);
-            let offset = planned.and_then(|f| f.offset);
-            return Err(ConfigError::Offset { library: id, type_name, field, offset, limit });
+            return Err(unusable(library, id, (type_name, field), limit));
         }
     }
     Ok(())
