@@ -19,7 +19,7 @@ use crate::verdict::{MARK, Message, Verdict};
 const SILENCE: Duration = Duration::from_secs(360);
 
 /// Longer than any two lines of a kernel that boots are apart, on a busy host.
-const BOOT_SILENCE: Duration = Duration::from_secs(90);
+const BOOT_SILENCE: Duration = Duration::from_secs(180);
 
 /// What the kernel prints when it gives up, and what of it is fatal to a run. Kernel sources: kernel/panic.c,
 /// kernel/watchdog.c, arch/*/mm/fault.c, lib/bug.c.

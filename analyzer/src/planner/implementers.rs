@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use offsets::catalog::Entry;
 
-use super::names::{bare, bare_name};
+use super::names::{bare_name, has_bare_name};
 use crate::error::Result;
 use crate::go::held;
 use crate::go::types::itabs;
@@ -39,11 +39,10 @@ pub(super) fn find(types: &Types<'_>, present: &[&Entry]) -> Result<HashMap<Stri
     // Itabs of one interface have one descriptor: its name is looked at once.
     let mut known: HashMap<u64, Option<&str>> = HashMap::new();
     for itab in itabs::all(types) {
-        let is_wanted = || {
-            let t = types.get(itab.interface)?;
-            names.position(&bare(types.short_name(&t)?))?;
-            wanted.iter().copied().find(|name| types.has_full_name(itab.interface, name))
-        };
+        if !has_bare_name(types, itab.interface, &names) {
+            continue;
+        }
+        let is_wanted = || wanted.iter().copied().find(|name| types.has_full_name(itab.interface, name));
         let Some(interface) = *known.entry(itab.interface).or_insert_with(is_wanted) else { continue };
         let found = out.entry(interface.to_owned()).or_default();
         found.count += 1;

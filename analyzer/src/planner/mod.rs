@@ -163,7 +163,18 @@ impl Case<'_> {
             && !self.entry.versions.contains(version)
         {
             let text = self.owner.version_text.as_deref().unwrap_or_default();
-            let why = format!("version {text} lies outside what the catalog covers");
+            let covered = &self.entry.versions;
+            let why = match (&covered.since, &covered.until) {
+                (Some(since), _) if version < since => {
+                    format!("version {text} is older than {since}, the first that the catalog covers")
+                }
+                (_, Some(until)) => {
+                    format!(
+                        "version {text} is not older than {until}, from which on the catalog does not cover it"
+                    )
+                }
+                _ => format!("version {text} lies outside what the catalog covers"),
+            };
             findings.refuse(Matter::new(Code::VersionOutsideCatalog, &self.entry.module, why));
         }
     }

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use offsets::names;
 
+use crate::go::types::Types;
+use crate::go::wanted::Names;
+
 /// `net/http.Request` → `Request`. Descriptors say `http.Request` at a glance, where `http` is the package's name: that is the
 /// last word of its path for some packages only (`github.com/segmentio/kafka-go` is package `kafka`), and the path costs a look
 /// at another place.
@@ -15,6 +18,13 @@ pub(super) fn bare_name(full: &str) -> &str {
 /// them (`Pointer[github.com/nats-io/nats%2ego.Msg]`).
 pub(super) fn bare(name: &[u8]) -> Cow<'_, [u8]> {
     names::plain(bare_of(name))
+}
+
+/// Whether a type has one of these names, its package aside. What is kept by a type's address is kept of such types alone: a file may have
+/// a million others.
+pub(super) fn has_bare_name(types: &Types<'_>, vaddr: u64, names: &Names<'_>) -> bool {
+    let short = types.get(vaddr).and_then(|t| types.short_name(&t));
+    short.is_some_and(|short| names.position(&bare(short)).is_some())
 }
 
 fn bare_of(name: &[u8]) -> &[u8] {

@@ -11,7 +11,7 @@ use offsets::catalog::Entry;
 use super::closures;
 use super::described::{Described, Found};
 use super::implementers::{self, Implementers};
-use super::names::{bare, bare_name};
+use super::names::{bare, bare_name, has_bare_name};
 use crate::debug_file::Search;
 use crate::dwarf;
 use crate::error::Result;
@@ -200,16 +200,11 @@ impl<'a> Facts<'a> {
         // Itabs of one interface have one descriptor: which of the wanted pairs have it is looked up once.
         let mut known: HashMap<u64, Vec<&(&String, &String)>> = HashMap::new();
         for itab in itabs::all(types) {
-            let pairs = known.entry(itab.interface).or_insert_with(|| {
-                let short = types.get(itab.interface).and_then(|t| types.short_name(&t));
-                if short.is_none_or(|name| interfaces.position(&bare(name)).is_none()) {
-                    return Vec::new();
-                }
-                wanted
-                    .iter()
-                    .filter(|(interface, _)| types.has_full_name(itab.interface, interface))
-                    .collect()
-            });
+            if !has_bare_name(types, itab.interface, &interfaces) {
+                continue;
+            }
+            let has_it = |pair: &&(&String, &String)| types.has_full_name(itab.interface, pair.0);
+            let pairs = known.entry(itab.interface).or_insert_with(|| wanted.iter().filter(has_it).collect());
             let is_it = |(_, concrete): &&&(&String, &String)| types.has_full_name(itab.concrete, concrete);
             if let Some((interface, concrete)) = pairs.iter().find(is_it) {
                 let names = ((*interface).clone(), (*concrete).clone());

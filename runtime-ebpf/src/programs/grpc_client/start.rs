@@ -50,12 +50,15 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
     let Some(mut entry) = flight::enter(hit, &key) else { return };
     let flight = entry.get_mut();
     let generation = hit.process().generation;
-    if flight.generation == generation && flight.has(OPEN) {
+    // One that is not recorded, too: asked again, the sampler might answer otherwise.
+    if flight.generation == generation && flight.has(OPEN | UNRECORDED) {
         let is_near = start_ns.wrapping_sub(flight.start_ns) < DOUBLED_WITHIN_NS;
         if flight.goid == goid && flight.conn == conn && flight.stream == stack && is_near {
             return count_core(Core::Doubled);
         }
-        count(hit, Counter::Replaced);
+        if flight.has(OPEN) {
+            count(hit, Counter::Replaced);
+        }
     }
     flight.generation = generation;
     flight.state = UNRECORDED;
