@@ -36,6 +36,11 @@ impl Arch {
         }
     }
 
+    /// Whether this machine is one.
+    pub fn is_here(self) -> bool {
+        self.target().starts_with(std::env::consts::ARCH)
+    }
+
     /// Debian's C compiler for it; `ring` has C and assembly in it, and rustc links by it.
     pub fn compiler(self) -> &'static str {
         match self {

@@ -57,7 +57,7 @@ pub fn build(arch: Arch) -> Result<Artifacts> {
     for (name, program) in GRPC {
         apps.push((name.to_owned(), program.build_for(arch.name())?));
     }
-    let (init, strobe) = if arch.target().starts_with(std::env::consts::ARCH) {
+    let (init, strobe) = if arch.is_here() {
         (target_dir()?.join("release/strobe-vm-init"), programs::path("strobe")?)
     } else {
         let folder = linked_statically(arch)?;

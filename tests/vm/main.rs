@@ -9,16 +9,17 @@ mod initramfs;
 mod kernels;
 mod machine;
 mod options;
+mod queue;
 mod runs;
 mod table;
 mod verdict;
 
 use std::process::ExitCode;
-use std::sync::Mutex;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use options::Options;
+use queue::{Queue, Ready};
 use runs::{Outcome, Run};
 
 /// Usage errors, as everywhere in strobe.
@@ -47,37 +48,29 @@ fn main() -> ExitCode {
 /// Whether every case of every run passed.
 fn run(options: &Options) -> Result<bool> {
     let runs = options.runs()?;
-    let mut architectures: Vec<_> = runs.iter().map(|run| run.arch).collect();
-    architectures.sort_unstable();
-    architectures.dedup();
-    let artifacts = architectures
-        .into_iter()
-        .map(|arch| artifacts::build(arch).with_context(|| format!("build for {}", arch.name())))
-        .collect::<Result<Vec<_>>>()?;
-    let outcomes = all(&runs, &artifacts, options)?;
+    let outcomes = all(&runs, options)?;
     if !options.json {
         print!("{}", table::render(&outcomes));
     }
     Ok(outcomes.iter().all(Outcome::passed))
 }
 
-/// Two at a time; the outcomes are in the order of the runs.
-fn all(runs: &[Run], artifacts: &[artifacts::Artifacts], options: &Options) -> Result<Vec<Outcome>> {
-    let next = Mutex::new(runs.iter().enumerate());
+/// Two at a time, those with most to do first, so that none is left to end alone; what goes into a machine is built meanwhile. The outcomes are
+/// in the order of the runs.
+fn all(runs: &[Run], options: &Options) -> Result<Vec<Outcome>> {
+    let queue = Queue::of(runs);
     let work = || -> Result<Vec<(usize, Outcome)>> {
         let mut done = Vec::new();
-        loop {
-            let taken = next.lock().map_err(|_| anyhow::anyhow!("another machine's thread panicked"))?.next();
-            let Some((index, run)) = taken else { return Ok(done) };
-            let artifacts =
-                artifacts.iter().find(|a| a.arch == run.arch).context("an architecture's programs")?;
-            let outcome = run.outcome(artifacts);
+        while let Some(Ready { index, run, artifacts }) = queue.next()? {
+            let outcome = run.outcome(&artifacts);
             table::progress(&outcome, options.json)?;
             done.push((index, outcome));
         }
+        Ok(done)
     };
     let mut outcomes = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        queue.build()?;
         let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Vec<(usize, Outcome)>>>| {
             thread.join().map_err(|_| anyhow::anyhow!("a machine's thread panicked"))?
         };

@@ -19,7 +19,7 @@ use strobe_tests::{
 use crate::bench::{Bench, PATIENCE};
 
 /// How many times as long as on a processor of its own everything may take here.
-const SLOW: &str = "20";
+const SLOW: &str = "10";
 
 /// Every kind of round trip, with its parent.
 pub fn round_trips(version: &str) -> Result<String> {

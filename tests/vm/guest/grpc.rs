@@ -16,7 +16,7 @@ use strobe_tests::{
 use crate::bench::{Bench, PATIENCE};
 
 /// How many times as long as on a processor of its own everything may take here.
-const SLOW: &str = "20";
+const SLOW: &str = "10";
 
 /// Every kind of RPC, with its parent.
 pub fn rpcs(version: &str) -> Result<String> {
