@@ -44,7 +44,7 @@ pub struct Process {
 }
 
 /// In-flight tables that count how much of them a process has, by the place of its number in [`Process::entries`].
-pub const TABLES: usize = 6;
+pub const TABLES: usize = 7;
 /// What is served over HTTP.
 pub const HTTP_SERVER_TABLE: usize = 0;
 /// What net/http's client calls.
@@ -57,6 +57,8 @@ pub const GRPC_SERVER_TABLE: usize = 3;
 pub const GRPC_CLIENT_TABLE: usize = 4;
 /// What is asked of databases.
 pub const DATABASE_SQL_TABLE: usize = 5;
+/// What is sent to Kafka and taken from it by kafka-go.
+pub const KAFKA_GO_TABLE: usize = 6;
 
 /// `traceparent` is not looked at (`OTEL_PROPAGATORS` without `tracecontext`).
 pub const SWITCH_IGNORE_PARENT: u32 = 1;

@@ -58,9 +58,15 @@ pub fn identify(hit: &Hit, start_ns: u64, parent: Option<TraceParent>) -> Identi
     Identity { trace_id, span_id, parent_span_id, trace_flags: flags | sampled as u8 }
 }
 
+/// Another span's id, made of one: of what is sent with it.
+#[inline(always)]
+pub fn further_span_id(span_id: u64, nth: u64) -> u64 {
+    mix(span_id.wrapping_add(nth)) | 1 << 63
+}
+
 /// splitmix64's step and finish.
 #[inline(always)]
-fn mix(number: u64) -> u64 {
+pub fn mix(number: u64) -> u64 {
     let z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -20,6 +20,7 @@ macro_rules! libraries {
             9 grpc_server GRPC_SERVER "google.golang.org/grpc.server";
             10 grpc_client GRPC_CLIENT "google.golang.org/grpc.client";
             11 database_sql DATABASE_SQL "database/sql";
+            12 kafka_go KAFKA_GO "github.com/segmentio/kafka-go";
         }
     };
 }

@@ -63,6 +63,7 @@ fn span_of(head: &Head) -> Span<'static> {
         end_unix_ns: 0,
         attributes: Vec::new(),
         dropped_attributes: 0,
+        links: Vec::new(),
         error: false,
         message: None,
     }

@@ -94,6 +94,7 @@ impl Joiner for Turns {
             end_unix_ns: cx.clock.unix_ns(head.end_ns),
             attributes: vec![("toy.turns", Value::Int(turn.turns.cast_signed()))],
             dropped_attributes: 0,
+            links: Vec::new(),
             error: false,
             message: None,
         });

@@ -36,6 +36,7 @@ pub(crate) fn span(name: &'static str) -> Span<'static> {
             ("http.response.status_code", Value::Int(200)),
         ],
         dropped_attributes: 0,
+        links: Vec::new(),
         error: false,
         message: None,
     }

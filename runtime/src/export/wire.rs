@@ -8,8 +8,9 @@
 //! ExportTraceServiceRequest  1 resource_spans*
 //!   ResourceSpans            1 resource   2 scope_spans*   3 schema_url
 //!     ScopeSpans             1 scope   2 spans*   3 schema_url
-//!       Span                 1 trace_id 2 span_id 3 trace_state 4 parent 5 name 6 kind 7 start 8 end 9 attributes* 10 dropped 15 status 16 flags
+//!       Span                 1 trace_id 2 span_id 3 trace_state 4 parent 5 name 6 kind 7 start 8 end 9 attributes* 10 dropped 13 links* 15 status 16 flags
 //!         KeyValue           1 key   2 AnyValue { 1 string | 3 int }
+//!         Link               1 trace_id 2 span_id 6 flags
 //! ```
 
 use std::sync::Arc;
@@ -47,6 +48,12 @@ pub fn encode_span(span: &Span<'_>) -> Vec<u8> {
     if span.dropped_attributes > 0 {
         number(&mut out, 10, u64::from(span.dropped_attributes));
     }
+    for link in &span.links {
+        header(&mut out, 13, bytes_len(1, link.trace_id.len()) + bytes_len(2, link.span_id.len()) + tag_len(6) + 4);
+        bytes(&mut out, 1, &link.trace_id);
+        bytes(&mut out, 2, &link.span_id);
+        fixed32(&mut out, 6, link.flags);
+    }
     if span.error {
         let message = span.message.as_deref().unwrap_or_default();
         let message_len = if message.is_empty() { 0 } else { bytes_len(2, message.len()) };
@@ -56,8 +63,7 @@ pub fn encode_span(span: &Span<'_>) -> Vec<u8> {
         }
         number(&mut out, 3, STATUS_ERROR);
     }
-    tag(&mut out, 16, FIXED32);
-    out.extend_from_slice(&span.flags.to_le_bytes());
+    fixed32(&mut out, 16, span.flags);
     out
 }
 
@@ -167,6 +173,11 @@ fn number_len(field: u8, value: u64) -> usize {
     tag_len(field) + varint_len(value)
 }
 
+fn fixed32(out: &mut Vec<u8>, field: u8, value: u32) {
+    tag(out, field, FIXED32);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
 fn fixed64(out: &mut Vec<u8>, field: u8, value: u64) {
     tag(out, field, FIXED64);
     out.extend_from_slice(&value.to_le_bytes());
@@ -176,9 +187,10 @@ fn fixed64(out: &mut Vec<u8>, field: u8, value: u64) {
 mod tests {
     use super::*;
     use crate::export::tests::{resource, span};
+    use crate::spans::Link;
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
-    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as Message, Status};
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as Message, Status, span as otlp};
     use prost::Message as _;
 
     /// The same span by way of `opentelemetry_proto`.
@@ -202,6 +214,7 @@ mod tests {
             end_time_unix_nano: span.end_unix_ns,
             attributes: attributes.collect(),
             dropped_attributes_count: span.dropped_attributes,
+            links: span.links.iter().map(linked).collect(),
             status: span
                 .error
                 .then(|| Status { code: 2, message: span.message.as_deref().unwrap_or_default().to_owned() }),
@@ -209,11 +222,20 @@ mod tests {
         }
     }
 
+    fn linked(link: &Link) -> otlp::Link {
+        let (trace_id, span_id) = (link.trace_id.to_vec(), link.span_id.to_vec());
+        otlp::Link { trace_id, span_id, flags: link.flags, ..Default::default() }
+    }
+
     fn spans() -> [Span<'static>; 3] {
         let long = "x".repeat(300);
         let mut failed = span("GET /b");
         failed.parent_span_id = Some([5; 8]);
         failed.dropped_attributes = 300;
+        failed.links = vec![
+            Link { trace_id: [6; 16], span_id: [7; 8], flags: 0x301 },
+            Link { trace_id: [8; 16], span_id: [9; 8], flags: 0 },
+        ];
         failed.error = true;
         failed.message = Some("no such thing".into());
         failed.trace_state = Some("a=1,b=2".into());

@@ -45,6 +45,7 @@ libraries! {
     grpc_server::LIBRARY;
     grpc_client::LIBRARY;
     database_sql::DatabaseSql;
+    kafka_go::KafkaGo;
 }
 
 /// The library of this catalog id, if this agent traces it.

@@ -73,10 +73,23 @@ pub struct Span<'a> {
     pub attributes: Attributes<'a>,
     /// Attributes left out by the count limit.
     pub dropped_attributes: u32,
+    /// Other spans that it has to do with.
+    pub links: Vec<Link>,
     /// Status Error; otherwise unset.
     pub error: bool,
     /// What the status says, beside what `error.type` says already; only of a failed span.
     pub message: Option<Cow<'a, str>>,
+}
+
+/// A span that another one has to do with, and is not a child of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Trace id.
+    pub trace_id: [u8; 16],
+    /// Span id.
+    pub span_id: [u8; 8],
+    /// OTLP flags, as a span's of its parent.
+    pub flags: u32,
 }
 
 impl Span<'_> {

@@ -11,6 +11,8 @@ pub mod scope {
     pub const NET_HTTP: &str = "strobe/net/http";
     /// `golang.org/x/net/http2` server and client.
     pub const X_NET_HTTP2: &str = "strobe/golang.org/x/net/http2";
+    /// `github.com/segmentio/kafka-go`.
+    pub const KAFKA_GO: &str = "strobe/github.com/segmentio/kafka-go";
     /// gRPC server and client.
     pub const GRPC: &str = "strobe/google.golang.org/grpc";
 }
@@ -107,6 +109,15 @@ names! {
     HTTP_REQUEST_RESEND_COUNT = "http.request.resend_count",
     HTTP_RESPONSE_STATUS_CODE = "http.response.status_code",
     HTTP_ROUTE = "http.route",
+    KAFKA_MESSAGE_KEY = "kafka.message.key",
+    KAFKA_OFFSET = "kafka.offset",
+    MESSAGING_BATCH_MESSAGE_COUNT = "messaging.batch.message_count",
+    MESSAGING_CONSUMER_GROUP_NAME = "messaging.consumer.group.name",
+    MESSAGING_DESTINATION_NAME = "messaging.destination.name",
+    MESSAGING_DESTINATION_PARTITION_ID = "messaging.destination.partition.id",
+    MESSAGING_OPERATION_NAME = "messaging.operation.name",
+    MESSAGING_OPERATION_TYPE = "messaging.operation.type",
+    MESSAGING_SYSTEM_NAME = "messaging.system.name",
     NETWORK_PEER_ADDRESS = "network.peer.address",
     NETWORK_PEER_PORT = "network.peer.port",
     NETWORK_PROTOCOL_VERSION = "network.protocol.version",

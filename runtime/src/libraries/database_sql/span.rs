@@ -87,6 +87,7 @@ pub fn span<'a>(
         end_unix_ns: clock.unix_ns(end_ns).max(start_unix_ns),
         attributes: Vec::with_capacity(8),
         dropped_attributes: 0,
+        links: Vec::new(),
         error: false,
         message: None,
     };

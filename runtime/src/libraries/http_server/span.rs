@@ -70,6 +70,7 @@ pub(super) fn span<'a>(
         end_unix_ns: clock.unix_ns(ended.fixed.head.end_ns).max(start_unix_ns),
         attributes: Vec::with_capacity(16),
         dropped_attributes: 0,
+        links: Vec::new(),
         error: false,
         message: None,
     };

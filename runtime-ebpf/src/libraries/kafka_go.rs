@@ -1,0 +1,133 @@
+//! segmentio/kafka-go: what its programs need to know of a file, send ([`records`]) and count ([`counters`]).
+
+pub mod counters;
+pub mod records;
+
+use crate::{abi::SPAN_BYTES, errors::Errors};
+
+/// What the programs need to know of one file. Value of `KAFKA_GO_FILES`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct File {
+    /// What tells errors.
+    pub errors: Errors,
+    /// Address in the file of the site where messages are written: `ip - vaddr` is the load bias. 0: writes are not traced.
+    pub write_vaddr: u64,
+    /// The same where one is asked for; 0: reads are not traced.
+    pub read_vaddr: u64,
+    /// The same where messages are committed; 0: commits are not traced.
+    pub commit_vaddr: u64,
+    /// Where the cases of the two `select`s in `CommitMessages` begin, and the addresses in the file of the sites behind them.
+    pub commit_selects: [Select; COMMIT_SELECTS],
+    /// Address in the file of the descriptor of `kafka.WriteErrors`; 0: unknown.
+    pub write_errors_vaddr: u64,
+    /// Address in the file of the descriptor of `kafka.Error`, which is a broker's code; 0: unknown.
+    pub code_vaddr: u64,
+    /// Address in the file of the itab of the addresses that `kafka.TCP` makes; 0: unknown.
+    pub addr_itab: u64,
+    /// Where the deferred function finds the error that `WriteMessages` returns: distances of its words from the stack pointer.
+    pub error_slots: [u64; 2],
+    /// Where the cases of the `select` in `FetchMessage` begin: the distance from the stack pointer.
+    pub select_cases: u64,
+    /// Number of bytes from one message of a slice to the next.
+    pub message_bytes: u64,
+    /// `Writer.Topic`.
+    pub writer_topic: u16,
+    /// `Writer.Addr`, a `net.Addr`.
+    pub writer_addr: u16,
+    /// `Writer.closed`, of which the lowest byte says something in all versions.
+    pub writer_closed: u16,
+    /// `networkAddress.address`.
+    pub addr_address: u16,
+    /// `Reader.msgs`, the channel that messages come by.
+    pub reader_msgs: u16,
+    /// `Reader.runError`, the channel that failures of its goroutines come by.
+    pub reader_run_error: u16,
+    /// `Reader.version`.
+    pub reader_version: u16,
+    /// `Reader.config` and `ReaderConfig.GroupID` together.
+    pub reader_group: u16,
+    /// `Reader.config` and `ReaderConfig.Brokers` together.
+    pub reader_brokers: u16,
+    /// `Reader.config` and `ReaderConfig.CommitInterval` together.
+    pub reader_commit_interval: u16,
+    /// `readerMessage.version`.
+    pub read_version: u16,
+    /// `readerMessage.message`.
+    pub read_message: u16,
+    /// `readerMessage.error`.
+    pub read_error: u16,
+    /// `Message.Topic`.
+    pub topic: u16,
+    /// `Message.Partition`.
+    pub partition: u16,
+    /// `Message.Offset`.
+    pub offset: u16,
+    /// `Message.Key`.
+    pub key: u16,
+    /// `Message.Headers`.
+    pub headers: u16,
+    /// Number of bytes from one header to the next; 0: headers are not looked at.
+    pub header_bytes: u16,
+    /// `Header.Key`.
+    pub header_key: u16,
+    /// `Header.Value`.
+    pub header_value: u16,
+    /// Which flags mean that the stack check where messages are written fails; see [`crate::abi::CHECK_NONE`].
+    pub write_check: u8,
+    /// The same where one is asked for.
+    pub read_check: u8,
+    /// The same where messages are committed.
+    pub commit_check: u8,
+    /// Zero.
+    pub rest: [u8; 3],
+}
+
+/// A site behind `runtime.selectgo`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Select {
+    /// Its address in the file.
+    pub vaddr: u64,
+    /// Distance of its cases from the stack pointer.
+    pub cases: u64,
+}
+
+/// A commit is handed over in one, and in another its answer is waited for.
+pub const COMMIT_SELECTS: usize = 2;
+
+/// The most of a message that is read in one go; offsets must leave 16 bytes.
+pub const MESSAGE_WINDOW: usize = 256;
+
+/// Topics of one call that are told apart, where its writer has none of its own.
+pub const NAMED_TOPICS: usize = 4;
+/// They, and all others together.
+pub const TOPICS: usize = NAMED_TOPICS + 1;
+
+/// Messages of one call that are looked at by one run of a program for that.
+pub const MESSAGES_AT_ONCE: u64 = 48;
+/// How many are looked at in all. The kernel allows 33 tail calls in a row (`MAX_TAIL_CALL_CNT`); one for each of the topics may follow.
+pub const MOST_MESSAGES: u64 = MESSAGES_AT_ONCE * 26;
+
+/// Bytes of a topic by which it is told from others of its length; one has 249 characters at most (Kafka's `Topic.MAX_NAME_LENGTH`).
+pub const TOPIC_BYTES: usize = 256;
+
+/// Headers of a message that are looked through for `traceparent`.
+pub const MOST_HEADERS: u32 = 16;
+
+/// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended.
+pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 8 * 8 + TOPICS * 48;
+
+/// Operations in flight at once, over all processes, unless the agent says otherwise.
+pub const DEFAULT_ENTRIES: u32 = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_no_padding() {
+        let all = size_of::<Errors>() + 10 * 8 + COMMIT_SELECTS * 16 + 21 * 2 + 3 + 3;
+        assert_eq!((size_of::<File>(), align_of::<File>()), (all, 8));
+    }
+}

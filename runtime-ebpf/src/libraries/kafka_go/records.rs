@@ -1,0 +1,131 @@
+//! What the programs of segmentio/kafka-go send: one record for each span, when its operation has ended. That is one for each message that
+//! was received, one for each call that commits, and one for each topic of a call that writes.
+//!
+//! ```text
+//! KIND_SENT, KIND_COMMITTED  Sent | strings in SENT_SLOTS | strings in ERROR_SLOTS
+//! KIND_POLLED                Polled | strings in POLLED_SLOTS | strings in ERROR_SLOTS
+//! ```
+
+use crate::{
+    errors::{ERROR_BYTES, ERROR_SLOT_COUNT},
+    record::Head,
+};
+
+/// Messages have been written, or could not be.
+pub const KIND_SENT: u16 = 1;
+/// A message has been received, or an error in place of one.
+pub const KIND_POLLED: u16 = 2;
+
+/// Messages have been committed, or could not be.
+pub const KIND_COMMITTED: u16 = 3;
+
+/// There was no error.
+pub const OUTCOME_DONE: u32 = 0;
+/// There was one.
+pub const OUTCOME_FAILED: u32 = 1;
+/// There was one, and it is a broker's code.
+pub const OUTCOME_CODE: u32 = 2;
+/// There was one which could not be read.
+pub const OUTCOME_UNKNOWN: u32 = 3;
+
+/// What both kinds have.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// One of the `OUTCOME_` constants.
+    pub what: u32,
+    /// The error's strings' lengths, in the order of the `ERROR_` slots.
+    pub lens: [u32; ERROR_SLOT_COUNT],
+    /// The broker's code.
+    pub code: u64,
+}
+
+/// A call of `WriteMessages`, as far as it is of one topic, or one of `CommitMessages`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Complete.
+    pub head: Head,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Number of messages.
+    pub count: u64,
+    /// The strings' lengths, in the order of the `SENT_` slots. A topic that is absent is several of which none is named.
+    pub lens: [u32; SENT_SLOT_COUNT],
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// The topic.
+pub const SENT_TOPIC: usize = 0;
+/// The brokers' address; of a reader, if it was given one alone.
+pub const SENT_ADDRESS: usize = 1;
+/// The reader's group.
+pub const SENT_GROUP: usize = 2;
+/// Number of strings.
+pub const SENT_SLOT_COUNT: usize = 3;
+/// Their sizes in bytes: a topic has 249 characters at most.
+pub const SENT_SLOTS: [usize; SENT_SLOT_COUNT] = [256, 128, 256];
+/// Bytes of a KIND_SENT or KIND_COMMITTED record.
+pub const SENT_BYTES: usize = size_of::<Sent>()
+    + SENT_SLOTS[SENT_TOPIC]
+    + SENT_SLOTS[SENT_ADDRESS]
+    + SENT_SLOTS[SENT_GROUP]
+    + ERROR_BYTES;
+
+/// A call of `FetchMessage` that has got a message, or an error.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Polled {
+    /// Complete.
+    pub head: Head,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The partition.
+    pub partition: u64,
+    /// The offset in it.
+    pub offset: u64,
+    /// What the message's `traceparent` says: trace id, span id (0: it has none, or none that is valid), flags.
+    pub link_trace_id: [u64; 2],
+    /// See there.
+    pub link_span_id: u64,
+    /// See there.
+    pub link_flags: u64,
+    /// The strings' lengths, in the order of the `POLLED_` slots.
+    pub lens: [u32; POLLED_SLOT_COUNT],
+    /// 1: there is a message.
+    pub has_message: u64,
+}
+
+/// The topic.
+pub const POLLED_TOPIC: usize = 0;
+/// The message's key.
+pub const POLLED_KEY: usize = 1;
+/// The reader's group.
+pub const POLLED_GROUP: usize = 2;
+/// The broker's address, if the reader was given one alone.
+pub const POLLED_ADDRESS: usize = 3;
+/// Number of them.
+pub const POLLED_SLOT_COUNT: usize = 4;
+/// Their sizes in bytes.
+pub const POLLED_SLOTS: [usize; POLLED_SLOT_COUNT] = [256, 256, 256, 128];
+/// Bytes of a KIND_POLLED record.
+pub const POLLED_BYTES: usize = size_of::<Polled>()
+    + POLLED_SLOTS[POLLED_TOPIC]
+    + POLLED_SLOTS[POLLED_KEY]
+    + POLLED_SLOTS[POLLED_GROUP]
+    + POLLED_SLOTS[POLLED_ADDRESS]
+    + ERROR_BYTES;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_have_no_padding() {
+        assert_eq!(size_of::<Outcome>(), 4 + 4 * ERROR_SLOT_COUNT + 8);
+        assert_eq!(size_of::<Sent>(), 72 + size_of::<Outcome>() + 8 + 4 * SENT_SLOT_COUNT + 4);
+        assert_eq!(size_of::<Polled>(), 72 + size_of::<Outcome>() + 24 + 32 + 4 * POLLED_SLOT_COUNT);
+        assert!(SENT_BYTES % 8 == 0 && POLLED_BYTES % 8 == 0);
+    }
+}

@@ -1,0 +1,107 @@
+//! segmentio/kafka-go: a span for each call that writes messages, and topic, one for each message that is received, and one for each call that
+//! commits. Each comes in one record.
+
+mod codes;
+mod config;
+mod records;
+mod span;
+
+use analyzer::{Plan, plan};
+use runtime_ebpf::{kafka_go::IN_FLIGHT_BYTES, libraries::KAFKA_GO, record::Head};
+
+use super::join::{Count, Joiner, SpanContext};
+use super::library::{ConfigError, Flight, Library};
+use super::values::bytes_of;
+use crate::records::DecodeError;
+use crate::spans::Kind;
+
+/// The library.
+pub struct KafkaGo;
+
+impl Library for KafkaGo {
+    fn id(&self) -> &'static str {
+        KAFKA_GO.id
+    }
+
+    fn code(&self) -> u16 {
+        KAFKA_GO.code
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Client
+    }
+
+    fn programs(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("write", "kafka_go_write"),
+            ("read", "kafka_go_read"),
+            ("commit", "kafka_go_commit"),
+            ("write_end", "kafka_go_write_end"),
+            ("read_end", "kafka_go_read_end"),
+            ("commit_end", "kafka_go_commit_end"),
+        ]
+    }
+
+    fn tails(&self) -> &'static [&'static str] {
+        &["kafka_go_record", "kafka_go_topics", "kafka_go_errors", "kafka_go_spans"]
+    }
+
+    fn tail_map(&self) -> &'static str {
+        "KAFKA_GO_TAILS"
+    }
+
+    fn file_map(&self) -> Option<&'static str> {
+        Some("KAFKA_GO_FILES")
+    }
+
+    fn flight(&self) -> Option<Flight> {
+        Some(Flight {
+            map: "KAFKA_GO_FLIGHT",
+            value_bytes: IN_FLIGHT_BYTES,
+            use_map: "KAFKA_GO_USE",
+            entries_global: "KAFKA_GO_ENTRIES",
+            part: 1,
+        })
+    }
+
+    fn asks_for_parents(&self) -> bool {
+        true
+    }
+
+    fn config(&self, library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError> {
+        let file = config::file(library, plan)?;
+        // SAFETY: a File is repr(C), integers without padding (its size is pinned by a test in runtime-ebpf).
+        Ok(unsafe { bytes_of(&file) })
+    }
+
+    fn joiner(&self) -> Box<dyn Joiner> {
+        Box::new(Whole)
+    }
+}
+
+/// One record is a whole span: nothing is kept.
+struct Whole;
+
+impl Joiner for Whole {
+    fn record(&mut self, head: &Head, bytes: &[u8], cx: &mut SpanContext<'_>) -> Result<(), DecodeError> {
+        let record = records::decode(head, bytes)?;
+        let trace_state = cx.trace_states.of(head.parent_span_id);
+        let mut span = span::span(head, &record, cx.clock, cx.counts);
+        span.trace_state = trace_state.as_deref().map(Into::into);
+        cx.settings.limit(&mut span);
+        (cx.emit)(&span);
+        Ok(())
+    }
+
+    fn forget(&mut self, _tgid: u32, _generation: u32) {}
+
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
+    fn shed(&mut self) {}
+
+    fn counters(&self) -> Vec<Count> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,227 @@
+// Command kafkago writes to a Kafka broker and reads from it in the ways that the end-to-end tests expect spans of. Each case has a topic of
+// its own, by which the tests know its span.
+//
+// KAFKA_BROKER is the broker's address. It makes the topics, prints "listening on URL", waits for a request for /go, runs all cases once,
+// prints "done", and serves until SIGTERM.
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sort"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+var broker = os.Getenv("KAFKA_BROKER")
+
+// topics are there before the cases run.
+var topics = []string{"ok", "in", "left", "right", "third", "fourth", "fifth", "tiny", "parted", "group", "synced", "cancelled"}
+
+func main() {
+	log.SetOutput(io.Discard)
+	makeTopics()
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	begin := make(chan struct{})
+	mux := http.NewServeMux()
+	var once sync.Once
+	mux.HandleFunc("/go", func(http.ResponseWriter, *http.Request) { once.Do(func() { close(begin) }) })
+	mux.HandleFunc("/in", inside)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(err)
+	go func() { must(http.Serve(l, mux)) }()
+	fmt.Printf("listening on http://%s\n", l.Addr())
+	select {
+	case <-begin:
+	case <-stop:
+		return
+	}
+	write()
+	answer, err := http.Get("http://" + l.Addr().String() + "/in")
+	must(err)
+	answer.Body.Close()
+	read()
+	fmt.Println("done")
+	<-stop
+}
+
+func makeTopics() {
+	conn, err := kafka.Dial("tcp", broker)
+	must(err)
+	defer conn.Close()
+	for _, topic := range topics {
+		config := kafka.TopicConfig{Topic: topic, NumPartitions: 1, ReplicationFactor: 1}
+		if topic == "parted" {
+			config.NumPartitions = 2
+		}
+		if topic == "tiny" || topic == "parted" {
+			config.ConfigEntries = []kafka.ConfigEntry{{ConfigName: "max.message.bytes", ConfigValue: "200"}}
+		}
+		must(conn.CreateTopics(config))
+	}
+	for _, topic := range topics {
+		for {
+			partitions, err := conn.ReadPartitions(topic)
+			if err == nil && len(partitions) > 0 {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+}
+
+// to is a writer that does not wait for more messages.
+func to(topic string) *kafka.Writer {
+	return &kafka.Writer{
+		Addr: kafka.TCP(broker), Topic: topic, BatchTimeout: 10 * time.Millisecond, MaxAttempts: 2, RequiredAcks: kafka.RequireAll,
+	}
+}
+
+func message(key, value string) kafka.Message {
+	return kafka.Message{Key: []byte(key), Value: []byte(value)}
+}
+
+func write() {
+	ctx := context.Background()
+	linked, strange := message("first", "secret"), message("", "secret")
+	linked.Headers = []kafka.Header{
+		{Key: "other", Value: []byte("x")}, {Key: "traceparent", Value: []byte("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")},
+	}
+	strange.Headers = []kafka.Header{{Key: "traceparent", Value: []byte("00-nothing")}}
+	must(to("ok").WriteMessages(ctx, linked, message("\x00\xff", "secret"), strange))
+	var many []kafka.Message
+	for n := 0; n < 500; n++ {
+		many = append(many, message("many", "secret"))
+	}
+	must(to("group").WriteMessages(ctx, many...))
+	must(to("synced").WriteMessages(ctx, many[:3]...))
+	left, right := message("", "secret"), message("", "secret")
+	left.Topic, right.Topic = "left", "right"
+	must(to("").WriteMessages(ctx, left, right))
+	must(to("").WriteMessages(ctx, left, left))
+	// Their names lie elsewhere each time.
+	fails(mixed(ctx, map[string]int{"third": 150, "tiny": 2, "fourth": 100}))
+	must(mixed(ctx, map[string]int{"left": 1, "right": 2, "third": 3, "fourth": 4, "fifth": 5}))
+	// What is written lies on a stack, which grows meanwhile.
+	done := make(chan error)
+	go func() {
+		messages := [3]kafka.Message{left, large(), left}
+		messages[1].Topic = "tiny"
+		done <- to("").WriteMessages(ctx, messages[:]...)
+	}()
+	fails(<-done)
+	// A message for each of two partitions, one of which takes none that is so large.
+	parted := to("parted")
+	parted.Balancer = kafka.BalancerFunc(func(m kafka.Message, _ ...int) int { return int(m.Key[0] - '0') })
+	first, second := large(), message("0", "secret")
+	first.Key = []byte("1")
+	fails(parted.WriteMessages(ctx, second, first))
+	fails(to("missing").WriteMessages(ctx, message("", "secret")))
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	// It is sent all the same: the call does not wait for that.
+	fails(to("cancelled").WriteMessages(cancelled, message("", "secret")))
+}
+
+// large is a message that some topics do not take.
+func large() kafka.Message {
+	return kafka.Message{Value: bytes.Repeat([]byte("secret"), 1000)}
+}
+
+// mixed writes so many messages to each topic, by turns and in the order of the topics' names as long as there are any.
+func mixed(ctx context.Context, counts map[string]int) error {
+	var messages []kafka.Message
+	names := make([]string, 0, len(counts))
+	for name := range counts {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for n := 0; ; n++ {
+		before := len(messages)
+		for _, name := range names {
+			if n < counts[name] {
+				m := large()
+				m.Topic = strings.Clone(name)
+				messages = append(messages, m)
+			}
+		}
+		if len(messages) == before {
+			return to("").WriteMessages(ctx, messages...)
+		}
+	}
+}
+
+func read() {
+	ctx := context.Background()
+	plain := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{broker}, Topic: "ok", MaxWait: 100 * time.Millisecond})
+	for n := 0; n < 3; n++ {
+		_, err := plain.FetchMessage(ctx)
+		must(err)
+	}
+	must(plain.Close())
+	_, err := plain.FetchMessage(ctx)
+	fails(err)
+	group := kafka.NewReader(kafka.ReaderConfig{
+		Brokers: []string{broker}, Topic: "group", GroupID: "testers", MaxWait: 100 * time.Millisecond, StartOffset: kafka.FirstOffset,
+		CommitInterval: 100 * time.Millisecond,
+	})
+	for n := 0; n < 500; n++ {
+		_, err := group.ReadMessage(ctx)
+		must(err)
+	}
+	soon, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer cancel()
+	_, err = group.FetchMessage(soon)
+	fails(err)
+	must(group.Close())
+	synced := kafka.NewReader(kafka.ReaderConfig{
+		Brokers: []string{broker}, Topic: "synced", GroupID: "synced", MaxWait: 100 * time.Millisecond, StartOffset: kafka.FirstOffset,
+	})
+	var fetched []kafka.Message
+	for n := 0; n < 3; n++ {
+		m, err := synced.FetchMessage(ctx)
+		must(err)
+		fetched = append(fetched, m)
+	}
+	must(synced.CommitMessages(ctx, fetched...))
+	must(synced.Close())
+	// Neither does anything.
+	fails(plain.CommitMessages(ctx, fetched[0]))
+	closed := to("closed")
+	must(closed.Close())
+	fails(closed.WriteMessages(ctx, fetched[0]))
+	fails((&kafka.Writer{Topic: "nowhere"}).WriteMessages(ctx, fetched[0]))
+	// An operation after them shows whether one of them was taken for one that did not end.
+	must(to("ok").WriteMessages(ctx, message("", "secret")))
+}
+
+// inside writes on behalf of a request.
+func inside(_ http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	must(to("in").WriteMessages(ctx, message("", "secret")))
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func fails(err error) {
+	if err == nil {
+		panic("no error")
+	}
+}

@@ -1,0 +1,69 @@
+//! A program that a broker serves, an agent that traces it, and the spans that come of that.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use strobe_tests::agent::{self, SERVICE, strobe};
+use strobe_tests::client::Connection;
+use strobe_tests::collector::Collector;
+use strobe_tests::machine;
+use strobe_tests::process::Running;
+use strobe_tests::spans::Received;
+
+/// How long all cases may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What a test has.
+pub struct Stage {
+    /// The program lies in it.
+    _folder: tempfile::TempDir,
+    pub collector: Collector,
+    pub app: Running,
+    pub agent: Running,
+    address: SocketAddr,
+}
+
+impl Stage {
+    /// Starts the program, which asks the broker at this address, and then the agent.
+    pub fn new(built: &Path, broker: &str) -> Result<Self> {
+        machine::require_probes()?;
+        let folder = tempfile::tempdir().context("a folder for the test")?;
+        let program = folder.path().join("kafkago");
+        machine::copy_program(built, &program)?;
+        let collector = Collector::start()?;
+        let mut command = Command::new(&program);
+        let app = Running::start(command.env("OTEL_SERVICE_NAME", SERVICE).env("KAFKA_BROKER", broker))?;
+        let line = app.expect_stdout("listening on http://", 0)?;
+        let address = line.rsplit('/').next().unwrap_or_default().parse().context("an address")?;
+        let mut command = strobe(&["run", "--pid", &app.pid().to_string()])?;
+        command
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
+            .env("OTEL_TRACES_EXPORTER", "otlp")
+            .env("OTEL_BSP_SCHEDULE_DELAY", "200")
+            .env("OTEL_BSP_MAX_QUEUE_SIZE", "65536");
+        let agent = Running::start(&mut command)?;
+        agent.expect_stderr(&agent::tracing(app.pid()), 0)?;
+        Ok(Self { _folder: folder, collector, app, agent, address })
+    }
+
+    /// Runs all cases and ends the agent; gives all spans.
+    pub fn run(&mut self, due: usize) -> Result<Vec<Received>> {
+        let mut connection = Connection::open(self.address)?;
+        connection.send(format!("GET /go HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).as_bytes())?;
+        self.app.stdout.wait_for("done", 0, LIMIT).with_context(|| self.app.output())?;
+        self.collector.wait_for(due, Duration::from_secs(10));
+        let status = self.agent.terminate()?;
+        ensure!(status.success(), "strobe ended with {status}:\n{}", self.agent.output());
+        self.collector.take()
+    }
+
+    /// The program has taken no harm.
+    pub fn stop(&mut self) -> Result<()> {
+        let status = self.app.terminate()?;
+        ensure!(status.success(), "the program ended with {status}:\n{}", self.app.output());
+        Ok(())
+    }
+}
