@@ -25,6 +25,7 @@ pub mod process;
 pub mod profile;
 pub mod programs;
 pub mod spans;
+pub mod stage;
 pub mod wire;
 
 // The modules of tests name this crate as the tests do that they come from.

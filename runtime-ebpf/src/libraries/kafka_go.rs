@@ -105,7 +105,7 @@ pub const NAMED_TOPICS: usize = 4;
 pub const TOPICS: usize = NAMED_TOPICS + 1;
 
 /// Messages of one call that are looked at by one run of a program for that.
-pub const MESSAGES_AT_ONCE: u64 = 48;
+pub const MESSAGES_AT_ONCE: u64 = 40;
 /// How many are looked at in all. The kernel allows 33 tail calls in a row (`MAX_TAIL_CALL_CNT`); one for each of the topics may follow.
 pub const MOST_MESSAGES: u64 = MESSAGES_AT_ONCE * 26;
 

@@ -49,7 +49,11 @@ pub fn encode_span(span: &Span<'_>) -> Vec<u8> {
         number(&mut out, 10, u64::from(span.dropped_attributes));
     }
     for link in &span.links {
-        header(&mut out, 13, bytes_len(1, link.trace_id.len()) + bytes_len(2, link.span_id.len()) + tag_len(6) + 4);
+        header(
+            &mut out,
+            13,
+            bytes_len(1, link.trace_id.len()) + bytes_len(2, link.span_id.len()) + tag_len(6) + 4,
+        );
         bytes(&mut out, 1, &link.trace_id);
         bytes(&mut out, 2, &link.span_id);
         fixed32(&mut out, 6, link.flags);
@@ -190,7 +194,9 @@ mod tests {
     use crate::spans::Link;
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
-    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as Message, Status, span as otlp};
+    use opentelemetry_proto::tonic::trace::v1::{
+        ResourceSpans, ScopeSpans, Span as Message, Status, span as otlp,
+    };
     use prost::Message as _;
 
     /// The same span by way of `opentelemetry_proto`.

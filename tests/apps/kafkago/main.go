@@ -2,7 +2,8 @@
 // its own, by which the tests know its span.
 //
 // KAFKA_BROKER is the broker's address. It makes the topics, prints "listening on URL", waits for a request for /go, runs all cases once,
-// prints "done", and serves until SIGTERM.
+// prints "done", and serves until SIGTERM. With KAFKA_OPERATIONS it makes so many requests that write, and reads, in place of the cases; with
+// KAFKA_PROFILE, too, at once, and ends.
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,7 +29,7 @@ import (
 var broker = os.Getenv("KAFKA_BROKER")
 
 // topics are there before the cases run.
-var topics = []string{"ok", "in", "left", "right", "third", "fourth", "fifth", "tiny", "parted", "group", "synced", "cancelled"}
+var topics = []string{"ok", "in", "left", "right", "third", "fourth", "fifth", "tiny", "parted", "group", "synced", "cancelled", "load"}
 
 func main() {
 	log.SetOutput(io.Discard)
@@ -39,20 +41,30 @@ func main() {
 	var once sync.Once
 	mux.HandleFunc("/go", func(http.ResponseWriter, *http.Request) { once.Do(func() { close(begin) }) })
 	mux.HandleFunc("/in", inside)
+	mux.HandleFunc("/write/", writeMany)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(err)
 	go func() { must(http.Serve(l, mux)) }()
 	fmt.Printf("listening on http://%s\n", l.Addr())
+	operations, _ := strconv.Atoi(os.Getenv("KAFKA_OPERATIONS"))
+	if os.Getenv("KAFKA_PROFILE") != "" {
+		load(l.Addr().String(), operations)
+		return
+	}
 	select {
 	case <-begin:
 	case <-stop:
 		return
 	}
-	write()
-	answer, err := http.Get("http://" + l.Addr().String() + "/in")
-	must(err)
-	answer.Body.Close()
-	read()
+	if operations > 0 {
+		load(l.Addr().String(), operations)
+	} else {
+		write()
+		answer, err := http.Get("http://" + l.Addr().String() + "/in")
+		must(err)
+		answer.Body.Close()
+		read()
+	}
 	fmt.Println("done")
 	<-stop
 }

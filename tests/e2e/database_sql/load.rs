@@ -13,7 +13,7 @@ use strobe_tests::agent::losses;
 use strobe_tests::golang::{self, Build};
 
 use super::seen::{SCOPE, text};
-use super::stage::Stage;
+use strobe_tests::stage::Stage;
 
 const OPERATIONS: usize = 2_000;
 /// For each of them: far more than the slowest machine needs.

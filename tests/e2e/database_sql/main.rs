@@ -7,7 +7,6 @@ mod load;
 mod seen;
 mod servers;
 mod sqlite;
-mod stage;
 
 use std::path::Path;
 
@@ -15,7 +14,7 @@ use anyhow::{Result, ensure};
 use strobe_tests::agent::losses;
 use strobe_tests::golang::{self, Build};
 
-use stage::Stage;
+use strobe_tests::stage::Stage;
 
 macro_rules! go_versions {
     ($($name:ident = $minor:literal,)+) => { $(

@@ -15,7 +15,7 @@ use strobe_tests::spans::{Received, Value};
 
 use super::seen::{SCOPE, text};
 use super::sqlite::build;
-use super::stage::Stage;
+use strobe_tests::stage::Stage;
 
 const DRIVERS: &[(&str, &str)] =
     &[("drivers/servers.go", include_str!("../../apps/databasesql/drivers/servers.go"))];

@@ -8,7 +8,7 @@ use strobe_tests::built::Recipe;
 use strobe_tests::golang::go;
 
 use super::seen::{SCOPE, text};
-use super::stage::Stage;
+use strobe_tests::stage::Stage;
 
 macro_rules! sources {
     ($($name:literal)+) => { &[$(($name, include_str!(concat!("../../apps/databasesql/", $name)))),+] };

@@ -9,15 +9,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use strobe_tests::machine;
 
+/// The newest.
+pub const NEWEST: &str = "4.1.0";
+/// The last that answers what kafka-go asked for up to v0.4.47 or so: Kafka 4.0 took old versions of requests away (KIP-896).
+pub const BEFORE_4: &str = "3.9.1";
+
 /// What Maven is asked for.
-const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>strobe.test</groupId><artifactId>broker</artifactId><version>1</version><packaging>pom</packaging>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>4.1.0</version></dependency>
-  </dependencies>
-</project>
-"#;
+fn pom(version: &str) -> String {
+    format!(
+        "<project xmlns=\"http://maven.apache.org/POM/4.0.0\">\n  <modelVersion>4.0.0</modelVersion>\n  \
+         <groupId>strobe.test</groupId><artifactId>broker</artifactId><version>1</version><packaging>pom</packaging>\n  \
+         <dependencies>\n    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>\
+         <version>{version}</version></dependency>\n  </dependencies>\n</project>\n"
+    )
+}
+
 /// What starts within that has started.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -37,13 +43,13 @@ impl Drop for Broker {
 }
 
 /// The folder of the broker's jars, fetched once.
-fn jars() -> Result<PathBuf> {
-    let jars = machine::cache_dir("kafka")?.join("4.1.0");
+fn jars(version: &str) -> Result<PathBuf> {
+    let jars = machine::cache_dir("kafka")?.join(version);
     if jars.is_dir() {
         return Ok(jars);
     }
     let folder = tempfile::tempdir_in(machine::cache_dir("kafka")?)?;
-    fs::write(folder.path().join("pom.xml"), POM)?;
+    fs::write(folder.path().join("pom.xml"), pom(version))?;
     let mut maven = Command::new("mvn");
     maven.args(["-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"]);
     maven.arg("-DoutputDirectory=jars").current_dir(folder.path());
@@ -60,14 +66,14 @@ fn free_port() -> Result<u16> {
 }
 
 /// `java` with the broker's classes and not much memory.
-fn java(main: &str) -> Result<Command> {
+fn java(version: &str, main: &str) -> Result<Command> {
     let mut java = Command::new("java");
-    java.args(["-Xmx256m", "-XX:+UseSerialGC", "-cp"]).arg(jars()?.join("*")).arg(main);
+    java.args(["-Xmx256m", "-XX:+UseSerialGC", "-cp"]).arg(jars(version)?.join("*")).arg(main);
     Ok(java)
 }
 
 /// Starts a broker and waits until it listens.
-pub fn start() -> Result<Broker> {
+pub fn start(version: &str) -> Result<Broker> {
     let folder = tempfile::tempdir().context("a folder for the broker")?;
     let (port, controller) = (free_port()?, free_port()?);
     let (properties, data) = (folder.path().join("server.properties"), folder.path().join("data"));
@@ -82,11 +88,11 @@ pub fn start() -> Result<Broker> {
         data.display()
     );
     fs::write(&properties, settings)?;
-    let mut format = java("kafka.tools.StorageTool")?;
+    let mut format = java(version, "kafka.tools.StorageTool")?;
     format.args(["format", "-t", "AAAAAAAAQACAAAAAAAAAAA", "-c"]).arg(&properties);
     machine::run(&mut format).context("format the broker's storage")?;
     let log = fs::File::create(folder.path().join("log")).context("the broker's log")?;
-    let child = java("kafka.Kafka")?
+    let child = java(version, "kafka.Kafka")?
         .arg(&properties)
         .current_dir(folder.path())
         .stdin(Stdio::null())

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use strobe_tests::spans::{Received, Value};
 
-const SCOPE: &str = "strobe/github.com/segmentio/kafka-go";
+/// The scope of the library's spans.
+pub const SCOPE: &str = "strobe/github.com/segmentio/kafka-go";
 /// Messages that the group reads.
 const OF_GROUP: i64 = 500;
 /// Messages that are committed together, and the calls that have an answer.
@@ -46,7 +47,11 @@ const LINK: (&str, &str) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b716920333
 /// How many spans are due.
 pub fn due_count() -> usize {
     let read = KEYS.len() + OF_GROUP as usize + OF_SYNCED;
-    SENT.iter().map(|(_, all)| all.len()).sum::<usize>() + read + OF_GROUP as usize + COMMITS_OF_SYNCED + REQUEST
+    SENT.iter().map(|(_, all)| all.len()).sum::<usize>()
+        + read
+        + OF_GROUP as usize
+        + COMMITS_OF_SYNCED
+        + REQUEST
 }
 
 /// What differs; `broker` is the address that the program was given.

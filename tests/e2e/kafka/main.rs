@@ -3,42 +3,60 @@
 
 mod broker;
 mod cases;
-mod stage;
+mod load;
+mod program;
+
+use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use strobe_tests::agent::losses;
-use strobe_tests::built::Recipe;
 use strobe_tests::golang::go;
+use strobe_tests::stage::Stage;
 
-use stage::Stage;
+use broker::{BEFORE_4, NEWEST};
+use program::Program;
 
-const FILES: &[(&str, &str)] = &[("main.go", include_str!("../../apps/kafkago/main.go"))];
-const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+/// How long all cases may take.
+const LIMIT: Duration = Duration::from_secs(60);
 
-/// Builds the program and holds its spans against what is due.
-fn writes_and_reads(version: &str, kafka: &str) -> Result<()> {
-    let args = &["-ldflags=-s -w"];
-    let modules = &[("github.com/segmentio/kafka-go", kafka)];
-    let built = Recipe { version, arch: HOST, mode: "exe", args, files: FILES, modules }.build()?;
-    let broker = broker::start()?;
-    let mut stage = Stage::new(&built, &broker.address)?;
-    let spans = stage.run(cases::due_count())?;
+/// Holds the program's spans against what is due.
+fn writes_and_reads(built: &Path, broker: &str) -> Result<()> {
+    let broker = broker::start(broker)?;
+    let mut stage = Stage::new(built, &[("KAFKA_BROKER", &broker.address)], &[])?;
+    let spans = stage.run_for(cases::due_count(), LIMIT)?;
     let mut wrong = cases::compare(&spans, &broker.address);
     let lost = losses(&stage.agent);
     if !lost.is_empty() {
         wrong.push(format!("lost: {lost:?}"));
     }
-    ensure!(wrong.is_empty(), "Go {version}: {}\n{}", wrong.join("\n"), stage.agent.output());
+    ensure!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), stage.agent.output());
     stage.stop()
 }
 
 macro_rules! versions {
-    ($($name:ident: $go:expr, $kafka:literal;)+) => { $(
+    ($($name:ident: $go:expr, $kafka:literal, $broker:expr;)+) => { $(
         #[test]
-        fn $name() -> Result<()> { writes_and_reads($go, $kafka) }
+        fn $name() -> Result<()> { writes_and_reads(&Program { go: $go, kafka: $kafka }.build()?, $broker) }
     )+ };
 }
 
 versions! {
-    go1_26_v0_4_51: go(26), "v0.4.51";
+    go1_19_v0_4_10: go(19), "v0.4.10", BEFORE_4;
+    go1_22_v0_4_38: go(22), "v0.4.38", BEFORE_4;
+    go1_24_v0_4_51: go(24), "v0.4.51", NEWEST;
+    go1_26_v0_4_10: go(26), "v0.4.10", BEFORE_4;
+    go1_27_v0_4_51: go(27), "v0.4.51", NEWEST;
+}
+
+/// The library has a switch of its own.
+#[test]
+fn kafka_can_be_switched_off() -> Result<()> {
+    let built = Program { go: go(26), kafka: "v0.4.51" }.build()?;
+    let broker = broker::start(NEWEST)?;
+    let off = [("OTEL_GO_AUTO_TRACES_GITHUB_COM_SEGMENTIO_KAFKA_GO_INSTRUMENTATION_ENABLED", "false")];
+    let mut stage = Stage::new(&built, &[("KAFKA_BROKER", &broker.address)], &off)?;
+    let spans = stage.run_for(1, LIMIT)?;
+    ensure!(!spans.is_empty() && spans.iter().all(|span| span.scope != cases::SCOPE), "{spans:?}");
+    stage.stop()
 }

@@ -88,14 +88,14 @@ pub fn keep_messages(hit: &Hit, flight: &mut Flight, messages: Messages, topic: 
     flight.messages = messages.address;
     flight.stack_end = topics::stack_end(hit, messages.address);
     flight.count = messages.count;
-    flight.done = 0;
+    put(&mut flight.done, 0);
     for kept in &mut flight.topics {
         put(&mut kept.count, 0);
         put(&mut kept.error.itab, 0);
     }
     let [first, ..] = &mut flight.topics;
-    first.text = topic;
-    first.hash = 0;
+    put(&mut first.text, topic);
+    put(&mut first.hash, 0);
     // A word of zeros, or of ones.
     first.count = messages.count & is_open.wrapping_sub(1);
     is_open != 0

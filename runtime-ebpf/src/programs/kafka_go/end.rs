@@ -2,15 +2,16 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::ProbeContext};
 use runtime_ebpf::{
-    errors::ERROR_SLOT_COUNT,
     counters::Counter as Core,
+    errors::ERROR_SLOT_COUNT,
     kafka_go::{
         File, MESSAGE_WINDOW, MOST_HEADERS, NAMED_TOPICS,
         counters::Counter,
         records::{
-            KIND_COMMITTED, KIND_POLLED, KIND_SENT, OUTCOME_CODE, OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_UNKNOWN, Outcome,
-            POLLED_ADDRESS, POLLED_BYTES, POLLED_GROUP, POLLED_KEY, POLLED_SLOT_COUNT, POLLED_SLOTS,
-            POLLED_TOPIC, Polled, SENT_ADDRESS, SENT_BYTES, SENT_GROUP, SENT_SLOTS, SENT_TOPIC, Sent,
+            KIND_COMMITTED, KIND_POLLED, KIND_SENT, OUTCOME_CODE, OUTCOME_DONE, OUTCOME_FAILED,
+            OUTCOME_UNKNOWN, Outcome, POLLED_ADDRESS, POLLED_BYTES, POLLED_GROUP, POLLED_KEY,
+            POLLED_SLOT_COUNT, POLLED_SLOTS, POLLED_TOPIC, Polled, SENT_ADDRESS, SENT_BYTES, SENT_GROUP,
+            SENT_SLOTS, SENT_TOPIC, Sent,
         },
     },
     record::ABSENT,
@@ -18,7 +19,10 @@ use runtime_ebpf::{
 };
 
 use super::{
-    flight::{self, COMMIT, Entry, Flight, GoErrorWords, HANDED, Kafka, Key, NO_ERROR, OPEN, READ, SAMPLED, WRITE, count, find},
+    flight::{
+        self, COMMIT, Entry, Flight, GoErrorWords, HANDED, Kafka, Key, NO_ERROR, OPEN, READ, SAMPLED, WRITE,
+        count, find,
+    },
     topics,
 };
 use crate::{
@@ -26,8 +30,8 @@ use crate::{
     enter::Hit,
     go_error::GoError,
     ids::further_span_id,
-    registers::GoRegisters as _,
     read::{GoString, read, read_or_zero, try_read, word_or_zero},
+    registers::GoRegisters as _,
     ring,
     texts::{MISSING, Window, fill, string_in},
     traceparent,

@@ -132,7 +132,14 @@ pub fn kafka_go_commit(ctx: ProbeContext) -> u32 {
 }
 
 #[inline(always)]
-fn begin_with_messages(ctx: &ProbeContext, hit: &Hit, vaddr: u64, call: &Call, messages: Messages, topic: GoString) {
+fn begin_with_messages(
+    ctx: &ProbeContext,
+    hit: &Hit,
+    vaddr: u64,
+    call: &Call,
+    messages: Messages,
+    topic: GoString,
+) {
     let bias = ctx.instruction().wrapping_sub(vaddr);
     if let Some(flight) = begin::begin(hit, bias, call) {
         let tail = if begin::keep_messages(hit, flight, messages, topic) { TOPICS } else { RECORD };

@@ -1,13 +1,19 @@
 //! Which topics the messages of a call have, if its writer has none of its own: the first few are told apart, by their text. A run of a program
 //! looks at [`MESSAGES_AT_ONCE`] of them, and goes on in itself.
 
-use runtime_ebpf::kafka_go::{File, MESSAGES_AT_ONCE, MOST_MESSAGES, NAMED_TOPICS, TOPIC_BYTES, TOPICS};
+use core::mem::MaybeUninit;
+
+use runtime_ebpf::{
+    counters::Counter,
+    kafka_go::{File, MESSAGES_AT_ONCE, MOST_MESSAGES, NAMED_TOPICS, TOPIC_BYTES, TOPICS},
+};
 
 use super::flight::{Flight, GoErrorWords};
 use crate::{
+    count::count,
     enter::Hit,
     ids::mix,
-    read::{GoString, is_some, opaque, read_bytes, read_or_zero, sign, try_read},
+    read::{GoString, is_some, opaque, read_or_zero, read_result, sign},
 };
 
 /// Where the goroutine's stack ends, if the address lies on it; else 0. `runtime.g` begins with `stack`, the bounds of its stack, in
@@ -33,34 +39,37 @@ pub fn messages_now(hit: &Hit, flight: &Flight) -> u64 {
 #[inline(always)]
 pub fn count_next(file: &File, flight: &mut Flight) -> bool {
     let messages = flight.messages;
+    let mut failed = 0;
     for _ in 0..MESSAGES_AT_ONCE {
         let nth = flight.done;
         if nth >= flight.count {
-            return false;
+            break;
         }
-        let place = place_of(file, flight, messages, nth);
+        flight.done = nth + 1;
+        let place = place_of(file, flight, messages, nth, &mut failed);
         if let Some(topic) = flight.topics.get_mut(place) {
             topic.count += 1;
         }
-        flight.done = nth + 1;
     }
-    if flight.done >= MOST_MESSAGES {
-        // The rest is not looked at.
-        let rest = flight.count.wrapping_sub(flight.done);
-        flight.topics[NAMED_TOPICS].count += rest;
-        return false;
+    count_failed(failed);
+    let rest = flight.count.wrapping_sub(flight.done);
+    if flight.done < MOST_MESSAGES {
+        return rest != 0;
     }
-    flight.done < flight.count
+    // The rest is not looked at.
+    flight.topics[NAMED_TOPICS].count += rest;
+    false
 }
 
 /// Gives each topic the first error of its messages; `errors` has one for each message, most of them nil. Whether there are more.
 #[inline(always)]
 pub fn tell_next(hit: &Hit, file: &File, flight: &mut Flight, errors: GoString) -> bool {
     let messages = messages_now(hit, flight);
+    let mut failed = 0;
     for _ in 0..MESSAGES_AT_ONCE {
         let nth = flight.done;
-        if nth >= flight.count || nth >= errors.len {
-            return false;
+        if nth >= errors.len {
+            break;
         }
         flight.done = nth + 1;
         let at = errors.address.wrapping_add(nth.wrapping_mul(16));
@@ -68,21 +77,31 @@ pub fn tell_next(hit: &Hit, file: &File, flight: &mut Flight, errors: GoString) 
         if error.itab == 0 {
             continue;
         }
-        let place = place_of(file, flight, messages, nth);
+        let place = place_of(file, flight, messages, nth, &mut failed);
         if let Some(topic) = flight.topics.get_mut(place)
             && topic.error.itab == 0
         {
             topic.error = error;
         }
     }
-    flight.done < MOST_MESSAGES
+    count_failed(failed);
+    flight.done < MOST_MESSAGES && flight.done < errors.len
+}
+
+/// Counts a read that found no page, of however many: a topic may have two spans then.
+#[inline(always)]
+fn count_failed(failed: i64) {
+    if failed < 0 {
+        count(Counter::ReadFault);
+    }
 }
 
 /// The place of a message's topic among those of the call: it is given one if there is room, else that of all others.
 #[inline(always)]
-fn place_of(file: &File, flight: &mut Flight, messages: u64, nth: u64) -> usize {
+fn place_of(file: &File, flight: &mut Flight, messages: u64, nth: u64, failed: &mut i64) -> usize {
     let at = messages.wrapping_add(file.message_bytes.wrapping_mul(nth)).wrapping_add(file.topic as u64);
-    let Some(text) = try_read::<GoString>(at) else { return NAMED_TOPICS };
+    // What cannot be read is a topic without a name.
+    let text = GoString { address: read_or_zero(at), len: read_or_zero(at.wrapping_add(8)) };
     // Most often it is the very same string as another's.
     let (mut place, mut is_found) = (0, 0);
     for n in 0..NAMED_TOPICS {
@@ -95,7 +114,7 @@ fn place_of(file: &File, flight: &mut Flight, messages: u64, nth: u64) -> usize 
     if is_found != 0 {
         return opaque(place) as usize & 7;
     }
-    let hash = hash_of(text);
+    let hash = hash_of(text, failed);
     let mut place = 0;
     // 1 while all places so far are another topic's.
     let mut is_others = 1;
@@ -117,30 +136,33 @@ fn place_of(file: &File, flight: &mut Flight, messages: u64, nth: u64) -> usize 
 
 const _: () = assert!(TOPICS <= 8);
 
-/// A number that tells a text from others.
+/// A number that tells a text from others of its length: without a branch, for the verifier. What could not be read is added to `failed`.
 #[inline(always)]
-fn hash_of(text: GoString) -> u64 {
-    const WORDS: usize = 8;
-    const BYTES: u64 = WORDS as u64 * 8;
+fn hash_of(text: GoString, failed: &mut i64) -> u64 {
     let mut hash = text.len;
-    let mut at = text.address;
-    let mut left = text.len;
-    for _ in 0..TOPIC_BYTES as u64 / BYTES {
-        if left == 0 {
-            break;
+    let (mut at, mut left) = (text.address, text.len);
+    for _ in 0..TOPIC_BYTES / CHUNK_BYTES {
+        let mut words = MaybeUninit::<[u64; ROOM_BYTES / 8]>::uninit();
+        let first = words.as_mut_ptr().cast::<u64>();
+        for n in 0..ROOM_BYTES / 8 {
+            // SAFETY: within the buffer. Volatile: LLVM would call a function for all of them.
+            unsafe { first.add(n).write_volatile(0) };
         }
-        let mut len = opaque(left);
-        if len > BYTES {
-            len = BYTES;
-        }
-        let mut words = [0u64; WORDS];
-        // What cannot be read, which is counted, is zeros.
-        read_bytes(words.as_mut_ptr().cast(), len as u32, at);
-        for word in words {
-            hash = mix(hash ^ word);
+        // What is left, or a whole piece: all ones where that is more.
+        let is_more = sign(left.wrapping_sub(CHUNK_BYTES as u64)).wrapping_sub(1);
+        let len = opaque(left & !is_more | CHUNK_BYTES as u64 & is_more) & (ROOM_BYTES as u64 - 1);
+        *failed |= read_result(first.cast(), len as u32, at);
+        for n in 0..CHUNK_BYTES / 8 {
+            // SAFETY: within the buffer, all of which has been written to.
+            hash = mix(hash ^ unsafe { first.add(n).read_volatile() });
         }
         at = at.wrapping_add(len);
         left = left.wrapping_sub(len);
     }
     hash
 }
+
+/// So much is read at once.
+const CHUNK_BYTES: usize = 64;
+/// What the verifier takes it for: twice that, less one.
+const ROOM_BYTES: usize = 2 * CHUNK_BYTES;

@@ -63,13 +63,16 @@ pub fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
     let topic = message("Topic");
     // A slice of messages steps by their size, and a topic is in each.
     let is_known = size.is_some() && topic != NO_OFFSET;
-    let can_write = is_known && slots.is_some() && ![writer_topic, at(WRITER, "Addr"), at(WRITER, "closed")].contains(&NO_OFFSET);
+    let can_write = is_known
+        && slots.is_some()
+        && ![writer_topic, at(WRITER, "Addr"), at(WRITER, "closed")].contains(&NO_OFFSET);
     let can_read = is_known && select.is_some() && !of_read.contains(&NO_OFFSET);
     let [reader_msgs, reader_version, read_version, read_message, read_error, partition, offset_at, key] =
         of_read;
     let write = write.filter(|_| can_write).map(|(start, ..)| start);
     let read = read.filter(|_| can_read).map(|(start, ..)| start);
-    let commit = pair(library, "commit", "commit_end").filter(|_| is_known && ![within(interval), within(group)].contains(&NO_OFFSET));
+    let commit = pair(library, "commit", "commit_end")
+        .filter(|_| is_known && ![within(interval), within(group)].contains(&NO_OFFSET));
     let commit = commit.and_then(|(start, end, _)| Some((start, selects(end)?)));
     if write.is_none() && read.is_none() && commit.is_none() {
         return Err(ConfigError::NoSite { library: KAFKA_GO.id, role: "write" });
@@ -92,7 +95,8 @@ pub fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
         write_vaddr: write.map_or(0, |site| site.vaddr),
         read_vaddr: read.map_or(0, |site| site.vaddr),
         commit_vaddr: commit.map_or(0, |(site, _)| site.vaddr),
-        commit_selects: commit.map_or([Select { vaddr: 0, cases: 0 }; COMMIT_SELECTS], |(_, selects)| selects),
+        commit_selects: commit
+            .map_or([Select { vaddr: 0, cases: 0 }; COMMIT_SELECTS], |(_, selects)| selects),
         write_errors_vaddr: vaddr(WRITE_ERRORS),
         code_vaddr: vaddr(CODE),
         addr_itab: addr.and_then(|itab| itab.vaddr).unwrap_or(0),

@@ -2,8 +2,8 @@
 
 use runtime_ebpf::{
     kafka_go::records::{
-        KIND_COMMITTED, KIND_POLLED, KIND_SENT, Outcome, POLLED_SLOT_COUNT, POLLED_SLOTS, Polled, SENT_SLOT_COUNT,
-        SENT_SLOTS, Sent,
+        KIND_COMMITTED, KIND_POLLED, KIND_SENT, Outcome, POLLED_SLOT_COUNT, POLLED_SLOTS, Polled,
+        SENT_SLOT_COUNT, SENT_SLOTS, Sent,
     },
     record::Head,
 };
@@ -95,7 +95,17 @@ mod tests {
         let (errors, _) = written("", None);
         let head = Head { span_id: [span; 8], ..some_head(KAFKA_GO.code, KIND_POLLED) };
         let outcome = Outcome { what: OUTCOME_DONE, lens: [ABSENT; 3], code: 0 };
-        let fixed = Polled { head, outcome, partition: 1, offset: 7, link_trace_id: [1, 2], link_span_id: 3, link_flags: 1, lens, has_message: 1 };
+        let fixed = Polled {
+            head,
+            outcome,
+            partition: 1,
+            offset: 7,
+            link_trace_id: [1, 2],
+            link_span_id: 3,
+            link_flags: 1,
+            lens,
+            has_message: 1,
+        };
         sealed([bytes_of(&fixed), slots, errors].concat())
     }
 
@@ -125,7 +135,8 @@ mod tests {
     #[test]
     fn strings_and_errors_are_where_they_belong() {
         let bytes = sent(KIND_SENT);
-        let Ok(Record { what: What::Sent(fixed, [topic, address, None]), error, .. }) = decoded(&bytes) else {
+        let Ok(Record { what: What::Sent(fixed, [topic, address, None]), error, .. }) = decoded(&bytes)
+        else {
             panic!("messages that were written")
         };
         assert_eq!((fixed.count, error.error_type().as_deref()), (3, Some("net.OpError")));

@@ -1,24 +1,29 @@
-//! A program with its databases, an agent that traces it, and the spans that come of that.
+//! A program that runs all its cases when it is asked for `/go`, an agent that traces it, and the spans that come of that. It prints
+//! "listening on http://ADDRESS" before and "done" behind them, and ends well by SIGTERM.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::agent::{self, SERVICE, strobe};
+use crate::client::Connection;
+use crate::collector::Collector;
+use crate::machine;
+use crate::process::Running;
+use crate::spans::Received;
 use anyhow::{Context, Result, ensure};
-use strobe_tests::agent::{self, SERVICE, strobe};
-use strobe_tests::client::Connection;
-use strobe_tests::collector::Collector;
-use strobe_tests::machine;
-use strobe_tests::process::Running;
-use strobe_tests::spans::Received;
 
-/// What a test has.
+/// All of it.
+#[derive(Debug)]
 pub struct Stage {
     /// The program lies in it.
     _folder: tempfile::TempDir,
+    /// What the agent exports to.
     pub collector: Collector,
+    /// The program.
     pub app: Running,
+    /// The agent.
     pub agent: Running,
     address: SocketAddr,
 }
@@ -28,7 +33,7 @@ impl Stage {
     pub fn new(built: &Path, own: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<Self> {
         machine::require_probes()?;
         let folder = tempfile::tempdir().context("a folder for the test")?;
-        let program = folder.path().join("databasesql");
+        let program = folder.path().join("program");
         machine::copy_program(built, &program)?;
         let collector = Collector::start()?;
         let mut command = Command::new(&program);
