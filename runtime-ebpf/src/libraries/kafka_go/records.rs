@@ -126,6 +126,6 @@ mod tests {
         assert_eq!(size_of::<Outcome>(), 4 + 4 * ERROR_SLOT_COUNT + 8);
         assert_eq!(size_of::<Sent>(), 72 + size_of::<Outcome>() + 8 + 4 * SENT_SLOT_COUNT + 4);
         assert_eq!(size_of::<Polled>(), 72 + size_of::<Outcome>() + 24 + 32 + 4 * POLLED_SLOT_COUNT);
-        assert!(SENT_BYTES % 8 == 0 && POLLED_BYTES % 8 == 0);
+        assert_eq!((SENT_BYTES % 8, POLLED_BYTES % 8), (0, 0));
     }
 }

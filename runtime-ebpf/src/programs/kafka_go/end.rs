@@ -3,18 +3,15 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::ProbeContext};
 use runtime_ebpf::{
     counters::Counter as Core,
-    errors::ERROR_SLOT_COUNT,
     kafka_go::{
         File, MESSAGE_WINDOW, MOST_HEADERS, NAMED_TOPICS,
         counters::Counter,
         records::{
-            KIND_COMMITTED, KIND_POLLED, KIND_SENT, OUTCOME_CODE, OUTCOME_DONE, OUTCOME_FAILED,
-            OUTCOME_UNKNOWN, Outcome, POLLED_ADDRESS, POLLED_BYTES, POLLED_GROUP, POLLED_KEY,
+            KIND_COMMITTED, KIND_POLLED, KIND_SENT, POLLED_ADDRESS, POLLED_BYTES, POLLED_GROUP, POLLED_KEY,
             POLLED_SLOT_COUNT, POLLED_SLOTS, POLLED_TOPIC, Polled, SENT_ADDRESS, SENT_BYTES, SENT_GROUP,
             SENT_SLOTS, SENT_TOPIC, Sent,
         },
     },
-    record::ABSENT,
     trace_parent::TraceParent,
 };
 
@@ -23,12 +20,12 @@ use super::{
         self, COMMIT, Entry, Flight, GoErrorWords, HANDED, Kafka, Key, NO_ERROR, OPEN, READ, SAMPLED, WRITE,
         count, find,
     },
+    outcome::{has_one_for_each, write_outcome},
     topics,
 };
 use crate::{
     count::count as count_core,
     enter::Hit,
-    go_error::GoError,
     ids::further_span_id,
     read::{GoString, read, read_or_zero, try_read, word_or_zero},
     registers::GoRegisters as _,
@@ -36,9 +33,6 @@ use crate::{
     texts::{MISSING, Window, fill, string_in},
     traceparent,
 };
-
-/// Errors of one call that are looked at for the first that is one.
-const MOST_ERRORS: u32 = 1000;
 
 /// The operation of this kind that is open on the goroutine, if it is that goroutine's.
 #[inline(always)]
@@ -128,14 +122,6 @@ pub fn send_next(hit: &Hit, file: &File, error: GoErrorWords) -> bool {
     }
     flight::rest(hit, entry);
     false
-}
-
-/// Whether it is a `kafka.WriteErrors`.
-#[inline(always)]
-fn has_one_for_each(file: &File, bias: u64, error: GoErrorWords) -> bool {
-    error.itab != 0
-        && file.write_errors_vaddr != 0
-        && GoError::new(error.itab, error.data).kind.wrapping_sub(bias) == file.write_errors_vaddr
 }
 
 /// Messages that a span is of.
@@ -382,57 +368,4 @@ fn is_traceparent(text: GoString) -> bool {
     // Two words that overlap.
     try_read::<u64>(text.address) == Some(u64::from_le_bytes(*b"tracepar"))
         && try_read::<u64>(text.address.wrapping_add(3)) == Some(u64::from_le_bytes(*b"ceparent"))
-}
-
-/// Writes how an operation ended; of several errors the first.
-///
-/// # Safety
-///
-/// `outcome` and `slots` are of a reserved record.
-#[inline(always)]
-unsafe fn write_outcome(file: &File, bias: u64, words: GoErrorWords, outcome: *mut Outcome, slots: *mut u8) {
-    // SAFETY: the caller's.
-    unsafe {
-        let mut what = OUTCOME_DONE;
-        let mut code = 0;
-        for n in 0..ERROR_SLOT_COUNT {
-            (&raw mut (*outcome).lens[n]).write_volatile(ABSENT);
-        }
-        if words.itab != 0 {
-            let error = first_of(file, bias, GoError::new(words.itab, words.data));
-            if error.kind == 0 {
-                what = OUTCOME_UNKNOWN;
-            } else if error.kind.wrapping_sub(bias) == file.code_vaddr
-                && let Some(number) = read(error.data)
-            {
-                (what, code) = (OUTCOME_CODE, number);
-            } else {
-                what = OUTCOME_FAILED;
-                error.write(&file.errors, bias, slots, &raw mut (*outcome).lens);
-            }
-        }
-        (&raw mut (*outcome).what).write_volatile(what);
-        (&raw mut (*outcome).code).write_volatile(code);
-    }
-}
-
-/// The first error of a `kafka.WriteErrors`, a slice with one for each message, most of them nil; any other error itself. Its kind is 0 where
-/// that cannot be told.
-#[inline(always)]
-fn first_of(file: &File, bias: u64, error: GoError) -> GoError {
-    if file.write_errors_vaddr == 0 || error.kind.wrapping_sub(bias) != file.write_errors_vaddr {
-        return error;
-    }
-    let unknown = GoError { kind: 0, data: 0 };
-    let Some(slice) = read::<GoString>(error.data) else { return unknown };
-    // An interface value: two words.
-    let mut first = GoString { address: 0, len: 0 };
-    for n in 0..MOST_ERRORS {
-        if n as u64 >= slice.len || first.address != 0 {
-            break;
-        }
-        let at = slice.address.wrapping_add(n as u64 * 16);
-        first = GoString { address: read_or_zero(at), len: read_or_zero(at.wrapping_add(8)) };
-    }
-    if first.address == 0 { unknown } else { GoError::new(first.address, first.len) }
 }

@@ -14,6 +14,7 @@
 mod begin;
 mod end;
 mod flight;
+mod outcome;
 mod topics;
 
 use aya_ebpf::{
