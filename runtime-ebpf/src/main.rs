@@ -20,6 +20,7 @@ mod programs;
 mod read;
 mod registers;
 mod ring;
+mod stack;
 mod texts;
 mod traceparent;
 mod tracestate;

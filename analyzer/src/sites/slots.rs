@@ -11,6 +11,7 @@
 //!  add  $0x5b8,%rsp          │
 //!  pop  %rbp; ret            ┘
 //! ```
+//! (Where it has too many, or is compiled without optimisations, `runtime.deferreturn` makes them, and they see another frame.)
 //! The same epilogue follows the call of `runtime.deferreturn`, which each such function has once, for panics that were recovered.
 //! Its offset stands in the function's record; so one epilogue is always known, and every other behind an indirect call has to
 //! say the same. Returns that no deferred call comes before take their results from where they like, and say nothing.
@@ -31,6 +32,9 @@ pub enum Trouble {
     /// What follows a deferred call does not load the results from the stack.
     #[error("a return behind a deferred call does not load its results from the stack")]
     NotFromStack,
+    /// No return is behind a deferred call: `runtime.deferreturn` makes those, from a frame of its own, as in a build without optimisations.
+    #[error("it does not make its deferred calls itself")]
+    NotItsOwn,
     /// Two returns load them from different slots.
     #[error("its returns load their results from different places")]
     Disagree,
@@ -45,7 +49,7 @@ pub fn results(image: &Image<'_>, code: &Code<'_>, deferreturn: u64) -> Result<V
     }
     let depth = code.pcsp.iter().map(|run| run.value).max().unwrap_or(0);
     let (mut past, mut behind) = (Past::default(), Behind::Other);
-    let (mut slots, mut is_known): (Option<Vec<i64>>, bool) = (None, false);
+    let (mut slots, mut is_known, mut is_its_own): (Option<Vec<i64>>, bool, bool) = (None, false, false);
     for step in super::steps(image.arch, code) {
         match step.flow {
             Flow::Undecoded => return Err(Trouble::Undecoded),
@@ -53,6 +57,7 @@ pub fn results(image: &Image<'_>, code: &Code<'_>, deferreturn: u64) -> Result<V
             Flow::Indirect(_) => behind = Behind::Indirect,
             Flow::Call(_) if is_at(&step, deferreturn) => behind = Behind::Deferreturn,
             Flow::Return if behind != Behind::Other => {
+                is_its_own |= behind == Behind::Indirect;
                 match (epilogue(abi, code, depth, &past), &slots) {
                     (Epilogue::Slots(found), Some(known)) if found != *known => {
                         return Err(Trouble::Disagree);
@@ -72,6 +77,9 @@ pub fn results(image: &Image<'_>, code: &Code<'_>, deferreturn: u64) -> Result<V
         past.push(step);
     }
     let slots = slots.filter(|_| is_known).ok_or(Trouble::NotFromStack)?;
+    if !is_its_own {
+        return Err(Trouble::NotItsOwn);
+    }
     Ok(slots.iter().map(|slot| slot + abi.pushed).collect())
 }
 

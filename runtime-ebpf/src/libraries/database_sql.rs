@@ -141,7 +141,7 @@ pub const CODE_U16: u8 = 2;
 pub const CODE_INT: u8 = 3;
 
 /// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended.
-pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 7 * 8;
+pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 9 * 8;
 
 /// Operations in flight at once, over all processes, unless the agent says otherwise.
 pub const DEFAULT_ENTRIES: u32 = 65_536;

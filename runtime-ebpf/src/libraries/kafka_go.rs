@@ -25,6 +25,9 @@ pub struct File {
     pub code_vaddr: u64,
     /// Address in the file of the itab of the addresses that `kafka.TCP` makes; 0: unknown.
     pub addr_itab: u64,
+    /// Where `WriteMessages` begins in the file, and how long it is: what it defers is called from there, unless it is left by a panic or by
+    /// `runtime.Goexit`.
+    pub write_code: [u64; 2],
     /// Where the deferred function finds the error that `WriteMessages` returns: distances of its words from the stack pointer.
     pub error_slots: [u64; 2],
     /// Where the cases of the `select` in `FetchMessage` begin: the distance from the stack pointer.
@@ -105,9 +108,9 @@ pub const NAMED_TOPICS: usize = 4;
 pub const TOPICS: usize = NAMED_TOPICS + 1;
 
 /// Messages of one call that are looked at by one run of a program for that.
-pub const MESSAGES_AT_ONCE: u64 = 40;
+pub const MESSAGES_AT_ONCE: u64 = 38;
 /// How many are looked at in all. The kernel allows 33 tail calls in a row (`MAX_TAIL_CALL_CNT`); one for each of the topics may follow.
-pub const MOST_MESSAGES: u64 = MESSAGES_AT_ONCE * 26;
+pub const MOST_MESSAGES: u64 = MESSAGES_AT_ONCE * 27;
 
 /// Bytes of a topic by which it is told from others of its length; one has 249 characters at most (Kafka's `Topic.MAX_NAME_LENGTH`).
 pub const TOPIC_BYTES: usize = 256;
@@ -116,7 +119,7 @@ pub const TOPIC_BYTES: usize = 256;
 pub const MOST_HEADERS: u32 = 16;
 
 /// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended.
-pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 8 * 8 + TOPICS * 48;
+pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 10 * 8 + TOPICS * 48;
 
 /// Operations in flight at once, over all processes, unless the agent says otherwise.
 pub const DEFAULT_ENTRIES: u32 = 65_536;
@@ -127,7 +130,7 @@ mod tests {
 
     #[test]
     fn values_have_no_padding() {
-        let all = size_of::<Errors>() + 10 * 8 + COMMIT_SELECTS * 16 + 21 * 2 + 3 + 3;
+        let all = size_of::<Errors>() + 12 * 8 + COMMIT_SELECTS * 16 + 21 * 2 + 3 + 3;
         assert_eq!((size_of::<File>(), align_of::<File>()), (all, 8));
     }
 }

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"sort"
 	"strconv"
 	"strings"
@@ -140,6 +141,25 @@ func write() {
 	first, second := large(), message("0", "secret")
 	first.Key = []byte("1")
 	fails(parted.WriteMessages(ctx, second, first))
+	// More than are looked at, by turns.
+	must(mixed(ctx, map[string]int{"fourth": 700, "fifth": 700}))
+	// A balancer that panics, and one that leaves: nothing is sent, and what the call would have returned is not known.
+	for _, leave := range []func(){func() { panic("no partition") }, runtime.Goexit} {
+		left := make(chan struct{})
+		go func() {
+			defer close(left)
+			defer func() { recover() }()
+			w := to("left")
+			w.Balancer = kafka.BalancerFunc(func(kafka.Message, ...int) int { leave(); return 0 })
+			w.WriteMessages(ctx, message("", "secret"))
+		}()
+		<-left
+	}
+	// Nobody listens: an error around that of the connection.
+	unreachable := to("unreachable")
+	unreachable.Addr = kafka.TCP("127.0.0.1:1")
+	fails(unreachable.WriteMessages(ctx, message("", "secret")))
+	must(to("left").WriteMessages(ctx))
 	fails(to("missing").WriteMessages(ctx, message("", "secret")))
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
@@ -164,7 +184,10 @@ func mixed(ctx context.Context, counts map[string]int) error {
 		before := len(messages)
 		for _, name := range names {
 			if n < counts[name] {
-				m := large()
+				m := message("", "secret")
+				if counts["tiny"] > 0 {
+					m = large()
+				}
 				m.Topic = strings.Clone(name)
 				messages = append(messages, m)
 			}

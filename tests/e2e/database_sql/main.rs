@@ -4,6 +4,7 @@
 
 mod cases;
 mod load;
+mod lone;
 mod seen;
 mod servers;
 mod sqlite;

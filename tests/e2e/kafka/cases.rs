@@ -21,14 +21,15 @@ const SENT: &[(&str, &[(i64, &str)])] = &[
     ("send group", &[(OF_GROUP, "")]),
     ("send synced", &[(3, "")]),
     // Of two topics; then among three of which one takes nothing, among five, and on a stack that moves.
-    ("send left", &[(1, ""), (2, ""), (1, ""), (2, "")]),
+    ("send left", &[(1, ""), (2, ""), (1, ""), (2, ""), (1, UNKNOWN), (1, UNKNOWN)]),
     ("send right", &[(1, ""), (2, "")]),
     ("send third", &[(150, "")]),
-    ("send fourth", &[(100, ""), (4, "")]),
+    ("send fourth", &[(100, ""), (4, ""), (513, "")]),
     ("send tiny", &[(2, TOO_LARGE), (1, TOO_LARGE)]),
-    ("send fifth", &[(5, "")]),
-    // No more than four are told apart: that would be "third".
-    ("send", &[(3, "")]),
+    ("send fifth", &[(5, ""), (513, "")]),
+    // No more than four are told apart: that would be "third". And no more than 1,026 messages are looked at.
+    ("send", &[(3, ""), (374, "")]),
+    ("send unreachable", &[(1, "net.OpError")]),
     ("send parted", &[(2, TOO_LARGE)]),
     ("send missing", &[(1, "UNKNOWN_TOPIC_OR_PARTITION")]),
     // That is no failure.
@@ -36,6 +37,7 @@ const SENT: &[(&str, &[(i64, &str)])] = &[
     ("send in", &[(1, "")]),
 ];
 
+const UNKNOWN: &str = "_OTHER";
 const TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
 
 /// Reads from `ok`: the key. One that is no text is not shown.
@@ -70,7 +72,8 @@ pub fn compare(spans: &[Received], broker: &str) -> Vec<String> {
         for (span, (count, error)) in got.iter().zip(*due) {
             let mut attributes = common("send", "send", name.strip_prefix("send "));
             attributes.insert("messaging.batch.message_count", Value::Int(*count));
-            wrong.extend(differs(span, broker, attributes, error));
+            let at = if *name == "send unreachable" { "127.0.0.1:1" } else { broker };
+            wrong.extend(differs(span, at, attributes, error));
         }
     }
     let links = |span: &Received| -> Vec<(String, String, u32)> {

@@ -49,6 +49,27 @@ versions! {
     go1_27_v0_4_51: go(27), "v0.4.51", NEWEST;
 }
 
+/// There `runtime.deferreturn` calls what `WriteMessages` defers, which does not see its results then, and cases of a `select` are addressed in
+/// another way: there are no spans, rather than wrong ones.
+#[test]
+fn a_build_without_optimisations_has_no_spans() -> Result<()> {
+    let built =
+        Program { go: go(26), kafka: "v0.4.51" }.build_with(&["-ldflags=-s -w", "-gcflags=all=-N -l"])?;
+    let mut analyze = std::process::Command::new(strobe_tests::programs::path("analyze")?);
+    let out = analyze.args(["--explain", "github.com/segmentio/kafka-go"]).arg(&built).output()?;
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    for why in ["does not make its deferred calls itself", "select's cases cannot be told"] {
+        ensure!(said.contains(why), "{said}");
+    }
+    let broker = broker::start(NEWEST)?;
+    let mut stage = Stage::new(&built, &[("KAFKA_BROKER", &broker.address)], &[])?;
+    let spans = stage.run_for(1, LIMIT)?;
+    ensure!(!spans.is_empty() && spans.iter().all(|span| span.scope != cases::SCOPE), "{spans:?}");
+    let lost = losses(&stage.agent);
+    ensure!(lost.is_empty(), "lost: {lost:?}");
+    stage.stop()
+}
+
 /// The library has a switch of its own.
 #[test]
 fn kafka_can_be_switched_off() -> Result<()> {

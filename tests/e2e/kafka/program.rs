@@ -44,7 +44,8 @@ impl Program {
         std::fs::rename(&partial, profile).context("the profile")
     }
 
-    fn build_with(&self, args: &[&str]) -> Result<PathBuf> {
+    /// The same with these arguments.
+    pub fn build_with(&self, args: &[&str]) -> Result<PathBuf> {
         let modules = &[("github.com/segmentio/kafka-go", self.kafka)];
         Recipe { version: self.go, arch: HOST, mode: "exe", args, files: FILES, modules }.build()
     }

@@ -41,8 +41,8 @@ pub struct Began {
     pub form: u8,
     /// [`super::Connector::system`], the connector's or its driver's.
     pub system: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// 1: the operation before it is still being made, and this one is made within it.
+    pub is_within: u8,
     /// The port; 0: unknown.
     pub port: u32,
     /// The strings' lengths in the target, in the order of the `BEGAN_` slots.

@@ -28,4 +28,6 @@ crate::counters! { Counter:
     GivenUp = "kafka_go.commits_given_up", info;
     /// Messages that a reader dropped, since they are of an older generation: it goes on reading.
     Stale = "kafka_go.stale", info;
+    /// Messages that have more headers than are looked through, none of them a `traceparent`: there may be one behind those.
+    HeadersCut = "kafka_go.headers_cut", info;
 }

@@ -16,7 +16,9 @@ use runtime_ebpf::{
 };
 
 use super::{
-    flight::{self, BAD, Entry, Flight, Key, MOST_TRIES, OPEN, PENDING, RETRIED, SAMPLED, Sql, count, find},
+    flight::{
+        self, BAD, Entry, Flight, Key, MOST_TRIES, OPEN, PENDING, RETRIED, SAMPLED, Sql, WITHIN, count, find,
+    },
     which::{Which, which},
 };
 use crate::{
@@ -26,6 +28,7 @@ use crate::{
     parent::{self, Context},
     read::{GoString, opaque},
     ring,
+    stack::is_called_within,
     texts::{excess, fill_next},
 };
 
@@ -56,6 +59,20 @@ pub struct Call {
     pub back_to: u64,
 }
 
+/// Where a call stands on its goroutine's stack.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// How deep ([`Hit::depth`]).
+    pub depth: u64,
+    /// The record of its caller's frame.
+    pub frame: u64,
+    /// Where its function returns to.
+    pub back_to: u64,
+}
+
+/// Functions between an operation and another that its driver makes which are looked through.
+const MOST_FRAMES: u32 = 24;
+
 /// A statement that there is none of. LLVM would make a call of zeros that it knows of.
 #[inline(always)]
 pub fn no_query() -> GoString {
@@ -65,7 +82,7 @@ pub fn no_query() -> GoString {
 /// The operation begins, unless it is one that is tried again; `bias` is what the file's addresses are less than the process's. Whether
 /// [`record`] has to follow.
 #[inline(always)]
-pub fn begin(hit: &Hit, start: &Start, bias: u64, call: &Call) -> bool {
+pub fn begin(hit: &Hit, start: &Start, bias: u64, call: &Call, place: Place) -> bool {
     // SAFETY: plain helper call.
     let start_ns = unsafe { bpf_ktime_get_ns() };
     let key = Key::of(hit);
@@ -77,10 +94,16 @@ pub fn begin(hit: &Hit, start: &Start, bias: u64, call: &Call) -> bool {
     let may_be_retried = may_be_retried(start, bias, call);
     let may_be_again = may_be_retried && start.retries_itself == 0;
     let Some((mut entry, before)) = enter(hit, &key, goid, may_be_again, call) else { return false };
+    let is_within = before != 0 && is_called_within::<MOST_FRAMES>(place.frame, entry.get().back_to);
     let flight = entry.get_mut();
     flight.library = hit.library;
     flight.own = call.operation as u32;
     flight.state = if may_be_retried { PENDING | RETRIED } else { PENDING };
+    if is_within {
+        flight.state |= WITHIN;
+    }
+    flight.depth = place.depth;
+    flight.back_to = place.back_to;
     flight.goid = goid;
     flight.start_ns = start_ns;
     flight.bias = bias;
@@ -257,7 +280,8 @@ fn write(base: *mut u8, flight: &Flight, which: &Which) {
     unsafe {
         let began = base.cast::<Began>();
         (&raw mut (*began).before_span_id).cast::<u64>().write_volatile(again(&flight.before));
-        let first = flight.operation() as u64 | which.form << 8 | which.system << 16;
+        let is_within = (flight.state / WITHIN & 1) as u64;
+        let first = flight.operation() as u64 | which.form << 8 | which.system << 16 | is_within << 24;
         (&raw mut (*began).operation).cast::<u32>().write_volatile(first as u32);
         (&raw mut (*began).port).write_volatile(which.port as u32);
     }

@@ -40,6 +40,10 @@ pub struct Flight {
     pub query: u64,
     /// How long it is.
     pub query_len: u64,
+    /// How deep in the stack it began ([`Hit::depth`]).
+    pub depth: u64,
+    /// Where its function returns to.
+    pub back_to: u64,
     /// The span before it on this goroutine, if that has no end: it is sent with the beginning.
     pub before: u64,
 }
@@ -58,6 +62,8 @@ pub const BAD: u32 = 4;
 pub const RETRIED: u32 = 8;
 /// It has begun, and the program behind the one at its start has not yet given it a span.
 pub const PENDING: u32 = 16;
+/// It was begun within another one, whose place it has taken.
+pub const WITHIN: u32 = 32;
 
 /// `(*DB).retry` tries two connections of the pool, and then a new one (database/sql/sql.go, `maxBadConnRetries`).
 pub const MOST_TRIES: u32 = 3;
@@ -78,11 +84,15 @@ impl Flight {
 /// An entry of the table.
 pub type Entry = in_flight::Entry<Flight>;
 
-/// The goroutine's entry, if an operation of this process is open there.
+/// The goroutine's entry, if an operation of this process is open there that ends at this depth of the stack. One that began deeper was made
+/// within the one that ends, and is over without an end: its driver has panicked.
 #[inline(always)]
-pub fn open(hit: &Hit) -> Option<Entry> {
+pub fn open(hit: &Hit, depth: u64) -> Option<Entry> {
     let generation = hit.process().generation;
-    find::<Sql>(&Key::of(hit)).filter(|entry| entry.get().generation == generation && entry.get().has(OPEN))
+    find::<Sql>(&Key::of(hit)).filter(|entry| {
+        let kept = entry.get();
+        kept.generation == generation && kept.has(OPEN) && kept.depth <= depth
+    })
 }
 
 /// The operation has ended: the entry stays, idle, unless many do.

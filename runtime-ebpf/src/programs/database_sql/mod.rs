@@ -34,7 +34,7 @@ use crate::{
     registers::GoRegisters,
     whole_key::WholeKey as _,
 };
-use begin::{Call, no_query};
+use begin::{Call, Place, no_query};
 use end::Outcome;
 use flight::count;
 
@@ -81,7 +81,8 @@ fn go_on(ctx: &ProbeContext, tail: u32) {
 #[inline(always)]
 fn begin_with(ctx: &ProbeContext, hit: &Hit, start: &Start, call: &Call) {
     let bias = ctx.instruction().wrapping_sub(start.vaddr);
-    if begin::begin(hit, start, bias, call) {
+    let place = Place { depth: hit.depth(ctx.stack()), frame: ctx.frame(), back_to: ctx.back_to() };
+    if begin::begin(hit, start, bias, call, place) {
         go_on(ctx, RECORD);
     }
 }
@@ -211,7 +212,7 @@ pub fn database_sql_rollback(ctx: ProbeContext) -> u32 {
 #[inline(always)]
 fn end_with(ctx: &ProbeContext, outcome: Outcome) {
     if let Some((hit, file)) = arrive(ctx) {
-        end::finish(&hit, file, outcome);
+        end::finish(&hit, file, hit.depth(ctx.stack()), outcome);
     }
 }
 

@@ -20,9 +20,10 @@ use crate::{
     enter::Hit,
     ids,
     parent::{self, Context},
-    read::{GoString, known, read, try_read},
+    read::{GoString, known, read},
     registers::GoRegisters,
     ring,
+    stack::is_called_within,
     texts::{Window, fill},
 };
 
@@ -76,27 +77,12 @@ impl Call {
     }
 
     /// Whether it is part of the call that is open on this goroutine, or the same (another attachment of the program has seen it).
-    /// `header` is what its request has.
+    /// `header` is what its request has: the same header alone does not say that, for who tries again by himself gives it to one call after
+    /// another, and a call that sends nothing has no end.
     #[inline(always)]
     pub fn is_part_of(&self, open: &Flight, header: u64) -> bool {
         let is_it = self.depth == open.depth && self.request == open.request;
-        header == open.header && (is_it || self.is_within(open.back_to))
-    }
-
-    /// Whether a function that returns there is among its callers. The same header alone does not say that: who tries again by himself
-    /// gives it to one call after another, and a call that sends nothing has no end.
-    #[inline(always)]
-    fn is_within(&self, back_to: u64) -> bool {
-        let mut frame = self.frame;
-        for _ in 0..MOST_FRAMES {
-            // Where the frame before begins, and where this one's function returns to.
-            let Some(record) = try_read::<GoString>(frame) else { break };
-            if record.len == back_to {
-                return back_to != 0;
-            }
-            frame = record.address;
-        }
-        false
+        header == open.header && (is_it || is_called_within::<MOST_FRAMES>(self.frame, open.back_to))
     }
 }
 

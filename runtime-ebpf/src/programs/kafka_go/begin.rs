@@ -15,7 +15,7 @@ use crate::{
     enter::Hit,
     ids, in_flight,
     parent::{self, Context},
-    read::{GoString, is_some, put},
+    read::{GoString, is_some, put, word_or_zero},
 };
 
 /// A call.
@@ -26,6 +26,8 @@ pub struct Call {
     /// The `*Writer` or `*Reader`.
     pub subject: u64,
     pub context: Context,
+    /// How deep in the stack it is.
+    pub depth: u64,
 }
 
 /// What is written or committed.
@@ -54,6 +56,7 @@ pub fn begin(hit: &Hit, bias: u64, call: &Call) -> Option<&'static mut Flight> {
     flight.goid = goid;
     flight.start_ns = start_ns;
     flight.bias = bias;
+    flight.depth = call.depth;
     flight.subject = call.subject;
     flight.context = call.context.data;
     flight.context_itab = call.context.itab;
@@ -99,6 +102,12 @@ pub fn keep_messages(hit: &Hit, flight: &mut Flight, messages: Messages, topic: 
     // A word of zeros, or of ones.
     first.count = messages.count & is_open.wrapping_sub(1);
     is_open != 0
+}
+
+/// Keeps the reader's version, which is 1 behind its first start.
+#[inline(always)]
+pub fn keep_version(file: &File, flight: &mut Flight, reader: u64) {
+    flight.version = word_or_zero(reader, file.reader_version, 0);
 }
 
 /// Counts the next messages by their topics. Whether there are more.

@@ -17,8 +17,8 @@ use runtime_ebpf::{
 
 use super::{
     flight::{
-        self, COMMIT, Entry, Flight, GoErrorWords, HANDED, Kafka, Key, NO_ERROR, OPEN, READ, SAMPLED, WRITE,
-        count, find,
+        self, COMMIT, Entry, Flight, GoErrorWords, HANDED, Kafka, Key, OPEN, READ, SAMPLED, WRITE, count,
+        find,
     },
     outcome::{has_one_for_each, write_outcome},
     topics,
@@ -27,7 +27,7 @@ use crate::{
     count::count as count_core,
     enter::Hit,
     ids::further_span_id,
-    read::{GoString, read, read_or_zero, try_read, word_or_zero},
+    read::{GoString, opaque, read, read_or_zero, try_read, word_or_zero},
     registers::GoRegisters as _,
     ring,
     texts::{MISSING, Window, fill, string_in},
@@ -36,11 +36,13 @@ use crate::{
 
 /// The operation of this kind that is open on the goroutine, if it is that goroutine's.
 #[inline(always)]
-pub fn open(hit: &Hit, operation: u32) -> Option<Entry> {
+pub fn open(hit: &Hit, ctx: &ProbeContext, operation: u32) -> Option<Entry> {
     let generation = hit.process().generation;
+    // A call that began deeper in the stack than this is within this one, and is over without an end.
+    let depth = hit.depth(ctx.stack());
     let entry = find::<Kafka>(&Key::of(hit)).filter(|entry| {
         let kept = entry.get();
-        kept.generation == generation && kept.has(OPEN) && kept.own == operation
+        kept.generation == generation && kept.has(OPEN) && kept.own == operation && kept.depth <= depth
     });
     let Some(entry) = entry else {
         count(Counter::Unmatched);
@@ -52,6 +54,12 @@ pub fn open(hit: &Hit, operation: u32) -> Option<Entry> {
         return None;
     }
     Some(entry)
+}
+
+/// What the file's addresses are less than the process's; 0: nothing is open on the goroutine.
+#[inline(always)]
+pub fn bias(hit: &Hit) -> u64 {
+    find::<Kafka>(&Key::of(hit)).map_or(0, |entry| entry.get().bias)
 }
 
 #[inline(always)]
@@ -72,19 +80,24 @@ pub enum Next {
 
 /// `WriteMessages` returns this error, or none.
 #[inline(always)]
-pub fn written(hit: &Hit, file: &File, error: GoErrorWords) -> Next {
-    let Some(mut entry) = open(hit, WRITE) else { return Next::Nothing };
+pub fn written(hit: &Hit, file: &File, ctx: &ProbeContext, error: GoErrorWords) -> Next {
+    let Some(mut entry) = open(hit, ctx, WRITE) else { return Next::Nothing };
     let flight = entry.get_mut();
     if !flight.has(SAMPLED) {
         flight::rest(hit, entry);
         return Next::Nothing;
     }
     flight.done = 0;
-    // All others are there only behind those with a place.
-    if flight.topics[1].count != 0 && has_one_for_each(file, flight.bias, error) {
+    if is_mixed(flight) && has_one_for_each(file, flight.bias, error) {
         return Next::Errors;
     }
     Next::Spans
+}
+
+/// Whether the messages are of several topics, or of more than were looked at.
+#[inline(always)]
+fn is_mixed(flight: &Flight) -> bool {
+    (flight.topics[1].count | flight.topics[NAMED_TOPICS].count) != 0
 }
 
 /// Gives the next messages' topics their errors. Whether there are more.
@@ -102,20 +115,32 @@ pub fn tell_errors(hit: &Hit, file: &File, error: GoErrorWords) -> bool {
     is_more
 }
 
+/// A place of which LLVM knows nothing: from the check of one it would take what it knows of the next, and older verifiers would not.
+#[inline(always)]
+fn place_at(number: u64) -> usize {
+    opaque(number) as usize & 7
+}
+
 /// Sends the span of the next topic. Whether there are more.
 #[inline(always)]
 pub fn send_next(hit: &Hit, file: &File, error: GoErrorWords) -> bool {
     let Some(mut entry) = find::<Kafka>(&Key::of(hit)) else { return false };
     let flight = entry.get_mut();
-    let place = flight.done as usize;
+    let place = place_at(flight.done);
     let Some(topic) = flight.topics.get(place) else { return false };
-    let is_mixed = flight.topics[1].count != 0;
-    let error = if is_mixed && has_one_for_each(file, flight.bias, error) { topic.error } else { error };
+    let error =
+        if is_mixed(flight) && has_one_for_each(file, flight.bias, error) { topic.error } else { error };
     let text = if place < NAMED_TOPICS { topic.text } else { MISSING };
     let call = Messages { kind: KIND_SENT, topic: text, count: topic.count };
     send_messages(hit, file, flight, &call, error);
-    flight.done = place as u64 + 1;
-    if flight.topics.get(place + 1).is_some_and(|topic| topic.count != 0) {
+    // Behind the last that has a place there may be all others.
+    let mut next = place_at(flight.done + 1);
+    if flight.topics.get(next).is_none_or(|topic| topic.count == 0) {
+        next = NAMED_TOPICS;
+    }
+    let is_last = place == NAMED_TOPICS;
+    flight.done = next as u64;
+    if !is_last && flight.topics.get(place_at(next as u64)).is_some_and(|topic| topic.count != 0) {
         flight.span_id = further_span_id(flight.span_id, flight.done);
         count(Counter::Started);
         return true;
@@ -166,7 +191,7 @@ fn send_messages(hit: &Hit, file: &File, flight: &Flight, call: &Messages, error
 /// Behind a `select` of `CommitMessages`.
 #[inline(always)]
 pub fn committed(hit: &Hit, file: &File, ctx: &ProbeContext) {
-    let Some(mut entry) = open(hit, COMMIT) else { return };
+    let Some(mut entry) = open(hit, ctx, COMMIT) else { return };
     let flight = entry.get_mut();
     let [first, second] = &file.commit_selects;
     let is_first = ctx.instruction().wrapping_sub(flight.bias) == first.vaddr;
@@ -189,7 +214,7 @@ pub fn committed(hit: &Hit, file: &File, ctx: &ProbeContext) {
         let error = if has_answer {
             GoErrorWords { itab: read_or_zero(element), data: read_or_zero(element.wrapping_add(8)) }
         } else {
-            NO_ERROR
+            GoErrorWords::NONE
         };
         send_messages(hit, file, flight, &call, error);
     }
@@ -252,9 +277,9 @@ impl Chosen {
 /// `FetchMessage` goes on with what it has received.
 #[inline(always)]
 pub fn polled(hit: &Hit, file: &File, ctx: &ProbeContext) {
-    let Some(entry) = open(hit, READ) else { return };
+    let Some(mut entry) = open(hit, ctx, READ) else { return };
     let Some(chosen) = Chosen::read(ctx, file.select_cases) else { return };
-    let flight = entry.get();
+    let flight = entry.get_mut();
     let reader = flight.subject;
     let is_message = chosen.channel == word_or_zero(reader, file.reader_msgs, 0);
     let is_error = chosen.channel == word_or_zero(reader, file.reader_run_error, 0);
@@ -264,9 +289,9 @@ pub fn polled(hit: &Hit, file: &File, ctx: &ProbeContext) {
         return flight::rest(hit, entry);
     }
     if is_message {
-        // Both are small numbers that count up.
-        let current = word_or_zero(reader, file.reader_version, 0);
-        if word_or_zero(chosen.element, file.read_version, 0) < current {
+        // Both are small numbers that count up. The reader's own may have grown since it was asked: that is the next time's.
+        if word_or_zero(chosen.element, file.read_version, 0) < flight.version {
+            flight.version = word_or_zero(reader, file.reader_version, 0);
             return count(Counter::Stale);
         }
     }
@@ -348,7 +373,7 @@ fn linked(file: &File, headers: GoString) -> Option<TraceParent> {
     }
     if value.is_missing() {
         if headers.len > MOST_HEADERS as u64 {
-            count_core(Core::HeadersCut);
+            count(Counter::HeadersCut);
         }
         return None;
     }

@@ -30,6 +30,8 @@ pub struct Flight {
     pub span: Span,
     /// What the file's addresses are less than the process's.
     pub bias: u64,
+    /// How deep in the stack it began ([`Hit::depth`]).
+    pub depth: u64,
     /// The `*Writer` or `*Reader`: it lives as long as the call that its goroutine makes.
     pub subject: u64,
     /// The data word of the context.
@@ -42,6 +44,8 @@ pub struct Flight {
     pub stack_end: u64,
     /// How many there are.
     pub count: u64,
+    /// Of a read: the reader's version when it was asked for a message. What is of an older one is thrown away.
+    pub version: u64,
     /// What a program that goes on with them has done: how many it has looked at, or for how many topics a span has been sent.
     pub done: u64,
     /// Their topics, in the order of the first message of each. The last is all others.
@@ -70,8 +74,17 @@ pub struct GoErrorWords {
     pub data: u64,
 }
 
-/// There is none.
-pub const NO_ERROR: GoErrorWords = GoErrorWords { itab: 0, data: 0 };
+impl GoErrorWords {
+    /// There is none.
+    pub const NONE: Self = Self { itab: 0, data: 0 };
+    /// Nobody knows whether there is one.
+    pub const UNKNOWN: Self = Self { itab: 1, data: 0 };
+
+    #[inline(always)]
+    pub fn is_unknown(&self) -> bool {
+        self.itab == Self::UNKNOWN.itab
+    }
+}
 
 begins_with_span!(Flight);
 

@@ -38,7 +38,7 @@ use crate::{
 };
 use begin::{Call, Messages};
 use end::Next;
-use flight::{COMMIT, GoErrorWords, READ, WRITE, count};
+use flight::{COMMIT, GoErrorWords, OPEN, READ, WRITE, count};
 
 #[map]
 static KAFKA_GO_TAILS: ProgramArray = ProgramArray::with_max_entries(4, 0);
@@ -81,9 +81,9 @@ fn go_on(ctx: &ProbeContext, tail: u32) {
 
 /// The call, by its first two arguments: a writer or reader, and a context.
 #[inline(always)]
-fn call(ctx: &ProbeContext, operation: u32) -> Call {
+fn call(ctx: &ProbeContext, hit: &Hit, operation: u32) -> Call {
     let context = Context { itab: ctx.argument::<1>(), data: ctx.argument::<2>() };
-    Call { operation, subject: ctx.argument::<0>(), context }
+    Call { operation, subject: ctx.argument::<0>(), context, depth: hit.depth(ctx.stack()) }
 }
 
 /// The slice that is the last argument of a writer's, and of a reader's.
@@ -96,12 +96,10 @@ fn messages(ctx: &ProbeContext) -> Messages {
 #[uprobe]
 pub fn kafka_go_write(ctx: ProbeContext) -> u32 {
     let Some((hit, file)) = arrive(&ctx) else { return 0 };
-    let messages = messages(&ctx);
-    // Of none, nothing is sent.
-    if file.write_vaddr == 0 || messages.count == 0 || restarts(&ctx, file.write_check) {
+    if file.write_vaddr == 0 || restarts(&ctx, file.write_check) {
         return 0;
     }
-    let call = call(&ctx, WRITE);
+    let call = call(&ctx, &hit, WRITE);
     // Without an address, or closed, it writes nothing, and the end is not seen.
     let has_address = word_or_zero(call.subject, file.writer_addr, 0) != 0;
     if !has_address || word_or_zero(call.subject, file.writer_closed, 0) & 0xff != 0 {
@@ -111,7 +109,7 @@ pub fn kafka_go_write(ctx: ProbeContext) -> u32 {
         address: word_or_zero(call.subject, file.writer_topic, 0),
         len: word_or_zero(call.subject, file.writer_topic, 8),
     };
-    begin_with_messages(&ctx, &hit, file.write_vaddr, &call, messages, topic);
+    begin_with_messages(&ctx, &hit, file.write_vaddr, &call, messages(&ctx), topic);
     0
 }
 
@@ -122,7 +120,7 @@ pub fn kafka_go_commit(ctx: ProbeContext) -> u32 {
     if file.commit_vaddr == 0 || restarts(&ctx, file.commit_check) {
         return 0;
     }
-    let call = call(&ctx, COMMIT);
+    let call = call(&ctx, &hit, COMMIT);
     // A reader that is of no group commits nothing, and the end is not seen.
     if word_or_zero(call.subject, file.reader_group, 8) == 0 {
         return 0;
@@ -143,6 +141,11 @@ fn begin_with_messages(
 ) {
     let bias = ctx.instruction().wrapping_sub(vaddr);
     if let Some(flight) = begin::begin(hit, bias, call) {
+        if call.operation == WRITE && messages.count == 0 {
+            // Nothing is sent; its end is seen all the same.
+            flight.state = OPEN;
+            return;
+        }
         let tail = if begin::keep_messages(hit, flight, messages, topic) { TOPICS } else { RECORD };
         go_on(ctx, tail);
     }
@@ -156,7 +159,9 @@ pub fn kafka_go_read(ctx: ProbeContext) -> u32 {
         return 0;
     }
     let bias = ctx.instruction().wrapping_sub(file.read_vaddr);
-    if begin::begin(&hit, bias, &call(&ctx, READ)).is_some() {
+    let call = call(&ctx, &hit, READ);
+    if let Some(flight) = begin::begin(&hit, bias, &call) {
+        begin::keep_version(file, flight, call.subject);
         go_on(&ctx, RECORD);
     }
     0
@@ -180,9 +185,15 @@ pub fn kafka_go_record(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// The error that `WriteMessages` returns: where it defers something it lies in its frame.
+/// The error that `WriteMessages` returns: where it defers something it lies in its frame. Where it does not return, since a balancer panicked
+/// or has left the goroutine, what it defers is called from elsewhere, and nobody knows.
 #[inline(always)]
-fn returned(ctx: &ProbeContext, file: &File) -> GoErrorWords {
+fn returned(ctx: &ProbeContext, hit: &Hit, file: &File) -> GoErrorWords {
+    let [begin, bytes] = file.write_code;
+    let back_to = ctx.back_to().wrapping_sub(end::bias(hit)).wrapping_sub(begin);
+    if back_to >= bytes {
+        return GoErrorWords::UNKNOWN;
+    }
     let word = |n: usize| read_or_zero(ctx.stack().wrapping_add(file.error_slots[n]));
     GoErrorWords { itab: word(0), data: word(1) }
 }
@@ -191,7 +202,7 @@ fn returned(ctx: &ProbeContext, file: &File) -> GoErrorWords {
 #[uprobe]
 pub fn kafka_go_write_end(ctx: ProbeContext) -> u32 {
     let Some((hit, file)) = arrive(&ctx) else { return 0 };
-    match end::written(&hit, file, returned(&ctx, file)) {
+    match end::written(&hit, file, &ctx, returned(&ctx, &hit, file)) {
         Next::Nothing => {}
         Next::Errors => go_on(&ctx, ERRORS),
         Next::Spans => go_on(&ctx, SPANS),
@@ -203,7 +214,7 @@ pub fn kafka_go_write_end(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn kafka_go_errors(ctx: ProbeContext) -> u32 {
     let Some((hit, file)) = arrive(&ctx) else { return 0 };
-    let is_more = end::tell_errors(&hit, file, returned(&ctx, file));
+    let is_more = end::tell_errors(&hit, file, returned(&ctx, &hit, file));
     go_on(&ctx, if is_more { ERRORS } else { SPANS });
     0
 }
@@ -212,7 +223,7 @@ pub fn kafka_go_errors(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn kafka_go_spans(ctx: ProbeContext) -> u32 {
     let Some((hit, file)) = arrive(&ctx) else { return 0 };
-    if end::send_next(&hit, file, returned(&ctx, file)) {
+    if end::send_next(&hit, file, returned(&ctx, &hit, file)) {
         go_on(&ctx, SPANS);
     }
     0

@@ -21,7 +21,7 @@ const MOST_ERRORS: u32 = 1000;
 /// Whether it is a `kafka.WriteErrors`.
 #[inline(always)]
 pub fn has_one_for_each(file: &File, bias: u64, error: GoErrorWords) -> bool {
-    error.itab != 0
+    error.itab > GoErrorWords::UNKNOWN.itab
         && file.write_errors_vaddr != 0
         && GoError::new(error.itab, error.data).kind.wrapping_sub(bias) == file.write_errors_vaddr
 }
@@ -46,12 +46,15 @@ pub unsafe fn write_outcome(
         for n in 0..ERROR_SLOT_COUNT {
             (&raw mut (*outcome).lens[n]).write_volatile(ABSENT);
         }
-        if words.itab != 0 {
+        if words.is_unknown() {
+            what = OUTCOME_UNKNOWN;
+        } else if words.itab != 0 {
             let error = first_of(file, bias, GoError::new(words.itab, words.data));
+            let within = error.innermost(&file.errors, bias);
             if error.kind == 0 {
                 what = OUTCOME_UNKNOWN;
-            } else if error.kind.wrapping_sub(bias) == file.code_vaddr
-                && let Some(number) = read(error.data)
+            } else if within.kind.wrapping_sub(bias) == file.code_vaddr
+                && let Some(number) = read(within.data)
             {
                 (what, code) = (OUTCOME_CODE, number);
             } else {

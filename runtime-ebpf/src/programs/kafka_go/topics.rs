@@ -85,8 +85,35 @@ pub fn tell_next(hit: &Hit, file: &File, flight: &mut Flight, errors: GoString) 
         }
     }
     count_failed(failed);
-    flight.done < MOST_MESSAGES && flight.done < errors.len
+    if flight.done < MOST_MESSAGES {
+        return flight.done < errors.len;
+    }
+    tell_rest(flight, errors);
+    false
 }
+
+/// Gives the messages behind those that were looked at their first error. If there is none among all that are looked at, there is one that
+/// nobody knows.
+#[inline(always)]
+fn tell_rest(flight: &mut Flight, errors: GoString) {
+    let mut first = flight.topics[NAMED_TOPICS].error;
+    for n in 0..MORE_ERRORS {
+        let nth = MOST_MESSAGES + n;
+        if nth >= errors.len || first.itab != 0 {
+            break;
+        }
+        let at = errors.address.wrapping_add(nth.wrapping_mul(16));
+        first = GoErrorWords { itab: read_or_zero(at), data: read_or_zero(at.wrapping_add(8)) };
+    }
+    let mut any = first.itab;
+    for topic in &flight.topics {
+        any |= topic.error.itab;
+    }
+    flight.topics[NAMED_TOPICS].error = if any == 0 { GoErrorWords::UNKNOWN } else { first };
+}
+
+/// So many are looked at for that.
+const MORE_ERRORS: u64 = 1000;
 
 /// Counts a read that found no page, of however many: a topic may have two spans then.
 #[inline(always)]

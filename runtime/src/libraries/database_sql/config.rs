@@ -104,12 +104,6 @@ const NOWHERE: Places = Places {
 
 /// What the programs need to know of this binary.
 pub fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
-    for required in ["query", "exec", "query_end", "exec_end"] {
-        // A function of which there are copies alone is not there itself.
-        let instead = (required == "query").then(|| role(library, "db_query")).flatten();
-        let found = role(library, required).or(instead);
-        found.ok_or(ConfigError::NoSite { library: DATABASE_SQL.id, role: required })?;
-    }
     let at = |type_name, field| offset(library, type_name, field, ANYWHERE);
     let mut file = File {
         errors: errors::config(library, plan, &WRAPPERS),
@@ -130,6 +124,10 @@ pub fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
         tx_done: at("database/sql.Tx", "done"),
         reserved2: [0; 2],
     };
+    // A program has what it calls: one that only reads has nothing that executes.
+    if file.starts.iter().all(|start| start.vaddr == 0) {
+        return Err(ConfigError::NoSite { library: DATABASE_SQL.id, role: "query" });
+    }
     set_connectors(library, &mut file);
     set_drivers(library, &mut file);
     set_codes(library, &mut file);

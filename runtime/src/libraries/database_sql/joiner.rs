@@ -2,7 +2,7 @@
 //!
 //! | what comes | what becomes of it |
 //! |---|---|
-//! | a beginning | kept; what was open on its goroutine before is over: its connections were bad, or it reached no driver |
+//! | a beginning | kept; what was open on its goroutine before is over: its connections were bad, it reached no driver, its driver panicked, or it makes the new one |
 //! | word that it has been done, or a final error | the span |
 //! | word that its connection was bad | waits: for a next try, for the goroutine's next operation, or for its time |
 //! | word of a next try | the error did not count |
@@ -10,7 +10,7 @@
 
 use std::time::{Duration, Instant};
 
-use runtime_ebpf::record::Head;
+use runtime_ebpf::{database_sql::records::Began, record::Head};
 
 use super::begun::Begun;
 use super::records::{self, Record};
@@ -59,16 +59,18 @@ pub struct Joiner {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Counted {
     not_sent: u64,
+    called_within: u64,
     open_at_exit: u64,
     too_many_open: u64,
     unmatched: u64,
 }
 
 impl Joiner {
-    fn began(&mut self, head: &Head, begun: Begun, before: [u8; 8], cx: &mut SpanContext<'_>) {
-        if let Some(kept) = self.take(head, before) {
+    fn began(&mut self, head: &Head, begun: Begun, began: &Began, cx: &mut SpanContext<'_>) {
+        if let Some(kept) = self.take(head, began.before_span_id) {
             match kept.failed {
                 Some(failed) => emit(&kept.begun, &failed.outcome, failed.end_ns, cx),
+                None if began.is_within != 0 => self.counts.called_within += 1,
                 None => self.counts.not_sent += 1,
             }
         }
@@ -128,7 +130,7 @@ impl join::Joiner for Joiner {
             Record::Began(began, texts) => {
                 let trace_state = cx.trace_states.of(head.parent_span_id);
                 let begun = Begun { trace_state, ..Begun::new(&began, &texts, cx.settings, cx.counts) };
-                self.began(head, begun, began.before_span_id, cx);
+                self.began(head, begun, &began, cx);
             }
             Record::Ended => self.ended(head, &Outcome::Done, cx),
             Record::Failed(failed, error) => {
@@ -178,6 +180,7 @@ impl join::Joiner for Joiner {
         vec![
             count("database_sql.not_sent", self.counts.not_sent, false),
             count("database_sql.ends_without_beginning", self.counts.unmatched, false),
+            count("database_sql.lost.called_within", self.counts.called_within, true),
             count("database_sql.lost.open_at_exit", self.counts.open_at_exit, true),
             count("database_sql.lost.too_many_open", self.counts.too_many_open, true),
         ]

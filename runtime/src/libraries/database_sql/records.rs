@@ -110,7 +110,7 @@ pub(super) mod tests {
             operation: u8::try_from(operation).expect("few"),
             form: 0,
             system: 0,
-            reserved: 0,
+            is_within: 0,
             port: 0,
             lens: [0; BEGAN_SLOT_COUNT],
         }

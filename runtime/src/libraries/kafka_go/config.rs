@@ -37,6 +37,7 @@ const LIMIT: u64 = MESSAGE_WINDOW as u64 - 16;
 pub fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
     let write = pair(library, "write", "write_end");
     let slots = write.as_ref().and_then(|(_, end, _)| error_slots(end));
+    let code = role(library, "write").map(|function| [function.vaddr, function.size]);
     let read = pair(library, "read", "read_end");
     let select = read.as_ref().and_then(|(_, _, end)| u64::try_from(end.select_cases?).ok());
     let size = library.sizes.iter().find(|size| size.type_name == MESSAGE).and_then(|size| size.size);
@@ -100,6 +101,7 @@ pub fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
         write_errors_vaddr: vaddr(WRITE_ERRORS),
         code_vaddr: vaddr(CODE),
         addr_itab: addr.and_then(|itab| itab.vaddr).unwrap_or(0),
+        write_code: code.unwrap_or([0; 2]),
         error_slots: slots.unwrap_or([0; 2]),
         select_cases: select.unwrap_or(0),
         message_bytes: size.unwrap_or(0),

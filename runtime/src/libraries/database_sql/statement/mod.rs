@@ -30,7 +30,8 @@ pub struct Statement {
 /// Reads a statement, or the beginning of one (`is_cut`).
 pub fn read(text: &str, is_cut: bool, dialect: Dialect, wants_text: bool) -> Statement {
     let Some(tokens) = tokens(text, is_cut, dialect) else { return Statement::default() };
-    let masked = wants_text.then(|| masked::text(&tokens, dialect)).filter(|text| !text.is_empty());
+    let masked = wants_text.then(|| masked::text(&tokens, dialect)).flatten();
+    let masked = masked.filter(|text| !text.is_empty());
     let meant: Vec<Token> =
         tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
     Statement { summary: summary::summary(&meant, is_cut), text: masked }

@@ -6,8 +6,10 @@ use sqlparser::tokenizer::{Token, Word};
 pub fn name(tokens: &[Token], is_cut: bool) -> Option<(String, usize)> {
     let mut rest = tokens.iter();
     let mut name = match rest.next()? {
+        Token::Word(word) if word.quote_style.is_some() && is_a_place(&word.value) => return None,
         Token::Word(word) => word.to_string(),
         // SQL has some as literals: `FROM 'table'`.
+        Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) if is_a_place(text) => return None,
         text @ (Token::SingleQuotedString(_) | Token::DoubleQuotedString(_)) => text.to_string(),
         _ => return None,
     };
@@ -24,6 +26,11 @@ pub fn name(tokens: &[Token], is_cut: bool) -> Option<(String, usize)> {
             _ => return Some((name, count)),
         }
     }
+}
+
+/// Whether what stands in quotes in place of a table is a file or a URL, as DuckDB and others have it: that may have credentials in it.
+fn is_a_place(text: &str) -> bool {
+    text.contains(['/', '\\', ':', '=', '?', '&', '@'])
 }
 
 /// The word of a token, as a keyword would be written.

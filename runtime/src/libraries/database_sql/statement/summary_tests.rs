@@ -21,6 +21,9 @@ fn the_conventions_examples() {
             "SELECT SELECT orders customers",
         ),
         ("SELECT * FROM \"song list\", 'artists'", "SELECT \"song list\" 'artists'"),
+        ("SELECT * FROM 's3://b/x?key=secret', \"https://u:p@h/x\"", "SELECT"),
+        ("INSERT INTO a SELECT x FROM b ON DUPLICATE KEY UPDATE p = 1, q = 2", "INSERT a SELECT b"),
+        ("SELECT x FROM a INTO @p, @q", "SELECT a"),
     ] {
         check(Dialect::Postgres, text, want);
     }

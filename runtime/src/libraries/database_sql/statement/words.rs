@@ -43,7 +43,7 @@ pub const BEFORE_TABLE: Words = Words(
 /// What ends the list of tables.
 pub const AFTER_TABLES: Words = Words(
     "WHERE GROUP ORDER HAVING LIMIT WINDOW SET RETURNING VALUES FETCH OFFSET FOR QUALIFY WHEN PREWHERE \
-     CONNECT OPTION OUTPUT SETTINGS",
+     CONNECT OPTION OUTPUT SETTINGS DUPLICATE INTO",
 );
 /// Behind these one query ends and another may follow.
 pub const BETWEEN_QUERIES: Words = Words("UNION EXCEPT INTERSECT MINUS");
