@@ -57,7 +57,7 @@ macro_rules! http2_server {
         };
 
         #[map]
-        static $files: Array<File> = Array::with_max_entries(MAX_FILES, 0);
+        pub static $files: Array<File> = Array::with_max_entries(MAX_FILES, 0);
         /// The program in which an end goes on that needs more room; the agent puts it there.
         #[map]
         static $tails: ProgramArray = ProgramArray::with_max_entries(1, 0);

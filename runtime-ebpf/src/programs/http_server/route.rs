@@ -17,9 +17,11 @@ use super::{
 use crate::{
     count::count_of,
     enter::Hit,
+    programs::net_http_server_h2::NET_HTTP_SERVER_H2_FILES,
     read::GoString,
     ring,
     texts::{fill, string_in},
+    whole_key::WholeKey as _,
 };
 
 /// Adds one to a counter that all routers have, of the one whose hit it is.
@@ -38,19 +40,22 @@ impl Asked {
     /// Whether it is the server's or a copy of it. Copies share the string that `RequestURI` is, whatever else of them middleware has
     /// changed; what a handler has made itself has none, or one of its own. The server's is alive: this is its handler's goroutine.
     #[inline(always)]
-    fn is_of(&self, flight: &Flight) -> bool {
-        let servers = match flight.library {
+    fn is_of(&self, hit: &Hit, flight: &Flight) -> bool {
+        let (servers, uri) = match flight.library {
             // Over HTTP/1.x `extra` is something else.
-            library if library == NET_HTTP_SERVER.code => flight.request,
-            _ if flight.extra != 0 => flight.extra,
-            // Of Go 1.27 on what the entry has is no Request of net/http's.
-            library if library == NET_HTTP_SERVER_H2.code => return true,
-            _ => flight.request,
+            library if library == NET_HTTP_SERVER.code => (flight.request, self.uri),
+            _ if flight.extra != 0 => (flight.extra, self.uri),
+            // Of Go 1.27 on what the entry has is a ServerRequest, from which net/http's Request has the string.
+            library if library == NET_HTTP_SERVER_H2.code => {
+                let Some(file) = NET_HTTP_SERVER_H2_FILES.get_at(hit.file()) else { return false };
+                (flight.request, file.request.request_uri)
+            }
+            _ => (flight.request, self.uri),
         };
         if servers == self.request {
             return true;
         }
-        let (own, its) = (string_in(servers, self.uri), string_in(self.request, self.uri));
+        let (own, its) = (string_in(servers, uri), string_in(self.request, self.uri));
         own.is_missing() || own.len == 0 || (own.address == its.address && own.len == its.len)
     }
 }
@@ -69,7 +74,7 @@ pub fn request(hit: &Hit, asked: Option<Asked>) -> Option<&'static Flight> {
         count(hit, Counter::Unannounced);
         return None;
     }
-    if asked.is_some_and(|asked| !asked.is_of(flight)) {
+    if asked.is_some_and(|asked| !asked.is_of(hit, flight)) {
         count(hit, Counter::OwnRequests);
         return None;
     }
