@@ -9,6 +9,7 @@ mod refusal;
 mod sweep;
 
 use std::{
+    collections::HashSet,
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
     time::Instant,
@@ -21,7 +22,7 @@ use aya::{
 };
 use runtime_ebpf::{abi, counters, libraries as kernel};
 
-use crate::libraries::{self, Flight, Library, bytes_of};
+use crate::libraries::{self, Flight, Library, LostAtExit, bytes_of};
 pub use error::ProgramsError;
 use error::{failed, missing_map};
 use multi::Multi;
@@ -77,6 +78,9 @@ const COUNTERS: &str = "COUNTERS";
 /// Entries of one table that a sweep looks at in one call: three system calls each.
 const SWEPT_AT_ONCE: usize = 256;
 
+/// Steps through a table when a process ends: as many as the largest has entries.
+const MOST_STEPS: usize = 1 << 20;
+
 /// A table that is swept: keys are two words, the second of which begins with the tgid; values begin with the generation.
 struct Table {
     map: &'static str,
@@ -96,6 +100,8 @@ pub struct Programs {
     ebpf: Ebpf,
     generations: Generations,
     sweeps: Vec<(Table, Sweep)>,
+    /// The tables of which something is lost when a process ends, and how much has been.
+    lost_at_exit: Vec<(Flight, LostAtExit, u64)>,
     ring_bytes: usize,
     /// Where the kernel has `uprobe_multi`.
     multi: Option<Multi>,
@@ -126,12 +132,14 @@ impl Programs {
             Err(_) => None, // An older kernel. `Facts` has tried the same and says what a privilege is lacking for.
         };
         let open = Table { map: CURRENT, value_bytes: size_of::<abi::Current>(), use_map: None };
+        let lost_at_exit = flights.iter().filter_map(|flight| Some((*flight, flight.lost?, 0))).collect();
         let tables = flights.into_iter().map(Table::from).chain([open]);
         let sweeps = tables.map(|table| (table, Sweep::default())).collect();
         Ok(Self {
             ebpf,
             generations: Generations::default(),
             sweeps,
+            lost_at_exit,
             ring_bytes: options.ring_bytes as usize,
             multi,
         })
@@ -274,7 +282,29 @@ impl Programs {
         let key = tgid.to_ne_bytes();
         let deleted = self.raw(PROCESSES, key.len(), size_of::<abi::Process>())?.delete(&key);
         deleted.map_err(|source| ProgramsError::Element { action: "writing to", map: PROCESSES, source })?;
-        self.generations.end(tgid, Instant::now());
+        if let Some(generation) = self.generations.end(tgid, Instant::now()) {
+            self.count_lost(tgid, generation)?;
+        }
+        Ok(())
+    }
+
+    /// Counts what a process that has ended leaves open.
+    fn count_lost(&mut self, tgid: u32, generation: u32) -> Result<(), ProgramsError> {
+        for (flight, lost, count) in &mut self.lost_at_exit {
+            let failed = |source| ProgramsError::Element { action: "reading", map: flight.map, source };
+            let table = raw(&self.ebpf, flight.map, 16, flight.value_bytes)?;
+            let (mut last, mut seen): (Option<Vec<u8>>, HashSet<Vec<u8>>) = (None, HashSet::new());
+            // From a key that another process removes meanwhile the kernel begins anew.
+            for _ in 0..MOST_STEPS {
+                let Some(key) = table.next_key(last.as_deref()).map_err(failed)? else { break };
+                let is_its = key.get(8..12) == Some(&tgid.to_ne_bytes());
+                if is_its && seen.insert(key.clone()) {
+                    let entry = table.lookup(&key).map_err(failed)?;
+                    *count += u64::from(entry.is_some_and(|entry| lost.is(&entry, generation)));
+                }
+                last = Some(key);
+            }
+        }
         Ok(())
     }
 
@@ -328,6 +358,12 @@ impl Programs {
                 counted.push(Counted { name: count.name, value, is_loss: count.is_loss });
             }
         }
+        let lost = self.lost_at_exit.iter();
+        counted.extend(lost.map(|(_, lost, value)| Counted {
+            name: lost.counter,
+            value: *value,
+            is_loss: true,
+        }));
         Ok(counted)
     }
 }

@@ -59,13 +59,19 @@ impl Stage {
 
     /// The same, of cases that take so long.
     pub fn run_for(&mut self, due: usize, limit: Duration) -> Result<Vec<Received>> {
-        let mut connection = Connection::open(self.address)?;
-        connection.send(format!("GET /go HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).as_bytes())?;
-        self.app.stdout.wait_for("done", 0, limit).with_context(|| self.app.output())?;
+        self.begin(limit)?;
         self.collector.wait_for(due, Duration::from_secs(10));
         let status = self.agent.terminate()?;
         ensure!(status.success(), "strobe ended with {status}:\n{}", self.agent.output());
         self.collector.take()
+    }
+
+    /// Runs all cases, and leaves the agent to go on.
+    pub fn begin(&mut self, limit: Duration) -> Result<()> {
+        let mut connection = Connection::open(self.address)?;
+        connection.send(format!("GET /go HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).as_bytes())?;
+        self.app.stdout.wait_for("done", 0, limit).with_context(|| self.app.output())?;
+        Ok(())
     }
 
     /// The program has taken no harm.

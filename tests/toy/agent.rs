@@ -55,6 +55,7 @@ impl Library for ToyWheel {
             use_map: "TOY_WHEEL_USE",
             entries_global: "TOY_WHEEL_ENTRIES",
             part: 1,
+            lost: None,
         })
     }
 

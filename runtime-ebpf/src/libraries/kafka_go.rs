@@ -121,6 +121,26 @@ pub const MOST_HEADERS: u32 = 16;
 /// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended.
 pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 10 * 8 + TOPICS * 48;
 
+// What an entry's `state` has.
+
+/// An operation is open.
+pub const OPEN: u32 = 1;
+/// It is recorded.
+pub const SAMPLED: u32 = 2;
+/// It has begun, and the program behind the one at its start has not yet given it a span.
+pub const PENDING: u32 = 4;
+/// A commit has been handed over, and its answer is waited for.
+pub const HANDED: u32 = 8;
+
+// And its `own`.
+
+/// Messages are written.
+pub const WRITE: u32 = 1;
+/// A message is waited for.
+pub const READ: u32 = 2;
+/// Messages are committed.
+pub const COMMIT: u32 = 3;
+
 /// Operations in flight at once, over all processes, unless the agent says otherwise.
 pub const DEFAULT_ENTRIES: u32 = 65_536;
 

@@ -87,6 +87,7 @@ impl Library for DatabaseSql {
             use_map: "DATABASE_SQL_USE",
             entries_global: "DATABASE_SQL_ENTRIES",
             part: 1,
+            lost: None,
         })
     }
 

@@ -7,10 +7,14 @@ mod records;
 mod span;
 
 use analyzer::{Plan, plan};
-use runtime_ebpf::{kafka_go::IN_FLIGHT_BYTES, libraries::KAFKA_GO, record::Head};
+use runtime_ebpf::{
+    kafka_go::{COMMIT, IN_FLIGHT_BYTES, OPEN, SAMPLED, WRITE},
+    libraries::KAFKA_GO,
+    record::Head,
+};
 
 use super::join::{Count, Joiner, SpanContext};
-use super::library::{ConfigError, Flight, Library};
+use super::library::{ConfigError, Flight, Library, LostAtExit};
 use super::values::bytes_of;
 use crate::records::DecodeError;
 use crate::spans::Kind;
@@ -62,6 +66,12 @@ impl Library for KafkaGo {
             entries_global: "KAFKA_GO_ENTRIES",
             // An entry has room for several topics, and writes are batched: few goroutines need one at once.
             part: 4,
+            // A reader that waits for a message loses nothing.
+            lost: Some(LostAtExit {
+                counter: "kafka_go.lost.open_at_exit",
+                state: OPEN | SAMPLED,
+                kinds: &[WRITE, COMMIT],
+            }),
         })
     }
 

@@ -65,6 +65,35 @@ pub struct Flight {
     pub entries_global: &'static str,
     /// It has room for one of so many of the requests that may be in flight: 1 for all of them.
     pub part: u32,
+    /// What of it is lost when its process ends, where the agent knows of no beginning.
+    pub lost: Option<LostAtExit>,
+}
+
+/// Entries of which a span would have come. They begin with a `Span` of the programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LostAtExit {
+    /// Where they are counted.
+    pub counter: &'static str,
+    /// The bits that their state has.
+    pub state: u32,
+    /// The library's own numbers of the operations that count.
+    pub kinds: &'static [u32],
+}
+
+impl LostAtExit {
+    /// Whether an entry is one of those.
+    pub fn is(&self, entry: &[u8], generation: u32) -> bool {
+        const STATE: usize = 4;
+        const OWN: usize = runtime_ebpf::abi::SPAN_BYTES - 4;
+        let word = |at: usize| {
+            let bytes = entry.get(at..at + 4)?;
+            Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+        };
+        let is_recorded = |state: u32| state & self.state == self.state;
+        word(0) == Some(generation)
+            && word(STATE).is_some_and(is_recorded)
+            && word(OWN).is_some_and(|own| self.kinds.contains(&own))
+    }
 }
 
 /// Why a ready library of a Plan could not be turned into a configuration: the Plan and the agent disagree.

@@ -20,7 +20,7 @@ use runtime_ebpf::{
 };
 
 pub use contexts::contexts;
-pub use library::{ConfigError, Flight, Library};
+pub use library::{ConfigError, Flight, Library, LostAtExit};
 pub use values::{bytes_of, core, stack_check};
 
 macro_rules! libraries {

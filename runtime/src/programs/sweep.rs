@@ -30,11 +30,11 @@ impl Generations {
         }
     }
 
-    /// The process is not traced any more.
-    pub fn end(&mut self, tgid: u32, now: Instant) {
-        if let Some(before) = self.live.remove(&tgid) {
-            self.ended.push_back((now, tgid, before));
-        }
+    /// The process is not traced any more; gives the generation that it had.
+    pub fn end(&mut self, tgid: u32, now: Instant) -> Option<u32> {
+        let before = self.live.remove(&tgid)?;
+        self.ended.push_back((now, tgid, before));
+        Some(before)
     }
 
     /// Whether nobody can use an entry of this generation any more.
@@ -119,7 +119,7 @@ mod tests {
         assert!(!generations.is_over(7, 1) && generations.is_over(8, 1) && generations.is_over(7, 2));
         generations.begin(7, 2, start);
         assert!(!generations.is_over(7, 1) && !generations.is_over(7, 2));
-        generations.end(7, start + GRACE / 2);
+        assert_eq!(generations.end(7, start + GRACE / 2), Some(2));
         generations.forget_old(start + GRACE * 5 / 4);
         assert!(generations.is_over(7, 1) && !generations.is_over(7, 2));
         generations.forget_old(start + GRACE * 2);

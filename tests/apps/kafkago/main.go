@@ -3,7 +3,7 @@
 //
 // KAFKA_BROKER is the broker's address. It makes the topics, prints "listening on URL", waits for a request for /go, runs all cases once,
 // prints "done", and serves until SIGTERM. With KAFKA_OPERATIONS it makes so many requests that write, and reads, in place of the cases; with
-// KAFKA_PROFILE, too, at once, and ends.
+// KAFKA_PROFILE, too, at once, and ends. With KAFKA_OPEN it leaves operations open.
 package main
 
 import (
@@ -57,7 +57,9 @@ func main() {
 	case <-stop:
 		return
 	}
-	if operations > 0 {
+	if os.Getenv("KAFKA_OPEN") != "" {
+		open()
+	} else if operations > 0 {
 		load(l.Addr().String(), operations)
 	} else {
 		write()
@@ -240,6 +242,18 @@ func read() {
 	fails((&kafka.Writer{Topic: "nowhere"}).WriteMessages(ctx, fetched[0]))
 	// An operation after them shows whether one of them was taken for one that did not end.
 	must(to("ok").WriteMessages(ctx, message("", "secret")))
+}
+
+// open has ten writes and a read under way, which do not end.
+func open() {
+	w := to("left")
+	w.BatchTimeout = time.Hour
+	for n := 0; n < 10; n++ {
+		go w.WriteMessages(context.Background(), message("", "secret"))
+	}
+	reader := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{broker}, Topic: "right", MaxWait: 100 * time.Millisecond})
+	go reader.FetchMessage(context.Background())
+	time.Sleep(500 * time.Millisecond)
 }
 
 // inside writes on behalf of a request.

@@ -70,6 +70,24 @@ fn a_build_without_optimisations_has_no_spans() -> Result<()> {
     stage.stop()
 }
 
+/// What is written when the process ends has no span, and is counted; a reader that waits loses nothing.
+#[test]
+fn what_is_open_at_the_end_is_counted() -> Result<()> {
+    let built = Program { go: go(26), kafka: "v0.4.51" }.build()?;
+    let broker = broker::start(NEWEST)?;
+    let own = [("KAFKA_BROKER", broker.address.as_str()), ("KAFKA_OPEN", "1")];
+    let mut stage = Stage::new(&built, &own, &[])?;
+    stage.begin(LIMIT)?;
+    stage.stop()?;
+    let status = stage.agent.wait(LIMIT)?;
+    ensure!(status.success(), "strobe ended with {status}:\n{}", stage.agent.output());
+    let lost = losses(&stage.agent);
+    ensure!(lost == [("kafka_go.lost.open_at_exit".to_owned(), 10)].into(), "lost: {lost:?}");
+    let spans = stage.collector.take()?;
+    ensure!(spans.iter().all(|span| span.scope != cases::SCOPE), "{spans:?}");
+    Ok(())
+}
+
 /// The library has a switch of its own.
 #[test]
 fn kafka_can_be_switched_off() -> Result<()> {

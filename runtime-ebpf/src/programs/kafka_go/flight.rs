@@ -7,6 +7,8 @@ use runtime_ebpf::{
     libraries::KAFKA_GO,
 };
 
+pub use runtime_ebpf::kafka_go::{COMMIT, HANDED, OPEN, PENDING, READ, SAMPLED, WRITE};
+
 pub use crate::in_flight::{Key, find};
 use crate::{
     count::count_of,
@@ -89,22 +91,6 @@ impl GoErrorWords {
 begins_with_span!(Flight);
 
 const _: () = assert!(size_of::<Flight>() == IN_FLIGHT_BYTES);
-
-/// An operation is open.
-pub const OPEN: u32 = 1;
-/// It is recorded.
-pub const SAMPLED: u32 = 2;
-/// It has begun, and the program behind the one at its start has not yet given it a span.
-pub const PENDING: u32 = 4;
-/// A commit has been handed over, and its answer is waited for.
-pub const HANDED: u32 = 8;
-
-/// Messages are written.
-pub const WRITE: u32 = 1;
-/// A message is waited for.
-pub const READ: u32 = 2;
-/// Messages are committed.
-pub const COMMIT: u32 = 3;
 
 /// An entry of the table.
 pub type Entry = in_flight::Entry<Flight>;

@@ -56,6 +56,7 @@ impl Library for GrpcClient {
             use_map: "GRPC_CLIENT_USE",
             entries_global: "GRPC_CLIENT_ENTRIES",
             part: 1,
+            lost: None,
         })
     }
 

@@ -67,6 +67,7 @@ impl Library for GrpcServer {
             use_map: "GRPC_SERVER_USE",
             entries_global: "GRPC_SERVER_ENTRIES",
             part: 1,
+            lost: None,
         })
     }
 

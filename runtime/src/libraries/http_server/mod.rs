@@ -29,4 +29,5 @@ pub const FLIGHT: Flight = Flight {
     use_map: "HTTP_SERVER_USE",
     entries_global: "HTTP_SERVER_ENTRIES",
     part: 1,
+    lost: None,
 };
