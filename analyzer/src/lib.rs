@@ -21,7 +21,6 @@ pub mod own;
 pub mod plan;
 mod planner;
 pub mod sites;
-mod threads;
 
 use std::path::{Path, PathBuf};
 

@@ -13,12 +13,10 @@ pub struct Options {
     pub dwarf: bool,
     /// The offset database.
     pub database: bool,
-    /// Whether threads may be started, which is faster: the agent plans in a process that may start none.
-    pub threads: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { entries: catalog::entries(), types: true, dwarf: true, database: true, threads: false }
+        Options { entries: catalog::entries(), types: true, dwarf: true, database: true }
     }
 }

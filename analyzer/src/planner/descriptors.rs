@@ -28,7 +28,7 @@ impl Case<'_> {
         let name = wanted.type_name.as_str();
         let owner = Owner::of_struct(self.go, self.entry, name.trim_start_matches('*'));
         let unlimited = wanted.versions.since.is_none() && wanted.versions.until.is_none();
-        let is_known = self.facts.types.descriptors.contains_key(name);
+        let is_known = self.facts.descriptors.contains_key(name);
         let is_expected = match &owner.version {
             Some(version) => wanted.versions.contains(version) && (is_known || !wanted.if_present),
             None => is_known || (unlimited && !wanted.if_present),
@@ -44,8 +44,8 @@ impl Case<'_> {
             database.size(&owner.module, version, self.go.image.arch.name(), name).known().copied()
         };
         let said: Vec<(Witness, u64)> = [
-            (Witness::Types, self.facts.types.descriptors.get(name).map(|found| found.size)),
-            (Witness::Dwarf, self.facts.dwarf.sizes.get(name).copied()),
+            (Witness::Types, self.facts.descriptors.get(name).map(|found| found.size)),
+            (Witness::Dwarf, self.facts.dwarf_sizes.get(name).copied()),
             (Witness::Database, recorded()),
         ]
         .into_iter()
@@ -90,7 +90,7 @@ impl Case<'_> {
         if self.is_ambiguous(name, findings) {
             return out;
         }
-        match self.facts.types.descriptors.get(name) {
+        match self.facts.descriptors.get(name) {
             Some(found) => (out.vaddr, out.witnesses) = (Some(found.vaddr), vec![Witness::Types]),
             None if wanted.if_present => {}
             None => {
@@ -102,11 +102,11 @@ impl Case<'_> {
     }
 
     fn is_ambiguous(&self, name: &str, findings: &mut Findings) -> bool {
-        let several = self.facts.types.descriptors.get(name).is_some_and(|found| found.several);
-        if several || self.facts.dwarf.ambiguous.contains(name) {
+        let several = self.facts.descriptors.get(name).is_some_and(|found| found.several);
+        if several || self.facts.ambiguous_dwarf.contains(name) {
             let why = format!("there are several types named {name}");
             findings.refuse(Matter::new(Code::AmbiguousType, name, why));
         }
-        several || self.facts.dwarf.ambiguous.contains(name)
+        several || self.facts.ambiguous_dwarf.contains(name)
     }
 }

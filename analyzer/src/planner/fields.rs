@@ -84,7 +84,7 @@ impl Case<'_> {
             witnesses: Vec::new(),
             disputed: Vec::new(),
         };
-        let ambiguous = [&self.facts.types.ambiguous, &self.facts.dwarf.ambiguous];
+        let ambiguous = [&self.facts.ambiguous, &self.facts.ambiguous_dwarf];
         if ambiguous.iter().any(|set| set.contains(&field.type_name)) {
             let why = format!("two types named {} have different fields", field.type_name);
             findings.refuse(Matter::new(Code::AmbiguousType, &field.type_name, why));
@@ -127,8 +127,8 @@ impl Case<'_> {
             })
         };
         let words = [
-            (Witness::Types, own(&self.facts.types.structs)),
-            (Witness::Dwarf, own(&self.facts.dwarf.structs)),
+            (Witness::Types, own(&self.facts.types)),
+            (Witness::Dwarf, own(&self.facts.dwarf)),
             (Witness::Database, self.recorded(field, owner)),
         ];
         words.into_iter().filter_map(|(witness, word)| Some((witness, word?))).collect()
@@ -154,7 +154,7 @@ impl Case<'_> {
             return Matter::new(Code::NoSuchField, name, why);
         }
         let version = owner.version_text.as_deref().unwrap_or("of unknown version");
-        let dwarf = match &self.facts.dwarf.error {
+        let dwarf = match &self.facts.dwarf_error {
             Some(error) => format!("its DWARF cannot be read ({error})"),
             None => "no DWARF names it".to_owned(),
         };
@@ -172,7 +172,7 @@ impl Case<'_> {
         let one = |wanted: &offsets::catalog::Itab| {
             let concrete = wanted.concrete.clone().unwrap_or_default();
             let key = (wanted.interface.clone(), concrete.clone());
-            let vaddr = self.facts.types.itabs.get(&key).copied();
+            let vaddr = self.facts.itabs.get(&key).copied();
             if vaddr.is_none() {
                 let pair = format!("({}, {concrete})", wanted.interface);
                 let why = format!("no static itab of {pair} in the type data");
@@ -189,7 +189,7 @@ impl Case<'_> {
     /// Every concrete type that the binary has for an interface.
     fn implementers(&self, wanted: &offsets::catalog::Itab, findings: &mut Findings) -> Vec<Itab> {
         let name = wanted.interface.as_str();
-        let found = self.facts.types.implementers.get(name);
+        let found = self.facts.implementers.get(name);
         let Some(found) = found.filter(|found| !found.itabs.is_empty()) else {
             let why = format!("no static itab of any type for {name} in the type data");
             let matter = Matter::new(Code::NoItab, name, why);
@@ -206,7 +206,7 @@ impl Case<'_> {
     /// The maps of the entry.
     pub fn maps(&self, findings: &mut Findings) -> Vec<MapLayout> {
         let one = |wanted: &offsets::catalog::Map| {
-            if let Some(layout) = self.facts.types.maps.get(&wanted.type_name) {
+            if let Some(layout) = self.facts.maps.get(&wanted.type_name) {
                 return layout.clone();
             }
             let why = format!("no descriptor of {} in the type data", wanted.type_name);

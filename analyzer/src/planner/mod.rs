@@ -31,7 +31,6 @@ use crate::go::release::{self, Minor};
 use crate::go_image::{GoImage, Kind};
 use crate::options::Options;
 use crate::plan::{Code, Library, Plan, SCHEMA_VERSION, Status, VersionMatch};
-use crate::threads;
 use case::Case;
 use facts::Facts;
 use owners::Owner;
@@ -48,7 +47,7 @@ pub(crate) fn make(
     must_be_a_program(go.kind)?;
     let database = Database::embedded();
     let facts = Facts::gather(go, options.entries, options, debug)?;
-    let present: Vec<&Entry> = options.entries.iter().filter(|e| facts.is_present(e)).collect();
+    let present = options.entries.iter().filter(|e| facts.is_present(e));
     let build = go.build.as_ref();
     Ok(Plan {
         schema_version: SCHEMA_VERSION,
@@ -58,10 +57,10 @@ pub(crate) fn make(
         arch: go.image.arch,
         go_version: go.go_version().map(ToOwned::to_owned),
         build_id: notes::build_id(&go.image).into(),
-        debug_file: facts.dwarf.file.as_ref().map(|p| p.to_string_lossy().into_owned()),
+        debug_file: facts.debug_file.as_ref().map(|p| p.to_string_lossy().into_owned()),
         types_vaddr: Some(go.types().start()),
         modules: build.map(|b| b.modules().map(Into::into).collect()).unwrap_or_default(),
-        libraries: threads::each(options.threads, &present, |e| library(go, e, &facts, options)),
+        libraries: present.map(|e| library(go, e, &facts, options)).collect(),
     })
 }
 
@@ -135,7 +134,7 @@ fn too_new(minor: Minor) -> Option<Matter> {
 impl Facts<'_> {
     /// What is worth knowing of the whole program, whichever library is asked for.
     fn remarks(&self) -> Vec<Matter> {
-        let dwarf = self.dwarf.error.as_ref().map(|error| {
+        let dwarf = self.dwarf_error.as_ref().map(|error| {
             Matter::new(Code::DwarfNotHeard, "DWARF", format!("the DWARF was not heard: {error}"))
         });
         let plugins = "the program can load plugins (it has plugin.open), whose own copies of the library's functions no probe \

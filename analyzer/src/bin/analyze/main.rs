@@ -126,8 +126,7 @@ fn analyze(cli: &Cli, entries: &'static [Entry]) -> anyhow::Result<Status> {
     let mut printed = 0;
     // In parts, so that a folder of thousands of files prints as it goes and holds few Plans at a time.
     for part in found.files.chunks(64) {
-        let is_alone = part.len() == 1;
-        let outcome = |target| Outcome::of(target, cli, entries, is_alone);
+        let outcome = |target| Outcome::of(target, cli, entries);
         let outcomes: Vec<Outcome> = match part {
             // Starting the threads takes a millisecond, a tenth of what a Plan does.
             [only] => vec![outcome(only)],

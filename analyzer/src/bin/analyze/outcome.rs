@@ -83,9 +83,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Plans one file, alone or beside others.
-    pub fn of(target: &Target, cli: &Cli, entries: &'static [Entry], is_alone: bool) -> Self {
-        let options = Options { entries, threads: is_alone, ..Options::default() };
+    /// Plans one file.
+    pub fn of(target: &Target, cli: &Cli, entries: &'static [Entry]) -> Self {
+        let options = Options { entries, ..Options::default() };
         let mut result = match &target.source {
             Source::File(path) => analyzer::plan_file(path, &options, &cli.debug_root),
             Source::Stdin => plan_stdin(&target.name, cli, &options),

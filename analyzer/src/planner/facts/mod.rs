@@ -23,7 +23,6 @@ use crate::go::{inline, notes};
 use crate::go_image::GoImage;
 use crate::options::Options;
 use crate::plan::MapLayout;
-use crate::threads;
 use copies::within_budget;
 pub(super) use copies::{Copies, MAX_COPIES};
 pub(super) use structs::Fields;
@@ -41,20 +40,21 @@ pub(super) struct Facts<'a> {
     pub copies: HashMap<&'a str, Copies<'a>>,
     /// What each wanted one was inlined into.
     pub inlined_into: HashMap<&'a str, Inlining<'a>>,
-    /// What its type data says.
-    pub types: OfTypes,
-    /// What its DWARF says.
-    pub dwarf: OfDwarf,
-}
-
-/// What the binary's type data says.
-#[derive(Debug, Default)]
-pub(super) struct OfTypes {
-    /// Structs by full name.
-    pub structs: HashMap<String, Fields>,
+    /// Structs by full name, from type data.
+    pub types: HashMap<String, Fields>,
     /// Structs of one name that differ.
     pub ambiguous: HashSet<String>,
-    /// Types by full name whose size or descriptor is wanted.
+    /// Structs by full name, from DWARF.
+    pub dwarf: HashMap<String, Fields>,
+    /// Structs of one name that differ, by DWARF.
+    pub ambiguous_dwarf: HashSet<String>,
+    /// The file that the DWARF is in, when that is not the binary.
+    pub debug_file: Option<PathBuf>,
+    /// Why DWARF that is there could not be read.
+    pub dwarf_error: Option<String>,
+    /// Sizes of structs, from DWARF.
+    pub dwarf_sizes: HashMap<String, u64>,
+    /// Types by full name whose size or descriptor is wanted, from type data.
     pub descriptors: HashMap<String, Found>,
     /// (interface, concrete type) → address.
     pub itabs: HashMap<(String, String), u64>,
@@ -62,21 +62,6 @@ pub(super) struct OfTypes {
     pub implementers: HashMap<String, Implementers>,
     /// `map[K]V` → layout.
     pub maps: HashMap<String, MapLayout>,
-}
-
-/// What DWARF says.
-#[derive(Debug, Default)]
-pub(super) struct OfDwarf {
-    /// Structs by full name.
-    pub structs: HashMap<String, Fields>,
-    /// Structs of one name that differ.
-    pub ambiguous: HashSet<String>,
-    /// Sizes of structs.
-    pub sizes: HashMap<String, u64>,
-    /// The file that it is in, when that is not the binary.
-    pub file: Option<PathBuf>,
-    /// Why DWARF that is there could not be read.
-    pub error: Option<String>,
 }
 
 impl<'a> Facts<'a> {
@@ -92,28 +77,37 @@ impl<'a> Facts<'a> {
             functions,
             copies: HashMap::new(),
             inlined_into: HashMap::new(),
-            types: OfTypes::default(),
-            dwarf: OfDwarf::default(),
+            types: HashMap::new(),
+            ambiguous: HashSet::new(),
+            dwarf: HashMap::new(),
+            ambiguous_dwarf: HashSet::new(),
+            debug_file: None,
+            dwarf_error: None,
+            dwarf_sizes: HashMap::new(),
+            descriptors: HashMap::new(),
+            itabs: HashMap::new(),
+            implementers: HashMap::new(),
+            maps: HashMap::new(),
         };
         let (names, offsets, trees) = facts.find_functions(entries)?;
         let present: Vec<&'a Entry> = entries.iter().filter(|e| facts.is_present(e)).collect();
         if present.is_empty() {
             return Ok(facts);
         }
+        let inlined = inline::find(&go.image, &facts.functions, &offsets, trees)?;
+        let named = |(i, inlining): (usize, Inlining<'a>)| Some((*names.get(i)?, inlining));
+        facts.inlined_into = inlined.into_iter().filter_map(named).collect();
         let wanted = |e: &&'a Entry| {
             let fields = e.fields.iter().map(|f| f.type_name.as_str());
             fields.chain(e.sizes.iter().map(|size| size.type_name.as_str())).collect::<Vec<_>>()
         };
         let wanted: HashSet<&str> = present.iter().flat_map(wanted).collect();
-        let types = || if options.types { OfTypes::find(go, &present) } else { Ok(OfTypes::default()) };
-        let others = || {
-            let inlined = inline::find(&go.image, &facts.functions, &offsets, trees);
-            (inlined, if options.dwarf { OfDwarf::find(go, &wanted, debug) } else { OfDwarf::default() })
-        };
-        let (types, (inlined, dwarf)) = threads::both(options.threads, types, others);
-        let named = |(i, inlining): (usize, Inlining<'a>)| Some((*names.get(i)?, inlining));
-        facts.inlined_into = inlined?.into_iter().filter_map(named).collect();
-        (facts.types, facts.dwarf) = (types?, dwarf);
+        if options.types {
+            facts.find_types(go, &present)?;
+        }
+        if options.dwarf {
+            facts.find_dwarf(go, &wanted, debug);
+        }
         Ok(facts)
     }
 
@@ -165,11 +159,8 @@ impl<'a> Facts<'a> {
         }
         Ok((names, offsets, trees))
     }
-}
 
-impl OfTypes {
-    fn find(go: &GoImage<'_>, present: &[&Entry]) -> Result<Self> {
-        let mut out = Self::default();
+    fn find_types(&mut self, go: &'a GoImage<'a>, present: &[&'a Entry]) -> Result<()> {
         let types = go.types();
         let (structs, mut seen) = (Structs::new(present), Seen::default());
         let mut map_names: Vec<&str> =
@@ -190,15 +181,15 @@ impl OfTypes {
             // None is of another kind than a map.
             if let Some(i) = map_names.iter().position(|name| types.has_underlying_name(t, name)) {
                 let name = map_names.swap_remove(i);
-                out.maps.extend(maps::layout(&types, t).map(|layout| (name.to_owned(), layout.into())));
+                self.maps.extend(maps::layout(&types, t).map(|layout| (name.to_owned(), layout.into())));
             }
         })?;
-        out.descriptors = described.into_found();
+        self.descriptors = described.into_found();
         over.map_or(Ok(()), Err)?;
-        out.implementers = implementers::find(&types, present)?;
-        (out.structs, out.ambiguous) = (seen.structs, seen.ambiguous);
-        out.find_itabs(&types, present);
-        Ok(out)
+        self.implementers = implementers::find(&types, present)?;
+        (self.types, self.ambiguous) = (seen.structs, seen.ambiguous);
+        self.find_itabs(&types, present);
+        Ok(())
     }
 
     fn find_itabs(&mut self, types: &Types<'_>, present: &[&Entry]) {
@@ -221,41 +212,39 @@ impl OfTypes {
             }
         }
     }
-}
 
-impl OfDwarf {
-    /// The binary's own, else that of its debug file.
-    fn find(go: &GoImage<'_>, wanted: &HashSet<&str>, debug: &Search<'_>) -> Self {
+    /// The binary's own DWARF, else that of its debug file.
+    fn find_dwarf(&mut self, go: &GoImage<'_>, wanted: &HashSet<&str>, debug: &Search<'_>) {
         if [".debug_info", ".zdebug_info"].iter().any(|name| go.image.section(name).is_some()) {
-            return Self::read(go.image.file, wanted);
+            return self.read_dwarf(go.image.file, wanted);
         }
         let outcome = debug.run(go.image.file, notes::build_id(&go.image).gnu.as_deref());
-        let Some((path, bytes)) = outcome.found else {
-            let rejected = (!outcome.rejected.is_empty()).then(|| outcome.rejected.join(", "));
-            return Self { error: rejected, ..Self::default() };
-        };
-        let mut out = Self::read(&bytes, wanted);
-        if let Err(error) = bytes.is_unchanged() {
-            out = Self { error: Some(error.to_string()), ..Self::default() };
+        if let Some((path, bytes)) = outcome.found {
+            self.read_dwarf(&bytes, wanted);
+            if let Err(error) = bytes.is_unchanged() {
+                self.dwarf.clear();
+                self.ambiguous_dwarf.clear();
+                self.dwarf_sizes.clear();
+                self.dwarf_error = Some(error.to_string());
+            }
+            self.dwarf_error = self.dwarf_error.take().map(|error| format!("{}: {error}", path.display()));
+            self.debug_file = Some(path);
+        } else if !outcome.rejected.is_empty() {
+            self.dwarf_error = Some(outcome.rejected.join(", "));
         }
-        out.error = out.error.map(|error| format!("{}: {error}", path.display()));
-        out.file = Some(path);
-        out
     }
 
-    fn read(file: &[u8], wanted: &HashSet<&str>) -> Self {
-        let structs = match dwarf::structs(file, wanted) {
-            Ok(structs) => structs,
-            Err(error) => return Self { error: Some(error.to_string()), ..Self::default() },
-        };
-        let fields = |list: Vec<(String, u64, String)>| {
-            list.into_iter().map(|(name, offset, kind)| (name, (offset, kind))).collect()
-        };
-        Self {
-            structs: structs.fields.into_iter().map(|(name, list)| (name, fields(list))).collect(),
-            ambiguous: structs.ambiguous,
-            sizes: structs.sizes,
-            ..Self::default()
+    fn read_dwarf(&mut self, file: &[u8], wanted: &HashSet<&str>) {
+        match dwarf::structs(file, wanted) {
+            Ok(structs) => {
+                let fields = |list: Vec<(String, u64, String)>| {
+                    list.into_iter().map(|(name, offset, kind)| (name, (offset, kind))).collect()
+                };
+                self.dwarf = structs.fields.into_iter().map(|(name, list)| (name, fields(list))).collect();
+                self.ambiguous_dwarf = structs.ambiguous;
+                self.dwarf_sizes = structs.sizes;
+            }
+            Err(error) => self.dwarf_error = Some(error.to_string()),
         }
     }
 }
