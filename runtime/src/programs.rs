@@ -4,12 +4,12 @@
 
 mod error;
 mod multi;
+mod open;
 mod raw;
 mod refusal;
 mod sweep;
 
 use std::{
-    collections::HashSet,
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
     time::Instant,
@@ -22,11 +22,12 @@ use aya::{
 };
 use runtime_ebpf::{abi, counters, libraries as kernel};
 
-use crate::libraries::{self, Flight, Library, LostAtExit, bytes_of};
+use crate::libraries::{self, Flight, Library, bytes_of};
 pub use error::ProgramsError;
 use error::{failed, missing_map};
 use multi::Multi;
 pub use multi::support as multi_support;
+use open::Open;
 use raw::RawMap;
 pub use refusal::Refusal;
 use sweep::{Generations, Sweep};
@@ -78,9 +79,6 @@ const COUNTERS: &str = "COUNTERS";
 /// Entries of one table that a sweep looks at in one call: three system calls each.
 const SWEPT_AT_ONCE: usize = 256;
 
-/// Steps through a table when a process ends: as many as the largest has entries.
-const MOST_STEPS: usize = 1 << 20;
-
 /// A table that is swept: keys are two words, the second of which begins with the tgid; values begin with the generation.
 struct Table {
     map: &'static str,
@@ -100,8 +98,8 @@ pub struct Programs {
     ebpf: Ebpf,
     generations: Generations,
     sweeps: Vec<(Table, Sweep)>,
-    /// The tables of which something is lost when a process ends, and how much has been.
-    lost_at_exit: Vec<(Flight, LostAtExit, u64)>,
+    /// The tables of which something is lost when a process ends.
+    open: Vec<Open>,
     ring_bytes: usize,
     /// Where the kernel has `uprobe_multi`.
     multi: Option<Multi>,
@@ -132,14 +130,14 @@ impl Programs {
             Err(_) => None, // An older kernel. `Facts` has tried the same and says what a privilege is lacking for.
         };
         let open = Table { map: CURRENT, value_bytes: size_of::<abi::Current>(), use_map: None };
-        let lost_at_exit = flights.iter().filter_map(|flight| Some((*flight, flight.lost?, 0))).collect();
+        let open_at_exit = flights.iter().filter_map(Open::of).collect();
         let tables = flights.into_iter().map(Table::from).chain([open]);
         let sweeps = tables.map(|table| (table, Sweep::default())).collect();
         Ok(Self {
             ebpf,
             generations: Generations::default(),
             sweeps,
-            lost_at_exit,
+            open: open_at_exit,
             ring_bytes: options.ring_bytes as usize,
             multi,
         })
@@ -283,27 +281,7 @@ impl Programs {
         let deleted = self.raw(PROCESSES, key.len(), size_of::<abi::Process>())?.delete(&key);
         deleted.map_err(|source| ProgramsError::Element { action: "writing to", map: PROCESSES, source })?;
         if let Some(generation) = self.generations.end(tgid, Instant::now()) {
-            self.count_lost(tgid, generation)?;
-        }
-        Ok(())
-    }
-
-    /// Counts what a process that has ended leaves open.
-    fn count_lost(&mut self, tgid: u32, generation: u32) -> Result<(), ProgramsError> {
-        for (flight, lost, count) in &mut self.lost_at_exit {
-            let failed = |source| ProgramsError::Element { action: "reading", map: flight.map, source };
-            let table = raw(&self.ebpf, flight.map, 16, flight.value_bytes)?;
-            let (mut last, mut seen): (Option<Vec<u8>>, HashSet<Vec<u8>>) = (None, HashSet::new());
-            // From a key that another process removes meanwhile the kernel begins anew.
-            for _ in 0..MOST_STEPS {
-                let Some(key) = table.next_key(last.as_deref()).map_err(failed)? else { break };
-                let is_its = key.get(8..12) == Some(&tgid.to_ne_bytes());
-                if is_its && seen.insert(key.clone()) {
-                    let entry = table.lookup(&key).map_err(failed)?;
-                    *count += u64::from(entry.is_some_and(|entry| lost.is(&entry, generation)));
-                }
-                last = Some(key);
-            }
+            open::count(&mut self.open, &self.ebpf, tgid, generation)?;
         }
         Ok(())
     }
@@ -358,10 +336,10 @@ impl Programs {
                 counted.push(Counted { name: count.name, value, is_loss: count.is_loss });
             }
         }
-        let lost = self.lost_at_exit.iter();
-        counted.extend(lost.map(|(_, lost, value)| Counted {
-            name: lost.counter,
-            value: *value,
+        let open = self.open.iter();
+        counted.extend(open.map(|open| Counted {
+            name: open.lost.counter,
+            value: open.count,
             is_loss: true,
         }));
         Ok(counted)
