@@ -28,7 +28,7 @@ use error::{failed, missing_map};
 use multi::Multi;
 pub use multi::support as multi_support;
 use open::Open;
-use raw::RawMap;
+use raw::{RawMap, raw};
 pub use refusal::Refusal;
 use sweep::{Generations, Sweep};
 
@@ -355,34 +355,6 @@ fn flights() -> Vec<Flight> {
         }
     }
     flights
-}
-
-/// A map by its bytes, if the object's has these sizes.
-fn raw<'a>(
-    ebpf: &'a Ebpf,
-    name: &'static str,
-    key_bytes: usize,
-    value_bytes: usize,
-) -> Result<RawMap<'a>, ProgramsError> {
-    use aya::maps::Map;
-    let map = match ebpf.map(name) {
-        Some(Map::Array(map) | Map::HashMap(map)) => map,
-        _ => return Err(missing_map(name)),
-    };
-    let wrong = |source| ProgramsError::Map { map: name, source };
-    let info = map.info().map_err(wrong)?;
-    if (info.key_size() as usize, info.value_size() as usize) != (key_bytes, value_bytes) {
-        return Err(ProgramsError::Element {
-            action: "using",
-            map: name,
-            source: io::Error::other(format!(
-                "its keys and values have {} and {} bytes, not {key_bytes} and {value_bytes}: run scripts/build-ebpf",
-                info.key_size(),
-                info.value_size()
-            )),
-        });
-    }
-    Ok(RawMap { map, key_bytes, value_bytes })
 }
 
 /// Eight random bytes.

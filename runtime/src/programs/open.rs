@@ -4,7 +4,8 @@ use std::{collections::HashSet, io};
 
 use aya::Ebpf;
 
-use super::{ProgramsError, raw, raw::RawMap};
+use super::error::ProgramsError;
+use super::raw::{RawMap, raw};
 use crate::libraries::{Flight, LostAtExit};
 
 /// Steps through a table when a process ends: as many as the largest has entries.

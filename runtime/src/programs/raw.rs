@@ -6,7 +6,9 @@ use std::{
     os::fd::{AsFd as _, AsRawFd as _},
 };
 
-use aya::maps::MapData;
+use aya::{Ebpf, maps::MapData};
+
+use super::error::{ProgramsError, missing_map};
 
 // include/uapi/linux/bpf.h, enum bpf_cmd.
 const BPF_MAP_LOOKUP_ELEM: libc::c_long = 1;
@@ -87,4 +89,32 @@ fn found(result: io::Result<()>) -> io::Result<bool> {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// A map by its bytes, if the object's has these sizes.
+pub fn raw<'a>(
+    ebpf: &'a Ebpf,
+    name: &'static str,
+    key_bytes: usize,
+    value_bytes: usize,
+) -> Result<RawMap<'a>, ProgramsError> {
+    use aya::maps::Map;
+    let map = match ebpf.map(name) {
+        Some(Map::Array(map) | Map::HashMap(map)) => map,
+        _ => return Err(missing_map(name)),
+    };
+    let wrong = |source| ProgramsError::Map { map: name, source };
+    let info = map.info().map_err(wrong)?;
+    if (info.key_size() as usize, info.value_size() as usize) != (key_bytes, value_bytes) {
+        return Err(ProgramsError::Element {
+            action: "using",
+            map: name,
+            source: io::Error::other(format!(
+                "its keys and values have {} and {} bytes, not {key_bytes} and {value_bytes}: run scripts/build-ebpf",
+                info.key_size(),
+                info.value_size()
+            )),
+        });
+    }
+    Ok(RawMap { map, key_bytes, value_bytes })
 }
