@@ -98,35 +98,35 @@ pub fn bodies(
     Some(runs.map(|run| run.start..run.end).collect())
 }
 
-/// Where the trees are: from the first to the last that was seen.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Bounds(Option<(u64, u64)>);
+/// All trees: the address of each, and the position of a function that has it.
+#[derive(Debug, Default)]
+pub struct Trees(Vec<(u64, u64)>);
 
-impl Bounds {
+impl Trees {
     /// Takes one more function into account.
     pub fn add(&mut self, functions: &Functions<'_>, function: &Function<'_>) {
         if let Some(tree) = functions.inline_tree(function) {
-            let (first, last) = self.0.unwrap_or((tree, tree));
-            self.0 = Some((first.min(tree), last.max(tree)));
+            self.0.push((tree, function.index));
         }
     }
 }
 
-/// Finds which of these names' functions were inlined, by the name's position in the question. All functions must be in
-/// the bounds.
+/// Finds which of these names' functions were inlined, by the name's position in the question. The trees are those of all
+/// functions.
 pub fn find<'a>(
     image: &Image<'_>,
     functions: &Functions<'a>,
     names: &Offsets,
-    bounds: Bounds,
+    trees: Trees,
 ) -> Result<BTreeMap<usize, Inlining<'a>>> {
     let form = functions.header.form;
     let mut out = BTreeMap::new();
-    let mut trees = None;
-    for (at, inlined) in hits(image, bounds, form, names) {
-        // Most binaries have no hit, and need no list of their trees.
-        let trees = trees.get_or_insert_with(|| Trees::new(functions, form));
-        trees.count(at, inlined, &mut out)?;
+    let mut all = trees.0;
+    all.sort_unstable();
+    let region = all.first().zip(all.last()).map(|(first, last)| first.0..last.0);
+    let mut owners = Owners { functions, form, all, current: 0..0, lengths: Vec::new(), runs: 0 };
+    for (at, inlined) in region.into_iter().flat_map(|region| hits(image, region, form, names)) {
+        owners.count(at, inlined, &mut out)?;
     }
     Ok(out)
 }
@@ -134,13 +134,13 @@ pub fn find<'a>(
 /// Addresses of words that equal one of the names' offsets, and could be the name of an entry; ascending.
 fn hits<'i>(
     image: &'i Image<'_>,
-    bounds: Bounds,
+    trees: Range<u64>,
     form: &'static Pclntab,
     names: &'i Offsets,
 ) -> impl Iterator<Item = (u64, usize)> + 'i {
-    let (first, last) = bounds.0.unwrap_or_default();
-    let region = bounds.0.and_then(|_| image.tail(first)).unwrap_or_default();
-    let len = last.saturating_sub(first).saturating_add(MAX_ENTRIES * form.inline_size);
+    let first = trees.start;
+    let region = image.tail(first).unwrap_or_default();
+    let len = trees.end.saturating_sub(first).saturating_add(MAX_ENTRIES * form.inline_size);
     let region =
         region.get(..usize::try_from(len).unwrap_or(usize::MAX).min(region.len())).unwrap_or_default();
     region.chunks_exact(4).enumerate().filter_map(move |(i, word)| {
@@ -149,8 +149,8 @@ fn hits<'i>(
     })
 }
 
-/// All trees, and the one that was asked of last.
-struct Trees<'f, 'a> {
+/// Whose the trees are, and the one that was asked of last.
+struct Owners<'f, 'a> {
     functions: &'f Functions<'a>,
     form: &'static Pclntab,
     /// Address of the tree and position of a function that has it; sorted.
@@ -158,19 +158,12 @@ struct Trees<'f, 'a> {
     /// The tree of the last hit, up to the next tree.
     current: Range<u64>,
     /// Its functions: how long each says that the tree is, and the function's position; sorted.
-    owners: Vec<(u64, u64)>,
+    lengths: Vec<(u64, u64)>,
     /// How many runs were read.
     runs: u64,
 }
 
-impl<'f, 'a> Trees<'f, 'a> {
-    fn new(functions: &'f Functions<'a>, form: &'static Pclntab) -> Self {
-        let mut all: Vec<(u64, u64)> =
-            functions.iter().filter_map(|f| Some((functions.inline_tree(&f)?, f.index))).collect();
-        all.sort_unstable();
-        Trees { functions, form, all, current: 0..0, owners: Vec::new(), runs: 0 }
-    }
-
+impl<'a> Owners<'_, 'a> {
     /// Counts the functions whose tree has an entry with its name at `at`.
     fn count(&mut self, at: u64, inlined: usize, out: &mut BTreeMap<usize, Inlining<'a>>) -> Result<()> {
         let end = self.all.partition_point(|&(tree, _)| tree <= at);
@@ -184,7 +177,7 @@ impl<'f, 'a> Trees<'f, 'a> {
             self.current = tree..self.all.get(end).map_or(u64::MAX, |&(next, _)| next);
         }
         let holders =
-            self.owners.get(self.owners.partition_point(|&(len, _)| len <= entry)..).unwrap_or_default();
+            self.lengths.get(self.lengths.partition_point(|&(len, _)| len <= entry)..).unwrap_or_default();
         let copies = holders.len() as u64;
         if copies == 0 {
             return Ok(());
@@ -204,7 +197,7 @@ impl<'f, 'a> Trees<'f, 'a> {
 
     /// Reads how long the tree of these functions is, once for each.
     fn measure(&mut self, range: Range<usize>) -> Result<()> {
-        self.owners.clear();
+        self.lengths.clear();
         for &(_, index) in self.all.get(range).unwrap_or_default() {
             let Some(function) = self.functions.get(index) else { continue };
             let (len, runs) = self.functions.measure_inline_tree(&function);
@@ -216,9 +209,9 @@ impl<'f, 'a> Trees<'f, 'a> {
                     limit: MAX_RUNS,
                 });
             }
-            self.owners.push((len, index));
+            self.lengths.push((len, index));
         }
-        self.owners.sort_unstable();
+        self.lengths.sort_unstable();
         Ok(())
     }
 }

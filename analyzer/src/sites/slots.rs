@@ -50,12 +50,23 @@ pub fn results(image: &Image<'_>, code: &Code<'_>, deferreturn: u64) -> Result<V
     let depth = code.pcsp.iter().map(|run| run.value).max().unwrap_or(0);
     let (mut past, mut behind) = (Past::default(), Behind::Other);
     let (mut slots, mut is_known, mut is_its_own): (Option<Vec<i64>>, bool, bool) = (None, false, false);
+    let (mut runtime, mut direct) = (None, Vec::new());
     for step in super::steps(image.arch, code) {
         match step.flow {
             Flow::Undecoded => return Err(Trouble::Undecoded),
             Flow::Next => {}
             Flow::Indirect(_) => behind = Behind::Indirect,
-            Flow::Call(_) if is_at(&step, deferreturn) => behind = Behind::Deferreturn,
+            Flow::Call(to) if is_at(&step, deferreturn) => {
+                behind = Behind::Deferreturn;
+                runtime = Some(to);
+            }
+            Flow::Call(to) => behind = Behind::Direct(to),
+            Flow::Return if let Behind::Direct(to) = behind => {
+                if let Epilogue::Slots(found) = epilogue(abi, code, depth, &past) {
+                    direct.push((to, found));
+                }
+                behind = Behind::Other;
+            }
             Flow::Return if behind != Behind::Other => {
                 is_its_own |= behind == Behind::Indirect;
                 match (epilogue(abi, code, depth, &past), &slots) {
@@ -77,6 +88,9 @@ pub fn results(image: &Image<'_>, code: &Code<'_>, deferreturn: u64) -> Result<V
         past.push(step);
     }
     let slots = slots.filter(|_| is_known).ok_or(Trouble::NotFromStack)?;
+    // A deferred function that the compiler knows by name is called by name. What an ordinary call returned may be returned from
+    // other words, and says nothing.
+    is_its_own |= direct.iter().any(|(to, found)| Some(*to) != runtime && *found == slots);
     if !is_its_own {
         return Err(Trouble::NotItsOwn);
     }
@@ -90,6 +104,8 @@ enum Behind {
     Indirect,
     /// The call of `runtime.deferreturn`.
     Deferreturn,
+    /// A call of the function at that offset, as deferred calls of a function known by its name are; others are too.
+    Direct(u64),
     Other,
 }
 

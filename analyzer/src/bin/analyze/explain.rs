@@ -36,7 +36,10 @@ pub fn print(
 fn absent(out: &mut impl Write, plan: &Plan, id: &str, entries: &[Entry], width: Width) -> Result<Status> {
     let signs = entries.iter().filter(|entry| entry.id == id).flat_map(|entry| entry.present.clone());
     let signs = signs.collect::<Vec<_>>().join(", ");
-    let why = format!("{}: {id} is not in the binary: its function table lists none of {signs}.", plan.file);
+    let why = format!(
+        "{}: {id} is not in the binary: neither its function table nor an inlined call names {signs}.",
+        plan.file
+    );
     paragraph(out, &why, width)?;
     let remedy = "Remedy: none is needed, unless the program should use it: then it is not linked in.";
     paragraph(out, remedy, width)?;

@@ -90,13 +90,13 @@ impl<'a> Facts<'a> {
             maps: HashMap::new(),
         };
         let (names, offsets, trees) = facts.find_functions(entries)?;
+        let inlined = inline::find(&go.image, &facts.functions, &offsets, trees)?;
+        let named = |(i, inlining): (usize, Inlining<'a>)| Some((*names.get(i)?, inlining));
+        facts.inlined_into = inlined.into_iter().filter_map(named).collect();
         let present: Vec<&'a Entry> = entries.iter().filter(|e| facts.is_present(e)).collect();
         if present.is_empty() {
             return Ok(facts);
         }
-        let inlined = inline::find(&go.image, &facts.functions, &offsets, trees)?;
-        let named = |(i, inlining): (usize, Inlining<'a>)| Some((*names.get(i)?, inlining));
-        facts.inlined_into = inlined.into_iter().filter_map(named).collect();
         let wanted = |e: &&'a Entry| {
             let fields = e.fields.iter().map(|f| f.type_name.as_str());
             fields.chain(e.sizes.iter().map(|size| size.type_name.as_str())).collect::<Vec<_>>()
@@ -111,9 +111,10 @@ impl<'a> Facts<'a> {
         Ok(facts)
     }
 
-    /// Whether the library is in the binary.
+    /// Whether the library is in the binary, and be it that nothing but inlined copies are left of its functions.
     pub fn is_present(&self, entry: &Entry) -> bool {
-        entry.present.iter().any(|name| self.copies.contains_key(name.as_str()))
+        let is_there = |name: &str| self.copies.contains_key(name) || self.inlined_into.contains_key(name);
+        entry.present.iter().any(|name| is_there(name))
     }
 
     /// Where a wanted function was inlined, for a reader: `main.f and 3 more`.
@@ -132,7 +133,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The wanted names, their offsets, and where the inline trees are.
-    fn find_functions(&mut self, entries: &'a [Entry]) -> Result<(Vec<&'a str>, Offsets, inline::Bounds)> {
+    fn find_functions(&mut self, entries: &'a [Entry]) -> Result<(Vec<&'a str>, Offsets, inline::Trees)> {
         let sites = |e: &'a Entry| e.roles.iter().flat_map(|r| &r.sites);
         let mut names: Vec<&'a str> = entries.iter().flat_map(|e| &e.present).map(String::as_str).collect();
         for site in entries.iter().flat_map(sites) {
@@ -145,7 +146,7 @@ impl<'a> Facts<'a> {
         names.sort_unstable();
         names.dedup();
         let offsets = self.functions.name_offsets(&Names::new(names.iter().copied()))?;
-        let (mut trees, mut found) = (inline::Bounds::default(), 0);
+        let (mut trees, mut found) = (inline::Trees::default(), 0);
         if offsets.is_empty() {
             return Ok((names, offsets, trees));
         }

@@ -48,7 +48,11 @@ fn a_return_without_a_deferred_call_says_nothing() {
     let (e, spilled) = (epilogue(8, 16), epilogue(0, 24));
     assert_eq!(slots(&[&NAMED, &spilled, &DEFERRED, &e, &NAMED, &e], 4), Ok(vec![16, 24]));
     // Nowhere is there one: `runtime.deferreturn` makes them all.
-    assert_eq!(slots(&[&NAMED, &e, &NAMED, &e], 2), Err(Trouble::NotItsOwn));
+    let again = [0xe8, 0x80 - 5 - e.len() as u8, 0, 0, 0];
+    assert_eq!(slots(&[&NAMED, &e, &again, &e], 2), Err(Trouble::NotItsOwn));
+    // A deferred function is called by its name; the same call before other words is an ordinary one.
+    assert_eq!(slots(&[&NAMED, &e, &NAMED, &e], 2), Ok(vec![16, 24]));
+    assert_eq!(slots(&[&NAMED, &spilled, &NAMED, &e], 2), Err(Trouble::NotItsOwn));
     // An interface's method is called, and what it returns is returned.
     let tail = [0x48, 0x83, 0xc4, 0x20, 0xc3];
     assert_eq!(slots(&[&DEFERRED, &tail, &NAMED, &e], 2), Ok(vec![16, 24]));
