@@ -6,7 +6,8 @@
 //! CONTEXTS    file index                        -> Contexts
 //! CURRENT     address or goid, tgid, BY_        -> Current     written by the programs, in processes where somebody asks
 //! <ID>_FILES  file index                        -> what the library's module says
-//! WAKE        0 -> u64: 1 after the programs have woken the agent, set back to 0 by the agent when it has emptied the ring
+//! WAKE        0, 1 -> u64: 1 after the programs have woken the agent for RECORDS or LARGE_RECORDS, set back to 0 by the agent when it has
+//!             emptied both
 //! FLIGHT_USE  0 -> entries that programs have made, less those that they removed; 1 -> those that the agent has swept
 //! ```
 
@@ -44,7 +45,7 @@ pub struct Process {
 }
 
 /// In-flight tables that count how much of them a process has, by the place of its number in [`Process::entries`].
-pub const TABLES: usize = 7;
+pub const TABLES: usize = 8;
 /// What is served over HTTP.
 pub const HTTP_SERVER_TABLE: usize = 0;
 /// What net/http's client calls.
@@ -59,6 +60,8 @@ pub const GRPC_CLIENT_TABLE: usize = 4;
 pub const DATABASE_SQL_TABLE: usize = 5;
 /// What is sent to Kafka and taken from it by kafka-go.
 pub const KAFKA_GO_TABLE: usize = 6;
+/// Spans that programs make by hand.
+pub const BY_HAND_TABLE: usize = 7;
 
 /// `traceparent` is not looked at (`OTEL_PROPAGATORS` without `tracecontext`).
 pub const SWITCH_IGNORE_PARENT: u32 = 1;
@@ -104,6 +107,10 @@ pub struct Contexts {
     /// Address in the file of the descriptor of `*net/http.contextKey`; 0: unknown. A value with such a key is what net/http's
     /// servers put into the contexts of their connections.
     pub request_key_type: u64,
+    /// Address in the file of the descriptor of the type of the key by which OpenTelemetry's API puts a span into a context; 0: unknown.
+    pub span_key_type: u64,
+    /// The same of the spans that programs make by hand, of which the agent knows: `*go.opentelemetry.io/auto/sdk.span`.
+    pub span_type: u64,
     /// `http.Request.ctx`; [`NO_OFFSET`]: unknown.
     pub request_ctx: u16,
     /// Zero.
@@ -210,7 +217,7 @@ mod tests {
         assert_eq!((size_of::<Process>(), align_of::<Process>()), (32 + 8 * TABLES, 8));
         assert_eq!(size_of::<File>(), 24);
         assert_eq!(size_of::<ContextSlot>(), 16);
-        assert_eq!(size_of::<Contexts>(), 24 + 64 * 16);
+        assert_eq!(size_of::<Contexts>(), 40 + 64 * 16);
         assert_eq!(size_of::<Current>(), 72);
     }
 }

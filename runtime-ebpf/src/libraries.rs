@@ -21,6 +21,7 @@ macro_rules! libraries {
             10 grpc_client GRPC_CLIENT "google.golang.org/grpc.client";
             11 database_sql DATABASE_SQL "database/sql";
             12 kafka_go KAFKA_GO "github.com/segmentio/kafka-go";
+            13 auto_sdk AUTO_SDK "go.opentelemetry.io/auto/sdk";
         }
     };
 }

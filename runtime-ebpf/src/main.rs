@@ -6,6 +6,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod by_hand;
 mod count;
 mod current;
 mod enter;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 1  the goroutine's own span, if the call was given that span's very context
-//! 2  the chain of contexts that the call was given, up to one that belongs to an open span
+//! 2  the chain of contexts that the call was given, up to one that belongs to an open span, or holds one that was made by hand
 //! 3  where the chain says nothing: the goroutine's own span
 //! 4  the span that is open on the goroutine that created this one
 //! ```
@@ -19,6 +19,7 @@ use runtime_ebpf::{
 use aya_ebpf::{macros::map, maps::Array};
 
 use crate::{
+    by_hand,
     count::count,
     current::{self, Snapshot},
     enter::Hit,
@@ -44,6 +45,8 @@ pub struct Context {
 /// What a chain of contexts says.
 enum Said {
     Open(Snapshot),
+    /// The address of what the program has of a span that it has made by hand, open or not.
+    Made(u64),
     Ended,
     Nothing,
 }
@@ -60,6 +63,7 @@ pub fn find(hit: &Hit, goid: u64, bias: u64, context: Context) -> Option<TracePa
     }
     match walk(hit, bias, context) {
         Said::Open(named) => is_alive(hit, &named).then_some(named.trace),
+        Said::Made(span) => by_hand::parent(hit, span),
         Said::Ended => None,
         Said::Nothing => own.or_else(|| creators(hit)).map(|open| open.trace),
     }
@@ -100,6 +104,9 @@ fn walk(hit: &Hit, bias: u64, first: Context) -> Said {
             None => {}
         }
         let Some(next) = next(contexts, bias, context) else { return silent(is_requests) };
+        if next.span != 0 {
+            return Said::Made(next.span);
+        }
         is_requests |= next.is_servers;
         context = next.context;
     }
@@ -118,6 +125,8 @@ struct Next {
     context: Context,
     /// Not 0: what it follows holds what a server put there.
     is_servers: u64,
+    /// A span that the program has made by hand, which this context puts in front of those behind it; 0: it does not.
+    span: u64,
 }
 
 #[inline(always)]
@@ -137,17 +146,23 @@ fn next(contexts: &Contexts, bias: u64, context: Context) -> Option<Next> {
         count(Counter::ReadFault);
         return None;
     }
-    let mut is_servers = 0;
-    if slot.kind == CONTEXT_HOLDS_VALUE && contexts.request_key_type != 0 {
-        // `valueCtx` is { Context; key, val any }: the first word of the key is its type.
-        let key = try_read::<u64>(from.wrapping_add(16)).unwrap_or(0);
-        let differs = key ^ contexts.request_key_type.wrapping_add(bias);
-        // 1 if they are equal, without a branch for the verifier to follow.
-        is_servers = is_some(differs) ^ 1;
+    let (mut is_servers, mut span) = (0, 0);
+    if slot.kind == CONTEXT_HOLDS_VALUE {
+        // `valueCtx` is { Context; key, val any }: the first word of the key, and of the value, is its type.
+        let mut pair = core::mem::MaybeUninit::<[u64; 4]>::uninit();
+        try_read_bytes(pair.as_mut_ptr().cast(), 32, from.wrapping_add(16));
+        // SAFETY: the helper has filled it, with zeros where it failed.
+        let [key, _, value, data] = unsafe { pair.assume_init() };
+        // 1 if they are equal, without a branch for the verifier to follow. A descriptor that is not known is none of the process's.
+        let is = |word: u64, vaddr: u64| is_some(word ^ vaddr.wrapping_add(bias)) ^ 1;
+        is_servers = is(key, contexts.request_key_type) & is_some(contexts.request_key_type);
+        let is_span =
+            is(key, contexts.span_key_type) & is(value, contexts.span_type) & is_some(contexts.span_type);
+        span = opaque(data & is_span.wrapping_neg());
     }
     // SAFETY: the read has filled it.
     let [itab, data] = unsafe { words.assume_init() };
-    Some(Next { context: Context { itab, data }, is_servers })
+    Some(Next { context: Context { itab, data }, is_servers, span })
 }
 
 #[inline(always)]

@@ -14,20 +14,17 @@ use std::{
 };
 
 use anyhow::Context as _;
-use aya::maps::{MapData, RingBuf};
-use std::os::fd::{AsFd as _, BorrowedFd};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tracing::warn;
 
 use crate::{
     config::SwitchedOff,
     discover::Target,
-    drain::{Drain, RecordRing},
+    drain::Drain,
     export::Pipeline,
     guard::{Audience, Guard, News, Parts, Wish, state::Reason},
     libraries::Sampling,
     planning::Own,
-    programs::{Programs, Wake},
+    programs::Programs,
     resource::Totals,
     sink::Sink,
     sources::{Source, Sources},
@@ -78,9 +75,7 @@ impl Agent {
             let _ = wish.send(Wish { tgid, generation });
         });
         let left_out = sources.left_out();
-        let (ring, wake) = programs.records()?;
-        let capacity = programs.ring_bytes();
-        let drain = Drain::start(Box::new(WakingRing { ring, wake, capacity }), sink);
+        let drain = Drain::start(Box::new(programs.records()?), sink);
         let drain = Arc::new(drain.context("starting the drain thread")?);
         let (tell, news) = unbounded_channel();
         let audience = Box::new(Listener(Arc::clone(&drain)));
@@ -158,37 +153,5 @@ impl Audience for Listener {
 
     fn forget(&self, tgid: u32, generation: u32) {
         self.0.forget(tgid, generation);
-    }
-}
-
-/// The record ring, whose programs wake drain once until they are told that it has come.
-struct WakingRing {
-    ring: RingBuf<MapData>,
-    wake: Wake,
-    capacity: usize,
-}
-
-impl RecordRing for WakingRing {
-    fn fd(&self) -> BorrowedFd<'_> {
-        self.ring.as_fd()
-    }
-
-    fn rearm(&mut self) {
-        if let Err(error) = self.wake.rearm() {
-            warn!("{error}; the ring is looked at on the clock");
-        }
-    }
-
-    fn next(&mut self, take: &mut dyn FnMut(&[u8])) -> bool {
-        let item = self.ring.next();
-        let is_there = item.is_some();
-        if let Some(item) = item {
-            take(&item);
-        }
-        is_there
-    }
-
-    fn capacity(&self) -> usize {
-        self.capacity
     }
 }

@@ -17,13 +17,11 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use aya::maps::{MapData, RingBuf};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use tracing::{error, warn};
 
 use crate::priority;
-use crate::programs::Wake;
 use crate::records;
 use crate::sink::{Output, Sink};
 use crate::sources::Source;
@@ -42,10 +40,10 @@ const REPORT: Duration = Duration::from_secs(10);
 /// How often it is asked what has waited long enough.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// A ring of records, as drain needs it.
+/// A ring of records, or several that are one to drain.
 pub trait RecordRing: Send {
-    /// Readable when the programs have woken whoever waits.
-    fn fd(&self) -> BorrowedFd<'_>;
+    /// One is readable when the programs have woken whoever waits.
+    fn fds(&self) -> Vec<BorrowedFd<'_>>;
 
     /// The programs may wake again: they do so once, when enough has come together since.
     fn rearm(&mut self);
@@ -53,51 +51,8 @@ pub trait RecordRing: Send {
     /// Hands the next record over; false if there is none.
     fn next(&mut self, take: &mut dyn FnMut(&[u8])) -> bool;
 
-    /// How many bytes it can hold.
+    /// When so many bytes have been taken, whatever was in it before has been taken.
     fn capacity(&self) -> usize;
-}
-
-/// The programs' ring.
-pub struct KernelRing {
-    ring: RingBuf<MapData>,
-    wake: Wake,
-    bytes: usize,
-    is_deaf: bool,
-}
-
-impl KernelRing {
-    /// The ring of so many bytes, and what lets its programs wake again.
-    pub fn new(ring: RingBuf<MapData>, wake: Wake, bytes: u32) -> Self {
-        Self { ring, wake, bytes: usize::try_from(bytes).unwrap_or(usize::MAX), is_deaf: false }
-    }
-}
-
-impl RecordRing for KernelRing {
-    fn fd(&self) -> BorrowedFd<'_> {
-        self.ring.as_fd()
-    }
-
-    fn rearm(&mut self) {
-        if let Err(error) = self.wake.rearm()
-            && !self.is_deaf
-        {
-            self.is_deaf = true;
-            warn!("the programs cannot wake the agent any more, which looks every {POLL:?}: {error}");
-        }
-    }
-
-    fn next(&mut self, take: &mut dyn FnMut(&[u8])) -> bool {
-        let item = self.ring.next();
-        let is_there = item.is_some();
-        if let Some(item) = item {
-            take(&item);
-        }
-        is_there
-    }
-
-    fn capacity(&self) -> usize {
-        self.bytes
-    }
 }
 
 /// What guard tells drain.
@@ -200,8 +155,8 @@ impl<O: Output> Worker<O> {
 
     /// Until the ring asks for it, guard stops drain, or the time is up; false: the time is up.
     fn wait(&self, bell: &EventFd) -> bool {
-        let mut fds =
-            [PollFd::new(self.ring.fd(), PollFlags::POLLIN), PollFd::new(bell.as_fd(), PollFlags::POLLIN)];
+        let asked = self.ring.fds().into_iter().chain([bell.as_fd()]);
+        let mut fds: Vec<_> = asked.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         let timeout = PollTimeout::try_from(POLL).unwrap_or(PollTimeout::NONE);
         match poll(&mut fds, timeout) {
             Ok(ready) => ready > 0,

@@ -62,12 +62,12 @@ impl ToyRing {
 }
 
 impl RecordRing for Reader {
-    fn fd(&self) -> BorrowedFd<'_> {
+    fn fds(&self) -> Vec<BorrowedFd<'_>> {
         // Asked for by whoever is about to wait.
         if self.ring.has_called.load(Ordering::Relaxed) {
             self.ring.slept_deaf.store(true, Ordering::Relaxed);
         }
-        self.fd.as_fd()
+        vec![self.fd.as_fd()]
     }
 
     fn rearm(&mut self) {

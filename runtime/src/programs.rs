@@ -7,6 +7,7 @@ mod multi;
 mod open;
 mod raw;
 mod refusal;
+mod rings;
 mod sweep;
 
 use std::{
@@ -30,6 +31,8 @@ pub use multi::support as multi_support;
 use open::Open;
 use raw::{RawMap, raw};
 pub use refusal::Refusal;
+pub use rings::Rings;
+use rings::{LARGE_SHARE, Wake};
 use sweep::{Generations, Sweep};
 
 /// What is decided at load.
@@ -56,18 +59,6 @@ pub struct Counted {
     pub value: u64,
     /// Whether data is missing because of what it counts.
     pub is_loss: bool,
-}
-
-/// Lets the programs wake the agent again. They do so when the ring crosses half of its size, once until this is called.
-pub struct Wake(MapData);
-
-impl Wake {
-    /// Called when the ring has been emptied, before its reader waits.
-    pub fn rearm(&self) -> Result<(), ProgramsError> {
-        let map = RawMap { map: &self.0, key_bytes: 4, value_bytes: 8 };
-        let written = map.update(&0u32.to_ne_bytes(), &0u64.to_ne_bytes());
-        written.map_err(|source| ProgramsError::Element { action: "writing to", map: WAKE, source })
-    }
 }
 
 const PROCESSES: &str = "PROCESSES";
@@ -116,7 +107,10 @@ impl Programs {
         loader.verifier_log_level(VerifierLogLevel::STATS);
         loader.override_global("SECRET_A", &secrets[0], true).override_global("SECRET_B", &secrets[1], true);
         loader.override_global("WAKE_ABOVE_BYTES", &wake_above, true);
-        loader.map_max_entries("RECORDS", options.ring_bytes);
+        let large = options.ring_bytes / LARGE_SHARE.1 * LARGE_SHARE.0;
+        let wake_above_large = u64::from(large) / 2;
+        loader.override_global("WAKE_ABOVE_LARGE_BYTES", &wake_above_large, true);
+        loader.map_max_entries("RECORDS", options.ring_bytes).map_max_entries("LARGE_RECORDS", large);
         loader.map_max_entries(CURRENT, options.in_flight_entries.saturating_mul(abi::PLACES));
         let sizes: Vec<u64> =
             flights.iter().map(|flight| u64::from(options.in_flight_entries / flight.part)).collect();
@@ -189,16 +183,12 @@ impl Programs {
         }
     }
 
-    /// Takes the record ring out, once, and what lets the programs wake its reader.
-    pub fn records(&mut self) -> Result<(RingBuf<MapData>, Wake), ProgramsError> {
+    /// Takes the rings of records out, once.
+    pub fn records(&mut self) -> Result<Rings, ProgramsError> {
         let wake = self.ebpf.take_map(WAKE).ok_or_else(|| missing_map(WAKE))?;
         let aya::maps::Map::Array(wake) = wake else { return Err(missing_map(WAKE)) };
-        Ok((self.ring("RECORDS")?, Wake(wake)))
-    }
-
-    /// How many bytes the record ring can hold.
-    pub fn ring_bytes(&self) -> usize {
-        self.ring_bytes
+        let rings = [self.ring("RECORDS")?, self.ring("LARGE_RECORDS")?];
+        Ok(Rings::new(rings, Wake(wake), self.ring_bytes))
     }
 
     fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProgramsError> {

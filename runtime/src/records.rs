@@ -29,6 +29,9 @@ pub enum DecodeError {
     /// A trace or span id of zeros, which OTLP forbids.
     #[error("record with an all-zero {0}")]
     ZeroId(&'static str),
+    /// What the program has written down is not what it should be.
+    #[error("what the program has written down is no {0}")]
+    Unreadable(&'static str),
     /// Parts of the record contradict each other: the kernel's side promises that they agree.
     #[error("the record's {0} disagree")]
     Contradiction(&'static str),
@@ -42,6 +45,7 @@ impl DecodeError {
             Self::UnknownLibrary(_) => "unknown_library",
             Self::UnknownKind(_) => "unknown_kind",
             Self::ZeroId(_) => "zero_id",
+            Self::Unreadable(_) => "unreadable",
             Self::Contradiction(_) => "contradiction",
         }
     }

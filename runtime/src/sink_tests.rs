@@ -64,6 +64,7 @@ fn span_of(head: &Head) -> Span<'static> {
         attributes: Vec::new(),
         dropped_attributes: 0,
         links: Vec::new(),
+        made: None,
         error: false,
         message: None,
     }

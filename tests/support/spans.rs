@@ -59,7 +59,13 @@ mod tests {
             ..Span::default()
         };
         let attributes = Attributes::from([("url.path".to_owned(), path.into())]);
-        Received { resource: Attributes::new(), scope: String::new(), attributes, span }
+        Received {
+            resource: Attributes::new(),
+            scope: String::new(),
+            scope_version: String::new(),
+            attributes,
+            span,
+        }
     }
 
     fn expected(path: &str) -> Expected {

@@ -96,6 +96,7 @@ impl Joiner for Turns {
             attributes: vec![("toy.turns", Value::Int(turn.turns.cast_signed()))],
             dropped_attributes: 0,
             links: Vec::new(),
+            made: None,
             error: false,
             message: None,
         });

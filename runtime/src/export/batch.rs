@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::config::Batch;
 use crate::resource::Resource;
+use crate::spans;
 
 /// A batch holds no more bytes of spans and resources than this: common collectors refuse requests above 4 MiB.
 pub const MAX_BATCH_BYTES: usize = 3 << 20;
@@ -25,13 +26,22 @@ const MAX_QUEUE_BYTES: usize = 64 << 20;
 /// A resource beyond this travels alone.
 const LARGE_RESOURCE_BYTES: usize = 64 << 10;
 
+/// An instrumentation scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// The agent's, for a library.
+    Library(&'static str),
+    /// The program's own.
+    Program(Arc<spans::Scope>),
+}
+
 /// A span that waits.
 #[derive(Debug, Clone)]
 pub struct Item {
     /// Its process.
     pub resource: Arc<Resource>,
     /// Its instrumentation scope.
-    pub scope: &'static str,
+    pub scope: Scope,
     /// The encoded `Span` message.
     pub bytes: Box<[u8]>,
 }
@@ -240,11 +250,11 @@ mod tests {
     }
 
     fn item_of(resource: &Arc<Resource>, bytes: usize) -> Item {
-        Item { resource: Arc::clone(resource), scope: "x", bytes: vec![0; bytes].into() }
+        Item { resource: Arc::clone(resource), scope: Scope::Library("x"), bytes: vec![0; bytes].into() }
     }
 
     fn item(bytes: usize) -> Item {
-        Item { resource: resource("s"), scope: "x", bytes: vec![0; bytes].into() }
+        Item { resource: resource("s"), scope: Scope::Library("x"), bytes: vec![0; bytes].into() }
     }
 
     #[tokio::test]

@@ -39,7 +39,7 @@ pub use error::StartError;
 pub use outputs::{Outputs, Stream};
 pub use stats::Stats;
 
-use batch::Item;
+use batch::{Item, Scope};
 use limit::Limiter;
 use stats::Counters;
 
@@ -76,8 +76,11 @@ impl Pipeline {
             self.counters.count_shown(shown);
         }
         let Some(otlp) = &self.otlp else { return };
-        let item =
-            Item { resource: Arc::clone(resource), scope: span.scope, bytes: wire::encode_span(span).into() };
+        let scope = match &span.made {
+            Some(made) => Scope::Program(Arc::clone(&made.scope)),
+            None => Scope::Library(span.scope),
+        };
+        let item = Item { resource: Arc::clone(resource), scope, bytes: wire::encode_span(span).into() };
         // Before the queue has it: it may be exported, and counted so, at any moment after.
         self.counters.queued.add(1);
         if !otlp.queue.push(item) {

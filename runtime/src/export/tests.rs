@@ -37,6 +37,7 @@ pub(crate) fn span(name: &'static str) -> Span<'static> {
         ],
         dropped_attributes: 0,
         links: Vec::new(),
+        made: None,
         error: false,
         message: None,
     }

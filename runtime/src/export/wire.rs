@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use super::batch::Item;
+use super::batch::{Item, Scope};
 use crate::resource::{AGENT_VERSION, Resource};
 use crate::spans::semconv::SCHEMA_URL;
 use crate::spans::{Span, Value};
@@ -42,6 +42,11 @@ pub fn encode_span(span: &Span<'_>) -> Vec<u8> {
     number(&mut out, 6, i64::from(span.kind as i32).cast_unsigned());
     fixed64(&mut out, 7, span.start_unix_ns);
     fixed64(&mut out, 8, span.end_unix_ns);
+    if let Some(made) = &span.made {
+        out.extend_from_slice(&made.fields);
+        fixed32(&mut out, 16, span.flags);
+        return out;
+    }
     for (key, value) in &span.attributes {
         attribute(&mut out, key, value);
     }
@@ -82,37 +87,43 @@ pub fn encode_request(items: &[Item]) -> Vec<u8> {
     out
 }
 
-type Group<'i> = (&'i Resource, &'static str, Vec<&'i [u8]>);
+type Group<'i> = (&'i Resource, &'i Scope, Vec<&'i [u8]>);
 
 fn group(items: &[Item]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for item in items {
         let resource = Arc::as_ptr(&item.resource);
         let same =
-            |(known, scope, _): &&mut Group<'_>| std::ptr::eq(*known, resource) && *scope == item.scope;
+            |(known, scope, _): &&mut Group<'_>| std::ptr::eq(*known, resource) && **scope == item.scope;
         match groups.iter_mut().rev().find(same) {
             Some((_, _, members)) => members.push(&item.bytes),
-            None => groups.push((&item.resource, item.scope, vec![&item.bytes])),
+            None => groups.push((&item.resource, &item.scope, vec![&item.bytes])),
         }
     }
     groups
 }
 
-fn resource_spans(out: &mut Vec<u8>, resource: &Resource, scope: &str, spans: &[&[u8]]) {
-    let scope_len = bytes_len(1, scope.len()) + bytes_len(2, AGENT_VERSION.len());
+fn resource_spans(out: &mut Vec<u8>, resource: &Resource, scope: &Scope, spans: &[&[u8]]) {
+    let mut library = Vec::new();
+    let (scope, schema_url) = match scope {
+        Scope::Library(name) => {
+            bytes(&mut library, 1, name.as_bytes());
+            bytes(&mut library, 2, AGENT_VERSION.as_bytes());
+            (&library, SCHEMA_URL)
+        }
+        Scope::Program(scope) => (&scope.encoded, scope.schema_url.as_str()),
+    };
     let spans_len: usize = spans.iter().map(|span| bytes_len(2, span.len())).sum();
-    let schema_len = bytes_len(3, SCHEMA_URL.len());
-    let scope_spans_len = bytes_len(1, scope_len) + spans_len + schema_len;
-    header(out, 1, bytes_len(1, resource.encoded.len()) + bytes_len(2, scope_spans_len) + schema_len);
+    let scope_spans_len = bytes_len(1, scope.len()) + spans_len + bytes_len(3, schema_url.len());
+    let all = bytes_len(1, resource.encoded.len()) + bytes_len(2, scope_spans_len);
+    header(out, 1, all + bytes_len(3, SCHEMA_URL.len()));
     bytes(out, 1, &resource.encoded);
     header(out, 2, scope_spans_len);
-    header(out, 1, scope_len);
-    bytes(out, 1, scope.as_bytes());
-    bytes(out, 2, AGENT_VERSION.as_bytes());
+    bytes(out, 1, scope);
     for span in spans {
         bytes(out, 2, span);
     }
-    bytes(out, 3, SCHEMA_URL.as_bytes());
+    bytes(out, 3, schema_url.as_bytes());
     bytes(out, 3, SCHEMA_URL.as_bytes());
 }
 
@@ -268,7 +279,7 @@ mod tests {
         let [a, b, c] = spans();
         let item = |span: &Span<'_>, resource: &Arc<Resource>| Item {
             resource: Arc::clone(resource),
-            scope: span.scope,
+            scope: Scope::Library(span.scope),
             bytes: encode_span(span).into(),
         };
         let request = encode_request(&[item(&a, &first), item(&b, &second), item(&c, &first)]);

@@ -16,6 +16,8 @@ use super::values::offset;
 const INTERFACE: &str = "context.Context";
 const VALUE: &str = "*context.valueCtx";
 const REQUEST_KEY: &str = "*net/http.contextKey";
+const SPAN_KEY: &str = "go.opentelemetry.io/otel/trace.traceContextKeyType";
+const SPAN: &str = "*go.opentelemetry.io/auto/sdk.span";
 const SLOTS: usize = 1 << CONTEXT_SLOT_BITS;
 const EMPTY: ContextSlot = ContextSlot { itab_vaddr: 0, offset: 0, kind: 0 };
 /// Multipliers that are tried for a table without collisions.
@@ -37,11 +39,16 @@ pub fn contexts(plan: &Plan) -> Contexts {
     known.sort_by_key(|(is_users, slot)| (*is_users, slot.itab_vaddr));
     let slots: Vec<ContextSlot> = known.into_iter().map(|(_, slot)| slot).collect();
     let (multiplier, slots) = table(&slots);
-    let key = plan.libraries.iter().flat_map(|library| &library.types).find(|t| t.type_name == REQUEST_KEY);
+    let types = || plan.libraries.iter().flat_map(|library| &library.types);
+    let descriptor = |name: &str| {
+        types().find(|t| t.type_name == name && t.vaddr.is_some()).and_then(|t| t.vaddr).unwrap_or(0)
+    };
     let ctx = |library| offset(library, "net/http.Request", "ctx", u64::from(MAX_OFFSET));
     Contexts {
         multiplier,
-        request_key_type: key.and_then(|key| key.vaddr).unwrap_or(0),
+        request_key_type: descriptor(REQUEST_KEY),
+        span_key_type: descriptor(SPAN_KEY),
+        span_type: descriptor(SPAN),
         request_ctx: plan.libraries.iter().map(ctx).find(|at| *at != NO_OFFSET).unwrap_or(NO_OFFSET),
         reserved: [0; 3],
         slots,

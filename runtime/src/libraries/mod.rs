@@ -46,6 +46,7 @@ libraries! {
     grpc_client::LIBRARY;
     database_sql::DatabaseSql;
     kafka_go::KafkaGo;
+    auto_sdk::AutoSdk;
 }
 
 /// The library of this catalog id, if this agent traces it.

@@ -7,6 +7,7 @@
 //! Not here: transport, queues, and which process a span belongs to.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 pub mod authority;
 pub mod clock;
@@ -79,6 +80,26 @@ pub struct Span<'a> {
     pub error: bool,
     /// What the status says, beside what `error.type` says already; only of a failed span.
     pub message: Option<Cow<'a, str>>,
+    /// What a span has that the program has made by hand; then `scope`, `attributes`, `links`, `error` and `message` are not sent.
+    pub made: Option<Box<Made>>,
+}
+
+/// What the program itself says of a span, as messages of OTLP.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Made {
+    /// Whose tracer has made it.
+    pub scope: Arc<Scope>,
+    /// Attributes, events, links, what was dropped of each, and the status: fields of `Span`, encoded.
+    pub fields: Vec<u8>,
+}
+
+/// An instrumentation scope of a program.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// An `InstrumentationScope`, encoded.
+    pub encoded: Vec<u8>,
+    /// The schema of its spans; empty: none.
+    pub schema_url: String,
 }
 
 /// A span that another one has to do with, and is not a child of.

@@ -18,7 +18,7 @@ pub enum Value {
     Str(String),
     /// An integer.
     Int(i64),
-    /// Anything else, as protobuf prints it.
+    /// Anything else: `true`, `0.25`, `["a" "b"]`.
     Other(String),
 }
 
@@ -51,6 +51,8 @@ pub struct Received {
     pub resource: Attributes,
     /// Name of the instrumentation scope.
     pub scope: String,
+    /// Its version, a space, and the schema of its spans.
+    pub scope_version: String,
     /// The span's attributes.
     pub attributes: Attributes,
     /// The rest of it.
@@ -85,14 +87,21 @@ pub fn received(request: ExportTraceServiceRequest) -> Result<Vec<Received>> {
     for rs in request.resource_spans {
         let resource = attributes(rs.resource.context("ResourceSpans without a resource")?.attributes)?;
         for ss in rs.scope_spans {
-            let scope = ss.scope.context("ScopeSpans without a scope")?.name;
+            let scope = ss.scope.context("ScopeSpans without a scope")?;
+            let version = format!("{} {}", scope.version, ss.schema_url);
             for mut span in ss.spans {
                 check(&span).with_context(|| format!("span {:?}", span.name))?;
                 let mut attributes = attributes(std::mem::take(&mut span.attributes))?;
                 if !span.trace_state.is_empty() {
                     attributes.insert(TRACE_STATE.to_owned(), span.trace_state.as_str().into());
                 }
-                all.push(Received { resource: resource.clone(), scope: scope.clone(), attributes, span });
+                all.push(Received {
+                    resource: resource.clone(),
+                    scope: scope.name.clone(),
+                    scope_version: version.clone(),
+                    attributes,
+                    span,
+                });
             }
         }
     }
@@ -116,16 +125,26 @@ fn check(span: &Span) -> Result<()> {
 fn attributes(list: Vec<KeyValue>) -> Result<Attributes> {
     let mut map = Attributes::new();
     for KeyValue { key, value, .. } in list {
-        let value = match value {
-            Some(AnyValue { value: Some(any_value::Value::StringValue(s)) }) => Value::Str(s),
-            Some(AnyValue { value: Some(any_value::Value::IntValue(i)) }) => Value::Int(i),
-            other => Value::Other(format!("{other:?}")),
-        };
-        if map.insert(key.clone(), value).is_some() {
+        if map.insert(key.clone(), of(value)).is_some() {
             bail!("attribute {key:?} occurs twice");
         }
     }
     Ok(map)
+}
+
+fn of(value: Option<AnyValue>) -> Value {
+    match value.and_then(|value| value.value) {
+        Some(any_value::Value::StringValue(s)) => Value::Str(s),
+        Some(any_value::Value::IntValue(i)) => Value::Int(i),
+        Some(any_value::Value::BoolValue(b)) => Value::Other(b.to_string()),
+        Some(any_value::Value::DoubleValue(d)) => Value::Other(format!("{d:?}")),
+        Some(any_value::Value::ArrayValue(array)) => {
+            let each: Vec<String> =
+                array.values.into_iter().map(|value| of(Some(value)).to_string()).collect();
+            Value::Other(format!("[{}]", each.join(" ")))
+        }
+        other => Value::Other(format!("{other:?}")),
+    }
 }
 
 /// Lower-case hex.

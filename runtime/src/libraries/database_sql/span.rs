@@ -88,6 +88,7 @@ pub fn span<'a>(
         attributes: Vec::with_capacity(8),
         dropped_attributes: 0,
         links: Vec::new(),
+        made: None,
         error: false,
         message: None,
     };

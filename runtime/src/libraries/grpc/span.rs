@@ -51,6 +51,7 @@ pub fn span<'a>(
         attributes: Vec::with_capacity(10),
         dropped_attributes: 0,
         links: Vec::new(),
+        made: None,
         error: false,
         message: None,
     };

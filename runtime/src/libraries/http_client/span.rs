@@ -147,6 +147,7 @@ pub fn span<'a>(
         attributes: Vec::with_capacity(12),
         dropped_attributes: 0,
         links: Vec::new(),
+        made: None,
         error: false,
         message: None,
     };

@@ -71,6 +71,7 @@ pub(super) fn span<'a>(
         attributes: Vec::with_capacity(16),
         dropped_attributes: 0,
         links: Vec::new(),
+        made: None,
         error: false,
         message: None,
     };

@@ -1,0 +1,172 @@
+// Command autosdk makes spans by hand through OpenTelemetry's Auto SDK, in every way that its tests know of (tests/e2e/auto_sdk): it prints
+// "listening on http://ADDRESS", runs its cases when it is asked for /go, and prints "done".
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.opentelemetry.io/auto/sdk"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+var tracer = sdk.TracerProvider().Tracer("strobe.test/autosdk",
+	trace.WithInstrumentationVersion("v1.2.3"), trace.WithSchemaURL("https://opentelemetry.io/schemas/1.26.0"))
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// span makes one that does what it is told, and ends.
+func span(ctx context.Context, name string, do func(ctx context.Context)) {
+	ctx, span := tracer.Start(ctx, name)
+	defer span.End()
+	if do != nil {
+		do(ctx)
+	}
+}
+
+func elsewhere(do func()) {
+	done := make(chan struct{})
+	go func() { defer close(done); do() }()
+	<-done
+}
+
+// everything has all that a span may have.
+func everything(ctx context.Context) {
+	began := time.Unix(1700000000, 1)
+	remote := trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{15: 1}, SpanID: trace.SpanID{7: 2}, TraceFlags: trace.FlagsSampled, Remote: true,
+	})
+	_, span := tracer.Start(ctx, "everything <&> \u00e4",
+		trace.WithSpanKind(trace.SpanKindProducer),
+		trace.WithTimestamp(began),
+		trace.WithLinks(trace.Link{SpanContext: remote, Attributes: []attribute.KeyValue{attribute.String("of", "a link")}}),
+		trace.WithAttributes(attribute.String("at", "the start")))
+	span.SetAttributes(
+		attribute.Bool("bool", true), attribute.Int64("int", -1<<62), attribute.Float64("float", 0.25), attribute.String("string", "a\nb"),
+		attribute.BoolSlice("bools", []bool{true, false}), attribute.Int64Slice("ints", []int64{1, -2}),
+		attribute.Float64Slice("floats", []float64{1.5}), attribute.StringSlice("strings", []string{"x", "", "z"}))
+	span.AddEvent("event", trace.WithTimestamp(began.Add(time.Second)), trace.WithAttributes(attribute.Int("nth", 1)))
+	span.RecordError(errors.New("recorded"))
+	span.SetStatus(codes.Error, "it failed")
+	span.SetName("everything else")
+	span.End(trace.WithTimestamp(began.Add(2 * time.Second)))
+	span.End()
+}
+
+func cases(ctx context.Context, own string) {
+	everything(ctx)
+	span(ctx, "outer", func(ctx context.Context) {
+		span(ctx, "inner", func(ctx context.Context) {
+			elsewhere(func() { span(ctx, "innermost, elsewhere", nil) })
+		})
+		span(ctx, "second", nil)
+		// Contexts that others have wrapped.
+		type key struct{}
+		wrapped, cancel := context.WithTimeout(context.WithValue(context.WithoutCancel(ctx), key{}, 1), time.Hour)
+		span(wrapped, "wrapped", nil)
+		cancel()
+		// A request that the program makes, and what serves it.
+		request, err := http.NewRequestWithContext(ctx, "GET", own+"/inner", nil)
+		must(err)
+		answer, err := http.DefaultClient.Do(request)
+		must(err)
+		io.Copy(io.Discard, answer.Body)
+		answer.Body.Close()
+	})
+	// The context of a span that has ended.
+	var ended context.Context
+	span(ctx, "ended", func(ctx context.Context) { ended = ctx })
+	span(ended, "below what has ended", nil)
+	// It begins here and ends there.
+	_, moved := tracer.Start(ctx, "ended elsewhere")
+	elsewhere(func() { moved.End() })
+	// No context, on the goroutine that serves a request, and on one that it has not made.
+	span(context.Background(), "no context", nil)
+	_, ok := tracer.Start(ctx, "ok")
+	ok.SetStatus(codes.Ok, "not sent")
+	ok.End()
+	_, large := tracer.Start(ctx, "large")
+	large.SetAttributes(attribute.String("text", strings.Repeat("x", 60<<10)))
+	large.End()
+	_, tooLarge := tracer.Start(ctx, "too large")
+	tooLarge.SetAttributes(attribute.String("text", strings.Repeat("x", 70<<10)))
+	tooLarge.End()
+	// It never ends.
+	_, never := tracer.Start(ctx, "never")
+	kept = append(kept, never)
+}
+
+var kept []trace.Span
+
+// load has so many goroutines make so many pairs of spans each.
+func load(goroutines, pairs int) {
+	var all sync.WaitGroup
+	for g := 0; g < goroutines; g++ {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for n := 0; n < pairs; n++ {
+				id := strconv.Itoa(g*pairs + n)
+				ctx, outer := tracer.Start(context.Background(), "outer "+id)
+				_, inner := tracer.Start(ctx, "inner "+id)
+				inner.End()
+				outer.End()
+			}
+		}()
+	}
+	all.Wait()
+}
+
+func number(name string) int {
+	n, err := strconv.Atoi(os.Getenv(name))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func main() {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(err)
+	own := "http://" + l.Addr().String()
+	http.HandleFunc("/inner", func(w http.ResponseWriter, r *http.Request) {
+		span(r.Context(), "in a handler", nil)
+	})
+	pairs, begin := number("SPAN_PAIRS"), make(chan struct{})
+	go func() {
+		// Not on a goroutine that a request has started.
+		<-begin
+		load(64, pairs)
+		fmt.Println("done")
+	}()
+	http.HandleFunc("/go", func(w http.ResponseWriter, r *http.Request) {
+		if pairs > 0 {
+			close(begin)
+			return
+		}
+		cases(r.Context(), own)
+		fmt.Println("done")
+	})
+	go http.Serve(l, nil)
+	fmt.Printf("listening on %s\n", own)
+	<-stop
+}

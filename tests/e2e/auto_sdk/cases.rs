@@ -1,0 +1,134 @@
+//! What each span has to look like.
+
+use std::collections::BTreeMap;
+
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
+use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
+use strobe_tests::spans::{Received, Value};
+
+/// The tracer's.
+pub const SCOPE: &str = "strobe.test/autosdk";
+const VERSION: &str = "v1.2.3 https://opentelemetry.io/schemas/1.26.0";
+/// How many there are, with those of the two requests on both sides.
+pub const SPANS: usize = 13 + 3;
+
+/// Names of the spans that are made by hand, and of their parents: "" is none, "GET /go" the request that all is done for.
+const PARENTS: [(&str, &str); 13] = [
+    ("everything else", "GET /go"),
+    ("outer", "GET /go"),
+    ("inner", "outer"),
+    ("innermost, elsewhere", "inner"),
+    ("second", "outer"),
+    ("wrapped", "outer"),
+    ("in a handler", "GET /inner"),
+    ("ended", "GET /go"),
+    ("below what has ended", ""),
+    ("ended elsewhere", "GET /go"),
+    ("no context", "GET /go"),
+    ("ok", "GET /go"),
+    ("large", "GET /go"),
+];
+
+/// What is wrong with these.
+pub fn wrong(received: &[Received]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut by_name: BTreeMap<&str, &Received> = BTreeMap::new();
+    for span in received {
+        if by_name.insert(&span.span.name, span).is_some() {
+            wrong.push(format!("two of {}", span.span.name));
+        }
+    }
+    if received.len() != SPANS {
+        wrong.push(format!("{} spans: {:?}", received.len(), by_name.keys()));
+    }
+    // The program's own request is below the span that it is made in.
+    for (name, parent) in PARENTS.into_iter().chain([("GET", "outer")]) {
+        let Some(span) = by_name.get(name) else {
+            wrong.push(format!("{name} is missing"));
+            continue;
+        };
+        let is_right = match by_name.get(parent) {
+            Some(parent) => {
+                parent.span.span_id == span.span.parent_span_id && parent.span.trace_id == span.span.trace_id
+            }
+            None => parent.is_empty() && span.span.parent_span_id.is_empty(),
+        };
+        if !is_right {
+            wrong.push(format!("{name} is not below {parent:?}: {:?}", span.span));
+        }
+        if name != "GET" && (span.scope != SCOPE || span.scope_version != VERSION) {
+            wrong.push(format!("{name} is of {} {}", span.scope, span.scope_version));
+        }
+    }
+    if let Some(span) = by_name.get("everything else") {
+        wrong.extend(everything(span));
+    }
+    if let Some(span) = by_name.get("ok") {
+        let code = span.span.status.as_ref().map(|status| status.code);
+        if code != Some(StatusCode::Ok as i32) {
+            wrong.push(format!("ok: {:?}", span.span.status));
+        }
+    }
+    if let Some(span) = by_name.get("large") {
+        if !matches!(span.attributes.get("text"), Some(Value::Str(text)) if text.len() == 60 << 10) {
+            wrong.push("large is not whole".to_owned());
+        }
+    }
+    wrong
+}
+
+/// Attributes that are strings and numbers.
+fn texts(attributes: &[KeyValue]) -> Vec<(&str, String)> {
+    let text = |attribute: &KeyValue| match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
+        Some(any_value::Value::StringValue(text)) => text.clone(),
+        Some(any_value::Value::IntValue(number)) => number.to_string(),
+        other => format!("{other:?}"),
+    };
+    attributes.iter().map(|attribute| (attribute.key.as_str(), text(attribute))).collect()
+}
+
+/// What is wrong with the span that has all that one may have.
+fn everything(received: &Received) -> Vec<String> {
+    let span: &Span = &received.span;
+    let mut wrong = Vec::new();
+    let mut due = |what: &str, is_right: bool| {
+        if !is_right {
+            wrong.push(format!("everything's {what}: {span:?}"));
+        }
+    };
+    due("kind", span.kind == SpanKind::Producer as i32);
+    let times = [span.start_time_unix_nano, span.end_time_unix_nano];
+    due("times", times == [1_700_000_000_000_000_001, 1_700_000_002_000_000_001]);
+    let status = span.status.clone().unwrap_or_default();
+    due("status", status.code == StatusCode::Error as i32 && status.message == "it failed");
+    let attributes = [
+        ("at", "\"the start\""),
+        ("bool", "(true)"),
+        ("int", "-4611686018427387904"),
+        ("float", "(0.25)"),
+        ("string", "\"a\\nb\""),
+        ("bools", "([(true) (false)])"),
+        ("ints", "([1 -2])"),
+        ("floats", "([(1.5)])"),
+        ("strings", "([\"x\" \"\" \"z\"])"),
+    ];
+    let got: BTreeMap<&str, String> =
+        received.attributes.iter().map(|(key, value)| (key.as_str(), value.to_string())).collect();
+    due("attributes", got == attributes.map(|(key, value)| (key, value.to_owned())).into());
+    let [event, error] = span.events.as_slice() else {
+        due("events", false);
+        return wrong;
+    };
+    due("event", event.name == "event" && event.time_unix_nano == 1_700_000_001_000_000_001);
+    due("event's attributes", texts(&event.attributes) == [("nth", "1".to_owned())]);
+    let of_error = [("exception.type", "*errors.errorString"), ("exception.message", "recorded")];
+    let of_error = of_error.map(|(key, value)| (key, value.to_owned()));
+    due("recorded error", error.name == "exception" && texts(&error.attributes) == of_error);
+    let [link] = span.links.as_slice() else {
+        due("links", false);
+        return wrong;
+    };
+    due("link", link.trace_id.ends_with(&[0, 1]) && link.span_id == [0, 0, 0, 0, 0, 0, 0, 2]);
+    due("link's attributes", texts(&link.attributes) == [("of", "a link".to_owned())]);
+    wrong
+}

@@ -1,0 +1,32 @@
+//! The program, in the versions that a test asks for.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use strobe_tests::built::Recipe;
+
+const FILES: &[(&str, &str)] = &[("main.go", include_str!("../../apps/autosdk/main.go"))];
+const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+
+/// Which versions it is built of.
+#[derive(Debug, Clone, Copy)]
+pub struct Program {
+    pub go: &'static str,
+    /// Of `go.opentelemetry.io/auto/sdk`.
+    pub sdk: &'static str,
+    /// Of `go.opentelemetry.io/otel`.
+    pub otel: &'static str,
+}
+
+impl Program {
+    /// Builds it, stripped.
+    pub fn build(&self) -> Result<PathBuf> {
+        let modules = &[
+            ("go.opentelemetry.io/auto/sdk", self.sdk),
+            ("go.opentelemetry.io/otel", self.otel),
+            ("go.opentelemetry.io/otel/trace", self.otel),
+        ];
+        let args = &["-ldflags=-s -w"];
+        Recipe { version: self.go, arch: HOST, mode: "exe", args, files: FILES, modules }.build()
+    }
+}
