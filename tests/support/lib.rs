@@ -4,6 +4,8 @@
 //! Not here: what a given request should look like as a span (that is each test's own knowledge).
 
 pub mod agent;
+#[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]
+pub mod auto_sdk;
 pub mod built;
 pub mod calls;
 pub mod client;

@@ -15,7 +15,7 @@ use crate::machine::{Machine, Seen};
 use crate::verdict::Verdict;
 
 /// What every kernel of the matrix runs (`guest/cases.rs`).
-const CASES: [&str; 26] = [
+const CASES: [&str; 27] = [
     "load",
     "features",
     "go1.22",
@@ -33,6 +33,7 @@ const CASES: [&str; 26] = [
     "grpc1.27",
     "sql1.22",
     "sql1.27",
+    "manual1.26",
     "exec",
     "restart",
     "overwrite",

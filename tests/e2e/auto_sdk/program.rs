@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use strobe_tests::built::Recipe;
+use strobe_tests::golang::go;
 
 const FILES: &[(&str, &str)] = &[("main.go", include_str!("../../apps/autosdk/main.go"))];
+/// The newest.
+pub const NEWEST: Program = Program { go: go(26), sdk: "v1.2.1", otel: "v1.38.0" };
 const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
 
 /// Which versions it is built of.
@@ -21,12 +24,17 @@ pub struct Program {
 impl Program {
     /// Builds it, stripped.
     pub fn build(&self) -> Result<PathBuf> {
+        self.build_for(HOST)
+    }
+
+    /// The same for an architecture.
+    pub fn build_for(&self, arch: &str) -> Result<PathBuf> {
         let modules = &[
             ("go.opentelemetry.io/auto/sdk", self.sdk),
             ("go.opentelemetry.io/otel", self.otel),
             ("go.opentelemetry.io/otel/trace", self.otel),
         ];
         let args = &["-ldflags=-s -w"];
-        Recipe { version: self.go, arch: HOST, mode: "exe", args, files: FILES, modules }.build()
+        Recipe { version: self.go, arch, mode: "exe", args, files: FILES, modules }.build()
     }
 }

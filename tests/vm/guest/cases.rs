@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{clients, databases, features, grpc, lives, loading, machines, namespaces, privileges};
+use crate::{by_hand, clients, databases, features, grpc, lives, loading, machines, namespaces, privileges};
 
 /// Runs one; what it says goes into the table.
 pub fn run(name: &str) -> Result<String> {
@@ -24,6 +24,7 @@ pub fn run(name: &str) -> Result<String> {
         "grpc1.27" => grpc::rpcs("1.27"),
         "sql1.22" => databases::operations("1.22"),
         "sql1.27" => databases::operations("1.27"),
+        "manual1.26" => by_hand::spans("1.26"),
         "calls" => lives::helper_calls("1.24"),
         "exec" => lives::exec("1.24"),
         "restart" => lives::restart("1.24"),

@@ -8,6 +8,7 @@ mod verdict;
 
 mod bench;
 mod boot;
+mod by_hand;
 mod cases;
 mod clients;
 mod databases;
