@@ -32,7 +32,7 @@ use open::Open;
 use raw::{RawMap, raw};
 pub use refusal::Refusal;
 pub use rings::Rings;
-use rings::{LARGE_SHARE, Wake};
+use rings::{WAKE, Wake, large_bytes};
 use sweep::{Generations, Sweep};
 
 /// What is decided at load.
@@ -65,7 +65,6 @@ const PROCESSES: &str = "PROCESSES";
 const FILES: &str = "FILES";
 const CONTEXTS: &str = "CONTEXTS";
 const CURRENT: &str = "CURRENT";
-const WAKE: &str = "WAKE";
 const COUNTERS: &str = "COUNTERS";
 /// Entries of one table that a sweep looks at in one call: three system calls each.
 const SWEPT_AT_ONCE: usize = 256;
@@ -91,6 +90,7 @@ pub struct Programs {
     sweeps: Vec<(Table, Sweep)>,
     /// The tables of which something is lost when a process ends.
     open: Vec<Open>,
+    /// Of the larger ring.
     ring_bytes: usize,
     /// Where the kernel has `uprobe_multi`.
     multi: Option<Multi>,
@@ -107,7 +107,7 @@ impl Programs {
         loader.verifier_log_level(VerifierLogLevel::STATS);
         loader.override_global("SECRET_A", &secrets[0], true).override_global("SECRET_B", &secrets[1], true);
         loader.override_global("WAKE_ABOVE_BYTES", &wake_above, true);
-        let large = options.ring_bytes / LARGE_SHARE.1 * LARGE_SHARE.0;
+        let large = large_bytes(options.ring_bytes);
         let wake_above_large = u64::from(large) / 2;
         loader.override_global("WAKE_ABOVE_LARGE_BYTES", &wake_above_large, true);
         loader.map_max_entries("RECORDS", options.ring_bytes).map_max_entries("LARGE_RECORDS", large);
@@ -132,7 +132,7 @@ impl Programs {
             generations: Generations::default(),
             sweeps,
             open: open_at_exit,
-            ring_bytes: options.ring_bytes as usize,
+            ring_bytes: options.ring_bytes.max(large) as usize,
             multi,
         })
     }

@@ -5,11 +5,20 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use aya::maps::{MapData, RingBuf};
 use tracing::warn;
 
-use super::{ProgramsError, RawMap, WAKE};
+use super::error::ProgramsError;
+use super::raw::RawMap;
 use crate::drain::RecordRing;
 
-/// How long the ring of large records is: so many bytes of so many of the other one. Both sizes are powers of two.
-pub const LARGE_SHARE: (u32, u32) = (1, 2);
+/// What the programs have woken the agent for, by the ring's number.
+pub(super) const WAKE: &str = "WAKE";
+
+/// The least that the ring of large records has: four of 64 KiB find no room in a smaller one.
+const LEAST_LARGE_BYTES: u32 = 256 << 10;
+
+/// How long the ring of large records is, by the other one's size: half of it. Both are powers of two.
+pub(super) fn large_bytes(ring_bytes: u32) -> u32 {
+    (ring_bytes / 2).max(LEAST_LARGE_BYTES)
+}
 
 /// Lets the programs wake the agent again. They do so when a ring crosses half of its size, once until this is called.
 pub struct Wake(pub(super) MapData);
