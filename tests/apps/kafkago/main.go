@@ -233,6 +233,12 @@ func read() {
 		fetched = append(fetched, m)
 	}
 	must(synced.CommitMessages(ctx, fetched...))
+	// More than are looked at for their topics.
+	many := make([]kafka.Message, 1100)
+	for n := range many {
+		many[n] = fetched[0]
+	}
+	must(synced.CommitMessages(ctx, many...))
 	must(synced.Close())
 	// Neither does anything.
 	fails(plain.CommitMessages(ctx, fetched[0]))

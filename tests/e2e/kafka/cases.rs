@@ -12,6 +12,8 @@ const OF_GROUP: i64 = 500;
 /// Messages that are committed together, and the calls that have an answer.
 const OF_SYNCED: usize = 3;
 const COMMITS_OF_SYNCED: usize = 1;
+/// Of more messages than are looked at for their topics.
+const COMMITS_OF_MANY: usize = 1;
 /// Spans of the request inside which one message is sent: the call, and its service.
 const REQUEST: usize = 2;
 
@@ -53,6 +55,7 @@ pub fn due_count() -> usize {
         + read
         + OF_GROUP as usize
         + COMMITS_OF_SYNCED
+        + COMMITS_OF_MANY
         + REQUEST
 }
 
@@ -116,6 +119,16 @@ pub fn compare(spans: &[Received], broker: &str) -> Vec<String> {
             attributes.extend([of_group.clone()]);
             wrong.extend(differs(span, broker, attributes, ""));
         }
+    }
+    let many = by_name.remove("commit").unwrap_or_default();
+    if many.len() != COMMITS_OF_MANY {
+        wrong.push(format!("{} commits of many", many.len()));
+    }
+    for span in &many {
+        let mut attributes = common("commit", "settle", None);
+        attributes.insert("messaging.batch.message_count", Value::Int(1100));
+        attributes.insert("messaging.consumer.group.name", Value::Str("synced".to_owned()));
+        wrong.extend(differs(span, broker, attributes, ""));
     }
     wrong.extend(by_name.into_iter().map(|(name, all)| format!("{} of {name:?} are not due", all.len())));
     if format!("{spans:?}").contains("secret") {

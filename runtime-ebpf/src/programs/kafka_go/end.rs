@@ -208,8 +208,7 @@ pub fn committed(hit: &Hit, file: &File, ctx: &ProbeContext) {
         return;
     }
     if flight.has(SAMPLED) {
-        let [first, second, ..] = &flight.topics;
-        let topic = if second.count == 0 { first.text } else { MISSING };
+        let topic = if is_mixed(flight) { MISSING } else { flight.topics[0].text };
         let call = Messages { kind: KIND_COMMITTED, topic, count: flight.count };
         let error = if has_answer {
             GoErrorWords { itab: read_or_zero(element), data: read_or_zero(element.wrapping_add(8)) }
