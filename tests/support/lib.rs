@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod built;
 pub mod calls;
+pub mod catalog;
 pub mod client;
 pub mod collector;
 pub mod corpus;
