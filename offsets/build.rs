@@ -21,6 +21,7 @@ mod catalog {
     mod error;
     mod limits;
     mod load;
+    mod operation;
     mod range;
     mod raw;
     mod reader;

@@ -7,7 +7,7 @@ use super::names::Meaning;
 use super::tree::Crate;
 
 /// By importing and imported file: one of the paths that say so.
-type Imports<'c> = BTreeMap<&'c Path, BTreeMap<&'c Path, String>>;
+pub type Imports<'c> = BTreeMap<&'c Path, BTreeMap<&'c Path, String>>;
 
 /// One text for each set of files that import one another, with the shortest circle in it.
 pub fn of(all: &Crate) -> Vec<String> {
@@ -29,7 +29,7 @@ pub fn of(all: &Crate) -> Vec<String> {
 }
 
 /// Which file imports which.
-fn imports(all: &Crate) -> Imports<'_> {
+pub fn imports(all: &Crate) -> Imports<'_> {
     let mut imports = Imports::new();
     for (id, module) in all.modules.iter().enumerate() {
         let words = &module.words;

@@ -1,9 +1,9 @@
 //! The checks on crates that are made up: each fault is found, and what is no fault is not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{circles, sizes, tree};
+use super::{attributes, circles, sizes, tree};
 
 /// The circles of a crate whose root is `lib.rs`.
 fn circles_of(files: &[(&str, &str)]) -> Vec<String> {
@@ -100,4 +100,65 @@ fn long_files() {
     assert_eq!(said(&[]), ["long.rs: 401 lines, more than 400, and it is no table"]);
     assert_eq!(said(&[("long.rs", "x")]), [""; 0]);
     assert_eq!(said(&[("long.rs", "x"), ("short.rs", "a list")]).len(), 1, "a table that need not be one");
+}
+
+#[test]
+fn a_module_imported_under_another_name() {
+    let said = circles_of(&[
+        ("lib.rs", "mod a;\nmod b;"),
+        ("a.rs", "use crate::b::{self as other, C}; pub struct A(other::B, C);"),
+        ("b.rs", "pub struct B; pub struct C(crate::a::A);"),
+    ]);
+    assert_eq!(said.len(), 1, "{said:?}");
+    let alone = circles_of(&[
+        ("lib.rs", "mod a;\nmod b;"),
+        ("a.rs", "use crate::b::{self as other}; pub struct A(other::B);"),
+        ("b.rs", "pub struct B(crate::a::A);"),
+    ]);
+    assert_eq!(alone.len(), 1, "{alone:?}");
+}
+
+/// An agent of two libraries that share their span's source, and one with its own.
+const AGENT: [(&str, &str); 8] = [
+    ("lib.rs", "mod libraries;\nmod spans;"),
+    ("libraries/mod.rs", "mod one; mod two; mod three; mod shared;"),
+    ("libraries/one.rs", "use super::shared::span; pub fn one() { span() }"),
+    ("libraries/two.rs", "pub fn two() { super::shared::span() }"),
+    (
+        "libraries/three.rs",
+        "use crate::spans::semconv::KEY_C; fn f() { g((KEY_C, 1), (\"d.e\", Value::Int(1)), (\"no\", 1)) }",
+    ),
+    (
+        "libraries/shared.rs",
+        "use crate::spans::semconv::{self as key, OTHER}; pub fn span() { put(key::KEY_A, OTHER) }
+         #[cfg(test)] mod tests { fn f() { put(crate::spans::semconv::KEY_C, (\"x.y\", Value::Int(1))) } }",
+    ),
+    ("spans/mod.rs", "pub mod semconv;"),
+    (
+        "spans/semconv.rs",
+        "pub const OTHER: &str = \"_OTHER\"; macro_rules! names { () => {} } names! { KEY_A = \"a.a\", KEY_C = \"c.c\", }",
+    ),
+];
+
+#[test]
+fn attributes_of_the_source_and_of_the_catalog() {
+    let files: BTreeMap<&str, &str> = AGENT.into_iter().collect();
+    let read = |path: &Path| files.get(path.to_str()?).map(|text| (*text).to_owned());
+    let source = attributes::of(Path::new("lib.rs"), &["one", "two", "three"], &read).expect("an agent");
+    let set = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!((&source["one"].keys, &source["two"].keys), (&set(&["a.a"]), &set(&["a.a"])));
+    assert_eq!(source["three"].keys, set(&["c.c", "d.e"]));
+    let differences = |one: &[&str], three: &[&str]| {
+        let said = [("one", one), ("two", &[]), ("three", three)];
+        let said = said.into_iter().map(|(module, keys)| (module.to_owned(), set(keys))).collect();
+        attributes::differences(&source, &said)
+    };
+    assert_eq!(differences(&["a.a"], &["c.c", "d.e"]), [""; 0], "one of those that share a source names it");
+    let said = differences(&[], &["c.c", "d.e"]);
+    assert!(said.len() == 2 && said[0].contains("one: a.a is set in"), "{said:?}");
+    assert_eq!(
+        differences(&["a.a"], &["a.a", "c.c", "d.e"]),
+        ["three: the catalog names a.a, which its source does not set"]
+    );
+    assert_eq!(differences(&["a.a"], &["c.c"]).len(), 1);
 }

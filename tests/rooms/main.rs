@@ -8,6 +8,7 @@
 //! | [`circles`] | files that import one another |
 //! | [`sizes`] | files that are too long |
 //! | [`releases`] | tests that name a patch of Go by themselves |
+//! | [`attributes`] | attributes of spans that the source can set, and the catalog's operations do not name, or the other way about |
 //!
 //! **An import** is a `use`, or a path in code, a macro's arguments included, that leads to an item which another file of the
 //! same crate defines. A re-export is followed to the definition, so whoever asks a parent for what it re-exports from a child
@@ -16,6 +17,7 @@
 //! file of its own. Calls of methods are not seen: they name no file. What is compiled for unit tests alone (`#[cfg(test)]`) may
 //! look at anything.
 
+mod attributes;
 mod circles;
 #[cfg(test)]
 mod made_up;
@@ -25,11 +27,13 @@ mod sizes;
 mod tree;
 mod words;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use strobe_tests::machine;
+use offsets::catalog::Makes;
+use strobe_tests::{catalog, machine};
 
 /// Every crate's root: its libraries, programs and tests.
 fn roots(workspace: &Path) -> Result<Vec<PathBuf>> {
@@ -78,5 +82,43 @@ fn one_list_names_the_patches_of_go() -> Result<()> {
         "these are for `golang::go(MINOR)`, so that a new release is one row:\n{}",
         found.join("\n")
     );
+    Ok(())
+}
+
+/// The module and the catalog id of each library, as the table of the programs has them.
+fn modules(workspace: &Path) -> Result<Vec<(String, String)>> {
+    let table = std::fs::read_to_string(workspace.join("runtime-ebpf/src/libraries.rs"))?;
+    let row = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        [code, module, _, id] if code.parse::<u16>().is_ok() => {
+            Some((module.to_owned(), id.trim_matches(['"', ';']).to_owned()))
+        }
+        _ => None,
+    };
+    Ok(table.lines().filter_map(row).collect())
+}
+
+#[test]
+fn the_catalog_names_the_attributes_that_the_source_sets() -> Result<()> {
+    let workspace = machine::workspace();
+    let (modules, entries) = (modules(&workspace)?, catalog::traced()?);
+    let ids: BTreeSet<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
+    let known: BTreeSet<&str> = modules.iter().map(|(_, id)| id.as_str()).collect();
+    ensure!(ids == known, "the catalog has {ids:?}, the table of the programs {known:?}");
+    // What adds to another library's span is sent in that library's name, whose source sets it: another test holds the two together.
+    let said: BTreeMap<String, BTreeSet<String>> = modules
+        .iter()
+        .map(|(module, id)| {
+            let made = catalog::operations(&entries, id).iter();
+            let made = made.filter(|operation| matches!(operation.makes, Makes::Span { .. }));
+            let keys =
+                made.flat_map(|operation| &operation.attributes).map(|attribute| attribute.key.clone());
+            (module.clone(), keys.collect())
+        })
+        .collect();
+    let names: Vec<&str> = modules.iter().map(|(module, _)| module.as_str()).collect();
+    let root = workspace.join("runtime/src/lib.rs");
+    let source = attributes::of(&root, &names, &|path| std::fs::read_to_string(path).ok())?;
+    let wrong = attributes::differences(&source, &said);
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }

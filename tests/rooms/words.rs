@@ -73,6 +73,9 @@ impl Words {
                 self.aliases.push((before.to_vec(), before.last().cloned().unwrap_or_default()));
             }
             syn::UseTree::Name(name) => self.aliases.push((with(&name.ident), plain(&name.ident))),
+            syn::UseTree::Rename(rename) if rename.ident == "self" => {
+                self.aliases.push((before.to_vec(), plain(&rename.rename)));
+            }
             syn::UseTree::Rename(rename) => self.aliases.push((with(&rename.ident), plain(&rename.rename))),
         }
     }
@@ -168,7 +171,7 @@ fn parts(item: &syn::Item) -> (&[syn::Attribute], Option<&syn::Ident>) {
 }
 
 /// Whether an attribute is `#[cfg(test)]`.
-fn is_test_alone(attribute: &syn::Attribute) -> bool {
+pub fn is_test_alone(attribute: &syn::Attribute) -> bool {
     let syn::Meta::List(list) = &attribute.meta else { return false };
     let said = list.tokens.to_string();
     list.path.is_ident("cfg")

@@ -8,6 +8,7 @@ pub mod agent;
 pub mod auto_sdk;
 pub mod built;
 pub mod calls;
+pub mod catalog;
 pub mod client;
 pub mod collector;
 pub mod corpus;

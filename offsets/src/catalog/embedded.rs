@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use super::load::{line_with, load_dir};
+use super::load::{line_with, read};
 use super::{CatalogError, Entry, Status, limits};
 
 // `TARGETS`, every file of `catalog/targets/` by name, and `ENTRIES`, all entries as postcard has them; build.rs writes both.
@@ -34,9 +34,9 @@ pub fn with_own<'a>(own: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result
     let own: Vec<(&str, &str)> = own.into_iter().collect();
     let mut all = entries().to_vec();
     let embedded = all.len();
-    let read = load_dir(own.iter().copied())?;
-    limits::check_own(&read)?;
-    for entry in read {
+    let added = read(own.iter().copied())?;
+    limits::check_own(&added)?;
+    for entry in added {
         let wrong = |key: &str, reason: String| {
             let text = own.iter().find(|(file, _)| *file == entry.file).map_or("", |(_, text)| text);
             CatalogError { file: entry.file.clone(), line: line_with(text, key), key: key.to_owned(), reason }

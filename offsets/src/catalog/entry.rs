@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::operation::Operation;
 use super::range::Range;
 use super::site::Site;
 use super::types::WantedType;
@@ -41,6 +42,9 @@ pub struct Entry {
     pub sizes: Vec<WantedType>,
     /// Types whose descriptor is wanted, to recognise what an `interface {}` holds.
     pub types: Vec<WantedType>,
+    /// What comes of it. The embedded entries have none: nothing asks at run time, and no program is to be bigger or slower for it.
+    #[serde(skip)]
+    pub operations: Vec<Operation>,
     /// The file it was read from.
     pub file: String,
 }
@@ -184,6 +188,7 @@ impl Entry {
             maps: Vec::new(),
             sizes: self.sizes.iter().filter(|size| structs.contains(&size.type_name)).cloned().collect(),
             types: Vec::new(),
+            operations: Vec::new(),
             structs,
             functions,
             ..self.clone()

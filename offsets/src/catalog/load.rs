@@ -1,6 +1,6 @@
 //! From the texts of a folder to its entries.
 
-use super::entry::Entry;
+use super::entry::{Entry, Status};
 use super::error::CatalogError;
 use super::raw;
 
@@ -10,9 +10,27 @@ pub(super) fn line_with(text: &str, key: &str) -> usize {
     text.lines().position(is_it).map_or(1, |line| line + 1)
 }
 
+/// Reads catalog files of strobe's: pairs of file name and text. What is traced says what comes of it.
+pub fn load_dir<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Vec<Entry>, CatalogError> {
+    let files: Vec<(&str, &str)> = files.into_iter().collect();
+    let entries = read(files.iter().copied())?;
+    let is_silent = |entry: &&Entry| entry.status == Status::Instrumented && entry.operations.is_empty();
+    let Some(silent) = entries.iter().find(is_silent) else { return Ok(entries) };
+    let text = files.iter().find(|(file, _)| *file == silent.file).map_or("", |(_, text)| text);
+    Err(CatalogError {
+        file: silent.file.clone(),
+        line: line_with(text, "status"),
+        key: "status".to_owned(),
+        reason: "a library that is traced has an [[operation]]: a span, or what it adds to another's"
+            .to_owned(),
+    })
+}
+
 /// Reads catalog files that the caller has: pairs of file name and text. Ids must be unique among them, but for instances of one
 /// module whose versions do not overlap: no binary has two of those.
-pub fn load_dir<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Vec<Entry>, CatalogError> {
+pub(super) fn read<'a>(
+    files: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<Vec<Entry>, CatalogError> {
     let mut entries: Vec<Entry> = Vec::new();
     for (file, text) in files {
         for entry in raw::parse(file, text)? {

@@ -11,6 +11,7 @@ use toml::Spanned;
 use super::entry::{Entry, Field, Itab, Map, Role, Status, Target, Variant};
 use super::error::CatalogError;
 use super::limits;
+use super::operation::{self, RawOperation};
 use super::range::Range;
 use super::reader::{Reader, Text};
 use super::site::{self, RawSite};
@@ -46,6 +47,8 @@ struct RawEntry {
     size: Vec<Spanned<RawType>>,
     #[serde(default)]
     r#type: Vec<Spanned<RawType>>,
+    #[serde(default)]
+    operation: Vec<Spanned<RawOperation>>,
 }
 
 /// One of the packages that a library lives in.
@@ -234,6 +237,7 @@ impl Reader<'_> {
             maps: raw.map.into_iter().map(|map| self.map(map)).collect::<Result<_, _>>()?,
             sizes: types::parse(self, &module, "size", raw.size)?,
             types: types::parse(self, &module, "type", raw.r#type)?,
+            operations: operation::parse(self, &module, status == Status::Instrumented, raw.operation)?,
             module,
             file: self.file.to_owned(),
         })

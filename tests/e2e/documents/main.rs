@@ -3,6 +3,10 @@
 //! A line `$ COMMAND` is a command, what follows up to the next one is what it prints, on either stream; `…` alone on a line is
 //! any lines. A command with nothing below it has to succeed. All commands of a fence run in one shell, in a folder with a copy of
 //! the data; what needs the network ends its fence, and is named. A fence of `python` behind the line `` `NAME`: `` is that file.
+//!
+//! And [`libraries`]: the page that is made of the catalog.
+
+mod libraries;
 
 use std::fs;
 use std::path::Path;
