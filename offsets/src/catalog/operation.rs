@@ -24,6 +24,8 @@ pub struct Operation {
     pub hits_from: String,
     /// The attributes that it gives a span, in the order of the file.
     pub attributes: Vec<Attribute>,
+    /// Whether its span has whatever attributes the program gives it; then there may be no others.
+    pub own_attributes: bool,
     /// What is written into the target for it, if anything is.
     pub writes: Option<String>,
     /// Line in [`Entry::file`](super::Entry::file).
@@ -99,7 +101,9 @@ pub(super) struct RawOperation {
     adds_to: Option<Spanned<Vec<Text>>>,
     hits: Spanned<toml::Value>,
     hits_from: Text,
-    attributes: Spanned<Vec<Text>>,
+    attributes: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    own_attributes: bool,
     writes: Option<Text>,
 }
 
@@ -139,7 +143,18 @@ fn one(reader: &Reader<'_>, module: &str, raw: Spanned<RawOperation>) -> Result<
         makes,
         hits: hits(reader, raw.hits)?,
         hits_from: reader.text("operation.hits_from", raw.hits_from)?,
-        attributes: attributes(reader, raw.attributes)?,
+        attributes: match raw.attributes {
+            Some(attributes) => self::attributes(reader, attributes)?,
+            None if raw.own_attributes => Vec::new(),
+            None => {
+                return Err(reader.error(
+                    offset,
+                    "operation",
+                    "needs `attributes`, or `own_attributes = true`",
+                ));
+            }
+        },
+        own_attributes: raw.own_attributes,
         writes: reader.optional("operation.writes", raw.writes)?,
         line: reader.line_of(offset),
     })

@@ -203,7 +203,8 @@ fn section(text: &mut String, library: &Library<'_>) -> Result<()> {
 }
 
 fn operation(text: &mut String, module: &str, operation: &Operation) -> Result<()> {
-    let Operation { what, makes, hits, hits_from, attributes, versions: range, .. } = operation;
+    let Operation { what, makes, hits, hits_from, attributes, own_attributes, versions: range, .. } =
+        operation;
     let since = match range {
         Range { since: None, until: None } => String::new(),
         range => format!(" ({})", versions(module, range)),
@@ -212,7 +213,8 @@ fn operation(text: &mut String, module: &str, operation: &Operation) -> Result<(
     match makes {
         Makes::Span { names, kind } => {
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-            writeln!(text, "- a {} span, {}", word(*kind), names.join(", else "))?;
+            let article = if *kind == SpanKind::Internal { "an" } else { "a" };
+            writeln!(text, "- {article} {} span, {}", word(*kind), names.join(", else "))?;
         }
         Makes::AddsTo(ids) => {
             let ids: Vec<String> = ids.iter().map(|id| format!("`{id}`")).collect();
@@ -221,6 +223,12 @@ fn operation(text: &mut String, module: &str, operation: &Operation) -> Result<(
     }
     let hits: Vec<String> = hits.iter().map(hit).collect();
     writeln!(text, "- probe hits: {} ({hits_from})", hits.join("; "))?;
+    if *own_attributes {
+        text.push_str("- the attributes, events, links and status that the program gives it\n");
+    }
+    if attributes.is_empty() {
+        return Ok(());
+    }
     text.push_str("\n| attribute | when |\n|---|---|\n");
     for Attribute { key, when } in attributes {
         writeln!(text, "| `{key}` | {} |", when.as_deref().unwrap_or("always"))?;
