@@ -3,10 +3,13 @@
 //! Three copies of the service run at once: `bare`, nothing attached; `floor`, a program that returns at once at the two
 //! sites of the hot path; `strobe`, the agent exporting to a collector. They get their requests in short turns. The services
 //! have processor 0 for themselves, everything else shares processor 1. Ratios within a run are what counts. `http` does the same
-//! for each version of HTTP, for the client, and for a service that calls another.
+//! for each version of HTTP, for the client, and for a service that calls another; `libraries` for each other library that is traced.
 
 mod analyze;
+mod drives;
+mod figures;
 mod http;
+mod libraries;
 mod measure;
 mod modes;
 mod scale;
@@ -22,7 +25,7 @@ use strobe_tests::{
 };
 
 use modes::{Bench, Service, TURN};
-use scale::service::PATH;
+use scale::service::{Built, PATH};
 
 /// What a request of the hot path may cost its target beside what any agent pays.
 const MOST_OVER_FLOOR_US: f64 = 2.5;
@@ -47,6 +50,15 @@ fn against() -> Result<Option<PathBuf>> {
     }
 }
 
+/// Whether fewer turns are asked for, by the only argument that `libraries` takes.
+fn is_quick() -> Result<bool> {
+    match std::env::args().skip(2).collect::<Vec<_>>().as_slice() {
+        [] => Ok(false),
+        [flag] if flag == "--quick" => Ok(true),
+        other => bail!("libraries takes --quick and nothing else, not {other:?}"),
+    }
+}
+
 /// False: a target was missed.
 fn run() -> Result<bool> {
     let quick = match std::env::args().nth(1).as_deref() {
@@ -54,10 +66,11 @@ fn run() -> Result<bool> {
         None => false,
         Some("analyze") => return analyze::run(against()?.as_deref()).map(|()| true),
         Some("http") => return http::run(),
+        Some("libraries") => return libraries::run(is_quick()?),
         Some("scale") => return scale::run(&std::env::args().nth(2).unwrap_or_default()),
         Some(other) => {
             eprintln!(
-                "usage: scripts/bench [--quick | http | analyze [--against ANALYZE] | scale [CASE]], not {other}"
+                "usage: scripts/bench [--quick | http | libraries [--quick] | analyze [--against ANALYZE] | scale [CASE]], not {other}"
             );
             std::process::exit(64);
         }
@@ -65,8 +78,9 @@ fn run() -> Result<bool> {
     strobe_tests::machine::require_probes()?;
     let turns = if quick { 240 } else { 1_200 };
     measure::pin(0, 1).context("pinning the bench to processor 1")?;
+    let built = Built::app("bench")?;
     let service = Service {
-        app: "bench",
+        built: &built,
         args: &[],
         libraries: &["net/http.server"],
         roles: &["start", "end"],
@@ -81,7 +95,7 @@ fn run() -> Result<bool> {
     table::print_sites(&bench.sites);
     let mut met = true;
     for case in Case::HOT {
-        let (results, agent) = bench.run(turns, &case.requests(PATH))?;
+        let (results, agent) = bench.run(turns, None, &case.requests(PATH))?;
         table::print(case.name, &results, &agent);
         let (_, over, _) = table::spread(&results, table::over_floor);
         if over > MOST_OVER_FLOOR_US {
@@ -91,7 +105,7 @@ fn run() -> Result<bool> {
     }
     println!("\nNot the hot path: no target.");
     for case in Case::SLOW {
-        let (results, agent) = bench.run(turns / 6, &case.requests(PATH))?;
+        let (results, agent) = bench.run(turns / 6, None, &case.requests(PATH))?;
         table::print(case.name, &results, &agent);
     }
     println!();
@@ -112,5 +126,5 @@ fn run() -> Result<bool> {
     }
     table::print_hits("first requests of connections", &bench.first_hits(1_000)?);
     table::print_kernel(&bench.kernel(2_000)?);
-    bench.finish().map(|()| met)
+    bench.finish().map(|_| met)
 }

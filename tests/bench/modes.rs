@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use analyzer::{
@@ -30,7 +30,7 @@ use strobe_tests::{
 
 use crate::{
     measure::{self, Runs},
-    scale::service::{Copies, PATH},
+    scale::service::{Built, Copies, PATH},
 };
 
 /// What is attached.
@@ -73,6 +73,11 @@ impl Hits {
     pub fn total(&self) -> u64 {
         self.programs.iter().map(|runs| runs.count).sum()
     }
+
+    /// Of all programs, for each request.
+    pub fn per_request(&self) -> f64 {
+        self.total() as f64 / self.requests as f64
+    }
 }
 
 /// What keeps a service busy.
@@ -108,8 +113,7 @@ pub fn address(service: &Running, behind: &str) -> Result<SocketAddr> {
 
 /// The service, and how it is measured.
 pub struct Service<'a> {
-    /// `tests/apps/APP`.
-    pub app: &'a str,
+    pub built: &'a Built,
     pub args: &'a [&'a str],
     /// The catalog ids of the libraries whose sites the floor is attached to.
     pub libraries: &'a [&'a str],
@@ -146,7 +150,7 @@ pub const TURN: usize = 250;
 impl<D: Drive> Bench<D> {
     /// Starts it, and has `work` done a few thousand times.
     pub fn start(service: &Service<'_>, work: &D::Work) -> Result<Self> {
-        let copies = Copies::of(service.app)?;
+        let copies = Copies::of_built(service.built)?;
         let [bare, floor_exe, strobe] = [copies.copy("bare")?, copies.copy("floor")?, copies.copy("strobe")?];
         let sites = sites(&analyzer::plan_file(&bare, &Options::default(), &[])?, service)?;
         let mut floor = Ebpf::load(runtime_ebpf::object())?;
@@ -154,10 +158,10 @@ impl<D: Drive> Bench<D> {
         let lanes = [lane(&bare, service)?, lane(&floor_exe, service)?, lane(&strobe, service)?];
         let collector = Collector::start()?;
         let agent = start_agent(&lanes[Mode::Strobe as usize].service, &collector)?;
-        let (version, spans) = (copies.version.clone(), service.spans);
+        let (version, spans) = (service.built.version.clone(), service.spans);
         let mut bench =
             Self { lanes, agent, collector, sites, spans, version, floor, floor_exe, _copies: copies };
-        bench.turns(5_000 / TURN, work)?;
+        bench.turns(5_000 / TURN, None, work)?;
         bench.settle_spans(5_000 * spans)?;
         Ok(bench)
     }
@@ -167,11 +171,16 @@ impl<D: Drive> Bench<D> {
         format!("Go {}, Linux {}", self.version, kernel.trim())
     }
 
-    /// Turns of [`TURN`] requests to each lane, in every order of lanes alike.
-    fn turns(&mut self, count: usize, work: &D::Work) -> Result<Vec<Turn>> {
+    /// Turns of [`TURN`] requests to each lane, in every order of lanes alike. None begins after `limit`, if there is one.
+    fn turns(&mut self, count: usize, limit: Option<Duration>, work: &D::Work) -> Result<Vec<Turn>> {
         const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1], [2, 0, 1], [1, 0, 2]];
+        let begin = Instant::now();
         let mut turns = Vec::with_capacity(count);
         for order in ORDERS.iter().cycle().take(count) {
+            let is_even = turns.len().is_multiple_of(ORDERS.len());
+            if is_even && limit.is_some_and(|limit| begin.elapsed() > limit) {
+                break;
+            }
             let mut used = [0.0; 3];
             for index in *order {
                 let lane = &mut self.lanes[index];
@@ -184,12 +193,17 @@ impl<D: Drive> Bench<D> {
         Ok(turns)
     }
 
-    /// So many turns, and what the agent used for their spans.
-    pub fn run(&mut self, turns: usize, work: &D::Work) -> Result<(Vec<Turn>, AgentUse)> {
+    /// So many turns, and what the agent used for their spans. Fewer of them where they take longer than `limit`.
+    pub fn run(
+        &mut self,
+        turns: usize,
+        limit: Option<Duration>,
+        work: &D::Work,
+    ) -> Result<(Vec<Turn>, AgentUse)> {
         measure::settle(self.agent.pid())?;
         let before = measure::cpu_ns(self.agent.pid())?;
-        let results = self.turns(turns, work)?;
-        let due = turns * TURN * self.spans;
+        let results = self.turns(turns, limit, work)?;
+        let due = results.len() * TURN * self.spans;
         let received = self.settle_spans(due)?;
         let used = measure::cpu_ns(self.agent.pid())?.saturating_sub(before);
         let resident_mib = measure::resident_kib(self.agent.pid())? as f64 / 1024.0;
@@ -210,7 +224,15 @@ impl<D: Drive> Bench<D> {
 
     /// Waits for the spans and takes them: how many there were.
     fn settle_spans(&self, due: usize) -> Result<usize> {
-        self.collector.wait_for(due, Duration::from_secs(20));
+        // Spans that are lost are not waited for as long as the slowest might take.
+        let mut before = 0;
+        loop {
+            let received = self.collector.wait_for(due, Duration::from_secs(3));
+            if received >= due || received == before {
+                break;
+            }
+            before = received;
+        }
         measure::settle(self.agent.pid())?;
         Ok(self.collector.take()?.len())
     }
@@ -228,12 +250,15 @@ impl<D: Drive> Bench<D> {
         Ok(Hits { requests, programs: measure::runs_since(&before, agent)?, maps_bytes })
     }
 
-    /// Ends the agent.
-    pub fn finish(mut self) -> Result<()> {
+    /// Ends the agent; gives the lines in which it says what it lost.
+    pub fn finish(mut self) -> Result<Vec<String>> {
         self.agent.signal(libc::SIGINT)?;
         let status = self.agent.wait(Duration::from_secs(20))?;
-        ensure!(status.success(), "the agent ended with {status}:\n{}", self.agent.output());
-        Ok(())
+        let output = self.agent.output();
+        ensure!(status.success(), "the agent ended with {status}:\n{output}");
+        let is_loss =
+            |line: &&str| line.contains(" WARN ") && (line.contains("lost") || line.contains("dropped"));
+        Ok(output.lines().filter(is_loss).map(str::to_owned).collect())
     }
 }
 

@@ -2,7 +2,10 @@
 
 use analyzer::plan::{Cost, Site};
 
+use strobe_tests::calls;
+
 use crate::{
+    figures::{COUNTED, Figures},
     measure::Runs,
     modes::{AgentUse, Hits, Mode, Turn},
 };
@@ -25,6 +28,46 @@ pub fn print(case: &str, turns: &[Turn], agent: &AgentUse) {
         "agent: {:.2} µs of CPU per span, {:.1} MiB resident; {} of {} spans received",
         agent.cpu_us_per_span, agent.resident_mib, agent.received, agent.due
     );
+}
+
+/// The head of a table of operations, one in each row.
+pub fn print_head() {
+    println!("\nCPU of the target per operation, medians (in brackets the quartiles)");
+    println!(
+        "{:<24} {:>6} {:>10} {:>10} {:>10}  {:<27} {:>15} {:>12} {:>16}",
+        "operation",
+        "hits",
+        "bare",
+        "floor",
+        "strobe",
+        "strobe over floor",
+        "calls (reads)",
+        "agent/span",
+        "spans"
+    );
+}
+
+/// What was measured of one.
+pub fn print_row(name: &str, figures: &Figures) {
+    let middle = |value: &dyn Fn(&Turn) -> f64| spread(&figures.turns, value).1;
+    let added = |mode: Mode| middle(&|turn: &Turn| turn[mode as usize] - turn[Mode::Bare as usize]);
+    let calls = figures.calls.as_ref().map_or("-".to_owned(), |calls| {
+        let (all, reads) = calls::per_request(COUNTED, calls);
+        format!("{all:.1} ({reads:.1})")
+    });
+    println!(
+        "{name:<24} {:>6.3} {:>7.2} µs {:>+7.2} µs {:>+7.2} µs  {:<27} {calls:>15} {:>9.2} µs {:>16}",
+        figures.hits.per_request(),
+        middle(&|turn: &Turn| turn[Mode::Bare as usize]),
+        added(Mode::Floor),
+        added(Mode::Strobe),
+        signed(&figures.turns, over_floor),
+        figures.agent.cpu_us_per_span,
+        format!("{} of {}", figures.agent.received, figures.agent.due)
+    );
+    for loss in &figures.losses {
+        println!("  the agent: {loss}");
+    }
 }
 
 /// What strobe adds to what any agent pays.
@@ -62,7 +105,7 @@ pub fn print_hits(case: &str, hits: &Hits) {
     println!(
         "\n{case}: {total} probe hits for {} requests, {:.3} per request; in the programs {} ns per request",
         hits.requests,
-        total as f64 / hits.requests as f64,
+        hits.per_request(),
         time_ns / hits.requests as u64
     );
     for runs in &hits.programs {

@@ -42,6 +42,8 @@ pub struct Connection {
 pub struct Answer {
     /// The final status (informational ones are passed over).
     pub status: Option<u16>,
+    /// How much body there was.
+    pub body_bytes: usize,
     /// The server has reset the stream.
     pub reset: bool,
     /// Nothing more will come.
@@ -114,11 +116,17 @@ impl Connection {
         match kind {
             SETTINGS if flags & ACK == 0 => self.stream.write_all(&frame(SETTINGS, ACK, 0, &[])?)?,
             HEADERS => {
-                let status = status(&payload).with_context(|| format!("header block {payload:02x?}"))?;
-                answer.status = Some(status).filter(|status| *status >= 200).or(answer.status);
+                // Behind the final status there are trailers, which have none.
+                if answer.status.is_none() {
+                    let status = status(&payload).with_context(|| format!("header block {payload:02x?}"))?;
+                    answer.status = Some(status).filter(|status| *status >= 200);
+                }
                 answer.ended |= flags & END_STREAM != 0;
             }
-            DATA => answer.ended |= flags & END_STREAM != 0,
+            DATA => {
+                answer.body_bytes += payload.len();
+                answer.ended |= flags & END_STREAM != 0;
+            }
             RST_STREAM => (answer.reset, answer.ended) = (true, true),
             GOAWAY => bail!("the server went away: {payload:02x?}"),
             _ => {}

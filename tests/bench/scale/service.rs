@@ -16,10 +16,24 @@ use strobe_tests::{
 /// What the load asks the `bench` app for.
 pub const PATH: &str = "/items/42?verbose=1";
 
-/// A folder with copies of one stripped program; they go with it.
-pub struct Copies {
+/// A stripped program that is shared: copies of it are run.
+pub struct Built {
     /// Of Go, by which it was built.
     pub version: String,
+    pub program: PathBuf,
+}
+
+impl Built {
+    /// `tests/apps/APP`, which needs no modules.
+    pub fn app(app: &str) -> Result<Self> {
+        let (version, root) = golang::installed_or_newest()?;
+        let program = golang::build_with(app, &version, &root, Build::Stripped)?;
+        Ok(Self { version, program })
+    }
+}
+
+/// A folder with copies of one program; they go with it.
+pub struct Copies {
     program: PathBuf,
     folder: tempfile::TempDir,
 }
@@ -27,13 +41,13 @@ pub struct Copies {
 impl Copies {
     /// Of `tests/apps/APP`.
     pub fn of(app: &str) -> Result<Self> {
-        let (version, root) = golang::installed_or_newest()?;
-        let program = golang::build_with(app, &version, &root, Build::Stripped)?;
-        Ok(Self {
-            version,
-            program,
-            folder: tempfile::tempdir().context("a folder for copies of the service")?,
-        })
+        Self::of_built(&Built::app(app)?)
+    }
+
+    /// Of a program that is there.
+    pub fn of_built(built: &Built) -> Result<Self> {
+        let folder = tempfile::tempdir().context("a folder for copies of the service")?;
+        Ok(Self { program: built.program.clone(), folder })
     }
 
     /// One more copy.

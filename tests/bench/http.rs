@@ -1,8 +1,5 @@
 //! `scripts/bench http`: what each end and each version of HTTP costs its target, and a service that calls another.
 
-mod drives;
-
-use analyzer::plan::Cost;
 use anyhow::{Context as _, Result};
 use strobe_tests::{
     calls, catalog,
@@ -11,19 +8,16 @@ use strobe_tests::{
 };
 
 use crate::{
+    drives::{Calls, Request, Streams},
+    figures::{COUNTED, Figures},
     measure,
-    modes::{self, Bench, Drive, Service, TURN},
-    scale::service::{self, Copies},
+    modes::{self, Drive, Service, TURN},
+    scale::service::{self, Built, Copies},
     table,
 };
-use drives::{Calls, Streams};
 
 /// Of each service.
 const TURNS: usize = 240;
-/// How many requests helper calls and probe hits are counted over.
-const COUNTED: usize = 2_000;
-/// Hits that belong to no request of those counted: a connection's end, a client's first look for one.
-const SLACK: u64 = 20;
 
 const SERVER: &str = "net/http.server";
 const SERVER_H2: &str = "net/http.server.h2";
@@ -33,13 +27,14 @@ const CLIENT: &str = "net/http.client";
 pub fn run() -> Result<bool> {
     machine::require_probes()?;
     measure::pin(0, 1).context("pinning the bench to processor 1")?;
-    let copies = Copies::of("benchhttp")?;
+    let built = Built::app("benchhttp")?;
+    let copies = Copies::of_built(&built)?;
     // On the bench's own processor, which a child inherits.
     let (running, clear) = service::start(&copies.copy("upstream")?, &[])?;
     let upstream = format!("{clear},{}", modes::address(&running, "encrypted on ")?);
     let args = ["-upstream", upstream.as_str()];
-    let of = |libraries, spans| Service { app: "benchhttp", args: &args, libraries, roles: &[], spans };
-    println!("{TURNS} turns of {TURN} requests to each of three services, Go {}", copies.version);
+    let of = |libraries, spans| Service { built: &built, args: &args, libraries, roles: &[], spans };
+    println!("{TURNS} turns of {TURN} requests to each of three services, Go {}", built.version);
     let text = |path: &str| Case::HOT[0].requests(path);
     let (served, called) = (hits(SERVER, "")?, hits(CLIENT, "over HTTP/1.1")?);
     let met = [
@@ -48,7 +43,7 @@ pub fn run() -> Result<bool> {
         measured::<Streams>(
             "server, HTTP/2",
             &of(&[SERVER, SERVER_H2], 1),
-            &(),
+            &Request::get(),
             hits(SERVER_H2, "where net/http has accepted")?,
         )?,
         measured::<Calls>("client, HTTP/1.1", &of(&[CLIENT], 1), "h1", called)?,
@@ -84,21 +79,12 @@ fn hits(id: &str, case: &str) -> Result<u64> {
 
 /// Measures one service; whether it hits at most so many probes per request, each of them emulated.
 fn measured<D: Drive>(name: &str, service: &Service<'_>, work: &D::Work, most_hits: u64) -> Result<bool> {
-    let mut bench = Bench::<D>::start(service, work)?;
-    let (results, agent) = bench.run(TURNS, work)?;
-    table::print(name, &results, &agent);
-    match bench.calls(COUNTED, work) {
-        Ok(calls) => calls::print(name, COUNTED, &calls),
+    let figures = Figures::of::<D>(service, TURNS, None, work)?;
+    table::print(name, &figures.turns, &figures.agent);
+    match &figures.calls {
+        Ok(calls) => calls::print(name, COUNTED, calls),
         Err(error) => println!("helper calls cannot be counted here: {error:#}"),
     }
-    let hits = bench.hits(COUNTED, work)?;
-    table::print_hits(name, &hits);
-    let stepped = bench.sites.iter().filter(|(_, site)| site.cost != Cost::Emulated);
-    let stepped: Vec<String> = stepped.map(|(function, _)| function.clone()).collect();
-    bench.finish()?;
-    let is_met = hits.total() <= most_hits * COUNTED as u64 + SLACK && stepped.is_empty();
-    if !is_met {
-        println!("MISSED: at most {most_hits} hits per request, none single-stepped; stepped: {stepped:?}");
-    }
-    Ok(is_met)
+    table::print_hits(name, &figures.hits);
+    Ok(figures.is_within(name, &(0..=most_hits)))
 }
