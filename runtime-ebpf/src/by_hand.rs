@@ -25,7 +25,7 @@ table! { ByHand BY_HAND_TABLE Open, DEFAULT_ENTRIES; BY_HAND_FLIGHT BY_HAND_BLAN
 #[derive(Clone, Copy)]
 pub struct Open {
     pub span: Span,
-    /// What its identity is together: see [`seal`].
+    /// What its identity and its address are together: see [`seal`].
     pub seal: u64,
 }
 
@@ -51,7 +51,7 @@ pub fn open(hit: &Hit, address: u64, span: &Span) -> Option<u32> {
     let mut entry = in_flight::find::<ByHand>(&key).or_else(|| in_flight::make::<ByHand>(hit, &key))?;
     let kept = entry.get_mut();
     let before = if kept.span.generation == span.generation { kept.span.state } else { 0 };
-    let made = Open { span: *span, seal: seal(span) };
+    let made = Open { span: *span, seal: seal(span) ^ address };
     // SAFETY: the entry is the map's, and of this type. Volatile: others read it meanwhile.
     unsafe { core::ptr::from_mut(kept).write_volatile(made) };
     Some(before)
@@ -59,11 +59,12 @@ pub fn open(hit: &Hit, address: u64, span: &Span) -> Option<u32> {
 
 /// The span at that address, if it is open and its entry is whole.
 #[inline(always)]
-fn at(hit: &Hit, key: &Key) -> Option<Span> {
+fn at(hit: &Hit, address: u64, key: &Key) -> Option<Span> {
     let entry: Entry<Open> = in_flight::find::<ByHand>(key)?;
     // SAFETY: the entry is the map's, and of this type. Volatile: others write to it meanwhile.
     let copy = unsafe { core::ptr::from_ref(entry.get()).read_volatile() };
-    let is_whole = copy.span.generation == hit.process().generation && copy.seal == seal(&copy.span);
+    let is_whole =
+        copy.span.generation == hit.process().generation && copy.seal == seal(&copy.span) ^ address;
     (is_whole && copy.span.has(OPEN)).then_some(copy.span)
 }
 
@@ -71,13 +72,13 @@ fn at(hit: &Hit, key: &Key) -> Option<Span> {
 #[inline(always)]
 pub fn take(hit: &Hit, address: u64) -> Option<Span> {
     let key = Key::at(hit, address);
-    let span = at(hit, &key)?;
+    let span = at(hit, address, &key)?;
     in_flight::remove::<ByHand>(hit, &key).then_some(span)
 }
 
 /// As a parent.
 #[inline(always)]
 pub fn parent(hit: &Hit, address: u64) -> Option<TraceParent> {
-    let span = at(hit, &Key::at(hit, address))?;
+    let span = at(hit, address, &Key::at(hit, address))?;
     Some(TraceParent { trace_id: span.trace_id, span_id: span.span_id, flags: span.trace_flags })
 }

@@ -123,7 +123,7 @@ fn silent(is_requests: u64) -> Said {
 /// What follows a context.
 struct Next {
     context: Context,
-    /// Not 0: what it follows holds what a server put there.
+    /// Not 0: what it follows holds what a server put there, or a span.
     is_servers: u64,
     /// A span that the program has made by hand, which this context puts in front of those behind it; 0: it does not.
     span: u64,
@@ -155,9 +155,10 @@ fn next(contexts: &Contexts, bias: u64, context: Context) -> Option<Next> {
         let [key, _, value, data] = unsafe { pair.assume_init() };
         // 1 if they are equal, without a branch for the verifier to follow. A descriptor that is not known is none of the process's.
         let is = |word: u64, vaddr: u64| is_some(word ^ vaddr.wrapping_add(bias)) ^ 1;
-        is_servers = is(key, contexts.request_key_type) & is_some(contexts.request_key_type);
-        let is_span =
-            is(key, contexts.span_key_type) & is(value, contexts.span_type) & is_some(contexts.span_type);
+        let holds_span = is(key, contexts.span_key_type) & is_some(contexts.span_key_type);
+        let is_span = holds_span & is(value, contexts.span_type) & is_some(contexts.span_type);
+        // A span of another type, a remote one say, is somebody's whom nobody here knows: the goroutine's it is not.
+        is_servers = is(key, contexts.request_key_type) & is_some(contexts.request_key_type) | holds_span;
         span = opaque(data & is_span.wrapping_neg());
     }
     // SAFETY: the read has filled it.

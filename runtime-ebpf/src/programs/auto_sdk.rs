@@ -91,7 +91,7 @@ pub fn auto_sdk_start(ctx: ProbeContext) -> u32 {
     };
     span.set_identity(&identity, kind);
     match by_hand::open(&hit, ctx.argument::<3>(), &span) {
-        None => count(Counter::FlightFull),
+        None => count(if is_sampled { Counter::FlightFull } else { Counter::UnsampledFull }),
         Some(before) => {
             if before & SAMPLED != 0 {
                 count(Counter::NeverEnded);
@@ -116,6 +116,10 @@ pub fn auto_sdk_end(ctx: ProbeContext) -> u32 {
         return 0;
     }
     let (json, len) = (ctx.argument::<1>(), ctx.argument::<2>());
+    if len == 0 {
+        count(Counter::Unwritten);
+        return 0;
+    }
     let room = ROOMS.iter().position(|room| len <= *room as u64);
     match room {
         Some(0) => send::<{ ROOMS[0] }>(&hit, &span, end_ns, json, len),

@@ -46,6 +46,19 @@ pub struct Item {
     pub bytes: Box<[u8]>,
 }
 
+impl Item {
+    /// Bytes that it takes in a queue, and in a request at the most: a program's own scope is sent with its resource before it.
+    fn weight(&self) -> usize {
+        let own = match &self.scope {
+            Scope::Library(_) => 0,
+            Scope::Program(scope) => {
+                scope.encoded.len() + scope.schema_url.len() + self.resource.encoded.len()
+            }
+        };
+        self.bytes.len() + own
+    }
+}
+
 /// The queue.
 #[derive(Debug)]
 pub struct Queue {
@@ -97,7 +110,7 @@ impl Queue {
         let wakes = {
             let mut state = self.lock();
             let spans = state.usual.items.len() + state.large.items.len();
-            let bytes = state.usual.bytes + state.large.bytes + item.bytes.len();
+            let bytes = state.usual.bytes + state.large.bytes + item.weight();
             if state.closed || spans >= self.capacity || bytes > MAX_QUEUE_BYTES {
                 return false;
             }
@@ -178,7 +191,7 @@ impl Lane {
         if self.items.is_empty() {
             self.since = Some(Instant::now());
         }
-        self.bytes += item.bytes.len();
+        self.bytes += item.weight();
         self.items.push_back(item);
     }
 
@@ -189,7 +202,7 @@ impl Lane {
             if resources.insert(Arc::as_ptr(&item.resource)) {
                 bytes += item.resource.encoded.len();
             }
-            bytes += item.bytes.len();
+            bytes += item.weight();
             bytes <= limit
         };
         let count = self.items.iter().take(spans).take_while(fits).count().max(1).min(self.items.len());
@@ -204,9 +217,9 @@ impl Lane {
         };
         let (mut batch, mut rest, mut bytes) = (Vec::new(), VecDeque::new(), resource.encoded.len());
         for item in self.items.drain(..) {
-            let fits = batch.is_empty() || (batch.len() < spans && bytes + item.bytes.len() <= limit);
+            let fits = batch.is_empty() || (batch.len() < spans && bytes + item.weight() <= limit);
             if fits && Arc::ptr_eq(&item.resource, &resource) {
-                bytes += item.bytes.len();
+                bytes += item.weight();
                 batch.push(item);
             } else {
                 rest.push_back(item);
@@ -217,7 +230,7 @@ impl Lane {
     }
 
     fn taken(&mut self, batch: Vec<Item>) -> Vec<Item> {
-        self.bytes -= batch.iter().map(|item| item.bytes.len()).sum::<usize>();
+        self.bytes -= batch.iter().map(|item| item.weight()).sum::<usize>();
         self.since = (!self.items.is_empty()).then(Instant::now);
         batch
     }

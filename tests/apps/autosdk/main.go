@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -108,6 +109,14 @@ func cases(ctx context.Context, own string) {
 	_, tooLarge := tracer.Start(ctx, "too large")
 	tooLarge.SetAttributes(attribute.String("text", strings.Repeat("x", 70<<10)))
 	tooLarge.End()
+	// For whom it works is said by a message, not by the goroutine.
+	message := trace.ContextWithRemoteSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{15: 9}, SpanID: trace.SpanID{7: 9}, TraceFlags: trace.FlagsSampled,
+	}))
+	span(message, "for a message", nil)
+	_, unwritten := tracer.Start(ctx, "unwritten")
+	unwritten.SetAttributes(attribute.Float64("nan", math.NaN()))
+	unwritten.End()
 	// It never ends.
 	_, never := tracer.Start(ctx, "never")
 	kept = append(kept, never)

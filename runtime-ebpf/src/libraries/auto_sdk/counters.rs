@@ -15,6 +15,10 @@ crate::counters! { Counter:
     NeverEnded = "auto_sdk.lost.never_ended", loss;
     /// Spans that are longer than 64 KiB as the Auto SDK writes them down.
     TooLarge = "auto_sdk.lost.too_large", loss;
+    /// Spans that the Auto SDK could not write down, since an attribute is no number or infinite, which JSON cannot say.
+    Unwritten = "auto_sdk.lost.unwritten", loss;
+    /// Spans that found no room in the table of open ones, and would not have been recorded.
+    UnsampledFull = "auto_sdk.unsampled_in_flight_full", info;
     /// Ends without an entry: the span began before the agent came, or nothing could be kept of it.
     Unmatched = "auto_sdk.ends_unmatched", info;
 }
