@@ -147,7 +147,7 @@ fn next(contexts: &Contexts, bias: u64, context: Context) -> Option<Next> {
         return None;
     }
     let (mut is_servers, mut span) = (0, 0);
-    if slot.kind == CONTEXT_HOLDS_VALUE {
+    if slot.kind == CONTEXT_HOLDS_VALUE && contexts.request_key_type | contexts.span_key_type != 0 {
         // `valueCtx` is { Context; key, val any }: the first word of the key, and of the value, is its type.
         let mut pair = core::mem::MaybeUninit::<[u64; 4]>::uninit();
         try_read_bytes(pair.as_mut_ptr().cast(), 32, from.wrapping_add(16));

@@ -9,6 +9,7 @@
 //! | [`sizes`] | files that are too long |
 //! | [`releases`] | tests that name a patch of Go by themselves |
 //! | [`attributes`] | attributes of spans that the source can set, and the catalog's operations do not name, or the other way about |
+//! | [`runtime`] | fields of `runtime.g` that a library's programs read, and its entry does not ask for |
 //!
 //! **An import** is a `use`, or a path in code, a macro's arguments included, that leads to an item which another file of the
 //! same crate defines. A re-export is followed to the definition, so whoever asks a parent for what it re-exports from a child
@@ -23,6 +24,7 @@ mod circles;
 mod made_up;
 mod names;
 mod releases;
+mod runtime;
 mod sizes;
 mod tree;
 mod words;
@@ -120,5 +122,30 @@ fn the_catalog_names_the_attributes_that_the_source_sets() -> Result<()> {
     let source = attributes::of(&root, &names, &|path| std::fs::read_to_string(path).ok())?;
     let wrong = attributes::differences(&source, &said);
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// A program may use one library alone.
+#[test]
+fn each_library_asks_for_what_its_programs_read_of_the_runtime() -> Result<()> {
+    let workspace = machine::workspace();
+    let (programs, entries) = (workspace.join("runtime-ebpf/src/programs"), catalog::traced()?);
+    let (mut wrong, mut met) = (Vec::new(), BTreeSet::new());
+    for (module, id) in modules(&workspace)? {
+        let entry = entries.iter().find(|entry| entry.id == id);
+        let fields = entry.map_or(&[][..], |entry| &entry.fields);
+        for needed in runtime::needed(&programs, &module)? {
+            met.insert(needed);
+            if !fields.iter().any(|field| field.type_name == "runtime.g" && field.name == needed) {
+                wrong.push(format!(
+                    "{id}: its programs need runtime.g.{needed}, for which its entry does not ask"
+                ));
+            }
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Else nothing is looked for where the programs are.
+    let all: BTreeSet<&str> = runtime::NEEDS.iter().map(|(_, field)| *field).collect();
+    ensure!(met == all, "of {all:?} only {met:?} are needed by any library");
     Ok(())
 }

@@ -14,6 +14,21 @@ use crate::process::Running;
 use crate::spans::Received;
 use anyhow::{Context, Result, ensure};
 
+/// Where such a program listens.
+pub fn listening(app: &Running) -> Result<SocketAddr> {
+    let line = app.expect_stdout("listening on http://", 0)?;
+    line.rsplit('/').next().unwrap_or_default().parse().context("an address")
+}
+
+/// Has it run all its cases.
+pub fn go(app: &Running, address: SocketAddr, limit: Duration) -> Result<()> {
+    let mut connection = Connection::open(address)?;
+    connection.send(format!("GET /go HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes())?;
+    let done = app.stdout.wait_for("done", 0, limit);
+    done.with_context(|| format!("its cases never ended:\n{}", app.output()))?;
+    Ok(())
+}
+
 /// All of it.
 #[derive(Debug)]
 pub struct Stage {
@@ -38,8 +53,7 @@ impl Stage {
         let collector = Collector::start()?;
         let mut command = Command::new(&program);
         let app = Running::start(command.env("OTEL_SERVICE_NAME", SERVICE).envs(own.iter().copied()))?;
-        let line = app.expect_stdout("listening on http://", 0)?;
-        let address = line.rsplit('/').next().unwrap_or_default().parse().context("an address")?;
+        let address = listening(&app)?;
         let mut command = strobe(&["run", "--pid", &app.pid().to_string()])?;
         command
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
@@ -68,10 +82,7 @@ impl Stage {
 
     /// Runs all cases, and leaves the agent to go on.
     pub fn begin(&mut self, limit: Duration) -> Result<()> {
-        let mut connection = Connection::open(self.address)?;
-        connection.send(format!("GET /go HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).as_bytes())?;
-        self.app.stdout.wait_for("done", 0, limit).with_context(|| self.app.output())?;
-        Ok(())
+        go(&self.app, self.address, limit)
     }
 
     /// The program has taken no harm.

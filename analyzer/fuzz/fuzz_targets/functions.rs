@@ -1,7 +1,7 @@
 //! pclntab: header, functab, names, pc-value tables, inline trees, argument words. The bytes follow the magic.
 #![no_main]
 
-use analyzer::go::inline::{self, Bounds};
+use analyzer::go::inline::{self, Trees};
 use analyzer::go::wanted::Names;
 use analyzer::go::{functions::Functions, pclntab};
 use analyzer::image::Image;
@@ -19,9 +19,9 @@ fuzz_target!(|data: &[u8]| {
     for header in pclntab::locate(&image).headers {
         let Ok(functions) = Functions::open(&image, header, &module) else { continue };
         let Ok(wanted) = functions.name_offsets(&Names::new(["main.main", "a", ""])) else { return };
-        let mut bounds = Bounds::default();
+        let mut trees = Trees::default();
         for function in functions.iter().take(1000) {
-            bounds.add(&functions, &function);
+            trees.add(&functions, &function);
             let _ = (
                 functions.name(&function),
                 functions.arg_shape(&function),
@@ -30,6 +30,6 @@ fuzz_target!(|data: &[u8]| {
             let Some(code) = Code::read(&image, &functions, function) else { continue };
             let _ = (sites::entry(&image, &code), sites::exits(&image, &code));
         }
-        let _ = inline::find(&image, &functions, &wanted, bounds);
+        let _ = inline::find(&image, &functions, &wanted, trees);
     }
 });

@@ -17,11 +17,11 @@ use runtime_ebpf::{
     record::Head,
 };
 
-use super::join::{Count, Joiner, SpanContext};
+use super::join::{Joiner, SpanContext, Whole};
 use super::library::{ConfigError, Flight, Library, LostAtExit};
 use super::values::{bytes_of, role, stack_check};
 use crate::records::{DecodeError, Plain, read};
-use crate::spans::Kind;
+use crate::spans::{Kind, Span};
 
 /// The library.
 pub struct AutoSdk;
@@ -84,7 +84,7 @@ impl Library for AutoSdk {
     }
 
     fn joiner(&self) -> Box<dyn Joiner> {
-        Box::new(Whole)
+        Box::new(Whole(|head, bytes, cx| span(head, bytes, cx)))
     }
 }
 
@@ -110,30 +110,10 @@ fn json<'a>(head: &Head, bytes: &'a [u8]) -> Result<&'a [u8], DecodeError> {
     Ok(json)
 }
 
-/// One record is a whole span: nothing is kept.
-struct Whole;
-
-impl Joiner for Whole {
-    fn record(&mut self, head: &Head, bytes: &[u8], cx: &mut SpanContext<'_>) -> Result<(), DecodeError> {
-        let trace_state = cx.trace_states.of(head.parent_span_id);
-        let mut span = span::span(head, json(head, bytes)?, cx.clock, cx.settings)?;
-        span.trace_state = trace_state.as_deref().map(Into::into);
-        cx.counts.built += 1;
-        (cx.emit)(&span);
-        Ok(())
-    }
-
-    fn forget(&mut self, _tgid: u32, _generation: u32) {}
-
-    fn held_bytes(&self) -> usize {
-        0
-    }
-
-    fn shed(&mut self) {}
-
-    fn counters(&self) -> Vec<Count> {
-        Vec::new()
-    }
+fn span(head: &Head, bytes: &[u8], cx: &mut SpanContext<'_>) -> Result<Span<'static>, DecodeError> {
+    let span = span::span(head, json(head, bytes)?, cx.clock, cx.settings)?;
+    cx.counts.built += 1;
+    Ok(span)
 }
 
 #[cfg(test)]

@@ -40,6 +40,9 @@ pub struct Count {
     pub is_loss: bool,
 }
 
+/// Makes a span of a record: all but its `tracestate`.
+pub type Build = for<'a> fn(&Head, &'a [u8], &mut SpanContext<'_>) -> Result<Span<'a>, DecodeError>;
+
 /// Joins one library's records.
 pub trait Joiner: Send {
     /// Takes a record: `bytes` is all of it that means something, the head included.
@@ -64,4 +67,30 @@ pub trait Joiner: Send {
 
     /// What it has counted.
     fn counters(&self) -> Vec<Count>;
+}
+
+/// Of libraries of which one record is a whole span: nothing is kept.
+pub struct Whole(pub Build);
+
+impl Joiner for Whole {
+    fn record(&mut self, head: &Head, bytes: &[u8], cx: &mut SpanContext<'_>) -> Result<(), DecodeError> {
+        let trace_state = cx.trace_states.of(head.parent_span_id);
+        let mut span = (self.0)(head, bytes, cx)?;
+        span.trace_state = trace_state.as_deref().map(Into::into);
+        cx.settings.limit(&mut span);
+        (cx.emit)(&span);
+        Ok(())
+    }
+
+    fn forget(&mut self, _tgid: u32, _generation: u32) {}
+
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
+    fn shed(&mut self) {}
+
+    fn counters(&self) -> Vec<Count> {
+        Vec::new()
+    }
 }

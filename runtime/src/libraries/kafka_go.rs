@@ -13,11 +13,11 @@ use runtime_ebpf::{
     record::Head,
 };
 
-use super::join::{Count, Joiner, SpanContext};
+use super::join::{Joiner, SpanContext, Whole};
 use super::library::{ConfigError, Flight, Library, LostAtExit};
 use super::values::bytes_of;
 use crate::records::DecodeError;
-use crate::spans::Kind;
+use crate::spans::{Kind, Span};
 
 /// The library.
 pub struct KafkaGo;
@@ -86,33 +86,11 @@ impl Library for KafkaGo {
     }
 
     fn joiner(&self) -> Box<dyn Joiner> {
-        Box::new(Whole)
+        Box::new(Whole(span))
     }
 }
 
-/// One record is a whole span: nothing is kept.
-struct Whole;
-
-impl Joiner for Whole {
-    fn record(&mut self, head: &Head, bytes: &[u8], cx: &mut SpanContext<'_>) -> Result<(), DecodeError> {
-        let record = records::decode(head, bytes)?;
-        let trace_state = cx.trace_states.of(head.parent_span_id);
-        let mut span = span::span(head, &record, cx.clock, cx.counts);
-        span.trace_state = trace_state.as_deref().map(Into::into);
-        cx.settings.limit(&mut span);
-        (cx.emit)(&span);
-        Ok(())
-    }
-
-    fn forget(&mut self, _tgid: u32, _generation: u32) {}
-
-    fn held_bytes(&self) -> usize {
-        0
-    }
-
-    fn shed(&mut self) {}
-
-    fn counters(&self) -> Vec<Count> {
-        Vec::new()
-    }
+fn span<'a>(head: &Head, bytes: &'a [u8], cx: &mut SpanContext<'_>) -> Result<Span<'a>, DecodeError> {
+    let record = records::decode(head, bytes)?;
+    Ok(span::span(head, &record, cx.clock, cx.counts))
 }

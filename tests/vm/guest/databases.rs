@@ -1,15 +1,14 @@
 //! A program that asks databases: its operations, and the requests that they are made for.
 
-use std::net::SocketAddr;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use strobe_tests::{
     agent::losses,
-    client::Connection,
     database_sql::{cases, seen::SCOPE},
     golang,
     process::Running,
+    stage::{go, listening},
 };
 
 use crate::bench::{Bench, PATIENCE};
@@ -21,13 +20,9 @@ const SLOW: &str = "50";
 pub fn operations(version: &str) -> Result<String> {
     let bench = Bench::of("databasesql", version)?;
     let mut app = Running::start(Command::new(&bench.app).args(["-slow", SLOW]))?;
-    let line = app.expect_stdout("listening on http://", 0)?;
-    let address: SocketAddr = line.rsplit('/').next().unwrap_or_default().parse().context("an address")?;
+    let address = listening(&app)?;
     let mut agent = bench.trace_pid(&app)?;
-    let mut connection = Connection::open(address)?;
-    connection.send(format!("GET /go HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes())?;
-    let done = app.stdout.wait_for("done", 0, PATIENCE);
-    done.with_context(|| format!("the operations never ended:\n{}", app.output()))?;
+    go(&app, address, PATIENCE)?;
     bench.collector.wait_for(cases::due_count(), PATIENCE);
     agent.signal(libc::SIGTERM)?;
     let status = agent.wait(PATIENCE)?;

@@ -111,7 +111,7 @@ impl<'a> Facts<'a> {
         Ok(facts)
     }
 
-    /// Whether the library is in the binary, and be it that nothing but inlined copies are left of its functions.
+    /// Whether the library is in the binary: one of its functions, or an inlined copy of one.
     pub fn is_present(&self, entry: &Entry) -> bool {
         let is_there = |name: &str| self.copies.contains_key(name) || self.inlined_into.contains_key(name);
         entry.present.iter().any(|name| is_there(name))
