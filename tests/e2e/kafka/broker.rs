@@ -61,8 +61,11 @@ fn jars(version: &str) -> Result<PathBuf> {
     }
 }
 
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+/// Two ports that nobody has, and that differ: both are held until both are known.
+fn free_ports() -> Result<[u16; 2]> {
+    let held = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    let [one, other] = &held;
+    Ok([one.local_addr()?.port(), other.local_addr()?.port()])
 }
 
 /// `java` with the broker's classes and not much memory.
@@ -75,7 +78,7 @@ fn java(version: &str, main: &str) -> Result<Command> {
 /// Starts a broker and waits until it listens.
 pub fn start(version: &str) -> Result<Broker> {
     let folder = tempfile::tempdir().context("a folder for the broker")?;
-    let (port, controller) = (free_port()?, free_port()?);
+    let [port, controller] = free_ports()?;
     let (properties, data) = (folder.path().join("server.properties"), folder.path().join("data"));
     let settings = format!(
         "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:{controller}\n\
