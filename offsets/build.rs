@@ -25,6 +25,7 @@ mod catalog {
     mod range;
     mod raw;
     mod reader;
+    mod role;
     mod site;
     mod types;
     mod values;

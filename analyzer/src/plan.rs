@@ -15,7 +15,7 @@ mod witness;
 pub use crate::arch::Arch;
 pub use finding::{Code, Finding, Severity};
 use serde::{Deserialize, Serialize};
-pub use types::{Descriptor, Held, Size, SizeClaim};
+pub use types::{Descriptor, Held, Size, SizeClaim, Variable};
 pub use value::{Value, Word};
 pub use witness::Witness;
 
@@ -115,6 +115,9 @@ pub struct Library {
     /// Descriptors of types, to recognise what an `interface {}` holds.
     #[serde(default)]
     pub types: Vec<Descriptor>,
+    /// Variables whose addresses are wanted.
+    #[serde(default)]
+    pub variables: Vec<Variable>,
 }
 
 /// Where a version stands in the database.

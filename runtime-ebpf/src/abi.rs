@@ -109,12 +109,18 @@ pub struct Contexts {
     pub request_key_type: u64,
     /// Address in the file of the descriptor of the type of the key by which OpenTelemetry's API puts a span into a context; 0: unknown.
     pub span_key_type: u64,
-    /// The same of the spans that programs make by hand, of which the agent knows: `*go.opentelemetry.io/auto/sdk.span`.
-    pub span_type: u64,
+    /// The same of the spans that programs make by hand, of which the agent knows: `*go.opentelemetry.io/auto/sdk.span`, and what
+    /// `go.opentelemetry.io/otel/trace` has of its own.
+    pub span_types: [u64; 2],
+    /// The same of what stands for a span of somebody else: the `nonRecordingSpan` of `go.opentelemetry.io/otel/trace`, and that of the
+    /// API's global tracer.
+    pub remote_types: [u64; 2],
+    /// Where these have their SpanContext (16 bytes of trace id, 8 of span id, a byte of flags); [`NO_OFFSET`]: unknown.
+    pub remote_contexts: [u16; 2],
     /// `http.Request.ctx`; [`NO_OFFSET`]: unknown.
     pub request_ctx: u16,
     /// Zero.
-    pub reserved: [u16; 3],
+    pub reserved: u16,
     /// By slot.
     pub slots: [ContextSlot; 1 << CONTEXT_SLOT_BITS],
 }
@@ -217,7 +223,7 @@ mod tests {
         assert_eq!((size_of::<Process>(), align_of::<Process>()), (32 + 8 * TABLES, 8));
         assert_eq!(size_of::<File>(), 24);
         assert_eq!(size_of::<ContextSlot>(), 16);
-        assert_eq!(size_of::<Contexts>(), 40 + 64 * 16);
+        assert_eq!(size_of::<Contexts>(), 64 + 64 * 16);
         assert_eq!(size_of::<Current>(), 72);
     }
 }

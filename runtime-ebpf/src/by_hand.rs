@@ -5,7 +5,7 @@
 //! is believed, and compared with its seal: the kernel gives the memory of a removed entry to the next one at once.
 
 use runtime_ebpf::{
-    auto_sdk::{DEFAULT_ENTRIES, IN_FLIGHT_BYTES, OPEN},
+    made::{DEFAULT_ENTRIES, IN_FLIGHT_BYTES, OPEN},
     trace_parent::TraceParent,
 };
 

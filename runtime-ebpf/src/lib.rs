@@ -17,6 +17,7 @@ pub mod http2_server;
 pub mod http_client;
 pub mod http_server;
 pub mod libraries;
+pub mod made;
 pub mod process;
 pub mod record;
 pub mod sampler;

@@ -22,6 +22,7 @@ macro_rules! libraries {
             11 database_sql DATABASE_SQL "database/sql";
             12 kafka_go KAFKA_GO "github.com/segmentio/kafka-go";
             13 auto_sdk AUTO_SDK "go.opentelemetry.io/auto/sdk";
+            14 otel_trace OTEL_TRACE "go.opentelemetry.io/otel/trace";
         }
     };
 }

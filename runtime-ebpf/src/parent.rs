@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! 1  the goroutine's own span, if the call was given that span's very context
-//! 2  the chain of contexts that the call was given, up to one that belongs to an open span, or holds one that was made by hand
+//! 2  the chain of contexts that the call was given, up to one that belongs to an open span, or holds one that was made by hand;
+//!    or the remote span that was put into it, unless that is the open one's own parent
 //! 3  where the chain says nothing: the goroutine's own span
 //! 4  the span that is open on the goroutine that created this one
 //! ```
@@ -13,6 +14,7 @@
 use runtime_ebpf::{
     abi::{CONTEXT_HOLDS_REQUEST, CONTEXT_HOLDS_VALUE, CONTEXT_SLOT_BITS, ContextSlot, Contexts, MAX_FILES},
     counters::Counter,
+    record::{PARENT_LOCAL, PARENT_NONE, PARENT_REMOTE},
     trace_parent::TraceParent,
 };
 
@@ -42,9 +44,26 @@ pub struct Context {
     pub data: u64,
 }
 
+/// A parent, or none.
+pub struct Parent {
+    pub trace: Option<TraceParent>,
+    /// A `PARENT_` constant.
+    pub kind: u8,
+}
+
+impl Parent {
+    #[inline(always)]
+    fn local(trace: Option<TraceParent>) -> Self {
+        let kind = if trace.is_some() { PARENT_LOCAL } else { PARENT_NONE };
+        Self { trace, kind }
+    }
+}
+
 /// What a chain of contexts says.
 enum Said {
     Open(Snapshot),
+    /// What somebody else has sent, and the program has put there.
+    Remote(TraceParent),
     /// The address of what the program has of a span that it has made by hand, open or not.
     Made(u64),
     Ended,
@@ -54,19 +73,20 @@ enum Said {
 /// The parent of a call on this goroutine with this context; `bias` is what the file's addresses are less than those of the
 /// process.
 #[inline(always)]
-pub fn find(hit: &Hit, goid: u64, bias: u64, context: Context) -> Option<TraceParent> {
+pub fn find(hit: &Hit, goid: u64, bias: u64, context: Context) -> Parent {
     let own = current::on(hit, hit.goroutine, goid);
     if let Some(own) = own
         && (own.context == context.data || context.data == 0)
     {
-        return Some(own.trace);
+        return Parent::local(Some(own.trace));
     }
-    match walk(hit, bias, context) {
+    Parent::local(match walk(hit, bias, context) {
         Said::Open(named) => is_alive(hit, &named).then_some(named.trace),
+        Said::Remote(trace) => return Parent { trace: Some(trace), kind: PARENT_REMOTE },
         Said::Made(span) => by_hand::parent(hit, span),
         Said::Ended => None,
         Said::Nothing => own.or_else(|| creators(hit)).map(|open| open.trace),
-    }
+    })
 }
 
 /// Whether its goroutine is still the one that it was written for. Where an end was never seen (an RPC whose handler leaves by
@@ -92,45 +112,90 @@ pub fn creators(hit: &Hit) -> Option<Snapshot> {
 fn walk(hit: &Hit, bias: u64, first: Context) -> Said {
     let Some(contexts) = CONTEXTS.get_at(hit.file()) else { return Said::Nothing };
     let mut context = first;
-    // What a server put there was met. Not the end: anybody may have put such a value above a request that is open.
-    let mut is_requests = opaque(0);
+    let mut seen = Seen { is_requests: opaque(0), span_type: opaque(0), span: opaque(0) };
     for _ in 0..MOST_CONTEXTS {
         if context.data == 0 {
-            return silent(is_requests);
+            return seen.says(contexts, bias);
         }
         match current::of_context(hit, context.data) {
-            Some(Some(open)) => return Said::Open(open),
-            Some(None) => return Said::Ended,
+            Some(Some(open)) => return seen.beside(contexts, bias, open),
+            Some(None) => {
+                seen.is_requests = 1;
+                return seen.says(contexts, bias);
+            }
             None => {}
         }
-        let Some(next) = next(contexts, bias, context) else { return silent(is_requests) };
+        let Some(next) = next(contexts, bias, context, &mut seen) else { return seen.says(contexts, bias) };
         if next.span != 0 {
             return Said::Made(next.span);
         }
-        is_requests |= next.is_servers;
         context = next.context;
     }
     count(Counter::ContextsCut);
-    silent(is_requests)
+    seen.says(contexts, bias)
 }
 
-/// What a chain says that has named no open span.
-#[inline(always)]
-fn silent(is_requests: u64) -> Said {
-    if is_requests != 0 { Said::Ended } else { Said::Nothing }
+/// What was met on the way. Not the end: anybody may have put such values above a request that is open.
+struct Seen {
+    /// Not 0: what a server put there, or a span that nobody here knows.
+    is_requests: u64,
+    /// The first of those spans: the type of the value, and its data word; 0: none.
+    span_type: u64,
+    span: u64,
+}
+
+impl Seen {
+    /// What a chain says that has named no open span.
+    #[inline(always)]
+    fn says(&self, contexts: &Contexts, bias: u64) -> Said {
+        match self.remote(contexts, bias) {
+            Some(remote) => Said::Remote(remote),
+            None if self.is_requests != 0 => Said::Ended,
+            None => Said::Nothing,
+        }
+    }
+
+    /// What it says that has. A remote span in front of it that is of the same trace is what the request has come with; of another one, it
+    /// is what a message has that is worked on meanwhile.
+    #[inline(always)]
+    fn beside(&self, contexts: &Contexts, bias: u64, open: Snapshot) -> Said {
+        match self.remote(contexts, bias) {
+            Some(remote) if remote.trace_id != open.trace.trace_id => Said::Remote(remote),
+            _ => Said::Open(open),
+        }
+    }
+
+    /// The remote span, if it is one, and has ids.
+    #[inline(always)]
+    fn remote(&self, contexts: &Contexts, bias: u64) -> Option<TraceParent> {
+        if self.span_type == 0 {
+            return None;
+        }
+        let vaddr = self.span_type.wrapping_sub(bias);
+        let [first, second] = contexts.remote_types;
+        let offset = if vaddr == first {
+            contexts.remote_contexts[0]
+        } else if vaddr == second {
+            contexts.remote_contexts[1]
+        } else {
+            return None;
+        };
+        let words = try_read::<[u64; 4]>(known(self.span, offset)?)?;
+        let [high, low, span_id, flags] = words;
+        let is_valid = high | low != 0 && span_id != 0;
+        is_valid.then_some(TraceParent { trace_id: [high, low], span_id, flags: flags as u8 })
+    }
 }
 
 /// What follows a context.
 struct Next {
     context: Context,
-    /// Not 0: what it follows holds what a server put there, or a span.
-    is_servers: u64,
     /// A span that the program has made by hand, which this context puts in front of those behind it; 0: it does not.
     span: u64,
 }
 
 #[inline(always)]
-fn next(contexts: &Contexts, bias: u64, context: Context) -> Option<Next> {
+fn next(contexts: &Contexts, bias: u64, context: Context, seen: &mut Seen) -> Option<Next> {
     let itab = context.itab.wrapping_sub(bias);
     let slot = slot(contexts, itab);
     if slot.itab_vaddr != itab || itab == 0 {
@@ -146,7 +211,7 @@ fn next(contexts: &Contexts, bias: u64, context: Context) -> Option<Next> {
         count(Counter::ReadFault);
         return None;
     }
-    let (mut is_servers, mut span) = (0, 0);
+    let mut span = 0;
     if slot.kind == CONTEXT_HOLDS_VALUE && contexts.request_key_type | contexts.span_key_type != 0 {
         // `valueCtx` is { Context; key, val any }: the first word of the key, and of the value, is its type.
         let mut pair = core::mem::MaybeUninit::<[u64; 4]>::uninit();
@@ -156,14 +221,19 @@ fn next(contexts: &Contexts, bias: u64, context: Context) -> Option<Next> {
         // 1 if they are equal, without a branch for the verifier to follow. A descriptor that is not known is none of the process's.
         let is = |word: u64, vaddr: u64| is_some(word ^ vaddr.wrapping_add(bias)) ^ 1;
         let holds_span = is(key, contexts.span_key_type) & is_some(contexts.span_key_type);
-        let is_span = holds_span & is(value, contexts.span_type) & is_some(contexts.span_type);
+        let [one, other] = contexts.span_types;
+        let is_made = is(value, one) & is_some(one) | is(value, other) & is_some(other);
+        span = opaque(data & (holds_span & is_made).wrapping_neg());
         // A span of another type, a remote one say, is somebody's whom nobody here knows: the goroutine's it is not.
-        is_servers = is(key, contexts.request_key_type) & is_some(contexts.request_key_type) | holds_span;
-        span = opaque(data & is_span.wrapping_neg());
+        seen.is_requests |=
+            is(key, contexts.request_key_type) & is_some(contexts.request_key_type) | holds_span;
+        let is_first = (holds_span & (is_some(seen.span_type) ^ 1)).wrapping_neg();
+        seen.span_type = opaque(seen.span_type | value & is_first);
+        seen.span = opaque(seen.span | data & is_first);
     }
     // SAFETY: the read has filled it.
     let [itab, data] = unsafe { words.assume_init() };
-    Some(Next { context: Context { itab, data }, is_servers, span })
+    Some(Next { context: Context { itab, data }, span })
 }
 
 #[inline(always)]

@@ -11,7 +11,7 @@ use runtime_ebpf::abi;
 use tracing::{info, warn};
 
 use crate::{
-    config::SwitchedOff,
+    config::{SwitchedOff, WRITE},
     guard::keeper::Probe,
     libraries::{self, Library},
     spans::Kind,
@@ -27,6 +27,9 @@ pub struct Layout {
     pub first: Part,
     /// What is attached when it is missed ([`Library::waits_until_missed`]).
     pub missed: Part,
+    /// Variables of the program, by their addresses in the file, that point to a bool which says whether spans come to be probed: what
+    /// it is to say.
+    pub switches: Vec<(u64, bool)>,
 }
 
 /// Libraries that are attached together.
@@ -105,17 +108,31 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
         contexts: Box::new(libraries::contexts(plan)),
         first: Part::default(),
         missed: Part::default(),
+        switches: Vec::new(),
     };
     let mut found = traceable(plan, off);
     // Those that make spans first: the others add to them.
     found.sort_by_key(|library| !makes_spans(library));
+    let mut traced = Vec::new();
     for library in found {
         if !makes_spans(library) && !layout.first.makes_spans_of_servers() {
             info!(file = plan.file, "{}: not attached: no server of this file is traced", library.id);
             continue;
         }
-        if let Err(error) = layout.add(library, plan) {
-            warn!(file = plan.file, "{}: not traced: {error:#}", library.id);
+        match layout.add(library, plan) {
+            Ok(()) => traced.push(library.id.as_str()),
+            Err(error) => warn!(file = plan.file, "{}: not traced: {error:#}", library.id),
+        }
+    }
+    for library in plan.libraries.iter().filter(|library| !library.variables.is_empty()) {
+        let on = traced.contains(&library.id.as_str());
+        if !off.writing() {
+            layout.switches.extend(library.variables.iter().map(|variable| (variable.vaddr, on)));
+        } else if on {
+            info!(
+                file = plan.file,
+                "{}: spans by way of OpenTelemetry's API are not traced: {WRITE} is false", library.id
+            );
         }
     }
     layout.core.parents = u16::from(layout.first.asks_for_parents());

@@ -30,7 +30,7 @@ pub use capacity::{
     BEGUN_BYTES, Capacity, DEFAULT_BEGUN_BYTES, DEFAULT_IN_FLIGHT, DEFAULT_RING_BYTES, MAX_IN_FLIGHT,
     RING_BYTES,
 };
-pub use instrumentations::{INSTRUMENTATION_ENABLED, SwitchedOff};
+pub use instrumentations::{INSTRUMENTATION_ENABLED, SwitchedOff, WRITE};
 pub use otlp::{Otlp, OtlpError};
 pub(crate) use pairs::parse_pairs;
 

@@ -38,6 +38,8 @@ pub struct Segment {
     pub file_offset: u64,
     /// How much of it the file holds.
     pub file_size: u64,
+    /// How much of it the program has in memory: behind what the file holds lie zeros.
+    pub memory_size: u64,
     /// `PF_X` 1, `PF_W` 2, `PF_R` 4.
     pub flags: u32,
 }
@@ -228,12 +230,12 @@ fn no_overlap(file: &[u8], segments: &[Segment]) -> Result<()> {
 
 fn program_header(file: &[u8], header: &[u8], headers: &mut Headers<'_>) -> Result<()> {
     let word = |at| bytes::u64(header, at).unwrap_or(0);
-    let (offset, vaddr, file_size) = (word(8), word(16), word(32));
+    let (offset, vaddr, file_size, memory_size) = (word(8), word(16), word(32), word(40));
     match bytes::u32(header, 0) {
         Some(PT_LOAD) if file_size != 0 => {
             within(file, "a loadable segment", offset, file_size)?;
             let flags = bytes::u32(header, 4).unwrap_or(0);
-            headers.segments.push(Segment { vaddr, file_offset: offset, file_size, flags });
+            headers.segments.push(Segment { vaddr, file_offset: offset, file_size, memory_size, flags });
         }
         Some(PT_DYNAMIC) => headers.dynamic = Some((offset, file_size)),
         Some(PT_INTERP) => headers.is_started = true,

@@ -106,6 +106,16 @@ impl<'a> Image<'a> {
         self.relocations.iter()
     }
 
+    /// Whether the program can write to `vaddr`, whether the file holds it or it begins as zero.
+    pub(crate) fn is_writable(&self, vaddr: u64) -> bool {
+        let is_its = |segment: &&Segment| {
+            let memory = segment.memory_size.max(segment.file_size);
+            vaddr.checked_sub(segment.vaddr).is_some_and(|distance| distance < memory)
+        };
+        let mut holders = self.segments.iter().filter(is_its).peekable();
+        holders.peek().is_some() && holders.all(Segment::is_writable)
+    }
+
     /// Where in the file `vaddr` is.
     pub fn file_offset(&self, vaddr: u64) -> Option<u64> {
         let segment = self.places.segment(vaddr)?;

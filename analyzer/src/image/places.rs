@@ -38,7 +38,13 @@ mod tests {
 
     #[test]
     fn an_address_belongs_to_the_first_segment_that_holds_it() {
-        let segment = |vaddr, file_size, flags| Segment { vaddr, file_offset: 0, file_size, flags };
+        let segment = |vaddr, file_size, flags| Segment {
+            vaddr,
+            file_offset: 0,
+            file_size,
+            memory_size: file_size,
+            flags,
+        };
         let last = u64::MAX;
         let segments = [
             segment(300, 50, 0),

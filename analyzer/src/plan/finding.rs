@@ -132,6 +132,10 @@ codes! {
     NoType = "no-type",
     /// There are more concrete types of an interface than are listed.
     TooManyTypes = "too-many-types",
+    /// It cannot be told which variable a call is given.
+    NoVariable = "no-variable",
+    /// The program does by itself what strobe would do for it.
+    LeftAlone = "left-alone",
 }
 
 impl fmt::Display for Code {

@@ -40,6 +40,17 @@ pub struct Descriptor {
     pub witnesses: Vec<Witness>,
 }
 
+/// A package's variable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variable {
+    /// What the catalog calls it.
+    pub name: String,
+    /// The function that passes it on.
+    pub function: String,
+    /// Its address, which the program can write to; at run time the load bias is added.
+    pub vaddr: u64,
+}
+
 /// What leads from a value to the context that it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {

@@ -19,6 +19,7 @@ mod roles;
 mod settings;
 mod unseen;
 mod values;
+mod variables;
 mod verdict;
 
 use offsets::Database;
@@ -96,6 +97,7 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
     let maps = case.maps(&mut findings);
     let sizes = case.sizes(&mut findings);
     let types = case.descriptors(&mut findings);
+    let variables = case.variables(&mut findings);
     let status = match entry.status {
         catalog::Status::Instrumented => Status::Instrumented,
         catalog::Status::Recorded => Status::Recorded,
@@ -117,6 +119,7 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
         maps,
         sizes,
         types,
+        variables,
     }
 }
 

@@ -96,7 +96,7 @@ fn of_own(code: Code) -> Option<&'static str> {
             "take another site in your entry, or with `stepped = true` an instruction that the kernel steps, if the message says that \
              there is one"
         }
-        Code::NoEntrySite | Code::NoExitSite | Code::NoCallSite | Code::NoResultSlots => {
+        Code::NoEntrySite | Code::NoExitSite | Code::NoCallSite | Code::NoResultSlots | Code::NoVariable => {
             "take another site in your entry: no sound one is known in code of this form"
         }
         Code::TooMuchCode | Code::TooManyCopies => "name smaller functions, or fewer of them, in your entry",
@@ -152,13 +152,16 @@ fn of_kind(code: Code) -> Option<&'static str> {
         | Code::NoExitSite
         | Code::NoSiteAfterCall
         | Code::NoCallSite
-        | Code::NoResultSlots => REPORT_SITE,
+        | Code::NoResultSlots
+        | Code::NoVariable => REPORT_SITE,
         Code::Devirtualised => "build without profile-guided optimisation (`-pgo=off`)",
         Code::OtherCalls => {
             "if those calls matter, add roles for them: a deferred call and a closure are functions of their own (`F.deferwrap1`, \
              `F.func1`)"
         }
-        Code::SiteNote | Code::SingleStepped | Code::TooManyTypes | Code::Unknown => return None,
+        Code::SiteNote | Code::SingleStepped | Code::TooManyTypes | Code::LeftAlone | Code::Unknown => {
+            return None;
+        }
     })
 }
 

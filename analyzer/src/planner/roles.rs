@@ -19,8 +19,12 @@ impl Case<'_> {
     /// The functions to probe.
     pub fn roles(&self, findings: &mut Findings) -> Vec<Function> {
         let (mut found, mut taken) = (Vec::new(), Vec::new());
-        let (others, own): (Vec<&Role>, Vec<&Role>) =
-            self.entry.roles.iter().partition(|role| role.instead_of.is_some());
+        let (others, own): (Vec<&Role>, Vec<&Role>) = self
+            .entry
+            .roles
+            .iter()
+            .filter(|role| role.variable.is_none())
+            .partition(|role| role.instead_of.is_some());
         // Those in place of a copy come behind: they are there only where the copied function is the one that a role wants.
         let is_wanted = |role: &Role, taken: &[&str]| {
             role.instead_of.as_deref().is_none_or(|copied| {
@@ -36,7 +40,12 @@ impl Case<'_> {
     }
 
     /// The functions for a role; the one that its alternative is about goes to those that are taken.
-    fn role<'r>(&self, role: &'r Role, findings: &mut Findings, taken: &mut Vec<&'r str>) -> Vec<Function> {
+    pub(super) fn role<'r>(
+        &self,
+        role: &'r Role,
+        findings: &mut Findings,
+        taken: &mut Vec<&'r str>,
+    ) -> Vec<Function> {
         if role.if_present && role.sites.iter().all(|site| self.is_absent(&site.function)) {
             return Vec::new();
         }
@@ -203,7 +212,7 @@ impl Case<'_> {
     }
 
     /// Whether the program has neither the function nor an inlined copy of it.
-    fn is_absent(&self, name: &str) -> bool {
+    pub(super) fn is_absent(&self, name: &str) -> bool {
         !self.facts.inlined_into.contains_key(name) && !self.facts.copies.contains_key(name)
     }
 

@@ -236,8 +236,11 @@ fn set(x86: &X86, vaddr: u64) -> Option<(u8, Value)> {
         return Some((target, Value::Copy(number(x86.op1_register())?)));
     }
     let value = match (x86.code(), x86.memory_base()) {
-        (Opcode::Mov_r64_rm64, Register::None | Register::RIP) => return None,
+        (Opcode::Mov_r64_rm64, Register::None) => return None,
         (Opcode::Mov_r64_rm64, _) if x86.op1_kind() != OpKind::Memory || !plain => return None,
+        (Opcode::Mov_r64_rm64, Register::RIP) => {
+            Value::Loaded(vaddr.wrapping_add(x86.memory_displacement64()))
+        }
         (Opcode::Mov_r64_rm64, Register::RSP) => Value::StackWord(distance),
         (Opcode::Mov_r64_rm64, _) => Value::Word(distance),
         (Opcode::Lea_r64_m, Register::RSP) if plain => Value::StackAddress(distance),
@@ -332,6 +335,8 @@ mod tests {
             (&[0x48, 0x89, 0x01], Flow::Next, all(&[]), None),                       // mov %rax,(%rcx)
             (&[0x48, 0x8d, 0x44, 0x24, 0x20], Flow::Next, all(&[0]), Some((0, Value::StackAddress(0x20)))),
             (&[0x48, 0x8d, 0x05, 0x10, 0, 0, 0], Flow::Next, all(&[0]), Some((0, Value::Address(0x1017)))),
+            (&[0x48, 0x8b, 0x05, 0x10, 0, 0, 0], Flow::Next, all(&[0]), Some((0, Value::Loaded(0x1017)))),
+            (&[0x8b, 0x05, 0x10, 0, 0, 0], Flow::Next, all(&[0]), None), // mov 0x10(%rip),%eax
         ] {
             let code = Code { vaddr: 0x1000, bytes, pcsp: Vec::new(), frame_end: None };
             let step = steps(&code).next().expect("a step");

@@ -165,7 +165,9 @@ fn sets(vaddr: u64, before: u32, word: u32) -> [Option<(u8, Value)>; 2] {
     let on_stack = base == ABI.stack;
     let load = |by: i64| if on_stack { Value::StackWord(by) } else { Value::Word(by) };
     let unsigned = i64::from(word >> 10 & 0xfff);
-    let value = if word & 0xffc0_0000 == 0xf940_0000 {
+    let value = if let Some(address) = word_of_page(vaddr, before, word) {
+        Value::Loaded(address)
+    } else if word & 0xffc0_0000 == 0xf940_0000 {
         load(unsigned * 8) // ldr x,[x,#12 bits of words]
     } else if word & 0xffe0_0c00 == 0xf840_0000 {
         load((i64::from(word >> 12 & 0x1ff) << 55) >> 55) // ldur x,[x,#9 bits]
@@ -182,6 +184,14 @@ fn sets(vaddr: u64, before: u32, word: u32) -> [Option<(u8, Value)>; 2] {
         return [None, None];
     };
     [Some((low, value)), None]
+}
+
+/// The address of the word that an `adrp` and the `ldr` of 64 bits just behind it load.
+fn word_of_page(vaddr: u64, before: u32, ldr: u32) -> Option<u64> {
+    let is_pair = ldr & 0xffc0_0000 == 0xf940_0000 && before & 0x9f00_0000 == 0x9000_0000;
+    let same = register(before, 0) == register(ldr, 5);
+    let page = page(vaddr.wrapping_sub(WORD as u64), before).filter(|_| is_pair && same)?;
+    Some(page.wrapping_add(u64::from(ldr >> 10 & 0xfff) * 8))
 }
 
 /// The address that an `adrp` and the `add` just behind it load.

@@ -28,6 +28,7 @@ pub mod slots;
 mod step;
 mod tables;
 pub mod used;
+pub mod variables;
 
 pub use code::{Code, Instruction};
 
@@ -97,6 +98,11 @@ fn abi(arch: Arch) -> &'static Abi {
         Arch::Amd64 => &amd64::ABI,
         Arch::Arm64 => &arm64::ABI,
     }
+}
+
+/// The machine's number of the register that carries the argument word of that place.
+pub(crate) fn register(arch: Arch, place: usize) -> Option<u8> {
+    abi(arch).results.get(place).copied()
 }
 
 /// Every return; nothing when one may have been missed.

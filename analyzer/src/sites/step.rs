@@ -60,6 +60,8 @@ pub enum Value {
     Word(i64),
     /// An address of the file.
     Address(u64),
+    /// The word at that address of the file.
+    Loaded(u64),
     /// What that register holds.
     Copy(u8),
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::operation::Operation;
 use super::range::Range;
-use super::site::Site;
 use super::types::WantedType;
+use super::{role::Role, site::Site};
 use crate::{Version, names};
 
 /// One instrumented (or recorded) library.
@@ -90,27 +90,6 @@ impl Target {
         let variants = self.variants.iter().map(|variant| variant.file.as_str());
         std::iter::once(self.file.as_str()).chain(variants)
     }
-}
-
-/// Something that happens in the library, and the sites where it can be seen.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Role {
-    /// `start`; the agent's program has the same name behind the entry's (`net_http_server_start`).
-    pub name: String,
-    /// Whether the library is refused without it.
-    pub required: bool,
-    /// Whether it is hit by every request, so that a stepped site is worth a word.
-    pub hot: bool,
-    /// Whether nothing is missing where none of its functions is in the program: what is not there is never called.
-    pub if_present: bool,
-    /// A function whose copies in this role's functions are this role's: it exists where there is such a copy.
-    pub instead_of: Option<String>,
-    /// What will be missing without it.
-    pub gives: Option<String>,
-    /// Alternatives in order of preference.
-    pub sites: Vec<Site>,
-    /// Line in [`Entry::file`].
-    pub line: usize,
 }
 
 /// A struct field that is read.

@@ -38,6 +38,7 @@ pub(super) fn check_own(entries: &[Entry]) -> Result<(), CatalogError> {
 fn wants(entry: &Entry) -> usize {
     let sites = entry.roles.iter().flat_map(|role| &role.sites);
     let of_sites: usize = sites.map(|site| 1 + site.callers.len() + site.values.len()).sum();
+    let unless: usize = entry.roles.iter().map(|role| role.unless.len()).sum();
     let lists = [
         entry.present.len(),
         entry.structs.len(),
@@ -49,7 +50,7 @@ fn wants(entry: &Entry) -> usize {
         entry.sizes.len(),
         entry.types.len(),
     ];
-    of_sites + lists.iter().sum::<usize>()
+    of_sites + unless + lists.iter().sum::<usize>()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod operation;
 mod range;
 mod raw;
 mod reader;
+mod role;
 mod site;
 #[cfg(test)]
 mod tests;
@@ -22,11 +23,12 @@ mod types;
 mod values;
 
 pub use embedded::{entries, entry, targets, with_own};
-pub use entry::{Entry, Field, Itab, Map, Role, Status, Target, Variant, owner};
+pub use entry::{Entry, Field, Itab, Map, Status, Target, Variant, owner};
 pub use error::CatalogError;
 pub use load::load_dir;
 pub use operation::{Attribute, Hits, Makes, Operation, SpanKind};
 pub use range::Range;
+pub use role::{Role, Unless};
 pub use site::{At, Indirect, Site};
 pub use types::WantedType;
 pub use values::{Source, Value};

@@ -8,13 +8,13 @@ use std::collections::{HashMap, HashSet};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::entry::{Entry, Field, Itab, Map, Role, Status, Target, Variant};
+use super::entry::{Entry, Field, Itab, Map, Status, Target, Variant};
 use super::error::CatalogError;
 use super::limits;
 use super::operation::{self, RawOperation};
 use super::range::Range;
 use super::reader::{Reader, Text};
-use super::site::{self, RawSite};
+use super::role::{self, RawRole, Role};
 use super::types::{self, RawType};
 use crate::names;
 
@@ -82,22 +82,6 @@ struct RawVariant {
     since: Option<Text>,
     until: Option<Text>,
     file: Text,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRole {
-    name: Text,
-    #[serde(default)]
-    required: bool,
-    #[serde(default)]
-    hot: bool,
-    #[serde(default)]
-    if_present: bool,
-    instead_of: Option<Text>,
-    gives: Option<Text>,
-    #[serde(default)]
-    site: Vec<Spanned<RawSite>>,
 }
 
 #[derive(Deserialize)]
@@ -216,7 +200,7 @@ impl Reader<'_> {
         let structs = self.structs(raw.structs)?;
         let (mut roles, mut names): (Vec<Role>, HashSet<String>) = Default::default();
         for role in raw.role {
-            let role = self.role(&module, role)?;
+            let role = role::parse(self, &module, role)?;
             if !names.insert(role.name.clone()) {
                 return Err(self.at_line(role.line, "role.name", format!("{:?} occurs twice", role.name)));
             }
@@ -280,31 +264,6 @@ impl Reader<'_> {
             return Err(self.error(value.span().start, key, "is no NAME.go in targets/"));
         }
         self.text(key, value)
-    }
-
-    fn role(&self, module: &str, raw: Spanned<RawRole>) -> Result<Role, CatalogError> {
-        let offset = raw.span().start;
-        let raw = raw.into_inner();
-        if raw.site.is_empty() {
-            return Err(self.error(offset, "role.site", "a role needs at least one site"));
-        }
-        if !raw.required && raw.gives.is_none() {
-            return Err(self.error(offset, "role.gives", "an optional role must say what it gives"));
-        }
-        Ok(Role {
-            name: self.text("role.name", raw.name)?,
-            required: raw.required,
-            hot: raw.hot,
-            if_present: raw.if_present,
-            instead_of: raw.instead_of.map(|name| self.name("role.instead_of", name)).transpose()?,
-            gives: self.optional("role.gives", raw.gives)?,
-            sites: raw
-                .site
-                .into_iter()
-                .map(|site| site::parse(self, module, site))
-                .collect::<Result<_, _>>()?,
-            line: self.line_of(offset),
-        })
     }
 
     fn fields(&self, module: &str, raw: Vec<Spanned<RawField>>) -> Result<Vec<Field>, CatalogError> {

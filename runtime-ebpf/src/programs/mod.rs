@@ -5,6 +5,7 @@ mod grpc;
 mod http2_server;
 mod http_client;
 mod http_server;
+mod made;
 mod process;
 mod signals;
 

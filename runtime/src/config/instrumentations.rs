@@ -10,9 +10,17 @@ use super::env::Env;
 /// Whether libraries are traced of which nothing else is said; default true.
 pub const INSTRUMENTATION_ENABLED: &str = "OTEL_GO_AUTO_INSTRUMENTATION_ENABLED";
 
-/// Libraries that are switched off, with the variable that says so.
+/// Whether anything may be written into a program that is traced; default true.
+pub const WRITE: &str = "STROBE_WRITE";
+
+/// What is switched off.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SwitchedOff(Vec<(&'static str, String)>);
+pub struct SwitchedOff {
+    /// Libraries, with the variable that says so.
+    libraries: Vec<(&'static str, String)>,
+    /// Writing into programs.
+    writing: bool,
+}
 
 impl SwitchedOff {
     pub(super) fn from_env(env: &mut Env<'_>) -> Self {
@@ -29,20 +37,25 @@ impl SwitchedOff {
                 off.push((library.id(), variable));
             }
         }
-        Self(off)
+        Self { libraries: off, writing: env.switch(WRITE) == Some(false) }
     }
 
     /// The variable that switches this library off, if one does.
     pub fn by(&self, id: &str) -> Option<&str> {
-        self.0.iter().find(|(off, _)| *off == id).map(|(_, variable)| variable.as_str())
+        self.libraries.iter().find(|(off, _)| *off == id).map(|(_, variable)| variable.as_str())
     }
 
     /// The variables that have switched everything off, if nothing is left.
     pub fn everything(&self) -> Option<Vec<&str>> {
-        let mut variables: Vec<&str> = self.0.iter().map(|(_, variable)| variable.as_str()).collect();
+        let mut variables: Vec<&str> = self.libraries.iter().map(|(_, variable)| variable.as_str()).collect();
         variables.sort_unstable();
         variables.dedup();
-        (self.0.len() == libraries::ALL.len()).then_some(variables)
+        (self.libraries.len() == libraries::ALL.len()).then_some(variables)
+    }
+
+    /// Whether nothing may be written into programs.
+    pub fn writing(&self) -> bool {
+        self.writing
     }
 }
 

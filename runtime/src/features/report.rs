@@ -39,7 +39,7 @@ pub fn report(facts: &Facts) -> Vec<Feature> {
     features.extend(programs(facts));
     features.extend([processes(facts), lease(facts), btf(facts), process_ids(facts)]);
     features.extend(newer_ways());
-    features.push(write_user());
+    features.extend([write_memory(), write_user()]);
     features
 }
 
@@ -167,6 +167,14 @@ fn newer_ways() -> [Feature; 3] {
     ]
 }
 
+/// The memory of another process is opened, and nothing is done with it.
+fn write_memory() -> Feature {
+    let trial = trials::memory();
+    let without = "spans that are made by OpenTelemetry's API are traced in programs of the same user alone";
+    let detail = format!("opening /proc/PID/mem for writing: {trial}");
+    Feature::optional("writing into programs", trial.works(), detail, without)
+}
+
 /// Lockdown is seen by loading a program, not by reading a file that may be absent (field-notes §5).
 fn write_user() -> Feature {
     use aya::{
@@ -179,6 +187,6 @@ fn write_user() -> Feature {
         Ok(false) => (false, "bpf_probe_write_user is refused (lockdown)".to_owned()),
         Err(error) => (false, format!("could not be established: {error}")),
     };
-    let without = "nothing: this version of strobe writes nothing into its targets";
-    Feature::optional("writing into the target", available, detail, without)
+    let without = "nothing: this version of strobe does not write into its targets from the kernel";
+    Feature::optional("writing from probes", available, detail, without)
 }

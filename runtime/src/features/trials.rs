@@ -2,7 +2,7 @@
 
 use std::{
     ffi::CString,
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
@@ -73,13 +73,36 @@ pub fn process(pid: u32) -> Trial {
 
 /// The same with all processes, up to the first that is closed to us.
 pub fn processes() -> Trial {
-    let entries = match fs::read_dir("/proc") {
-        Ok(entries) => entries,
-        Err(error) => return Trial::Impossible(format!("listing /proc: {error}")),
-    };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    // Some are gone by now, and the kernel's threads execute no file.
-    pids.map(process).find(Trial::denied).unwrap_or(Trial::Works)
+    match pids() {
+        // Some are gone by now, and the kernel's threads execute no file.
+        Ok(pids) => pids.map(process).find(Trial::denied).unwrap_or(Trial::Works),
+        Err(impossible) => impossible,
+    }
+}
+
+fn pids() -> Result<impl Iterator<Item = u32>, Trial> {
+    let entries = fs::read_dir("/proc");
+    let entries = entries.map_err(|error| Trial::Impossible(format!("listing /proc: {error}")))?;
+    Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
+}
+
+/// Opens the memory of other processes for writing, up to one that may be, and writes nothing.
+pub fn memory() -> Trial {
+    let open = |pid| of(OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem")));
+    let own = std::process::id();
+    let mut refused = None;
+    match pids() {
+        Ok(pids) => {
+            for trial in pids.filter(|pid| *pid != own).map(open) {
+                if trial.works() {
+                    return trial;
+                }
+                refused = refused.or(trial.denied().then_some(trial));
+            }
+            refused.unwrap_or_else(|| Trial::Impossible("there is no other process".to_owned()))
+        }
+        Err(impossible) => impossible,
+    }
 }
 
 fn of<T>(result: io::Result<T>) -> Trial {

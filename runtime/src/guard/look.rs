@@ -12,8 +12,9 @@ use analyzer::Plan;
 use anyhow::Context as _;
 
 use super::{
-    message::{Door, Facts, Found, Looked, Message},
+    message::{Door, Facts, Found, Looked, Message, Switched},
     state::{Failure, ProcessKey},
+    switches::Switches,
 };
 use crate::{
     discover::{self, OpenError, ProcessId, Targets},
@@ -39,6 +40,13 @@ pub enum Job {
         generation: u32,
         plan: Arc<Plan>,
     },
+    /// `answer`: who waits for it; else the worker hears of it, with `wait`.
+    Switch {
+        switches: Switches,
+        file: Arc<File>,
+        wait: Duration,
+        answer: Option<mpsc::Sender<()>>,
+    },
 }
 
 /// Starts the thread; it ends when the sender is dropped.
@@ -63,6 +71,17 @@ pub fn start(mut targets: Targets, sources: Sources, door: Door) -> anyhow::Resu
                 Ok(Job::Facts { id, process, generation, plan }) => {
                     let source = facts(id, process, &plan, &sources);
                     door.send(Message::Facts(Box::new(Facts { process, generation, source })));
+                }
+                Ok(Job::Switch { switches, file, wait, answer }) => {
+                    let outcome = switches.set(&file);
+                    match answer {
+                        // It may have given up.
+                        Some(answer) => drop(answer.send(())),
+                        None => {
+                            let process = switches.process;
+                            door.send(Message::Switched(Switched { process, wait, outcome }));
+                        }
+                    }
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,

@@ -4,12 +4,16 @@ use std::{
     fs::File,
     path::PathBuf,
     sync::{Arc, mpsc},
+    time::Duration,
 };
 
 use analyzer::Plan;
 use nix::sys::eventfd::EventFd;
 
-use super::state::{Failure, Inode, ProcessKey, Reason};
+use super::{
+    state::{Failure, Inode, ProcessKey, Reason},
+    switches::{Outcome, SwitchError},
+};
 use crate::{
     discover::{OpenError, Process, Targets},
     files::FileIdentity,
@@ -50,6 +54,13 @@ pub struct Planned {
     pub result: Result<Plan, PlanError>,
 }
 
+/// What became of a process's switches, and what is waited until they are tried again.
+pub struct Switched {
+    pub process: ProcessKey,
+    pub wait: Duration,
+    pub outcome: Result<Outcome, SwitchError>,
+}
+
 /// Who waits for a process to be prepared.
 pub type Answer = mpsc::Sender<Result<(), Reason>>;
 
@@ -59,6 +70,7 @@ pub enum Message {
     Facts(Box<Facts>),
     Targets(Targets),
     Planned(Box<Planned>),
+    Switched(Switched),
     Prepare {
         pid: u32,
         file: File,

@@ -18,6 +18,7 @@ mod losses;
 mod message;
 mod parts;
 pub mod state;
+mod switches;
 mod tables;
 mod worker;
 

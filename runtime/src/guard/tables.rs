@@ -11,7 +11,10 @@ use std::{
 use analyzer::Plan;
 use runtime_ebpf::abi::MAX_FILES;
 
-use super::state::{Inode, ProcessKey};
+use super::{
+    state::{Inode, ProcessKey},
+    switches::Switching,
+};
 use crate::{attach::Layout, discover::ProcessId, files::FileIdentity};
 
 /// A Plan that something can be done with.
@@ -59,6 +62,8 @@ pub struct Tables {
     /// Files that are to have one as soon as the one before is gone.
     pub extras_due: BTreeSet<Inode>,
     pub processes: BTreeMap<u32, Known>,
+    /// By process id.
+    pub switching: BTreeMap<u32, Switching>,
     indexes: BTreeSet<u32>,
 }
 

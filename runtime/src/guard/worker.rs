@@ -5,6 +5,7 @@ mod files;
 mod looks;
 mod missed;
 mod processes;
+mod switches;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -220,6 +221,7 @@ impl Worker {
         self.ticked = Instant::now();
         self.on(Event::Tick);
         self.take_wishes();
+        self.switch();
         self.programs.sweep()?;
         if self.counted.elapsed() >= COUNT {
             self.counted = Instant::now();
@@ -286,6 +288,7 @@ impl Worker {
             Message::Looked(looked) => self.looked(*looked),
             Message::Facts(facts) => self.facts(*facts),
             Message::Planned(planned) => self.planned(*planned),
+            Message::Switched(switched) => self.switched(switched),
             Message::Prepare { pid, file, name, answer } => self.prepare(pid, file, name, answer),
             Message::FindRunning => self.find_first(),
             Message::Ended(process) => self.on(Event::Exited(process)),
@@ -324,6 +327,7 @@ impl Worker {
 
     /// Detach, then forget: what the programs have sent until then is drained afterwards.
     fn take_all_out(&mut self) -> anyhow::Result<()> {
+        self.switch_all_off();
         for attempt in self.tables.extras.keys().chain(self.tables.attempts.keys()) {
             self.keeper.detach(*attempt);
         }

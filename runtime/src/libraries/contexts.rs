@@ -17,7 +17,16 @@ const INTERFACE: &str = "context.Context";
 const VALUE: &str = "*context.valueCtx";
 const REQUEST_KEY: &str = "*net/http.contextKey";
 const SPAN_KEY: &str = "go.opentelemetry.io/otel/trace.traceContextKeyType";
-const SPAN: &str = "*go.opentelemetry.io/auto/sdk.span";
+/// What programs make by hand.
+const SPANS: [&str; 2] = ["*go.opentelemetry.io/auto/sdk.span", "*go.opentelemetry.io/otel/trace.autoSpan"];
+/// What stands for a span of somebody else.
+const REMOTE: [&str; 2] = [
+    "go.opentelemetry.io/otel/trace.nonRecordingSpan",
+    "go.opentelemetry.io/otel/internal/global.nonRecordingSpan",
+];
+const SPAN_CONTEXT: &str = "go.opentelemetry.io/otel/trace.SpanContext";
+/// Where the programs take it that a SpanContext has its parts.
+const PARTS: [(&str, u16); 3] = [("traceID", 0), ("spanID", 16), ("traceFlags", 24)];
 const SLOTS: usize = 1 << CONTEXT_SLOT_BITS;
 const EMPTY: ContextSlot = ContextSlot { itab_vaddr: 0, offset: 0, kind: 0 };
 /// Multipliers that are tried for a table without collisions.
@@ -43,14 +52,21 @@ pub fn contexts(plan: &Plan) -> Contexts {
     let descriptor = |name: &str| {
         types().find(|t| t.type_name == name && t.vaddr.is_some()).and_then(|t| t.vaddr).unwrap_or(0)
     };
-    let ctx = |library| offset(library, "net/http.Request", "ctx", u64::from(MAX_OFFSET));
+    let of_any = |type_name, field| {
+        let of = |library| offset(library, type_name, field, u64::from(MAX_OFFSET));
+        plan.libraries.iter().map(of).find(|at| *at != NO_OFFSET).unwrap_or(NO_OFFSET)
+    };
+    let is_as_expected = PARTS.iter().all(|(part, at)| of_any(SPAN_CONTEXT, part) == *at);
+    let context_of = |span| if is_as_expected { of_any(span, "sc") } else { NO_OFFSET };
     Contexts {
         multiplier,
         request_key_type: descriptor(REQUEST_KEY),
         span_key_type: descriptor(SPAN_KEY),
-        span_type: descriptor(SPAN),
-        request_ctx: plan.libraries.iter().map(ctx).find(|at| *at != NO_OFFSET).unwrap_or(NO_OFFSET),
-        reserved: [0; 3],
+        span_types: SPANS.map(descriptor),
+        remote_types: REMOTE.map(descriptor),
+        remote_contexts: REMOTE.map(context_of),
+        request_ctx: of_any("net/http.Request", "ctx"),
+        reserved: 0,
         slots,
     }
 }

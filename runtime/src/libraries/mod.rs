@@ -10,6 +10,7 @@ mod http_client;
 mod http_server;
 pub mod join;
 mod library;
+mod made;
 mod open;
 mod router;
 mod values;
@@ -46,7 +47,8 @@ libraries! {
     grpc_client::LIBRARY;
     database_sql::DatabaseSql;
     kafka_go::KafkaGo;
-    auto_sdk::AutoSdk;
+    auto_sdk::LIBRARY;
+    otel_trace::LIBRARY;
 }
 
 /// The library of this catalog id, if this agent traces it.

@@ -1,5 +1,6 @@
 // Command autosdk makes spans by hand through OpenTelemetry's Auto SDK, in every way that its tests know of (tests/e2e/auto_sdk): it prints
-// "listening on http://ADDRESS", runs its cases when it is asked for /go, and prints "done".
+// "listening on http://ADDRESS", runs its cases when it is asked for /go, and prints "done". TRACER says whose tracer it has: of the SDK
+// itself, of the API's global provider ("global"), or of a context without a span ("context").
 package main
 
 import (
@@ -19,13 +20,30 @@ import (
 	"time"
 
 	"go.opentelemetry.io/auto/sdk"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 )
 
-var tracer = sdk.TracerProvider().Tracer("strobe.test/autosdk",
-	trace.WithInstrumentationVersion("v1.2.3"), trace.WithSchemaURL("https://opentelemetry.io/schemas/1.26.0"))
+const scope = "strobe.test/autosdk"
+
+var (
+	about  = []trace.TracerOption{trace.WithInstrumentationVersion("v1.2.3"), trace.WithSchemaURL("https://opentelemetry.io/schemas/1.26.0")}
+	tracer = sdk.TracerProvider().Tracer(scope, about...)
+	// Made before anybody attaches.
+	global = otel.Tracer(scope, about...)
+)
+
+// choose takes the tracer that is asked for.
+func choose() {
+	switch os.Getenv("TRACER") {
+	case "global":
+		tracer = global
+	case "context":
+		tracer = trace.SpanFromContext(context.Background()).TracerProvider().Tracer(scope, about...)
+	}
+}
 
 func must(err error) {
 	if err != nil {
@@ -168,12 +186,18 @@ func main() {
 		fmt.Println("done")
 	}()
 	http.HandleFunc("/go", func(w http.ResponseWriter, r *http.Request) {
+		choose()
 		if pairs > 0 {
 			close(begin)
 			return
 		}
 		cases(r.Context(), own)
 		fmt.Println("done")
+	})
+	http.HandleFunc("/recording", func(w http.ResponseWriter, r *http.Request) {
+		_, span := global.Start(context.Background(), "recording")
+		defer span.End()
+		fmt.Fprint(w, span.IsRecording())
 	})
 	go http.Serve(l, nil)
 	fmt.Printf("listening on %s\n", own)

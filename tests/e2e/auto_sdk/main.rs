@@ -1,8 +1,9 @@
-//! Spans that a program makes by hand through OpenTelemetry's Auto SDK, stripped, under the real agent, which writes nothing into it: each is
-//! there with all that it has, below the span that is its parent, made by hand or not. What each has to look like is in `cases`.
+//! Spans that a program makes by hand through OpenTelemetry's Auto SDK, or by its API alone, stripped, under the real agent: each is there with
+//! all that it has, below the span that is its parent, made by hand or not. What each has to look like is in `cases`.
 
 mod cases;
 mod program;
+mod switch;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,41 +16,51 @@ use strobe_tests::stage::Stage;
 
 use program::{NEWEST, Program};
 
-const LIBRARY: &str = "go.opentelemetry.io/auto/sdk";
+const AUTO_SDK: &str = "go.opentelemetry.io/auto/sdk";
+const OTEL_TRACE: &str = "go.opentelemetry.io/otel/trace";
+/// What the agent says when the API hands spans to the Auto SDK.
+const HANDED: &str = "hands its spans to the Auto SDK from now on";
 
-/// Every case.
-fn every_span_is_there(program: Program) -> Result<()> {
+/// Every case, by a tracer of this kind, whose spans this library makes.
+fn every_span_is_there(program: Program, tracer: &str, library: &str) -> Result<()> {
     let built = program.build()?;
     let plan = analyzer::plan_file(&built, &analyzer::Options::default(), &[])?;
-    let library =
-        plan.libraries.iter().find(|library| library.id == LIBRARY).context("it is not in the Plan")?;
+    let library = plan.libraries.iter().find(|found| found.id == library).context("it is not in the Plan")?;
     ensure!(library.verdict == Verdict::Ready, "{:?}", library.reason);
     let mut sites = library.functions.iter().flat_map(|function| &function.sites);
     ensure!(sites.all(|site| site.cost == Cost::Emulated), "{:?}", library.functions);
 
-    let mut stage = Stage::new(&built, &[], &[])?;
+    let mut stage = Stage::new(&built, &[("TRACER", tracer)], &[])?;
+    stage.agent.expect_stderr(HANDED, 0)?;
     stage.begin(Duration::from_secs(10))?;
     stage.collector.wait_for(cases::SPANS, Duration::from_secs(10));
     stage.stop()?;
     let status = stage.agent.wait(Duration::from_secs(20))?;
     ensure!(status.success(), "strobe ended with {status}:\n{}", stage.agent.output());
     let wrong = cases::wrong(&stage.collector.take()?, &losses(&stage.agent));
-    ensure!(wrong.is_empty(), "{program:?}:\n{}\n{}", wrong.join("\n"), stage.agent.output());
+    ensure!(wrong.is_empty(), "{program:?} {tracer}:\n{}\n{}", wrong.join("\n"), stage.agent.output());
     Ok(())
 }
 
 macro_rules! versions {
-    ($($name:ident: $go:expr, $sdk:literal, $otel:literal;)+) => { $(
+    ($($name:ident: $go:expr, $sdk:literal, $otel:literal, $tracer:literal $library:expr;)+) => { $(
         #[test]
-        fn $name() -> Result<()> { every_span_is_there(Program { go: $go, sdk: $sdk, otel: $otel }) }
+        fn $name() -> Result<()> { every_span_is_there(Program { go: $go, sdk: $sdk, otel: $otel }, $tracer, $library) }
     )+ };
 }
 
 versions! {
-    go1_22_v1_1: go(22), "v1.1.0", "v1.34.0";
-    go1_24_v1_1: go(24), "v1.1.0", "v1.36.0";
-    go1_26_v1_2: go(26), "v1.2.1", "v1.38.0";
-    go1_27_v1_2: go(27), "v1.2.1", "v1.38.0";
+    go1_22_v1_1: go(22), "v1.1.0", "v1.34.0", "sdk" AUTO_SDK;
+    go1_24_v1_1: go(24), "v1.1.0", "v1.36.0", "sdk" AUTO_SDK;
+    go1_26_v1_2: go(26), "v1.2.1", "v1.38.0", "sdk" AUTO_SDK;
+    go1_27_v1_2: go(27), "v1.2.1", "v1.38.0", "sdk" AUTO_SDK;
+    go1_22_global: go(22), "v1.1.0", "v1.34.0", "global" AUTO_SDK;
+    go1_24_global: go(24), "v1.1.0", "v1.36.0", "global" AUTO_SDK;
+    go1_26_global: go(26), "v1.2.1", "v1.38.0", "global" AUTO_SDK;
+    go1_27_global: go(27), "v1.2.1", "v1.38.0", "global" AUTO_SDK;
+    go1_24_context: go(24), "v1.1.0", "v1.36.0", "context" OTEL_TRACE;
+    go1_26_context: go(26), "v1.2.1", "v1.38.0", "context" OTEL_TRACE;
+    go1_27_context: go(27), "v1.2.1", "v1.38.0", "context" OTEL_TRACE;
 }
 
 /// Many at once, and none is lost, or below another's.

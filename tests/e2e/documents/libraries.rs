@@ -188,7 +188,14 @@ fn section(text: &mut String, library: &Library<'_>) -> Result<()> {
     let Library { entry, versions } = library;
     let module =
         if entry.module == STD { "the standard library".to_owned() } else { format!("`{}`", entry.module) };
-    let written: Vec<&str> = entry.operations.iter().filter_map(|one| one.writes.as_deref()).collect();
+    let mut written: Vec<String> = entry.operations.iter().filter_map(|one| one.writes.clone()).collect();
+    for role in entry.roles.iter().filter(|role| role.variable.is_some()) {
+        let callees = role.sites.iter().filter_map(|site| site.callee.as_deref());
+        let gives = role.gives.as_deref().unwrap_or_default();
+        written.extend(callees.map(|callee| {
+            format!("for {gives}: `true` into the byte of the program's own to which `{callee}` is given a pointer (no helper, so no lockdown is in the way; `STROBE_WRITE`)")
+        }));
+    }
     let written = if written.is_empty() { "nothing".to_owned() } else { written.join("; ") };
     write!(
         text,

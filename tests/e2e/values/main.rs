@@ -8,9 +8,11 @@ mod signatures;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
+use std::path::Path;
 
 use analyzer::plan::{Library, Word};
 use anyhow::{Context, Result, ensure};
+use object::{Object as _, ObjectSymbol as _};
 use offsets::Version;
 use offsets::catalog::{self, At, Entry};
 use strobe_tests::built::Recipe;
@@ -19,7 +21,7 @@ use program::{ALL, Program, SOURCE};
 use signatures::Signature;
 
 /// The libraries that have roles.
-const LIBRARIES: [&str; 10] = [
+const LIBRARIES: [&str; 11] = [
     "net/http.server",
     "net/http.server.h2",
     "golang.org/x/net/http2.server",
@@ -30,13 +32,21 @@ const LIBRARIES: [&str; 10] = [
     "golang.org/x/net/http2.client",
     "github.com/segmentio/kafka-go",
     "go.opentelemetry.io/auto/sdk",
+    OTEL_TRACE,
 ];
+const OTEL_TRACE: &str = "go.opentelemetry.io/otel/trace";
+/// The variables that the catalog asks for, all of this name.
+const VARIABLE: &str = "autoInstEnabled";
 
 /// Roles that no site is known for yet: library and role. One that is found all the same is an error, so that it goes.
 const OWED: [(&str, &str); 0] = [];
 
 /// Parameters that a function does not use: of these Go 1.27 names the room where they could be spilled, in which nothing is.
-const UNUSED: [(&str, &str, &str); 1] = [("go.opentelemetry.io/auto/sdk", "end", "span")];
+const UNUSED: [(&str, &str, &str); 3] = [
+    ("go.opentelemetry.io/auto/sdk", "end", "span"),
+    (OTEL_TRACE, "start", "tracer"),
+    (OTEL_TRACE, "end", "span"),
+];
 
 /// What was compared.
 #[derive(Debug, Default)]
@@ -97,7 +107,10 @@ fn compare(
     for id in LIBRARIES {
         let Some(library) = plan.libraries.iter().find(|library| library.id == id) else {
             // There x/net's server and client are wrappers around net/http's.
-            if !id.starts_with("golang.org/x/net/http2.") || !program.go.starts_with("1.27") {
+            let is_wrapped = id.starts_with("golang.org/x/net/http2.") && program.go.starts_with("1.27");
+            // It has no Auto SDK of its own up to v1.35.
+            let is_older = id == OTEL_TRACE && program.modules.contains(&(OTEL_TRACE, "v1.34.0"));
+            if !is_wrapped && !is_older {
                 wrong.push(format!("{id} is not in the Plan"));
             }
             continue;
@@ -105,6 +118,7 @@ fn compare(
         let entry = entry(library)?;
         roles(entry, library, tally, owed, &mut wrong);
         values(entry, library, &signatures, tally, &mut wrong);
+        wrong.extend(variables(entry, library, &twin)?);
         let unknown = library.types.iter().filter(|t| t.vaddr.is_none()).map(|t| &t.type_name);
         let unknown = unknown.chain(library.sizes.iter().filter(|s| s.size.is_none()).map(|s| &s.type_name));
         wrong.extend(unknown.map(|name| format!("{id}: nobody knows {name}")));
@@ -128,7 +142,7 @@ fn roles(
     owed: &mut BTreeSet<String>,
     wrong: &mut Vec<String>,
 ) {
-    for role in &entry.roles {
+    for role in entry.roles.iter().filter(|role| role.variable.is_none()) {
         let found = library.functions.iter().any(|function| function.role == role.name);
         let is_owed = OWED.contains(&(entry.id.as_str(), role.name.as_str()));
         // What is called through interfaces alone may have been left out by the linker: then there is no finding about it.
@@ -148,6 +162,27 @@ fn roles(
             (false, false) => wrong.push(format!("{} {}: {about:?}", entry.id, role.name)),
         }
     }
+}
+
+/// Each variable is where the linker's symbols have it.
+fn variables(entry: &Entry, library: &Library, twin: &Path) -> Result<Vec<String>> {
+    let wanted = entry.roles.iter().filter(|role| role.variable.is_some()).count();
+    let bytes = fs::read(twin)?;
+    let file = object::File::parse(bytes.as_slice())?;
+    let mut wrong = Vec::new();
+    for variable in &library.variables {
+        let (package, _) = variable.function.rsplit_once('/').context("a package")?;
+        let last = variable.function.rsplit('/').next().and_then(|name| name.split('.').next());
+        let name = format!("{package}/{}.{VARIABLE}", last.unwrap_or_default());
+        let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name.as_str()));
+        if symbol.as_ref().map(|symbol| symbol.address()) != Some(variable.vaddr) {
+            wrong.push(format!("{}: {name} is {symbol:?}, the Plan has {variable:?}", entry.id));
+        }
+    }
+    if library.variables.len() != wanted {
+        wrong.push(format!("{}: {wanted} variables are wanted: {:?}", entry.id, library.variables));
+    }
+    Ok(wrong)
 }
 
 fn values(

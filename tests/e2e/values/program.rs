@@ -15,6 +15,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"go.opentelemetry.io/auto/sdk"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -25,6 +27,9 @@ import (
 func main() {
 	ctx, span := sdk.TracerProvider().Tracer("values").Start(context.Background(), "main")
 	defer span.End()
+	_, global := otel.Tracer("values").Start(ctx, "global")
+	_, context := trace.SpanFromContext(ctx).TracerProvider().Tracer("values").Start(ctx, "context")
+	fmt.Println(global, context)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
@@ -72,13 +77,15 @@ pub struct Program {
 }
 
 macro_rules! program {
-    ($go:expr, grpc $grpc:literal, kafka $kafka:literal, sdk $sdk:literal, net $net:literal) => {
+    ($go:expr, grpc $grpc:literal, kafka $kafka:literal, sdk $sdk:literal $otel:literal, net $net:literal) => {
         Program {
             go: $go,
             modules: &[
                 ("google.golang.org/grpc", $grpc),
                 ("github.com/segmentio/kafka-go", $kafka),
                 ("go.opentelemetry.io/auto/sdk", $sdk),
+                ("go.opentelemetry.io/otel", $otel),
+                ("go.opentelemetry.io/otel/trace", $otel),
                 ("golang.org/x/net", $net),
             ],
         }
@@ -87,13 +94,13 @@ macro_rules! program {
 
 /// The first and the last are those of a quick run.
 pub const ALL: [Program; 9] = [
-    program!(go(22), grpc "v1.40.0", kafka "v0.4.10", sdk "v1.1.0", net "v0.17.0"),
-    program!(go(22), grpc "v1.58.0", kafka "v0.4.39", sdk "v1.1.0", net "v0.17.0"),
-    program!(go(22), grpc "v1.59.0", kafka "v0.4.39", sdk "v1.1.0", net "v0.17.0"),
-    program!(go(22), grpc "v1.60.0", kafka "v0.4.39", sdk "v1.1.0", net "v0.30.0"),
-    program!(go(24), grpc "v1.69.0", kafka "v0.4.47", sdk "v1.1.0", net "v0.44.0"),
-    program!(go(24), grpc "v1.77.0", kafka "v0.4.47", sdk "v1.2.1", net "v0.47.0"),
-    program!(go(26), grpc "v1.69.0", kafka "v0.4.51", sdk "v1.2.1", net "v0.62.0"),
-    program!(go(26), grpc "v1.85.0", kafka "v0.4.51", sdk "v1.2.1", net "v0.62.0"),
-    program!(go(27), grpc "v1.85.0", kafka "v0.4.51", sdk "v1.2.1", net "v0.62.0"),
+    program!(go(22), grpc "v1.40.0", kafka "v0.4.10", sdk "v1.1.0" "v1.34.0", net "v0.17.0"),
+    program!(go(22), grpc "v1.58.0", kafka "v0.4.39", sdk "v1.1.0" "v1.34.0", net "v0.17.0"),
+    program!(go(22), grpc "v1.59.0", kafka "v0.4.39", sdk "v1.1.0" "v1.34.0", net "v0.17.0"),
+    program!(go(22), grpc "v1.60.0", kafka "v0.4.39", sdk "v1.1.0" "v1.34.0", net "v0.30.0"),
+    program!(go(24), grpc "v1.69.0", kafka "v0.4.47", sdk "v1.1.0" "v1.36.0", net "v0.44.0"),
+    program!(go(24), grpc "v1.77.0", kafka "v0.4.47", sdk "v1.2.1" "v1.38.0", net "v0.47.0"),
+    program!(go(26), grpc "v1.69.0", kafka "v0.4.51", sdk "v1.2.1" "v1.38.0", net "v0.62.0"),
+    program!(go(26), grpc "v1.85.0", kafka "v0.4.51", sdk "v1.2.1" "v1.38.0", net "v0.62.0"),
+    program!(go(27), grpc "v1.85.0", kafka "v0.4.51", sdk "v1.2.1" "v1.38.0", net "v0.62.0"),
 ];

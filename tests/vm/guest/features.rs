@@ -40,7 +40,7 @@ const GATES: [Gate; 10] = [
     ("iter/task_vma", |kernel| kernel.version >= (5, 12, 0)),
     ("uprobe_multi", |kernel| kernel.version >= (6, 6, 0)),
     // Debian's 5.10 takes it away by "integrity" too (kernel/trace/bpf_trace.c, LOCKDOWN_BPF_WRITE_USER).
-    ("writing into the target", |kernel| !kernel.locked_down),
+    ("writing from probes", |kernel| !kernel.locked_down),
 ];
 
 /// `strobe features` as root.

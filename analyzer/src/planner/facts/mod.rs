@@ -142,6 +142,8 @@ impl<'a> Facts<'a> {
             names.extend(site.by_name.iter().chain(&site.callers).map(String::as_str));
             names.extend(closures::enclosing(&site.function));
         }
+        let unless = entries.iter().flat_map(|e| &e.roles).flat_map(|role| &role.unless);
+        names.extend(unless.map(|unless| unless.function.as_str()));
         names.push(PLUGIN_OPEN);
         names.sort_unstable();
         names.dedup();

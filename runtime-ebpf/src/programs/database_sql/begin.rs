@@ -12,7 +12,7 @@ use runtime_ebpf::{
             BEGAN_SLOTS, Began, KIND_BEGAN, KIND_BEGAN_LARGE, KIND_RESUMED,
         },
     },
-    record::{Head, PARENT_LOCAL, PARENT_NONE},
+    record::Head,
 };
 
 use super::{
@@ -131,9 +131,8 @@ pub fn record(hit: &Hit) -> bool {
     let (goid, bias, start_ns) = (again(&flight.goid), again(&flight.bias), again(&flight.start_ns));
     let context = Context { itab: again(&flight.context_itab), data: again(&flight.context) };
     let parent = parent::find(hit, goid, bias, context);
-    let kind = if parent.is_some() { PARENT_LOCAL } else { PARENT_NONE };
-    let identity = ids::identify(hit, start_ns, parent);
-    flight.set_identity(&identity, kind);
+    let identity = ids::identify(hit, start_ns, parent.trace);
+    flight.set_identity(&identity, parent.kind);
     if identity.is_sampled() {
         return true;
     }

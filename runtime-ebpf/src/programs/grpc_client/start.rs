@@ -8,7 +8,6 @@ use runtime_ebpf::{
         records::{KIND_BEGAN, KIND_BEGAN_LARGE},
     },
     libraries::grpc_client::counters::Counter,
-    record::{PARENT_LOCAL, PARENT_NONE},
 };
 
 use super::flight::{self, BOUND, Client, Flight, Key, OPEN, UNRECORDED, count};
@@ -69,9 +68,8 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
     flight.stream = stack;
     flight.bias = bias;
     let parent = parent::find(hit, goid, bias, context);
-    let kind = if parent.is_some() { PARENT_LOCAL } else { PARENT_NONE };
-    let identity = ids::identify(hit, start_ns, parent);
-    flight.set_identity(&identity, kind);
+    let identity = ids::identify(hit, start_ns, parent.trace);
+    flight.set_identity(&identity, parent.kind);
     if !identity.is_sampled() {
         return count(hit, Counter::Unsampled);
     }

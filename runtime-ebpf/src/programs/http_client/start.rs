@@ -12,7 +12,6 @@ use runtime_ebpf::{
             KIND_BEGAN_LARGE,
         },
     },
-    record::{PARENT_LOCAL, PARENT_NONE},
 };
 
 use super::flight::{self, Client, Entry, FAILED, Flight, Key, OPEN, SAMPLED, count};
@@ -132,9 +131,8 @@ pub fn begin<C: Client>(hit: &Hit, file: &File, call: Call, bias: u64) {
     flight.request = call.request;
     flight.back_to = call.back_to;
     let parent = parent::find(hit, goid, bias, picked.context);
-    let kind = if parent.is_some() { PARENT_LOCAL } else { PARENT_NONE };
-    let identity = ids::identify(hit, start_ns, parent);
-    flight.set_identity(&identity, kind);
+    let identity = ids::identify(hit, start_ns, parent.trace);
+    flight.set_identity(&identity, parent.kind);
     if !identity.is_sampled() {
         flight.state = OPEN;
         count(hit, Counter::Unsampled);

@@ -2,10 +2,7 @@
 //! span: the verifier follows that part once.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use runtime_ebpf::{
-    kafka_go::{File, counters::Counter},
-    record::{PARENT_LOCAL, PARENT_NONE},
-};
+use runtime_ebpf::kafka_go::{File, counters::Counter};
 
 use super::{
     flight::{self, Entry, Flight, Kafka, Key, OPEN, PENDING, SAMPLED, count, find},
@@ -129,9 +126,8 @@ pub fn record(hit: &Hit) {
     let (goid, bias, start_ns) = (again(&flight.goid), again(&flight.bias), again(&flight.start_ns));
     let context = Context { itab: again(&flight.context_itab), data: again(&flight.context) };
     let parent = parent::find(hit, goid, bias, context);
-    let kind = if parent.is_some() { PARENT_LOCAL } else { PARENT_NONE };
-    let identity = ids::identify(hit, start_ns, parent);
-    flight.set_identity(&identity, kind);
+    let identity = ids::identify(hit, start_ns, parent.trace);
+    flight.set_identity(&identity, parent.kind);
     if identity.is_sampled() {
         flight.state = OPEN | SAMPLED;
         count(Counter::Started);

@@ -41,6 +41,7 @@ impl Worker {
 
     pub(super) fn unwatch(&mut self, key: ProcessKey) {
         let Some(known) = self.tables.processes.remove(&key.pid) else { return };
+        self.tables.switching.remove(&key.pid);
         if let Err(error) = self.epoll.delete(&known.pidfd) {
             debug!("pid {}: {error}", key.pid);
         }
@@ -66,6 +67,7 @@ impl Worker {
             return;
         }
         let tgid = known.id.tgid;
+        self.switch_off(process.pid);
         if let Err(error) = self.programs.forget(tgid) {
             warn!("pid {}: {error}", process.pid);
         }
@@ -116,6 +118,9 @@ impl Worker {
                     known.traced = Some(generation);
                 }
                 self.say_traced(process.pid, file, source.service());
+                if !is_traced {
+                    self.switch_on(process, file);
+                }
             }
             Err(failure) => {
                 if is_traced {

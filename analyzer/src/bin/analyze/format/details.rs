@@ -53,6 +53,7 @@ fn library(out: &mut impl Write, library: &Library, width: Width) -> Result<()> 
         itabs(library, width),
         maps(library, width),
         types(library, width),
+        variables(library, width),
     ]
     .iter()
     .try_for_each(|rows| table::print(out, rows, INDENT))
@@ -192,6 +193,15 @@ fn types(library: &Library, width: Width) -> Table {
     for found in &library.types {
         let address = found.vaddr.map_or("not found".to_owned(), |vaddr| format!("{vaddr:#x}"));
         rows.add_row([found.type_name.as_str(), "", &address, &names(&found.witnesses)]);
+    }
+    rows
+}
+
+/// Variables of packages.
+fn variables(library: &Library, width: Width) -> Table {
+    let mut rows = table::new(width, INDENT.len(), &["variable", "function", "address"]);
+    for found in &library.variables {
+        rows.add_row([found.name.as_str(), &found.function, &format!("{:#x}", found.vaddr)]);
     }
     rows
 }

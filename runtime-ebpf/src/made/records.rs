@@ -1,4 +1,4 @@
-//! What the programs of the Auto SDK send, by the ring of large records: one record for each span, when it has ended.
+//! What the programs of spans made by hand send, by the ring of large records: one record for each span, when it has ended.
 //!
 //! ```text
 //! KIND_ENDED   Ended | the span as the Auto SDK has written it down: OTLP's JSON, a `TracesData`

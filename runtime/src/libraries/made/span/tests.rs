@@ -1,5 +1,5 @@
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
-use runtime_ebpf::{auto_sdk::records::KIND_ENDED, libraries::AUTO_SDK, record::PARENT_LOCAL};
+use runtime_ebpf::{libraries::AUTO_SDK, made::records::KIND_ENDED, record::PARENT_LOCAL};
 
 use super::*;
 use crate::records::tests::some_head;

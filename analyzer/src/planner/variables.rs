@@ -1,0 +1,61 @@
+//! Variables of packages whose addresses the catalog wants, as calls show them that are given their words.
+
+use offsets::abi;
+use offsets::catalog::{Role, Unless};
+
+use super::case::Case;
+use super::verdict::{Findings, Matter};
+use crate::plan::{Code, Function, Variable, Word};
+use crate::sites::{self, variables};
+
+impl Case<'_> {
+    /// The variables of the entry.
+    pub fn variables(&self, findings: &mut Findings) -> Vec<Variable> {
+        let wanted = self.entry.roles.iter().filter_map(|role| Some((role, role.variable.as_deref()?)));
+        wanted.filter_map(|(role, value)| self.variable(role, value, findings)).collect()
+    }
+
+    fn variable(&self, role: &Role, value: &str, findings: &mut Findings) -> Option<Variable> {
+        let functions = self.role(role, findings, &mut Vec::new());
+        let first = functions.first()?;
+        if let Some(Unless { function, because }) = self.unless(role) {
+            let gives = role.gives.as_deref().unwrap_or(&role.name);
+            let why = format!("no {gives}, because the program {because} (it has {function})");
+            findings.note(Matter::new(Code::LeftAlone, function, why));
+            return None;
+        }
+        let mut found = functions.iter().map(|function| self.one(function, value));
+        let vaddr = found.next()?.filter(|vaddr| found.all(|other| other == Some(*vaddr)));
+        let Some(vaddr) = vaddr else {
+            let why = format!("{}: its argument {value} is not one and the same variable", first.name);
+            let matter = Matter::new(Code::NoVariable, &first.name, why);
+            findings.lack(role.required, role.gives.as_deref(), matter);
+            return None;
+        };
+        Some(Variable { name: role.name.clone(), function: first.name.clone(), vaddr })
+    }
+
+    /// What makes the role none of this program's concern.
+    fn unless<'r>(&self, role: &'r Role) -> Option<&'r Unless> {
+        role.unless.iter().find(|unless| !self.is_absent(&unless.function))
+    }
+
+    /// The variable that all the calls in a function are given.
+    fn one(&self, function: &Function, value: &str) -> Option<u64> {
+        let value = function.values.iter().find(|found| found.name == value)?;
+        let [Word::Register(name)] = value.words.as_slice() else { return None };
+        let arch = self.go.image.arch;
+        let place = abi::integer_registers(arch.name()).iter().position(|register| register == name)?;
+        let register = sites::register(arch, place)?;
+        let real = self.facts.functions.beginning_at(function.vaddr)?;
+        let code = self.code(&real).ok()?;
+        let variable = |vaddr: u64| {
+            let call = usize::try_from(vaddr.checked_sub(code.vaddr)?).ok()?;
+            let word = variables::loaded_for(&self.go.image, &code, call, register)?;
+            self.go.image.is_writable(word).then_some(word)
+        };
+        let mut found = function.sites.iter().map(|site| variable(site.vaddr));
+        let first = found.next()??;
+        found.all(|other| other == Some(first)).then_some(first)
+    }
+}

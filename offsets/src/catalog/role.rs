@@ -1,0 +1,108 @@
+//! `[[role]]`: something that happens in the library, and the sites where it can be seen.
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::error::CatalogError;
+use super::reader::{Reader, Text};
+use super::site::{self, At, RawSite, Site};
+
+/// Something that happens in the library, and the sites where it can be seen.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Role {
+    /// `start`; the agent's program has the same name behind the entry's (`net_http_server_start`).
+    pub name: String,
+    /// Whether the library is refused without it.
+    pub required: bool,
+    /// Whether it is hit by every request, so that a stepped site is worth a word.
+    pub hot: bool,
+    /// Whether nothing is missing where none of its functions is in the program: what is not there is never called.
+    pub if_present: bool,
+    /// A function whose copies in this role's functions are this role's: it exists where there is such a copy.
+    pub instead_of: Option<String>,
+    /// The value of its sites, all calls, that is a package's variable: its address is what is wanted, and nothing is probed.
+    pub variable: Option<String>,
+    /// What makes the role none of the program's concern.
+    pub unless: Vec<Unless>,
+    /// What will be missing without it.
+    pub gives: Option<String>,
+    /// Alternatives in order of preference.
+    pub sites: Vec<Site>,
+    /// Line in [`Entry::file`](super::Entry::file).
+    pub line: usize,
+}
+
+/// A function with which a program does without a role.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Unless {
+    /// Its linker name.
+    pub function: String,
+    /// Why, for people: what follows `because the program`.
+    pub because: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRole {
+    name: Text,
+    #[serde(default)]
+    required: bool,
+    #[serde(default)]
+    hot: bool,
+    #[serde(default)]
+    if_present: bool,
+    instead_of: Option<Text>,
+    variable: Option<Text>,
+    #[serde(default)]
+    unless: Vec<RawUnless>,
+    gives: Option<Text>,
+    #[serde(default)]
+    site: Vec<Spanned<RawSite>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawUnless {
+    function: Text,
+    because: Text,
+}
+
+/// Reads one role.
+pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawRole>) -> Result<Role, CatalogError> {
+    let offset = raw.span().start;
+    let raw = raw.into_inner();
+    if raw.site.is_empty() {
+        return Err(reader.error(offset, "role.site", "a role needs at least one site"));
+    }
+    if !raw.required && raw.gives.is_none() {
+        return Err(reader.error(offset, "role.gives", "an optional role must say what it gives"));
+    }
+    let sites: Vec<Site> =
+        raw.site.into_iter().map(|site| site::parse(reader, module, site)).collect::<Result<_, _>>()?;
+    if let Some(variable) = &raw.variable {
+        let has_it =
+            |site: &Site| site.at == At::Call && site.values.iter().any(|v| v.name == *variable.as_ref());
+        if !sites.iter().all(has_it) {
+            let reason = "names no value that each site has, and each is at \"call\"";
+            return Err(reader.error(variable.span().start, "role.variable", reason));
+        }
+    }
+    let unless = |raw: RawUnless| {
+        Ok(Unless {
+            function: reader.name("role.unless.function", raw.function)?,
+            because: reader.text("role.unless.because", raw.because)?,
+        })
+    };
+    Ok(Role {
+        name: reader.text("role.name", raw.name)?,
+        required: raw.required,
+        hot: raw.hot,
+        if_present: raw.if_present,
+        instead_of: raw.instead_of.map(|name| reader.name("role.instead_of", name)).transpose()?,
+        variable: reader.optional("role.variable", raw.variable)?,
+        unless: raw.unless.into_iter().map(unless).collect::<Result<_, CatalogError>>()?,
+        gives: reader.optional("role.gives", raw.gives)?,
+        sites,
+        line: reader.line_of(offset),
+    })
+}

@@ -1,0 +1,187 @@
+//! OpenTelemetry's Auto SDK for Go: spans that a program makes by hand where nobody else traces it. The SDK is there twice, as a module and
+//! within the API's; [`made`] makes the programs of each.
+//!
+//! ```text
+//! start   `(*tracer).start`, which is there to be probed   the entry, by the address of its span
+//! end     `(*span).ended`, likewise, with the span's JSON  ► KIND_ENDED
+//! ```
+//! A span ends on any goroutine, once. Nothing is written into the program: it goes on with a span context of zeros.
+
+use aya_ebpf::{helpers::bpf_ktime_get_ns, maps::Array, programs::ProbeContext};
+use runtime_ebpf::{
+    counters::Counter as Core,
+    libraries::Library,
+    made::{
+        File, OPEN, SAMPLED,
+        counters::Counter,
+        records::{Ended, KIND_ENDED, ROOMS},
+    },
+    record::PARENT_NONE,
+};
+
+use crate::{
+    by_hand,
+    count::{count as count_core, count_of},
+    enter::{Hit, enter},
+    ids,
+    in_flight::Span,
+    parent::{self, Context},
+    read::{opaque, read_bytes},
+    registers::GoRegisters,
+    ring,
+    whole_key::WholeKey as _,
+};
+
+/// The programs and the map of a library: its constant, the map of its files, and its programs' names.
+macro_rules! made {
+    ($library:ident $files:ident $start:ident $end:ident) => {
+        use aya_ebpf::{
+            macros::{map, uprobe},
+            maps::Array,
+            programs::ProbeContext,
+        };
+        use runtime_ebpf::{abi::MAX_FILES, libraries::$library, made::File};
+
+        use super::made::{arrive, begin, end};
+
+        #[map]
+        static $files: Array<File> = Array::with_max_entries(MAX_FILES, 0);
+
+        /// `start(t, ctx, span, psc, sampled, sc)`.
+        #[uprobe]
+        pub fn $start(ctx: ProbeContext) -> u32 {
+            if let Some((hit, file)) = arrive(&ctx, $library, &$files, |file| file.start_check) {
+                begin(&ctx, &hit, file);
+            }
+            0
+        }
+
+        /// `ended(s, buf)`.
+        #[uprobe]
+        pub fn $end(ctx: ProbeContext) -> u32 {
+            if let Some((hit, _)) = arrive(&ctx, $library, &$files, |file| file.end_check) {
+                end(&ctx, &hit);
+            }
+            0
+        }
+    };
+}
+pub(super) use made;
+
+#[inline(always)]
+fn count(hit: &Hit, counter: Counter) {
+    count_of(hit.library, counter as u32);
+}
+
+/// The hit and its file, if its process is traced, unless the function will start again.
+#[inline(always)]
+pub fn arrive(
+    ctx: &ProbeContext,
+    library: Library,
+    files: &'static Array<File>,
+    check: impl Fn(&File) -> u8,
+) -> Option<(Hit, &'static File)> {
+    let hit = enter(ctx)?.of(library);
+    if hit.never_samples() {
+        return None;
+    }
+    let file = files.get_at(hit.file())?;
+    if ctx.restarts(check(file)) {
+        count_core(Core::Restarted);
+        return None;
+    }
+    Some((hit, file))
+}
+
+/// A span begins.
+#[inline(always)]
+pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
+    // SAFETY: plain helper call.
+    let start_ns = unsafe { bpf_ktime_get_ns() };
+    let Some(goid) = hit.goid() else {
+        count(hit, Counter::Unreadable);
+        return;
+    };
+    let bias = ctx.instruction().wrapping_sub(file.start_vaddr);
+    let context = Context { itab: ctx.argument::<1>(), data: ctx.argument::<2>() };
+    let parent = parent::find(hit, goid, bias, context);
+    let identity = ids::identify(hit, start_ns, parent.trace);
+    let is_sampled = identity.is_sampled();
+    let mut span = Span {
+        generation: hit.process().generation,
+        state: if is_sampled { OPEN | SAMPLED } else { OPEN },
+        goid,
+        start_ns,
+        trace_id: [0; 2],
+        span_id: 0,
+        parent_span_id: 0,
+        trace_flags: 0,
+        parent: PARENT_NONE,
+        library: hit.library,
+        own: 0,
+    };
+    span.set_identity(&identity, parent.kind);
+    match by_hand::open(hit, ctx.argument::<3>(), &span) {
+        None => count(hit, if is_sampled { Counter::FlightFull } else { Counter::UnsampledFull }),
+        Some(before) => {
+            if before & SAMPLED != 0 {
+                count(hit, Counter::NeverEnded);
+            }
+            count(hit, if is_sampled { Counter::Started } else { Counter::Unsampled });
+        }
+    }
+}
+
+/// A span has ended, and been written down.
+#[inline(always)]
+pub fn end(ctx: &ProbeContext, hit: &Hit) {
+    // SAFETY: plain helper call.
+    let end_ns = unsafe { bpf_ktime_get_ns() };
+    let Some(span) = by_hand::take(hit, ctx.argument::<0>()) else {
+        count(hit, Counter::Unmatched);
+        return;
+    };
+    if !span.has(SAMPLED) {
+        return;
+    }
+    let (json, len) = (ctx.argument::<1>(), ctx.argument::<2>());
+    if len == 0 {
+        count(hit, Counter::Unwritten);
+        return;
+    }
+    let room = ROOMS.iter().position(|room| len <= *room as u64);
+    match room {
+        Some(0) => send::<{ ROOMS[0] }>(hit, &span, end_ns, json, len),
+        Some(1) => send::<{ ROOMS[1] }>(hit, &span, end_ns, json, len),
+        Some(2) => send::<{ ROOMS[2] }>(hit, &span, end_ns, json, len),
+        Some(_) => send::<{ ROOMS[3] }>(hit, &span, end_ns, json, len),
+        None => count(hit, Counter::TooLarge),
+    }
+}
+
+/// Sends the record, which has room for so much JSON.
+#[inline(always)]
+fn send<const ROOM: usize>(hit: &Hit, span: &Span, end_ns: u64, json: u64, len: u64) {
+    let len = opaque(len);
+    // For the verifier, which has to see that this very number is small enough.
+    if len == 0 || len > ROOM as u64 {
+        count(hit, Counter::Unreadable);
+        return;
+    }
+    let Some(mut room) = ring::reserve_large(size_of::<Ended>() + ROOM) else {
+        count(hit, Counter::SpanLost);
+        return;
+    };
+    let base = room.as_mut_ptr();
+    span.write_head(hit, base, KIND_ENDED, (size_of::<Ended>() as u64 + len) as u32, end_ns);
+    // SAFETY: the reservation is as long as an Ended and more, and aligned to 8.
+    unsafe { (&raw mut (*base.cast::<Ended>()).json_bytes).write_volatile(len) };
+    // SAFETY: within the reservation.
+    let place = unsafe { base.add(size_of::<Ended>()) };
+    if read_bytes(place, len as u32, json) {
+        ring::submit_large(room);
+    } else {
+        count(hit, Counter::Unreadable);
+        ring::discard(room);
+    }
+}
