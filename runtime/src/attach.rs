@@ -119,7 +119,7 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
             info!(file = plan.file, "{}: not attached: no server of this file is traced", library.id);
             continue;
         }
-        match layout.add(library, plan) {
+        match layout.add(library, plan, off.telling()) {
             Ok(()) => traced.push(library.id.as_str()),
             Err(error) => warn!(file = plan.file, "{}: not traced: {error:#}", library.id),
         }
@@ -127,7 +127,10 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
     for library in plan.libraries.iter().filter(|library| !library.variables.is_empty()) {
         let on = traced.contains(&library.id.as_str());
         if !off.writing() {
-            layout.switches.extend(library.variables.iter().map(|variable| (variable.vaddr, on)));
+            let is_on = |variable: &plan::Variable| on && (off.telling() || !variable.wants_ids);
+            layout
+                .switches
+                .extend(library.variables.iter().map(|variable| (variable.vaddr, is_on(variable))));
         } else if on {
             info!(
                 file = plan.file,
@@ -143,10 +146,10 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
 }
 
 impl Layout {
-    fn add(&mut self, library: &plan::Library, plan: &Plan) -> anyhow::Result<()> {
+    fn add(&mut self, library: &plan::Library, plan: &Plan, telling: bool) -> anyhow::Result<()> {
         let traced = libraries::by_id(&library.id).context("not traced by this version of strobe")?;
         let part = if traced.waits_until_missed() { &mut self.missed } else { &mut self.first };
-        part.add(traced, library, plan)?;
+        part.add(traced, library, plan, telling && libraries::has_known_ids(plan))?;
         self.core.libraries |= 1 << traced.code();
         Ok(())
     }
@@ -169,6 +172,7 @@ impl Part {
         traced: &'static dyn Library,
         library: &plan::Library,
         plan: &Plan,
+        telling: bool,
     ) -> anyhow::Result<()> {
         let config = traced.config(library, plan)?;
         let mut probes = Vec::new();
@@ -183,7 +187,9 @@ impl Part {
         // The keeper wants those first that begin something.
         functions.sort_by_key(|(place, _)| *place);
         for (place, function) in functions {
-            let program = self.place(traced.programs()[place].1)?;
+            let (role, program) = traced.programs()[place];
+            let stand_in = traced.telling().filter(|(of, _)| telling && *of == role);
+            let program = self.place(stand_in.map_or(program, |(_, telling)| telling))?;
             probes.extend(function.sites.iter().map(|site| Probe {
                 program,
                 file_offset: site.file_offset,

@@ -137,9 +137,12 @@ impl Programs {
         })
     }
 
-    /// Loads and verifies every library's programs.
-    pub fn load_all(&mut self) -> Result<(), ProgramsError> {
-        libraries::ALL.iter().try_for_each(|library| self.load_library(*library))
+    /// Loads and verifies every library's programs; those that write into the target where the kernel allows that.
+    pub fn load_all(&mut self, telling: bool) -> Result<(), ProgramsError> {
+        libraries::ALL.iter().try_for_each(|library| self.load_library(*library))?;
+        let writing: Vec<&str> =
+            libraries::ALL.iter().filter_map(|library| library.telling()).map(|(_, name)| name).collect();
+        if telling { self.load_programs(&writing) } else { Ok(()) }
     }
 
     /// The object itself, for what brings programs of its own that serve no library (discovery, signals).

@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     discover::{self, Target, WatchError},
     export::{Outputs, Pipeline, Stream},
-    features::{Facts, Missing},
+    features::{Facts, Missing, trials},
     libraries::{self, Sampling},
     log,
     planning::Own,
@@ -102,7 +102,8 @@ fn way_out(config: &Config, own: Own, stream: Stream) -> anyhow::Result<WayOut> 
             fields_only: config.fields_only,
             forwarded: config.spans.forwarded,
         },
-        off: config.switched_off.clone(),
+        // What cannot be established is not there.
+        off: config.switched_off.clone().with_telling(trials::writing_probes().unwrap_or(false)),
         sources: Sources::new(config, true),
         sink: Sink::new(libraries::joiners(), config, config.capacity.joiner_bytes, pipeline)?,
         own,

@@ -76,3 +76,14 @@ impl Service {
         Ok(())
     }
 }
+
+/// Whether probes may write into the programs that they are in, as `strobe features` has tried.
+pub fn writes_from_probes() -> Result<bool> {
+    let out = strobe(&["features", "--json"])?.output().context("run strobe features")?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let lines = text.lines().map(serde_json::from_str::<serde_json::Value>);
+    let found = lines.flatten().find(|feature| feature["name"] == "writing from probes");
+    found
+        .and_then(|feature| feature["available"].as_bool())
+        .with_context(|| format!("no such feature: {text}"))
+}

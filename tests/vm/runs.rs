@@ -84,14 +84,14 @@ const SPECIAL: [Special; 4] = [
         suite: "trixie",
         arch: Arch::Amd64,
         command_line: "lockdown=integrity",
-        cases: &["lockdown", "features", "go1.24", "exec", "user"],
+        cases: &["lockdown", "features", "go1.24", "manual1.26", "exec", "user"],
     },
     Special {
         name: "7.x lockdown arm64",
         suite: "sid",
         arch: Arch::Arm64,
         command_line: "lockdown=integrity",
-        cases: &["lockdown", "features", "go1.24", "exec", "user"],
+        cases: &["lockdown", "features", "go1.24", "manual1.26", "exec", "user"],
     },
     Special {
         name: "6.12 preempt=full amd64",

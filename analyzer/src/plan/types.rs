@@ -49,6 +49,9 @@ pub struct Variable {
     pub function: String,
     /// Its address, which the program can write to; at run time the load bias is added.
     pub vaddr: u64,
+    /// Whether the program would be disturbed by spans whose ids it does not know.
+    #[serde(default)]
+    pub wants_ids: bool,
 }
 
 /// What leads from a value to the context that it stands for.

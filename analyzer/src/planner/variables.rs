@@ -18,11 +18,15 @@ impl Case<'_> {
     fn variable(&self, role: &Role, value: &str, findings: &mut Findings) -> Option<Variable> {
         let functions = self.role(role, findings, &mut Vec::new());
         let first = functions.first()?;
-        if let Some(Unless { function, because }) = self.unless(role) {
+        let unless = self.unless(role);
+        if let Some(Unless { function, because, but_with_ids }) = unless {
             let gives = role.gives.as_deref().unwrap_or(&role.name);
-            let why = format!("no {gives}, because the program {because} (it has {function})");
+            let but = if *but_with_ids { ", but where the kernel lets probes write those" } else { "" };
+            let why = format!("no {gives}, because the program {because} (it has {function}){but}");
             findings.note(Matter::new(Code::LeftAlone, function, why));
-            return None;
+            if !but_with_ids {
+                return None;
+            }
         }
         let mut found = functions.iter().map(|function| self.one(function, value));
         let vaddr = found.next()?.filter(|vaddr| found.all(|other| other == Some(*vaddr)));
@@ -32,12 +36,15 @@ impl Case<'_> {
             findings.lack(role.required, role.gives.as_deref(), matter);
             return None;
         };
-        Some(Variable { name: role.name.clone(), function: first.name.clone(), vaddr })
+        let (name, function) = (role.name.clone(), first.name.clone());
+        Some(Variable { name, function, vaddr, wants_ids: unless.is_some() })
     }
 
     /// What makes the role none of this program's concern.
     fn unless<'r>(&self, role: &'r Role) -> Option<&'r Unless> {
-        role.unless.iter().find(|unless| !self.is_absent(&unless.function))
+        let mut found = role.unless.iter().filter(|unless| !self.is_absent(&unless.function));
+        // What rules it out altogether before what does so for want of ids.
+        found.clone().find(|unless| !unless.but_with_ids).or_else(|| found.next())
     }
 
     /// The variable that all the calls in a function are given.

@@ -39,6 +39,8 @@ pub struct Unless {
     pub function: String,
     /// Why, for people: what follows `because the program`.
     pub because: String,
+    /// Whether it does with it all the same where it is told the ids of its spans.
+    pub but_with_ids: bool,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +67,8 @@ pub(super) struct RawRole {
 struct RawUnless {
     function: Text,
     because: Text,
+    #[serde(default)]
+    but_with_ids: bool,
 }
 
 /// Reads one role.
@@ -91,6 +95,7 @@ pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawRole>) ->
         Ok(Unless {
             function: reader.name("role.unless.function", raw.function)?,
             because: reader.text("role.unless.because", raw.because)?,
+            but_with_ids: raw.but_with_ids,
         })
     };
     Ok(Role {

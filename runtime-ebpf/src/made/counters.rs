@@ -23,6 +23,8 @@ macro_rules! made_counters {
             Unwritten = concat!($prefix, ".lost.unwritten"), loss;
             /// Spans that found no room in the table of open ones, and would not have been recorded.
             UnsampledFull = concat!($prefix, ".unsampled_in_flight_full"), info;
+            /// Spans whose ids could not be written into the program: it does not know them.
+            Untold = concat!($prefix, ".untold"), info;
             /// Ends without an entry: the span began before the agent came, or nothing could be kept of it.
             Unmatched = concat!($prefix, ".ends_unmatched"), info;
         }

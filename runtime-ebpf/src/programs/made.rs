@@ -7,7 +7,11 @@
 //! ```
 //! A span ends on any goroutine, once. Nothing is written into the program: it goes on with a span context of zeros.
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, maps::Array, programs::ProbeContext};
+use aya_ebpf::{
+    helpers::{bpf_ktime_get_ns, bpf_probe_write_user},
+    maps::Array,
+    programs::ProbeContext,
+};
 use runtime_ebpf::{
     counters::Counter as Core,
     libraries::Library,
@@ -34,7 +38,7 @@ use crate::{
 
 /// The programs and the map of a library: its constant, the map of its files, and its programs' names.
 macro_rules! made {
-    ($library:ident $files:ident $start:ident $end:ident) => {
+    ($library:ident $files:ident $start:ident $telling:ident $end:ident) => {
         use aya_ebpf::{
             macros::{map, uprobe},
             maps::Array,
@@ -42,7 +46,7 @@ macro_rules! made {
         };
         use runtime_ebpf::{abi::MAX_FILES, libraries::$library, made::File};
 
-        use super::made::{arrive, begin, end};
+        use super::made::{arrive, begin, end, tell};
 
         #[map]
         static $files: Array<File> = Array::with_max_entries(MAX_FILES, 0);
@@ -52,6 +56,17 @@ macro_rules! made {
         pub fn $start(ctx: ProbeContext) -> u32 {
             if let Some((hit, file)) = arrive(&ctx, $library, &$files, |file| file.start_check) {
                 begin(&ctx, &hit, file);
+            }
+            0
+        }
+
+        /// The same, and the program is told the span's ids. Only where the kernel lets probes write.
+        #[uprobe]
+        pub fn $telling(ctx: ProbeContext) -> u32 {
+            if let Some((hit, file)) = arrive(&ctx, $library, &$files, |file| file.start_check)
+                && let Some(span) = begin(&ctx, &hit, file)
+            {
+                tell(&ctx, &hit, &span);
             }
             0
         }
@@ -93,14 +108,14 @@ pub fn arrive(
     Some((hit, file))
 }
 
-/// A span begins.
+/// A span begins; it is kept.
 #[inline(always)]
-pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
+pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) -> Option<Span> {
     // SAFETY: plain helper call.
     let start_ns = unsafe { bpf_ktime_get_ns() };
     let Some(goid) = hit.goid() else {
         count(hit, Counter::Unreadable);
-        return;
+        return None;
     };
     let bias = ctx.instruction().wrapping_sub(file.start_vaddr);
     let context = Context { itab: ctx.argument::<1>(), data: ctx.argument::<2>() };
@@ -121,14 +136,40 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
         own: 0,
     };
     span.set_identity(&identity, parent.kind);
-    match by_hand::open(hit, ctx.argument::<3>(), &span) {
-        None => count(hit, if is_sampled { Counter::FlightFull } else { Counter::UnsampledFull }),
-        Some(before) => {
-            if before & SAMPLED != 0 {
-                count(hit, Counter::NeverEnded);
-            }
-            count(hit, if is_sampled { Counter::Started } else { Counter::Unsampled });
-        }
+    let Some(before) = by_hand::open(hit, ctx.argument::<3>(), &span) else {
+        count(hit, if is_sampled { Counter::FlightFull } else { Counter::UnsampledFull });
+        return None;
+    };
+    if before & SAMPLED != 0 {
+        count(hit, Counter::NeverEnded);
+    }
+    count(hit, if is_sampled { Counter::Started } else { Counter::Unsampled });
+    Some(span)
+}
+
+/// What a `trace.SpanContext` begins with: its first 25 bytes, all that is written of it.
+#[repr(C)]
+struct Ids {
+    trace_id: [u64; 2],
+    span_id: u64,
+}
+
+/// Writes the span's ids and flags into the SpanContext that the program has made for them, by the pointer that it has given. It is a
+/// variable of the caller, on the heap or on its stack, which looks at it when the function returns; what is written has no pointers.
+#[inline(always)]
+pub fn tell(ctx: &ProbeContext, hit: &Hit, span: &Span) {
+    let at = ctx.argument::<5>();
+    let ids = Ids { trace_id: span.trace_id, span_id: span.span_id };
+    let flags = span.trace_flags;
+    let place = at as *mut Ids;
+    // The flags first: without ids they mean nothing, and so ids are there with their flags or not at all.
+    // SAFETY: the helper checks the addresses, and that they are the process's own.
+    let is_told = unsafe {
+        bpf_probe_write_user(place.add(1).cast::<u8>(), &raw const flags).is_ok()
+            && bpf_probe_write_user(place, &raw const ids).is_ok()
+    };
+    if !is_told {
+        count(hit, Counter::Untold);
     }
 }
 

@@ -20,6 +20,8 @@ pub struct SwitchedOff {
     libraries: Vec<(&'static str, String)>,
     /// Writing into programs.
     writing: bool,
+    /// What probes may write: nothing, until it is known that the kernel lets them.
+    telling: bool,
 }
 
 impl SwitchedOff {
@@ -37,7 +39,7 @@ impl SwitchedOff {
                 off.push((library.id(), variable));
             }
         }
-        Self { libraries: off, writing: env.switch(WRITE) == Some(false) }
+        Self { libraries: off, writing: env.switch(WRITE) == Some(false), telling: false }
     }
 
     /// The variable that switches this library off, if one does.
@@ -51,6 +53,16 @@ impl SwitchedOff {
         variables.sort_unstable();
         variables.dedup();
         (self.libraries.len() == libraries::ALL.len()).then_some(variables)
+    }
+
+    /// The same with probes that write, if the kernel lets them and nobody has forbidden it.
+    pub fn with_telling(self, kernel_allows: bool) -> Self {
+        Self { telling: kernel_allows && !self.writing, ..self }
+    }
+
+    /// Whether programs are told the ids of the spans that they make.
+    pub fn telling(&self) -> bool {
+        self.telling
     }
 
     /// Whether nothing may be written into programs.

@@ -77,7 +77,7 @@ fn uprobes(facts: &Facts) -> Feature {
 /// The programs, and one of them attached to strobe's own file.
 fn programs(facts: &Facts) -> [Feature; 2] {
     let loaded = Programs::load(&LoadOptions::default()).and_then(|mut programs| {
-        programs.load_all()?;
+        programs.load_all(trials::writing_probes().unwrap_or(false))?;
         Ok(programs)
     });
     match loaded.map_err(|error| facts.missing_for_programs(&error)) {
@@ -177,16 +177,12 @@ fn write_memory() -> Feature {
 
 /// Lockdown is seen by loading a program, not by reading a file that may be absent (field-notes §5).
 fn write_user() -> Feature {
-    use aya::{
-        programs::ProgramType,
-        sys::{BpfHelper, is_helper_supported},
-    };
-    let result = is_helper_supported(ProgramType::KProbe, BpfHelper::BPF_FUNC_probe_write_user);
-    let (available, detail) = match result {
+    let (available, detail) = match trials::writing_probes() {
         Ok(true) => (true, "bpf_probe_write_user is allowed".to_owned()),
         Ok(false) => (false, "bpf_probe_write_user is refused (lockdown)".to_owned()),
         Err(error) => (false, format!("could not be established: {error}")),
     };
-    let without = "nothing: this version of strobe does not write into its targets from the kernel";
+    let without = "programs do not know the ids of the spans that they make by hand; those that pass trace contexts on make none by \
+                   OpenTelemetry's API";
     Feature::optional("writing from probes", available, detail, without)
 }

@@ -86,6 +86,15 @@ fn pids() -> Result<impl Iterator<Item = u32>, Trial> {
     Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
 }
 
+/// Loads a program that calls `bpf_probe_write_user`.
+pub fn writing_probes() -> Result<bool, aya::programs::ProgramError> {
+    use aya::{
+        programs::ProgramType,
+        sys::{BpfHelper, is_helper_supported},
+    };
+    is_helper_supported(ProgramType::KProbe, BpfHelper::BPF_FUNC_probe_write_user)
+}
+
 /// Opens the memory of other processes for writing, up to one that may be, and writes nothing.
 pub fn memory() -> Trial {
     let open = |pid| of(OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem")));

@@ -52,12 +52,9 @@ pub fn contexts(plan: &Plan) -> Contexts {
     let descriptor = |name: &str| {
         types().find(|t| t.type_name == name && t.vaddr.is_some()).and_then(|t| t.vaddr).unwrap_or(0)
     };
-    let of_any = |type_name, field| {
-        let of = |library| offset(library, type_name, field, u64::from(MAX_OFFSET));
-        plan.libraries.iter().map(of).find(|at| *at != NO_OFFSET).unwrap_or(NO_OFFSET)
-    };
-    let is_as_expected = PARTS.iter().all(|(part, at)| of_any(SPAN_CONTEXT, part) == *at);
-    let context_of = |span| if is_as_expected { of_any(span, "sc") } else { NO_OFFSET };
+    let of_any = |type_name, field| of_any(plan, type_name, field);
+    let are_known = has_known_ids(plan);
+    let context_of = |span| if are_known { of_any(span, "sc") } else { NO_OFFSET };
     Contexts {
         multiplier,
         request_key_type: descriptor(REQUEST_KEY),
@@ -69,6 +66,17 @@ pub fn contexts(plan: &Plan) -> Contexts {
         reserved: 0,
         slots,
     }
+}
+
+/// Whether a SpanContext of this binary has its ids and flags where the programs read and write them.
+pub fn has_known_ids(plan: &Plan) -> bool {
+    PARTS.iter().all(|(part, at)| of_any(plan, SPAN_CONTEXT, part) == *at)
+}
+
+/// Where a struct has a field, by whichever library of the Plan asks for it.
+fn of_any(plan: &Plan, type_name: &'static str, field: &'static str) -> u16 {
+    let of = |library| offset(library, type_name, field, u64::from(MAX_OFFSET));
+    plan.libraries.iter().map(of).find(|at| *at != NO_OFFSET).unwrap_or(NO_OFFSET)
 }
 
 fn slot(itab: &Itab) -> Option<ContextSlot> {

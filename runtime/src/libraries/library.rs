@@ -23,6 +23,10 @@ pub trait Library: Sync {
     }
     /// The program for each role of the catalog entry; what begins a span stands in front of what ends it.
     fn programs(&self) -> &'static [(&'static str, &'static str)];
+    /// A role, and the program that stands in for its own where the kernel lets probes write: it tells the target the ids of its spans.
+    fn telling(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
     /// Programs that the others go on in, in the order of their places in [`Library::tail_map`].
     fn tails(&self) -> &'static [&'static str] {
         &[]

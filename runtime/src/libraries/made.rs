@@ -29,6 +29,8 @@ pub struct ByHand {
     pub kernel: kernel::Library,
     /// The programs of its roles, `start` and `end`.
     pub programs: &'static [(&'static str, &'static str)],
+    /// The program for `start` that tells the target the span's ids.
+    pub telling: &'static str,
     /// The map of its configurations.
     pub file_map: &'static str,
 }
@@ -49,6 +51,10 @@ impl Library for ByHand {
 
     fn programs(&self) -> &'static [(&'static str, &'static str)] {
         self.programs
+    }
+
+    fn telling(&self) -> Option<(&'static str, &'static str)> {
+        Some(("start", self.telling))
     }
 
     fn file_map(&self) -> Option<&'static str> {

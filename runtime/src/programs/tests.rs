@@ -13,27 +13,43 @@ fn loaded() -> Programs {
         let mut programs = Programs::load(&LoadOptions::default())?;
         // aya's own load, which can say how much was verified.
         programs.multi = None;
-        programs.load_all()?;
+        programs.load_all(writes())?;
         Ok::<_, ProgramsError>(programs)
     };
     load().unwrap_or_else(|error| panic!("this test needs root and BPF: {}", chain(&error)))
 }
 
+fn writes() -> bool {
+    crate::features::trials::writing_probes().expect("this test needs root and BPF")
+}
+
+/// Whether it is there to be loaded.
+fn is_loaded(program: &str) -> bool {
+    is_a_librarys(program)
+        && (writes()
+            || libraries::ALL
+                .iter()
+                .all(|library| library.telling().is_none_or(|(_, telling)| telling != program)))
+}
+
 fn is_a_librarys(program: &str) -> bool {
     let roles = |library: &&dyn Library| library.programs().iter().any(|(_, name)| *name == program);
-    libraries::ALL.iter().any(|library| roles(library) || library.tails().contains(&program))
+    let tells = |library: &&dyn Library| library.telling().is_some_and(|(_, name)| name == program);
+    libraries::ALL
+        .iter()
+        .any(|library| roles(library) || tells(library) || library.tails().contains(&program))
 }
 
 #[test]
 fn the_verifier_accepts_all_programs_in_bounded_work() {
     let began = Instant::now();
-    let newest = Programs::load(&LoadOptions::default()).and_then(|mut programs| programs.load_all());
+    let newest = Programs::load(&LoadOptions::default()).and_then(|mut programs| programs.load_all(writes()));
     println!("loaded in {:?}", began.elapsed());
     newest.expect("this test needs root and BPF");
     let began = Instant::now();
     let programs = loaded();
     println!("loaded in {:?} by the way of kernels before 6.6", began.elapsed());
-    for (name, program) in programs.ebpf.programs().filter(|(name, _)| is_a_librarys(name)) {
+    for (name, program) in programs.ebpf.programs().filter(|(name, _)| is_loaded(name)) {
         let aya::programs::Program::UProbe(program) = program else {
             panic!("{name} is of a kind that nobody expects")
         };
@@ -137,7 +153,7 @@ fn all_tables_name_the_same_libraries() {
 #[test]
 fn a_probe_can_be_tried_by_either_way() {
     let mut newest = Programs::load(&LoadOptions::default()).expect("this test needs root and BPF");
-    newest.load_all().expect("loading");
+    newest.load_all(writes()).expect("loading");
     for mut programs in [newest, loaded()] {
         let trial = crate::features::trials::attach(&mut programs).expect("loading the program to try with");
         assert!(trial.works(), "multi: {}: {trial}", programs.is_multi());

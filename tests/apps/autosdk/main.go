@@ -35,6 +35,9 @@ var (
 	global = otel.Tracer(scope, about...)
 )
 
+// passOn writes the context's span into the headers of a request; only a program with passes_on.go does.
+var passOn = func(context.Context, http.Header) {}
+
 // choose takes the tracer that is asked for.
 func choose() {
 	switch os.Getenv("TRACER") {
@@ -93,6 +96,8 @@ func cases(ctx context.Context, own string) {
 	everything(ctx)
 	span(ctx, "outer", func(ctx context.Context) {
 		span(ctx, "inner", func(ctx context.Context) {
+			own := trace.SpanContextFromContext(ctx)
+			fmt.Println("ids", own.TraceID(), own.SpanID(), own.IsSampled())
 			elsewhere(func() { span(ctx, "innermost, elsewhere", nil) })
 		})
 		span(ctx, "second", nil)
@@ -104,6 +109,7 @@ func cases(ctx context.Context, own string) {
 		// A request that the program makes, and what serves it.
 		request, err := http.NewRequestWithContext(ctx, "GET", own+"/inner", nil)
 		must(err)
+		passOn(ctx, request.Header)
 		answer, err := http.DefaultClient.Do(request)
 		must(err)
 		io.Copy(io.Discard, answer.Body)

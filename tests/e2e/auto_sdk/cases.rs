@@ -38,8 +38,19 @@ const REMOTE: &str = "remote";
 /// What is counted as lost, of whichever copy of the Auto SDK: a span that never ends, one of more than 64 KiB, and one that JSON cannot say.
 const LOST: [(&str, u64); 3] = [("lost.open_at_exit", 1), ("lost.too_large", 1), ("lost.unwritten", 1)];
 
+/// What else there is to know of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// What the program has printed.
+    pub output: &'a str,
+    /// Whether it is told the ids of its spans.
+    pub told: bool,
+    /// Whether it passes them on.
+    pub passes_on: bool,
+}
+
 /// What is wrong with these, and with what was counted.
-pub fn wrong(received: &[Received], lost: &BTreeMap<String, u64>) -> Vec<String> {
+pub fn wrong(received: &[Received], lost: &BTreeMap<String, u64>, run: Run<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut counted: Vec<(&str, u64)> = lost
         .iter()
@@ -82,6 +93,23 @@ pub fn wrong(received: &[Received], lost: &BTreeMap<String, u64>) -> Vec<String>
             wrong.push(format!("{name} is of {} {}", span.scope, span.scope_version));
         }
     }
+    if let Some(span) = by_name.get("inner") {
+        let (trace_id, span_id) = match run.told {
+            true => (hex(&span.span.trace_id), hex(&span.span.span_id)),
+            false => ("0".repeat(32), "0".repeat(16)),
+        };
+        let due = format!("ids {trace_id} {span_id} {}", run.told);
+        if !run.output.lines().any(|line| line == due) {
+            wrong.push(format!("the program has not said {due:?}: {}", run.output));
+        }
+    }
+    if run.told
+        && run.passes_on
+        && let (Some(outer), Some(served)) = (by_name.get("outer"), by_name.get("GET /inner"))
+        && (served.span.parent_span_id != outer.span.span_id || served.span.trace_id != outer.span.trace_id)
+    {
+        wrong.push(format!("what the program has passed on is not the parent: {:?}", served.span));
+    }
     if let Some(span) = by_name.get("everything else") {
         wrong.extend(everything(span));
     }
@@ -97,6 +125,10 @@ pub fn wrong(received: &[Received], lost: &BTreeMap<String, u64>) -> Vec<String>
         wrong.push("large is not whole".to_owned());
     }
     wrong
+}
+
+fn hex(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Attributes that are strings and numbers.

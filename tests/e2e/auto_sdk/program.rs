@@ -6,9 +6,10 @@ use anyhow::Result;
 use strobe_tests::built::Recipe;
 use strobe_tests::golang::go;
 
-const FILES: &[(&str, &str)] = &[("main.go", include_str!("../../apps/autosdk/main.go"))];
+const MAIN: (&str, &str) = ("main.go", include_str!("../../apps/autosdk/main.go"));
+const PASSES_ON: (&str, &str) = ("passes_on.go", include_str!("../../apps/autosdk/passes_on.go"));
 /// The newest.
-pub const NEWEST: Program = Program { go: go(26), sdk: "v1.2.1", otel: "v1.38.0" };
+pub const NEWEST: Program = Program { go: go(26), sdk: "v1.2.1", otel: "v1.38.0", passes_on: false };
 const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
 
 /// Which versions it is built of.
@@ -19,6 +20,8 @@ pub struct Program {
     pub sdk: &'static str,
     /// Of `go.opentelemetry.io/otel`.
     pub otel: &'static str,
+    /// Whether it passes trace contexts on by itself.
+    pub passes_on: bool,
 }
 
 impl Program {
@@ -35,6 +38,7 @@ impl Program {
             ("go.opentelemetry.io/otel/trace", self.otel),
         ];
         let args = &["-ldflags=-s -w"];
-        Recipe { version: self.go, arch, mode: "exe", args, files: FILES, modules }.build()
+        let files = if self.passes_on { &[MAIN, PASSES_ON][..] } else { &[MAIN] };
+        Recipe { version: self.go, arch, mode: "exe", args, files, modules }.build()
     }
 }

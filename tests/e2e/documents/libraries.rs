@@ -67,8 +67,8 @@ fn nothing_is_written_into_the_target_that_is_not_said() -> Result<()> {
     /// `bpf_probe_read_user` and `bpf_probe_write_user`.
     const READ: i32 = 112;
     const WRITE: i32 = 36;
-    let is_said =
-        catalog::traced()?.iter().flat_map(|entry| &entry.operations).any(|one| one.writes.is_some());
+    let traced = catalog::traced()?;
+    let is_said = traced.iter().flat_map(|entry| &entry.operations).any(|one| one.writes.is_some());
     let object = Object::parse(runtime_ebpf::object()).context("parse the eBPF object")?;
     let calls = |helper: i32| {
         let is_it = |code: &aya_obj::generated::bpf_insn| {

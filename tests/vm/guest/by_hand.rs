@@ -1,30 +1,53 @@
-//! A program that makes spans by hand, in requests that it makes to itself.
+//! A program that makes spans by hand, in requests that it makes to itself, and passes trace contexts on: with the API's tracers, where the
+//! kernel lets probes write, so that it knows its spans' ids; otherwise those are left alone, and the Auto SDK's own are traced.
 
 use std::process::Command;
 
 use anyhow::{Result, ensure};
 use strobe_tests::{
     agent::losses,
-    auto_sdk::cases,
+    auto_sdk::cases::{self, Run},
     process::Running,
     stage::{go, listening},
 };
 
 use crate::bench::{Bench, PATIENCE};
+use crate::features::writes_from_probes;
+
+/// What the agent says when the API hands spans to the Auto SDK.
+const HANDED: &str = "hands its spans to the Auto SDK from now on";
 
 /// Every kind of span, with its parent.
 pub fn spans(version: &str) -> Result<String> {
+    let told = writes_from_probes();
+    let tracers: &[&str] = if told { &["global", "context", "sdk"] } else { &["sdk"] };
+    for tracer in tracers {
+        run(version, tracer, told)?;
+    }
+    Ok(format!(
+        "{} spans each of {tracers:?}, {} their ids",
+        cases::SPANS,
+        if told { "with" } else { "without" }
+    ))
+}
+
+fn run(version: &str, tracer: &str, told: bool) -> Result<()> {
     let bench = Bench::of("autosdk", version)?;
-    let mut app = Running::start(&mut Command::new(&bench.app))?;
+    let mut app = Running::start(Command::new(&bench.app).env("TRACER", tracer))?;
     let address = listening(&app)?;
     let mut agent = bench.trace_pid(&app)?;
+    if told {
+        agent.expect_stderr(HANDED, 0)?;
+    }
     go(&app, address, PATIENCE)?;
     bench.collector.wait_for(cases::SPANS, PATIENCE);
     app.signal(libc::SIGTERM)?;
-    ensure!(app.wait(PATIENCE)?.success(), "the program ended badly:\n{}", app.output());
+    ensure!(app.wait(PATIENCE)?.success(), "{tracer}: the program ended badly:\n{}", app.output());
     let status = agent.wait(PATIENCE)?;
-    ensure!(status.success(), "strobe ended with {status}:\n{}", agent.output());
-    let wrong = cases::wrong(&bench.collector.take()?, &losses(&agent));
-    ensure!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), agent.output());
-    Ok(format!("{} spans", cases::SPANS))
+    ensure!(status.success(), "{tracer}: strobe ended with {status}:\n{}", agent.output());
+    let run = Run { output: &app.stdout.text(), told, passes_on: true };
+    let wrong = cases::wrong(&bench.collector.take()?, &losses(&agent), run);
+    ensure!(wrong.is_empty(), "{tracer}: {}\n{}", wrong.join("\n"), agent.output());
+    ensure!(told || !agent.output().contains(HANDED), "{tracer}: it was not left alone:\n{}", agent.output());
+    Ok(())
 }

@@ -43,12 +43,21 @@ const GATES: [Gate; 10] = [
     ("writing from probes", |kernel| !kernel.locked_down),
 ];
 
+fn is_locked_down() -> bool {
+    let lockdown = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    lockdown.contains("[integrity]") || lockdown.contains("[confidentiality]")
+}
+
+/// Whether probes may write into the programs that they are in.
+pub fn writes_from_probes() -> bool {
+    !is_locked_down()
+}
+
 /// `strobe features` as root.
 pub fn gates() -> Result<String> {
-    let lockdown = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
     let kernel = Kernel {
         version: boot::kernel_version()?,
-        locked_down: lockdown.contains("[integrity]") || lockdown.contains("[confidentiality]"),
+        locked_down: is_locked_down(),
         btf: fs::exists("/sys/kernel/btf/vmlinux")?,
     };
     let out = Command::new(STROBE).args(["features", "--json"]).output().context("run strobe features")?;

@@ -147,6 +147,8 @@ impl Worker {
         let kept = self.tables.kept.get(&file).context("it could not be kept open")?;
         let layout = &self.tables.plans.get(&file).context("its plan is not here")?.layout;
         self.programs.set_file(index, &layout.core, &layout.contexts, &layout.first.libraries)?;
+        // Those that stand in for others.
+        self.programs.load_programs(&layout.first.programs)?;
         ask_keeper(&mut self.keeper, &self.programs, attempt, kept, content, &layout.first)
     }
 
