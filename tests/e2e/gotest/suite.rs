@@ -1,0 +1,139 @@
+//! The tests of one package as a program, and its runs.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use strobe_tests::agent::strobe;
+use strobe_tests::collector::Collector;
+use strobe_tests::golang;
+use strobe_tests::machine;
+use strobe_tests::process::Running;
+
+use super::verdicts::{self, Verdicts};
+
+/// gRPC's take 80 seconds on a machine that has other things to do.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Before that the tests end themselves, and say what each goroutine waits for.
+const TIMEOUT: &str = "-test.timeout=9m";
+
+/// A package whose tests are run.
+#[derive(Debug, Clone, Copy)]
+pub struct Package {
+    /// Import path.
+    pub path: &'static str,
+    /// The module that it is of, and which version; without one it is of the standard library.
+    pub module: Option<(&'static str, &'static str)>,
+    /// How many tests it has at least, subtests counted too.
+    pub tests: usize,
+    /// The instrumentation scope of the spans that they have to make, or else the agent was deaf.
+    pub scope: &'static str,
+    /// How many of them at least.
+    pub spans: usize,
+}
+
+/// Its tests, compiled and stripped as what is run in production is.
+#[derive(Debug)]
+pub struct Suite {
+    package: Package,
+    folder: tempfile::TempDir,
+    /// Of the toolchain.
+    root: PathBuf,
+    /// Where the package's source is.
+    source: PathBuf,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Run {
+    pub verdicts: Verdicts,
+    pub took: Duration,
+}
+
+/// What came of a run under the agent.
+#[derive(Debug)]
+pub struct Traced {
+    pub run: Run,
+    /// How many spans of the package's scope were exported.
+    pub spans: usize,
+    /// How many spans were exported.
+    pub all: usize,
+    /// The agent's warnings, among them all that it lost.
+    pub warnings: Vec<String>,
+    /// Both streams, without what the tests say in standard output.
+    pub log: String,
+}
+
+impl Suite {
+    /// Compiles them with a version of Go.
+    pub fn build(package: Package, version: &str) -> Result<Self> {
+        let (folder, root) = (tempfile::tempdir()?, golang::toolchain(version)?);
+        let required = package.module.map(|(path, version)| format!("require {path} {version}\n"));
+        let minor = golang::minor(version);
+        let module =
+            format!("module example.com/tests\n\ngo 1.{minor}.0\n\n{}", required.unwrap_or_default());
+        std::fs::write(folder.path().join("go.mod"), module)?;
+        let mut suite = Self { package, folder, root, source: PathBuf::new() };
+        let program = suite.program();
+        machine::run(
+            suite.go()?.args(["test", "-c", "-ldflags=-s -w", "-o"]).arg(program).arg(package.path),
+        )?;
+        let out = machine::run(suite.go()?.args(["list", "-f", "{{.Dir}}", package.path]))?;
+        suite.source = PathBuf::from(String::from_utf8(out.stdout)?.trim());
+        Ok(suite)
+    }
+
+    /// The go command, in a module that requires the package's. So its version stands in the program, as it does in what is run in
+    /// production; in a copy of the module itself there would be none.
+    fn go(&self) -> Result<Command> {
+        let mut go = Command::new(self.root.join("bin/go"));
+        go.current_dir(self.folder.path()).env("GOROOT", &self.root).env("GOTOOLCHAIN", "local");
+        go.env("GOWORK", "off").env("GOFLAGS", "-mod=mod").env("GOMODCACHE", machine::cache_dir("gomod")?);
+        go.env("GOCACHE", machine::cache_dir("go-build")?);
+        Ok(go)
+    }
+
+    fn program(&self) -> PathBuf {
+        self.folder.path().join("package.test")
+    }
+
+    /// Runs them without the agent.
+    pub fn run(&self) -> Result<Run> {
+        self.finish(Command::new(self.program())).map(|(run, _)| run)
+    }
+
+    /// Runs them under the agent, which sends what it builds to a collector.
+    pub fn run_traced(&self) -> Result<Traced> {
+        let collector = Collector::start()?;
+        let mut command = strobe(&["exec", "--strict", "--"])?;
+        command.arg(self.program()).env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint());
+        command.env("OTEL_TRACES_EXPORTER", "otlp").env("OTEL_BSP_MAX_QUEUE_SIZE", "65536");
+        let (run, log) = self.finish(command)?;
+        let spans = collector.take()?;
+        let of_scope = spans.iter().filter(|span| span.scope == self.package.scope).count();
+        let enough = of_scope >= self.package.spans && run.verdicts.len() >= self.package.tests;
+        ensure!(enough, "{of_scope} spans of {} tests: {log}", run.verdicts.len());
+        let warnings =
+            log.lines().filter_map(|line| line.split_once("Z  WARN ")).map(|(_, said)| said.to_owned());
+        Ok(Traced { warnings: warnings.collect(), run, spans: of_scope, all: spans.len(), log })
+    }
+
+    /// Runs a command that runs them; what they said in standard error, too.
+    fn finish(&self, mut command: Command) -> Result<(Run, String)> {
+        // Some of them read their own sources, and some run the go command.
+        let path = format!("{}:{}", self.root.join("bin").display(), std::env::var("PATH")?);
+        command.args(["-test.short", "-test.v=test2json", TIMEOUT]).current_dir(&self.source);
+        command.env("GOROOT", &self.root).env("GOTOOLCHAIN", "local").env("PATH", path);
+        let begin = Instant::now();
+        let mut running = Running::start(&mut command)?;
+        let status = running.wait(PATIENCE)?;
+        let took = begin.elapsed();
+        let verdicts = verdicts::read(&running.stdout.all());
+        let is_failed = !verdicts::failed(&verdicts).is_empty();
+        ensure!(status.success() || is_failed, "{status}, and no test failed: {}", running.output());
+        let count = verdicts.len();
+        ensure!(count >= self.package.tests, "{count} tests were run:\n{}", running.output());
+        Ok((Run { verdicts, took }, running.stderr.text()))
+    }
+}
