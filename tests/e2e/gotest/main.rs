@@ -55,9 +55,9 @@ fn are_unchanged(package: Package) -> Result<()> {
         let mut traced = Vec::new();
         for _ in 0..RUNS {
             let found = suite.run_traced()?;
-            let (tests, took, warnings) = (found.run.verdicts.len(), found.run.took, &found.warnings);
+            let (tests, took, lost) = (found.run.verdicts.len(), found.run.took, &found.lost);
             println!(
-                "{name}: {tests} tests under the agent in {took:.1?}; {} spans, {} of {}; warnings: {warnings:?}",
+                "{name}: {tests} tests under the agent in {took:.1?}; {} spans, {} of {}; lost: {lost:?}",
                 found.all, found.spans, package.scope
             );
             traced.push(found);

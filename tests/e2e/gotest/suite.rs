@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use strobe_tests::agent::strobe;
 use strobe_tests::collector::Collector;
 use strobe_tests::golang;
@@ -59,9 +59,9 @@ pub struct Traced {
     pub spans: usize,
     /// How many spans were exported.
     pub all: usize,
-    /// The agent's warnings, among them all that it lost.
-    pub warnings: Vec<String>,
-    /// Both streams, without what the tests say in standard output.
+    /// What the agent says that it lost.
+    pub lost: Vec<String>,
+    /// What the agent and the tests have said in standard error.
     pub log: String,
 }
 
@@ -114,9 +114,10 @@ impl Suite {
         let of_scope = spans.iter().filter(|span| span.scope == self.package.scope).count();
         let enough = of_scope >= self.package.spans && run.verdicts.len() >= self.package.tests;
         ensure!(enough, "{of_scope} spans of {} tests: {log}", run.verdicts.len());
-        let warnings =
-            log.lines().filter_map(|line| line.split_once("Z  WARN ")).map(|(_, said)| said.to_owned());
-        Ok(Traced { warnings: warnings.collect(), run, spans: of_scope, all: spans.len(), log })
+        // `NAME +N, NAME +N`; what is said of other programs, such as the go command's, is none.
+        let said = log.lines().filter_map(|line| line.split_once("Z  WARN "));
+        let lost = said.map(|(_, said)| said.to_owned()).filter(|said| said.contains(" +")).collect();
+        Ok(Traced { lost, run, spans: of_scope, all: spans.len(), log })
     }
 
     /// Runs a command that runs them; what they said in standard error, too.

@@ -1,6 +1,6 @@
 //! What the tests of a package say of themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A test's name, with those of the tests that it is part of, and PASS, FAIL or SKIP.
 pub type Verdicts = BTreeMap<String, String>;
@@ -49,7 +49,7 @@ impl Runs {
     pub fn others(&self, run: &Verdicts) -> Vec<String> {
         let unstable = self.unstable();
         let first = self.0.first();
-        let names = self.names().into_iter().chain(run.keys()).collect::<std::collections::BTreeSet<_>>();
+        let names = self.names().into_iter().chain(run.keys()).collect::<BTreeSet<_>>();
         let is_other = |test: &&&String| {
             !unstable.contains(*test) && first.and_then(|first| first.get(**test)) != run.get(**test)
         };
@@ -57,7 +57,7 @@ impl Runs {
         names.iter().filter(is_other).map(|test| say(test)).collect()
     }
 
-    fn names(&self) -> std::collections::BTreeSet<&String> {
+    fn names(&self) -> BTreeSet<&String> {
         self.0.iter().flat_map(BTreeMap::keys).collect()
     }
 }
