@@ -61,7 +61,7 @@ pub struct Traced {
     pub all: usize,
     /// What the agent says that it lost.
     pub lost: Vec<String>,
-    /// What the agent and the tests have said in standard error.
+    /// What the agent said; and the tests, but for what others than themselves print in standard output.
     pub log: String,
 }
 
@@ -120,7 +120,7 @@ impl Suite {
         Ok(Traced { lost, run, spans: of_scope, all: spans.len(), log })
     }
 
-    /// Runs a command that runs them; what they said in standard error, too.
+    /// Runs a command that runs them; what is worth reading of what they said, too.
     fn finish(&self, mut command: Command) -> Result<(Run, String)> {
         // Some of them read their own sources, and some run the go command.
         let path = format!("{}:{}", self.root.join("bin").display(), std::env::var("PATH")?);
@@ -135,6 +135,9 @@ impl Suite {
         ensure!(status.success() || is_failed, "{status}, and no test failed: {}", running.output());
         let count = verdicts.len();
         ensure!(count >= self.package.tests, "{count} tests were run:\n{}", running.output());
-        Ok((Run { verdicts, took }, running.stderr.text()))
+        // `    channelz_test.go:1416: got 2, want 3 to 7`: why one failed.
+        let said = running.stdout.all().into_iter().filter(|line| line.contains("_test.go:"));
+        let said: Vec<String> = said.collect();
+        Ok((Run { verdicts, took }, format!("{}\n{}", said.join("\n"), running.stderr.text())))
     }
 }
