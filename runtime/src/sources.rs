@@ -2,6 +2,7 @@
 //!
 //! Looking reads `/proc` and belongs to guard or planning; drain only keeps the result ([`crate::sink`]).
 
+use std::path::Path;
 use std::sync::Arc;
 
 use analyzer::Plan;
@@ -54,13 +55,16 @@ impl Sources {
     }
 
     /// Looks at a process and makes its resource.
-    pub fn look(&self, pid: u32, plan: Option<&Plan>) -> Source {
+    pub fn look(&self, pid: u32, plan: Option<&Plan>, announced: Option<&Path>) -> Source {
         let main = plan.and_then(|plan| plan.modules.first());
         let binary = BinaryFacts {
             go_version: plan.and_then(|plan| plan.go_version.clone()),
             main_version: main.map(|module| module.version.clone()),
         };
-        let process = ProcessFacts::read(pid);
+        let mut process = ProcessFacts::read(pid);
+        if let Some(exe) = announced {
+            process.exe = Some(exe.to_owned());
+        }
         let (resource, warnings) =
             Resource::new(Facts { process: &process, binary: &binary, host: &self.host, agent: &self.agent });
         for warning in warnings {

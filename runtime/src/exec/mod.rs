@@ -111,7 +111,9 @@ fn begin(args: &cli::Exec, pid: Pid, config: &Config) -> Result<Begun, String> {
 
 /// Puts the probes into the command's file. What is no Go program (a script, a wrapper) may start one.
 fn prepare(agent: &mut Agent, tgid: u32, path: &Path, strict: bool) -> Result<(), String> {
-    let name = path.to_string_lossy();
+    // As /proc/PID/exe will have it.
+    let real = path.canonicalize();
+    let name = real.as_deref().unwrap_or(path).to_string_lossy();
     let prepared = command::open(path).and_then(|file| agent.prepare(tgid, file, &name));
     match prepared {
         Ok(()) => {}

@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
@@ -28,25 +28,17 @@ const REFRESH: Duration = Duration::from_secs(1);
 /// What the thread is asked for.
 pub enum Job {
     /// `ran`: when the process that is traced was started, and the inode of what it ran.
-    Look {
-        id: ProcessId,
-        followed: u32,
-        ran: Option<(u64, (u64, u64))>,
-        ticket: u64,
-    },
+    Look { id: ProcessId, followed: u32, ran: Option<(u64, (u64, u64))>, ticket: u64 },
     Facts {
         id: ProcessId,
         process: ProcessKey,
         generation: u32,
         plan: Arc<Plan>,
+        /// What it will execute, where it was announced and runs something else yet.
+        announced: Option<PathBuf>,
     },
     /// `answer`: who waits for it; else the worker hears of it, with `wait`.
-    Switch {
-        switches: Switches,
-        file: Arc<File>,
-        wait: Duration,
-        answer: Option<mpsc::Sender<()>>,
-    },
+    Switch { switches: Switches, file: Arc<File>, wait: Duration, answer: Option<mpsc::Sender<()>> },
 }
 
 /// Starts the thread; it ends when the sender is dropped.
@@ -68,8 +60,8 @@ pub fn start(mut targets: Targets, sources: Sources, door: Door) -> anyhow::Resu
                     let found = look(id, followed, ran, &targets, &mut wanted);
                     door.send(Message::Looked(Box::new(Looked { pid: id.pid, ticket, found, wanted })));
                 }
-                Ok(Job::Facts { id, process, generation, plan }) => {
-                    let source = facts(id, process, &plan, &sources);
+                Ok(Job::Facts { id, process, generation, plan, announced }) => {
+                    let source = facts(id, process, &plan, announced.as_deref(), &sources);
                     door.send(Message::Facts(Box::new(Facts { process, generation, source })));
                 }
                 Ok(Job::Switch { switches, file, wait, answer }) => {
@@ -125,13 +117,19 @@ fn image(pid: u32) -> u64 {
 }
 
 /// Reads what its spans are to say, of the very process that was seen.
-fn facts(id: ProcessId, seen: ProcessKey, plan: &Plan, sources: &Sources) -> Result<Source, Failure> {
+fn facts(
+    id: ProcessId,
+    seen: ProcessKey,
+    plan: &Plan,
+    announced: Option<&Path>,
+    sources: &Sources,
+) -> Result<Source, Failure> {
     let failure = |error: OpenError| Failure::Passing(error.to_string());
     let process = discover::open(id).map_err(failure)?;
     if process.start_ticks != seen.started {
         return Err(Failure::Passing(format!("process {} is another one now", id.pid)));
     }
-    let source = sources.look(id.pid, Some(plan));
+    let source = sources.look(id.pid, Some(plan), announced);
     process.still_the_same().map_err(failure)?;
     Ok(source)
 }

@@ -9,7 +9,7 @@ use strobe_tests::collector::Collector;
 use strobe_tests::machine;
 use strobe_tests::process::{PATIENCE, Running, shell_status};
 
-use super::harness::{GO, app, kill, strobe};
+use super::harness::{Counting, GO, app, kill, strobe};
 
 fn run(args: &[&str]) -> Result<(i32, Running)> {
     let mut running = Running::start(&mut strobe(args)?)?;
@@ -36,6 +36,17 @@ fn a_signal_at_the_gate_ends_all_with_the_signals_status() -> Result<()> {
         }
         ensure!(at_the_gate > 0, "the command was always started before signal {signal} came");
     }
+    Ok(())
+}
+
+/// It is configured while it is strobe's own child still, whose file is another.
+#[test]
+fn a_command_has_the_name_of_its_own_file() -> Result<()> {
+    let mut counting = Counting::start(&[], Ok)?;
+    let tracing = counting.strobe.expect_stderr(&format!("tracing pid {} (", counting.pid), 0)?;
+    ensure!(tracing.contains("(unknown_service:signals, "), "{tracing}");
+    kill(counting.pid, libc::SIGTERM)?;
+    counting.strobe.wait(PATIENCE)?;
     Ok(())
 }
 

@@ -55,7 +55,9 @@ impl Worker {
         let ready = self.tables.plans.get(&file).map(|ready| Arc::clone(&ready.plan));
         let (Some(known), Some(plan)) = (self.tables.processes.get_mut(&process.pid), ready) else { return };
         known.pending = Some((generation, file));
-        let job = Job::Facts { id: known.id, process, generation, plan };
+        let is_announced = self.preparing.contains_key(&process.pid);
+        let announced = self.tables.names.get(&file).filter(|_| is_announced).cloned();
+        let job = Job::Facts { id: known.id, process, generation, plan, announced };
         // It ends only with this thread.
         let _ = self.looker.send(job);
     }
