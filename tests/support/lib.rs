@@ -6,6 +6,7 @@
 pub mod agent;
 #[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]
 pub mod auto_sdk;
+pub mod broker;
 pub mod built;
 pub mod calls;
 pub mod catalog;
@@ -27,6 +28,7 @@ pub mod machine;
 pub mod process;
 pub mod profile;
 pub mod programs;
+pub mod samples;
 pub mod spans;
 pub mod stage;
 pub mod wire;

@@ -12,10 +12,25 @@ pub use expected::{Expected, Parent, Want};
 use forest::Forest;
 pub use received::{Attributes, Received, TRACE_STATE, Value, hex, key, received};
 
-/// Compares; the text of all differences, or nothing.
+/// Compares; the text of all differences, or nothing. Each root is to have a trace of its own.
 pub fn compare(expected: &[Expected], got: &[Received]) -> Result<(), String> {
     let forest = Forest::new(got);
-    let mut differences = forest.duplicates();
+    let doubled = [forest.doubled_spans(), forest.doubled_roots()].concat();
+    differences(&forest, expected, got, doubled)
+}
+
+/// The same where spans of one operation have a trace in common, and no parent.
+pub fn compare_sharing(expected: &[Expected], got: &[Received]) -> Result<(), String> {
+    let forest = Forest::new(got);
+    differences(&forest, expected, got, forest.doubled_spans())
+}
+
+fn differences(
+    forest: &Forest<'_>,
+    expected: &[Expected],
+    got: &[Received],
+    mut differences: Vec<String>,
+) -> Result<(), String> {
     let mut by_key: BTreeMap<&str, (Vec<&Expected>, Vec<usize>)> = BTreeMap::new();
     for e in expected {
         by_key.entry(&e.key).or_default().0.push(e);

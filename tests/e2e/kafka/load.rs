@@ -11,11 +11,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use strobe_tests::agent::losses;
+use strobe_tests::broker::{self, Broker, NEWEST};
 use strobe_tests::golang::go;
 use strobe_tests::spans::{Received, Value};
 use strobe_tests::stage::Stage;
 
-use super::broker::{self, Broker, NEWEST};
 use super::cases::SCOPE;
 use super::program::Program;
 

@@ -1,7 +1,6 @@
 //! A Go program that writes to Apache Kafka and reads from it by segmentio/kafka-go, stripped, under the real agent. What its spans have to
 //! look like is in `cases`.
 
-mod broker;
 mod cases;
 mod load;
 mod program;
@@ -11,10 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use strobe_tests::agent::losses;
+use strobe_tests::broker::{self, BEFORE_4, NEWEST};
 use strobe_tests::golang::go;
 use strobe_tests::stage::Stage;
 
-use broker::{BEFORE_4, NEWEST};
 use program::Program;
 
 /// How long all cases may take.

@@ -28,19 +28,17 @@ impl<'a> Forest<'a> {
         forest
     }
 
-    pub(super) fn duplicates(&self) -> Vec<String> {
+    pub(super) fn doubled_spans(&self) -> Vec<String> {
         let mut ids = BTreeSet::new();
+        let doubled = self.spans.iter().filter(|r| !ids.insert(&r.span.span_id));
+        doubled.map(|r| format!("  span id {} occurs twice", hex(&r.span.span_id))).collect()
+    }
+
+    pub(super) fn doubled_roots(&self) -> Vec<String> {
         let mut traces = BTreeSet::new();
-        let mut found = Vec::new();
-        for r in self.spans {
-            if !ids.insert(&r.span.span_id) {
-                found.push(format!("  span id {} occurs twice", hex(&r.span.span_id)));
-            }
-            if r.span.parent_span_id.is_empty() && !traces.insert(&r.span.trace_id) {
-                found.push(format!("  two roots in trace {}", hex(&r.span.trace_id)));
-            }
-        }
-        found
+        let roots = self.spans.iter().filter(|r| r.span.parent_span_id.is_empty());
+        let doubled = roots.filter(|r| !traces.insert(&r.span.trace_id));
+        doubled.map(|r| format!("  two roots in trace {}", hex(&r.span.trace_id))).collect()
     }
 
     /// Pairs expected with received spans of one key: first those that agree, then what is left, with what differs.

@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use strobe_tests::machine;
+
+use crate::machine;
 
 /// The newest.
 pub const NEWEST: &str = "4.1.0";
@@ -28,9 +29,11 @@ fn pom(version: &str) -> String {
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A broker, which is ended with its test.
+#[derive(Debug)]
 pub struct Broker {
     child: Child,
     folder: tempfile::TempDir,
+    /// Where it listens, as `HOST:PORT`.
     pub address: String,
 }
 
