@@ -1,4 +1,4 @@
-//! A readable waterfall on a terminal: one line per finished span, grouped by trace, drawn on one scale per block.
+//! A readable waterfall on a terminal: one line per finished span, each trace a tree, drawn on one scale per block.
 //!
 //! Spans that end close together make a block. The drawing is pure ([`draw`]); here are the thread that writes, so that a
 //! terminal that stands still holds up nobody else, and what a terminal knows: its width, its colours (`anstream` honours
@@ -16,6 +16,7 @@ use super::outputs::Stream;
 
 pub mod draw;
 mod row;
+mod tree;
 
 pub use row::Row;
 

@@ -3,8 +3,9 @@
 //! ```text
 //! time          service  span               status  duration ├──────── 84.2 ms ────────┤ target
 //! 12:07:46.123  shop     GET /users/{id}       200   1.24 ms │██▌                      │ /users/42?x=1  from 10.0.0.5
-//!                        ◆ trace 4bf92f3577b34da6a3ce929d0e0e4736, continued from span 00f067aa0ba902b7
-//! 12:07:46.131  shop     └ POST /orders        500   12.1 ms │    ████                 │ /orders  ✗ 500
+//!                        ◆ trace 4bf92f3577b34da6a3ce929d0e0e4736 continues remote span 00f067aa0ba902b7
+//! 12:07:46.131  shop     └ POST /orders        500   12.1 ms │    ████                 │ /orders
+//! 12:07:46.132  shop       └ SELECT books        -    310 µs │    ▌                    │ db.example:5433
 //! ```
 //! The ruler says how long the block's window is; a bar lies where its span lay in it.
 
@@ -13,7 +14,7 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 
-use super::Row;
+use super::{Row, tree};
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -75,7 +76,8 @@ impl Layout {
         let longest =
             |text: fn(&Row) -> &str| rows.iter().map(|row| text(row).chars().count()).max().unwrap_or(0);
         self.service = self.service.max(longest(|row| &row.service)).min((width / 10).clamp(7, 24));
-        self.name = self.name.max(longest(|row| &row.name) + 2).min((width / 5).clamp(16, 36));
+        // With room for a branch.
+        self.name = self.name.max(longest(|row| &row.name) + 4).min((width / 5).clamp(16, 36));
     }
 
     /// Columns up to the bar.
@@ -103,22 +105,16 @@ impl Layout {
     }
 
     fn trace(&self, out: &mut String, rows: &[Row], scale: &Scale, width: usize) {
-        let parent = rows.first().and_then(|row| row.parent);
-        let grouped = rows.len() > 1 || parent.is_some();
-        if let (true, Some(first)) = (grouped, rows.first()) {
+        let hangs = tree::hangs(rows);
+        if let Some((row, parent)) = hangs.and_then(|row| Some((row, row.parent?))) {
             let indent = TIME + GAP + self.service + GAP;
-            let origin = parent.map(|id| format!(" continues remote span {}", hex(&id))).unwrap_or_default();
-            let text = format!("◆ trace {}{origin}", hex(&first.trace_id));
+            let above = if row.is_parent_remote { "continues remote span" } else { "below span" };
+            let text = format!("◆ trace {} {above} {}", hex(&row.trace_id), hex(&parent));
             let text = fit(&text, text.chars().count().min(width.saturating_sub(indent)));
             line_of(out, format_args!("{:indent$}{TRACE}{text}{TRACE:#}", ""));
         }
-        for (index, row) in rows.iter().enumerate() {
-            let branch = match (grouped, index + 1 == rows.len()) {
-                (false, _) => "",
-                (true, false) => "├ ",
-                (true, true) => "└ ",
-            };
-            self.row(out, row, branch, scale, width);
+        for place in tree::places(rows, hangs.is_some(), self.name / 2) {
+            self.row(out, place.row, &place.branch, scale, width);
         }
     }
 
@@ -162,7 +158,7 @@ impl Scale {
 /// What the colours mean; on a wide terminal, what the bar means, too.
 fn legend(out: &mut String, width: usize) {
     let bar = if width >= 140 {
-        "one line per request, as it ends · bar: when, on the scale above it · "
+        "one line per span, as it ends · bar: when, on the scale above it · "
     } else {
         ""
     };
@@ -196,7 +192,9 @@ fn colour(row: &Row) -> Style {
         Some(400..) => YELLOW,
         Some(300..) => CYAN,
         Some(200..) => GREEN,
-        _ => CYAN,
+        Some(_) => CYAN,
+        // What has no status has no colour: it would be one of the legend's.
+        None => Style::new(),
     }
 }
 

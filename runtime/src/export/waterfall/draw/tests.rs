@@ -7,6 +7,7 @@ fn row(trace: u8, start_us: u64, us: u64, name: &str, status: i64) -> Row {
         trace_id: [trace; 16],
         span_id: [trace; 8],
         parent: None,
+        is_parent_remote: false,
         start_ns,
         end_ns: start_ns + us * 1_000,
         service: "shop".to_owned(),
@@ -31,17 +32,18 @@ fn a_block() {
     panicked.error = Some("panic".to_owned());
     panicked.status = None;
     let mut remote = row(2, 2_000, 3_000, "POST /orders", 500);
-    remote.parent = Some([0xab; 8]);
-    let inner =
+    (remote.parent, remote.is_parent_remote) = (Some([0xab; 8]), true);
+    let mut inner =
         Row { span_id: [8; 8], start_ns: remote.start_ns + 1_000_000, ..row(2, 0, 9_000, "GET", 404) };
+    inner.parent = Some(remote.span_id);
     let mut rows = [panicked, inner, row(1, 0, 840, "GET /users/{id}", 200), remote];
     let want = [
-        "  service  span                status  duration ├───────────── 9.00 ms ──────────────┤ target",
-        "  shop     GET /users/{id}        200    840 µs │███▎                                │ /users/42?verbose=1  from 127.0.0.1",
+        "  service  span                 status  duration ├───────────── 9.00 ms ──────────────┤ target",
+        "  shop     GET /users/{id}         200    840 µs │███▎                                │ /users/42?verbose=1  from 127.0.0.1",
         "           ◆ trace 02020202020202020202020202020202 continues remote span abababababababab",
-        "  shop     ├ POST /orders         500   3.00 ms │        ████████████                │ /users/42?verbose=1  from 127.0.0.1",
-        "  shop     └ GET                  404   6.00 ms │            ████████████████████████│ /users/42?verbose=1  from 127.0.0.1",
-        "  shop     GET /panic               -   2.50 ms │                    ██████████      │ /users/42?verbose=1  ✗ panic",
+        "  shop     └ POST /orders          500   3.00 ms │        ████████████                │ /users/42?verbose=1  from 127.0.0.1",
+        "  shop       └ GET                 404   6.00 ms │            ████████████████████████│ /users/42?verbose=1  from 127.0.0.1",
+        "  shop     GET /panic                -   2.50 ms │                    ██████████      │ /users/42?verbose=1  ✗ panic",
     ];
     let got = plain(&mut rows, 136);
     assert_eq!(got, want, "got:\n{}", got.join("\n"));
