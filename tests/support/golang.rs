@@ -188,10 +188,15 @@ fn compile(
         .env("GOFLAGS", "")
         .env("GOTOOLCHAIN", "local")
         .env("GOWORK", "off")
-        .env("GOPROXY", "off")
         .env("CGO_ENABLED", "0")
         .env("GOARCH", goarch)
         .env("GOCACHE", machine::cache_dir("go-build")?);
+    // What a go.sum vouches for is fetched with the machine's `GOPROXY`.
+    if source.join("go.sum").is_file() {
+        go.env("GOMODCACHE", machine::cache_dir("gomod")?);
+    } else {
+        go.env("GOPROXY", "off");
+    }
     let out = go.output().context("run go")?;
     if !out.status.success() {
         bail!("go build: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));

@@ -1,34 +1,35 @@
-// Command demo is a small bookshop: the service that scripts/demo traces. It knows nothing of tracing.
+// Command demo is a small bookshop: the service that scripts/demo traces. It knows nothing of tracing, but that it makes one span by hand.
+//
+//	demo partners FOLDER                       plays the bank and the courier, and fills the database "books" in that folder
+//	demo shop FOLDER BANK COURIER              the shop, given the addresses that the partners have printed
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"os/signal"
 	"syscall"
-	"time"
 )
 
-var books = map[string]string{"1": "The Go Programming Language", "2": "BPF Performance Tools"}
-
 func main() {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /books", list)
-	mux.HandleFunc("GET /books/{id}", show)
-	mux.HandleFunc("POST /orders", order)
-	mux.HandleFunc("GET /reports/{year}", report)
-
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
+	if len(os.Args) == 3 && os.Args[1] == "partners" {
+		partners(os.Args[2])
+	} else if len(os.Args) == 5 && os.Args[1] == "shop" {
+		serve("listening on", routes(os.Args[2], os.Args[3], os.Args[4]))
+	} else {
+		log.Fatal("usage: demo partners FOLDER | demo shop FOLDER BANK COURIER")
 	}
-	fmt.Printf("listening on http://%s\n", l.Addr())
-	server := &http.Server{Handler: mux}
+}
+
+// serve prints where it listens, and serves until it is told to end.
+func serve(saying string, handler http.Handler) {
+	l := listen()
+	fmt.Printf("%s http://%s\n", saying, l.Addr())
+	server := &http.Server{Handler: handler}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	go func() {
@@ -40,28 +41,14 @@ func main() {
 	}
 }
 
-func list(w http.ResponseWriter, _ *http.Request) {
-	time.Sleep(2 * time.Millisecond)
-	_ = json.NewEncoder(w).Encode(books)
+func listen() net.Listener {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(err)
+	return l
 }
 
-func show(w http.ResponseWriter, r *http.Request) {
-	title, ok := books[r.PathValue("id")]
-	if !ok {
-		http.NotFound(w, r)
-		return
+func must(err error) {
+	if err != nil {
+		log.Fatal(err)
 	}
-	time.Sleep(5 * time.Millisecond)
-	fmt.Fprintln(w, title)
-}
-
-func order(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body)
-	time.Sleep(12 * time.Millisecond)
-	w.WriteHeader(http.StatusCreated)
-}
-
-func report(w http.ResponseWriter, _ *http.Request) {
-	time.Sleep(20 * time.Millisecond)
-	http.Error(w, "the report is not ready", http.StatusInternalServerError)
 }
