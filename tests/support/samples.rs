@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -13,6 +14,9 @@ use crate::collector::Collector;
 use crate::machine;
 use crate::process::{PATIENCE, Running};
 use crate::spans::{self, Expected, Parent, Received, Value, Want};
+
+/// How long its work may take: members of a group of Kafka's wait for each other.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What such an application says of itself.
 pub const NAME: &str = "sample-app";
@@ -44,7 +48,7 @@ impl Ran {
         let mut agent = Running::start(command.envs(variables.iter().copied()))?;
         agent.expect_stderr(&agent::tracing(app.pid()), 0)?;
         app.signal(libc::SIGUSR1)?;
-        let status = app.wait(PATIENCE)?;
+        let status = app.wait(LIMIT)?;
         ensure!(status.success(), "the application ended with {status}:\n{}", app.output());
         let status = agent.wait(PATIENCE)?;
         ensure!(status.success(), "strobe ended with {status}:\n{}", agent.output());
