@@ -77,6 +77,9 @@ impl Service {
     }
 }
 
+/// What the agent says when OpenTelemetry's API hands a program's spans to the Auto SDK.
+pub const HANDED: &str = "hands its spans to the Auto SDK from now on";
+
 /// Whether probes may write into the programs that they are in, as `strobe features` has tried.
 pub fn writes_from_probes() -> Result<bool> {
     let out = strobe(&["features", "--json"])?.output().context("run strobe features")?;

@@ -34,12 +34,23 @@ impl Ran {
     /// Runs it with variables of its own under an agent with these: the application does its work and leaves, and the agent leaves after
     /// it, with all that there was to see. Nothing is lost, and all is the application's.
     pub fn of(built: &Path, own: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<Self> {
+        Self::with(built, &[], own, variables)
+    }
+
+    /// The same of one that has arguments.
+    pub fn with(
+        built: &Path,
+        arguments: &[&str],
+        own: &[(&str, &str)],
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
         machine::require_probes()?;
         let folder = tempfile::tempdir().context("a folder for the test")?;
         let program = folder.path().join("app");
         machine::copy_program(built, &program)?;
         let collector = Collector::start()?;
         let mut command = Command::new(&program);
+        command.args(arguments);
         let mut app = Running::start(command.env("OTEL_SERVICE_NAME", NAME).envs(own.iter().copied()))?;
         // Any line: it is ready.
         app.expect_stdout("", 0)?;
@@ -47,6 +58,11 @@ impl Ran {
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()).env("OTEL_TRACES_EXPORTER", "otlp");
         let mut agent = Running::start(command.envs(variables.iter().copied()))?;
         agent.expect_stderr(&agent::tracing(app.pid()), 0)?;
+        let plan = analyzer::plan_file(built, &analyzer::Options::default(), &[])?;
+        let mut variables = plan.libraries.iter().flat_map(|library| &library.variables);
+        if variables.any(|variable| !variable.wants_ids) {
+            agent.expect_stderr(agent::HANDED, 0)?;
+        }
         app.signal(libc::SIGUSR1)?;
         let status = app.wait(LIMIT)?;
         ensure!(status.success(), "the application ended with {status}:\n{}", app.output());

@@ -1,4 +1,4 @@
-// Command otel_autosdk is OpenTelemetry's end-to-end application "autosdk", written anew: three spans made by hand whose times are said by the
+// Command otel_autosdk is OpenTelemetry's end-to-end application "autosdk", and with an argument "nonrecording", written anew: three spans made by hand whose times are said by the
 // program, all in the last century's last second and after. The span "Run" is linked to "sig", and to a span of another program, which
 // theirs is not.
 //
@@ -58,7 +58,12 @@ func main() {
 	signal.Notify(begin, syscall.SIGUSR1)
 	fmt.Println("ready")
 	<-begin
-	tracer := of(sdk.TracerProvider())
+	provider := trace.TracerProvider(sdk.TracerProvider())
+	if len(os.Args) > 1 {
+		// That of a span that records nothing.
+		provider = trace.SpanFromContext(context.Background()).TracerProvider()
+	}
+	tracer := of(provider)
 	ctx, span := tracer.Start(context.Background(), "main", at(0))
 	err := run(ctx, tracer, sig(ctx))
 	span.RecordError(err, at(2*time.Second), trace.WithStackTrace(true), trace.WithAttributes(attribute.Int("impact", 11)))

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use analyzer::plan::{Cost, Verdict};
 use anyhow::{Context, Result, ensure};
-use strobe_tests::agent::{losses, writes_from_probes};
+use strobe_tests::agent::{HANDED, losses, writes_from_probes};
 use strobe_tests::golang::go;
 use strobe_tests::stage::Stage;
 
@@ -18,8 +18,6 @@ use program::{NEWEST, Program};
 
 const AUTO_SDK: &str = "go.opentelemetry.io/auto/sdk";
 const OTEL_TRACE: &str = "go.opentelemetry.io/otel/trace";
-/// What the agent says when the API hands spans to the Auto SDK.
-const HANDED: &str = "hands its spans to the Auto SDK from now on";
 
 /// Every case, by a tracer of this kind, whose spans this library makes.
 fn every_span_is_there(program: Program, tracer: &str, library: &str) -> Result<()> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use analyzer::plan::Code;
 use anyhow::{Context, Result, ensure};
-use strobe_tests::agent::{self, strobe};
+use strobe_tests::agent::{self, HANDED, strobe};
 use strobe_tests::built::Recipe;
 use strobe_tests::collector::Collector;
 use strobe_tests::golang::go;
@@ -17,9 +17,9 @@ use strobe_tests::machine;
 use strobe_tests::process::Running;
 use strobe_tests::stage::listening;
 
+use crate::OTEL_TRACE;
 use crate::cases::SCOPE;
 use crate::program::NEWEST;
-use crate::{HANDED, OTEL_TRACE};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// As what an agent that was killed has left.

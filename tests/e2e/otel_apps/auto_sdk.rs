@@ -1,4 +1,4 @@
-//! `autosdk`: three spans made by hand, with all that they are given, to the nanosecond.
+//! `autosdk`, and `nonrecording`, which makes the same by the provider of a span that records nothing: three spans made by hand, with all that they are given, to the nanosecond.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,16 @@ fn texts(attributes: &[KeyValue]) -> BTreeMap<&str, String> {
 
 #[test]
 fn autosdk() -> Result<()> {
-    let ran = Ran::of(&build(SOURCE, MODULES)?, &[], &[])?;
+    is_there(&[])
+}
+
+#[test]
+fn nonrecording() -> Result<()> {
+    is_there(&["nonrecording"])
+}
+
+fn is_there(arguments: &[&str]) -> Result<()> {
+    let ran = Ran::with(&build(SOURCE, MODULES)?, arguments, &[], &[])?;
     ran.are(&[due()], &[SCOPE])?;
     ensure!(ran.spans.iter().all(|span| span.scope_version == VERSION), "{:?}", ran.spans);
     for (name, begin, end) in TIMES {

@@ -4,6 +4,7 @@
 mod auto_sdk;
 mod database_sql;
 mod gin;
+mod global;
 mod grpc;
 mod kafka;
 mod later;

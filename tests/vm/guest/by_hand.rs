@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use strobe_tests::{
-    agent::losses,
+    agent::{HANDED, losses},
     auto_sdk::cases::{self, Run},
     process::Running,
     stage::{go, listening},
@@ -13,9 +13,6 @@ use strobe_tests::{
 
 use crate::bench::{Bench, PATIENCE};
 use crate::features::writes_from_probes;
-
-/// What the agent says when the API hands spans to the Auto SDK.
-const HANDED: &str = "hands its spans to the Auto SDK from now on";
 
 /// Every kind of span, with its parent.
 pub fn spans(version: &str) -> Result<String> {
