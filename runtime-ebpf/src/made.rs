@@ -20,6 +20,10 @@ pub struct File {
     pub rest: [u8; 6],
 }
 
+/// Which of the argument words of `start(t, ctx, span, psc, sampled, sc)` is `sc`, the pointer that ids are written by. The agent compares it
+/// with the Plan.
+pub const CONTEXT_WORD: usize = 6;
+
 /// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended.
 pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 8;
 

@@ -149,7 +149,7 @@ impl Layout {
     fn add(&mut self, library: &plan::Library, plan: &Plan, telling: bool) -> anyhow::Result<()> {
         let traced = libraries::by_id(&library.id).context("not traced by this version of strobe")?;
         let part = if traced.waits_until_missed() { &mut self.missed } else { &mut self.first };
-        part.add(traced, library, plan, telling && libraries::has_known_ids(plan))?;
+        part.add(traced, library, plan, telling && traced.may_tell(library, plan))?;
         self.core.libraries |= 1 << traced.code();
         Ok(())
     }

@@ -16,7 +16,7 @@ use runtime_ebpf::{
     counters::Counter as Core,
     libraries::Library,
     made::{
-        File, OPEN, SAMPLED,
+        CONTEXT_WORD, File, OPEN, SAMPLED,
         counters::Counter,
         records::{Ended, KIND_ENDED, ROOMS},
     },
@@ -158,7 +158,7 @@ struct Ids {
 /// variable of the caller, on the heap or on its stack, which looks at it when the function returns; what is written has no pointers.
 #[inline(always)]
 pub fn tell(ctx: &ProbeContext, hit: &Hit, span: &Span) {
-    let at = ctx.argument::<5>();
+    let at = ctx.argument::<CONTEXT_WORD>();
     let ids = Ids { trace_id: span.trace_id, span_id: span.span_id };
     let flags = span.trace_flags;
     let place = at as *mut Ids;

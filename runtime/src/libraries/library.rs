@@ -27,6 +27,10 @@ pub trait Library: Sync {
     fn telling(&self) -> Option<(&'static str, &'static str)> {
         None
     }
+    /// Whether what that one takes for granted is so in this file.
+    fn may_tell(&self, _library: &plan::Library, _plan: &Plan) -> bool {
+        false
+    }
     /// Programs that the others go on in, in the order of their places in [`Library::tail_map`].
     fn tails(&self) -> &'static [&'static str] {
         &[]

@@ -7,16 +7,18 @@ use analyzer::{
     Plan,
     plan::{self, When},
 };
+use offsets::abi::integer_registers;
 use runtime_ebpf::{
     abi::CHECK_NONE,
     libraries as kernel,
     made::{
-        File, IN_FLIGHT_BYTES, OPEN, SAMPLED,
+        CONTEXT_WORD, File, IN_FLIGHT_BYTES, OPEN, SAMPLED,
         records::{Ended, KIND_ENDED},
     },
     record::Head,
 };
 
+use super::contexts::has_known_ids;
 use super::join::{Joiner, SpanContext, Whole};
 use super::library::{ConfigError, Flight, Library, LostAtExit};
 use super::values::{bytes_of, role, stack_check};
@@ -55,6 +57,16 @@ impl Library for ByHand {
 
     fn telling(&self) -> Option<(&'static str, &'static str)> {
         Some(("start", self.telling))
+    }
+
+    fn may_tell(&self, library: &plan::Library, plan: &Plan) -> bool {
+        let word = integer_registers(plan.arch.name()).get(CONTEXT_WORD);
+        let values = role(library, "start").map(|function| function.values.as_slice()).unwrap_or_default();
+        let is_there = |value: &plan::Value| match value.words.as_slice() {
+            [plan::Word::Register(register)] => value.name == "context" && Some(&register.as_str()) == word,
+            _ => false,
+        };
+        has_known_ids(plan) && values.iter().any(is_there)
     }
 
     fn file_map(&self) -> Option<&'static str> {

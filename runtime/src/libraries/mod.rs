@@ -20,7 +20,7 @@ use runtime_ebpf::{
     sampler::Sampler,
 };
 
-pub use contexts::{contexts, has_known_ids};
+pub use contexts::contexts;
 pub use library::{ConfigError, Flight, Library, LostAtExit};
 pub use values::{bytes_of, core, stack_check};
 
