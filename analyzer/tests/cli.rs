@@ -260,6 +260,7 @@ fn json_has_the_documented_keys() {
             "maps",
             "sizes",
             "types",
+            "variables",
         ],
     );
     assert_eq!(library["verdict"], "ready");
