@@ -38,7 +38,7 @@ pub enum Job {
         announced: Option<PathBuf>,
     },
     /// `answer`: who waits for it; else the worker hears of it, with `wait`.
-    Switch { switches: Switches, file: Arc<File>, wait: Duration, answer: Option<mpsc::Sender<()>> },
+    Switch { switches: Switches, wait: Option<Duration>, answer: Option<mpsc::Sender<Switched>> },
 }
 
 /// Starts the thread; it ends when the sender is dropped.
@@ -64,15 +64,13 @@ pub fn start(mut targets: Targets, sources: Sources, door: Door) -> anyhow::Resu
                     let source = facts(id, process, &plan, announced.as_deref(), &sources);
                     door.send(Message::Facts(Box::new(Facts { process, generation, source })));
                 }
-                Ok(Job::Switch { switches, file, wait, answer }) => {
-                    let outcome = switches.set(&file);
+                Ok(Job::Switch { switches, wait, answer }) => {
+                    let outcome = switches.set();
+                    let switched = Switched { process: switches.process, wait, outcome };
                     match answer {
                         // It may have given up.
-                        Some(answer) => drop(answer.send(())),
-                        None => {
-                            let process = switches.process;
-                            door.send(Message::Switched(Switched { process, wait, outcome }));
-                        }
+                        Some(answer) => drop(answer.send(switched)),
+                        None => door.send(Message::Switched(switched)),
                     }
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => {}

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    os::unix::fs::MetadataExt as _,
     path::PathBuf,
     sync::{Arc, mpsc},
     time::Duration,
@@ -30,6 +31,13 @@ pub struct Found {
     pub image: u64,
 }
 
+impl Found {
+    /// Device and inode of the file as the process's own mount shows it.
+    pub fn program(&self) -> Option<(u64, u64)> {
+        self.file.metadata().ok().map(|own| (own.dev(), own.ino()))
+    }
+}
+
 /// What came of a look.
 pub struct Looked {
     pub pid: u32,
@@ -51,13 +59,15 @@ pub struct Facts {
 pub struct Planned {
     pub file: Inode,
     pub content: Option<FileIdentity>,
+    /// Where its program begins ([`switches::entry`](super::switches::entry)).
+    pub entry: Option<u64>,
     pub result: Result<Plan, PlanError>,
 }
 
-/// What became of a process's switches, and what is waited until they are tried again.
+/// What became of a process's switches, and what is waited until they are tried again; nothing: they were to be off.
 pub struct Switched {
     pub process: ProcessKey,
-    pub wait: Duration,
+    pub wait: Option<Duration>,
     pub outcome: Result<Outcome, SwitchError>,
 }
 

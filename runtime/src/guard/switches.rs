@@ -9,18 +9,25 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{FileExt as _, MetadataExt as _},
+    os::unix::fs::FileExt as _,
     time::{Duration, Instant},
 };
 
-use super::state::{Inode, ProcessKey};
+use super::state::ProcessKey;
 use crate::discover::{self, OpenError, ProcessId};
 
-/// Variables of one process, and what they are to point to.
+/// The smallest page: programs are loaded at whole ones.
+const PAGE: u64 = 4096;
+
+/// Variables of one process, and what they are to point to. No file is needed for it: when the probes are gone, nobody holds it open.
 #[derive(Debug, Clone)]
 pub struct Switches {
     pub id: ProcessId,
     pub process: ProcessKey,
+    /// The program, as stat(2) shows it in the process's own mount: of one file that several overlays have, each shows another.
+    pub runs: (u64, u64),
+    /// Where the program begins, as its file says.
+    pub entry: u64,
     /// Their addresses in the file, and what they are to say.
     pub wanted: Vec<(u64, bool)>,
 }
@@ -28,10 +35,11 @@ pub struct Switches {
 /// What is kept of a process's switches.
 pub struct Switching {
     pub switches: Switches,
-    /// The program.
-    pub file: Inode,
-    /// When it is tried again, and what is waited after that; none: an answer is due, or there is nothing left to do.
+    /// When it is tried again, or looked at whether it is still so, and what is waited after that; none: an answer is due, or there is
+    /// nothing left to do.
     pub again: Option<(Instant, Duration)>,
+    /// All have said what they are to say.
+    pub is_set: bool,
 }
 
 /// What became of it.
@@ -41,6 +49,8 @@ pub enum Outcome {
     Set { changed: usize },
     /// The program has not come so far: it does not run yet, or has not made the byte.
     NotYet,
+    /// The process has ended, or is another one.
+    Gone,
 }
 
 /// Why nothing was written.
@@ -57,8 +67,32 @@ pub enum SwitchError {
 }
 
 impl Switches {
-    /// Makes them say it, in the very process that was seen, while it runs this file.
-    pub fn set(&self, file: &File) -> Result<Outcome, SwitchError> {
+    /// Makes them say it, in the very process that was seen, while it runs that program.
+    pub fn set(&self) -> Result<Outcome, SwitchError> {
+        match self.try_set() {
+            // What fails in a process that ends meanwhile is no failure.
+            Err(_) if self.is_gone() => Ok(Outcome::Gone),
+            // Its address space is over: it has executed something.
+            Err(SwitchError::Io { source, .. })
+                if matches!(source.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::WriteZero) =>
+            {
+                Ok(Outcome::NotYet)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        match discover::open(self.id) {
+            Ok(process) => {
+                process.start_ticks != self.process.started
+                    || matches!(process.still_the_same(), Err(OpenError::Gone { .. }))
+            }
+            Err(error) => matches!(error, OpenError::Gone { .. }),
+        }
+    }
+
+    fn try_set(&self) -> Result<Outcome, SwitchError> {
         let failed = |what| move |source| SwitchError::Io { what, source };
         let pid = self.id.pid;
         // First, for it stands for the address space that the process has now: whatever the process executes after this, what is
@@ -66,12 +100,17 @@ impl Switches {
         let memory = OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem"));
         let memory = memory.map_err(failed("opening /proc/PID/mem (CAP_SYS_PTRACE)"))?;
         let process = discover::open(self.id)?;
-        let own = file.metadata().map_err(failed("looking at its executable"))?;
-        let runs = process.inode() == (own.dev(), own.ino());
-        if process.start_ticks != self.process.started || !runs {
+        if process.start_ticks != self.process.started {
+            return Ok(Outcome::Gone);
+        }
+        if process.inode() != self.runs {
             return Ok(Outcome::NotYet);
         }
-        let bias = bias(pid, file).map_err(failed("finding where its program lies (/proc/PID/auxv)"))?;
+        let told = begins(pid).map_err(failed("finding where its program lies (/proc/PID/auxv)"))?;
+        let bias = told.wrapping_sub(self.entry);
+        if bias % PAGE != 0 {
+            return Err(SwitchError::Strange { address: told, why: "from which its program cannot begin" });
+        }
         let mut changed = 0;
         for (vaddr, on) in &self.wanted {
             let word = |at| {
@@ -122,21 +161,27 @@ fn is_private_data(maps: &str, address: u64) -> bool {
     })
 }
 
-/// What the program's addresses are more than those of its file: its first instruction, as the kernel has told it, less that of the file.
-fn bias(pid: u32, file: &File) -> io::Result<u64> {
-    /// elf.h: the entry of `/proc/PID/auxv` that has it, and its place in the header of a 64-bit file.
-    const AT_ENTRY: u64 = 9;
+/// Where the program begins in its file; nothing where it has no 64-bit header.
+pub fn entry(file: &File) -> Option<u64> {
+    /// elf.h: its place in the header of a 64-bit file.
     const ENTRY_AT: u64 = 24;
     let mut entry = [0; 8];
-    file.read_exact_at(&mut entry, ENTRY_AT)?;
+    file.read_exact_at(&mut entry, ENTRY_AT).ok()?;
+    Some(u64::from_le_bytes(entry))
+}
+
+/// Where the process's program begins, as the kernel has told it: less what its file says, that is what its addresses are more than those
+/// of the file.
+fn begins(pid: u32) -> io::Result<u64> {
+    /// elf.h: the entry of `/proc/PID/auxv` that has it.
+    const AT_ENTRY: u64 = 9;
     let auxv = fs::read(format!("/proc/{pid}/auxv"))?;
     let told = auxv.chunks_exact(16).find_map(|pair| {
         let (kind, value) = pair.split_at(8);
         let word = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_le_bytes);
         (word(kind)? == AT_ENTRY).then(|| word(value))?
     });
-    let told = told.ok_or_else(|| io::Error::other("it does not say where the program begins"))?;
-    Ok(told.wrapping_sub(u64::from_le_bytes(entry)))
+    told.ok_or_else(|| io::Error::other("it does not say where the program begins"))
 }
 
 #[cfg(test)]
@@ -163,6 +208,16 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_has_ended_is_no_failure() {
+        let mut child = std::process::Command::new("true").spawn().expect("a child");
+        let id = ProcessId { pid: child.id(), tgid: child.id() };
+        child.wait().expect("its end");
+        let process = ProcessKey { pid: id.pid, started: 1 };
+        let switches = Switches { id, process, runs: (0, 0), entry: 0, wanted: vec![(0, true)] };
+        assert_eq!(switches.set().map_err(|error| error.to_string()), Ok(Outcome::Gone));
+    }
+
+    #[test]
     fn a_byte_of_another_process_is_set_and_set_back_and_nothing_else_is() {
         // The test's own memory stands for a target's: a word that points to a byte between two others.
         let bytes = Box::leak(Box::new([7_u8, 0, 7]));
@@ -171,16 +226,27 @@ mod tests {
         let own = std::process::id();
         let file = File::open("/proc/self/exe").expect("itself");
         let id = ProcessId { pid: own, tgid: own };
-        let started = discover::open(id).expect("itself").start_ticks;
-        let bias = bias(own, &file).expect("its bias");
+        let itself = discover::open(id).expect("itself");
+        let (started, runs) = (itself.start_ticks, itself.inode());
+        let entry = entry(&file).expect("where it begins");
+        let bias = begins(own).expect("its bias").wrapping_sub(entry);
         let vaddr = (std::ptr::from_ref(variable) as u64).wrapping_sub(bias);
-        let set = |started, on| {
+        let set_in = |started, runs, entry, on| {
             let process = ProcessKey { pid: own, started };
-            Switches { id, process, wanted: vec![(vaddr, on)] }.set(&file).map_err(|error| error.to_string())
+            let switches = Switches { id, process, runs, entry, wanted: vec![(vaddr, on)] };
+            switches.set().map_err(|error| error.to_string())
         };
+        let set = |started, on| set_in(started, runs, entry, on);
         // SAFETY: the array lives for ever; others write to it by the kernel, which the compiler does not know of.
         let now = || unsafe { std::ptr::from_ref(bytes).read_volatile() };
-        assert_eq!(set(started + 1, true), Ok(Outcome::NotYet), "another process of that number");
+        assert_eq!(set(started + 1, true), Ok(Outcome::Gone), "another process of that number");
+        assert_eq!(
+            set_in(started, (runs.0, runs.1 + 1), entry, true),
+            Ok(Outcome::NotYet),
+            "another program"
+        );
+        let wrong = set_in(started, runs, entry + 1, true).expect_err("another file's entry");
+        assert!(wrong.contains("cannot begin"), "{wrong}");
         assert_eq!((set(started, true), now()), (Ok(Outcome::Set { changed: 1 }), [7, 1, 7]));
         assert_eq!((set(started, true), now()), (Ok(Outcome::Set { changed: 0 }), [7, 1, 7]));
         assert_eq!((set(started, false), now()), (Ok(Outcome::Set { changed: 1 }), [7, 0, 7]));

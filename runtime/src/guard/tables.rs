@@ -21,6 +21,8 @@ use crate::{attach::Layout, discover::ProcessId, files::FileIdentity};
 pub struct Ready {
     pub plan: Arc<Plan>,
     pub layout: Layout,
+    /// Where its program begins ([`switches::entry`](super::switches::entry)).
+    pub entry: Option<u64>,
     /// What it lacked at first was missed: it is attached, too, whenever the rest is.
     pub is_missed: bool,
 }
@@ -42,6 +44,8 @@ pub struct Known {
     pub id: ProcessId,
     /// Device and inode of the executable that made it wanted. While it runs that, it stays so, wherever the path leads by now.
     pub runs: (u64, u64),
+    /// The same of the file that was looked at: it is what an announced process is to execute.
+    pub program: Option<(u64, u64)>,
     pub pidfd: OwnedFd,
     /// Its generation, while it is being looked up what its spans say of it.
     pub pending: Option<(u32, Inode)>,

@@ -169,7 +169,11 @@ impl Worker {
             match self.turn() {
                 Ok(true) => {}
                 Ok(false) => break self.take_all_out(),
-                Err(error) => break Err(error),
+                Err(error) => {
+                    // The probes go by themselves; this does not.
+                    self.switch_all_off();
+                    break Err(error);
+                }
             }
         };
         if let Err(error) = ended {

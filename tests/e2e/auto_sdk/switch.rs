@@ -122,6 +122,72 @@ fn what_an_agent_has_left_that_was_killed_is_mended() -> Result<()> {
 }
 
 #[test]
+fn of_two_agents_the_one_that_stays_switches_it_on_again() -> Result<()> {
+    let mut program = Program::start()?;
+    let mut first = program.agent(&[])?;
+    first.expect_stderr(HANDED, 0)?;
+    let mut second = program.agent(&[])?;
+    second.expect_stderr(ALREADY, 0)?;
+    ensure!(first.terminate()?.success(), "{}", first.output());
+    second.expect_stderr("somebody has switched off", 0)?;
+    ensure!(program.is_recording()?, "it is off under the agent that stays:\n{}", second.output());
+    ensure!(second.terminate()?.success(), "{}", second.output());
+    ensure!(!program.is_recording()?, "it is on after both have left");
+    ensure!(program.app.terminate()?.success(), "{}", program.app.output());
+    Ok(())
+}
+
+/// The keeper takes the probes of an agent out that has been stopped: what is then switched off needs nothing that is closed with them.
+#[test]
+fn it_is_switched_off_and_on_with_the_probes_of_an_agent_that_was_stopped() -> Result<()> {
+    let mut program = Program::start()?;
+    let mut agent = program.agent(&[])?;
+    agent.expect_stderr(HANDED, 0)?;
+    agent.signal(libc::SIGSTOP)?;
+    std::thread::sleep(Duration::from_secs(3));
+    agent.signal(libc::SIGCONT)?;
+    agent.expect_stderr(HANDED, 1)?;
+    ensure!(!agent.output().contains(ALREADY), "it was left on meanwhile:\n{}", agent.output());
+    ensure!(agent.terminate()?.success(), "{}", agent.output());
+    ensure!(!program.is_recording()?, "it is on after the agent has left:\n{}", agent.output());
+    ensure!(program.app.terminate()?.success(), "{}", program.app.output());
+    Ok(())
+}
+
+/// As containers of one image are: stat(2) shows another device in each, and the kernel one file.
+#[test]
+fn it_is_on_in_each_of_several_overlays_of_one_file() -> Result<()> {
+    machine::require_probes()?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().display();
+    for name in ["lower", "merged"] {
+        std::fs::create_dir(folder.path().join(name))?;
+    }
+    machine::copy_program(&NEWEST.build()?, &folder.path().join("lower/program"))?;
+    let start = |n: usize| {
+        let script = format!(
+            "cd {path} && mkdir upper{n} work{n} && \
+             mount -t overlay -o lowerdir=lower,upperdir=upper{n},workdir=work{n} overlay merged && exec {path}/merged/program"
+        );
+        Running::start(Command::new("unshare").args(["--mount", "sh", "-c", &script]))
+    };
+    let mut apps = vec![start(0)?, start(1)?];
+    for app in &apps {
+        listening(app)?;
+    }
+    let mut command = strobe(&["run", "--exe", &format!("{path}/merged/program")])?;
+    let mut agent = Running::start(command.env("OTEL_TRACES_EXPORTER", "none"))?;
+    for app in &apps {
+        agent.expect_stderr(&format!("pid {}: OpenTelemetry's API {HANDED}", app.pid()), 0)?;
+    }
+    ensure!(agent.terminate()?.success(), "{}", agent.output());
+    for app in &mut apps {
+        ensure!(app.terminate()?.success(), "{}", app.output());
+    }
+    Ok(())
+}
+
+#[test]
 fn nothing_is_written_where_that_is_switched_off() -> Result<()> {
     let mut program = Program::start()?;
     let mut agent = program.agent(&[("STROBE_WRITE", "false")])?;

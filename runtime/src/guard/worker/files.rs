@@ -17,6 +17,7 @@ use crate::{
         keeper::{self, Keeper, Why},
         message::{Message, Planned},
         state::{Event, Failure, Inode, Reason},
+        switches,
         tables::{Attempt, Ready},
     },
     planning::PlanError,
@@ -77,7 +78,7 @@ impl Worker {
     }
 
     pub(super) fn planned(&mut self, planned: Planned) {
-        let Planned { file, content, result } = planned;
+        let Planned { file, content, entry, result } = planned;
         let name = self.name(file);
         let result = match (content, result) {
             (_, Err(PlanError::TryAgain(reason))) => Err(Failure::Passing(reason)),
@@ -86,7 +87,9 @@ impl Worker {
             (_, Err(PlanError::NotGo(text))) => Err(Failure::Final(Reason { not_go: true, ..text.into() })),
             (_, Ok(plan)) => match attach::layout(&plan, &self.off) {
                 Ok(layout) => {
-                    self.tables.plans.insert(file, Ready { plan: Arc::new(plan), layout, is_missed: false });
+                    self.tables
+                        .plans
+                        .insert(file, Ready { plan: Arc::new(plan), layout, entry, is_missed: false });
                     Ok(())
                 }
                 Err(error) => Err(Failure::Final(format!("{error:#}").into())),
@@ -117,14 +120,21 @@ impl Worker {
         let door = self.door.clone();
         let Some(kept) = self.tables.kept.get(&file).map(Arc::clone) else {
             let result = Err(PlanError::TryAgain(format!("{}: it could not be kept open", self.name(file))));
-            return door.send(Message::Planned(Box::new(Planned { file, content: None, result })));
+            return door.send(Message::Planned(Box::new(Planned {
+                file,
+                content: None,
+                entry: None,
+                result,
+            })));
         };
         let before = FileIdentity::of(&kept).ok();
         let again = Arc::downgrade(&kept);
         self.planner.submit(kept, self.name(file), move |result| {
-            let after = again.upgrade().and_then(|file| FileIdentity::of(&file).ok());
+            let kept = again.upgrade();
+            let entry = kept.as_ref().and_then(|file| switches::entry(file));
+            let after = kept.and_then(|file| FileIdentity::of(&file).ok());
             let content = before.filter(|before| after.as_ref() == Some(before));
-            door.send(Message::Planned(Box::new(Planned { file, content, result })));
+            door.send(Message::Planned(Box::new(Planned { file, content, entry, result })));
         });
     }
 

@@ -78,6 +78,7 @@ impl Worker {
             && found.process.start_ticks == known.key.started
         {
             known.runs = found.process.inode();
+            known.program = found.program();
         }
         // What has no executable is no process to the state machine either, but the user asked for it by its number.
         let nothing = match &found {

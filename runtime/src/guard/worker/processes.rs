@@ -28,7 +28,8 @@ impl Worker {
             return self.unwatchable(key, &error);
         }
         let (id, runs) = (found.process.id, found.process.inode());
-        let known = Known { key, id, runs, pidfd, pending: None, traced: None, said: None };
+        let program = found.program();
+        let known = Known { key, id, runs, program, pidfd, pending: None, traced: None, said: None };
         self.tables.processes.insert(key.pid, known);
     }
 
