@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use offsets::catalog::Entry;
+use offsets::catalog::{Entry, Has};
 
 use super::names::{bare_name, has_bare_name};
 use crate::error::Result;
@@ -29,7 +29,12 @@ pub(super) struct Implementers {
 /// Those of the interfaces that entries ask for as a whole.
 pub(super) fn find(types: &Types<'_>, present: &[&Entry]) -> Result<HashMap<String, Implementers>> {
     let wanted = present.iter().flat_map(|entry| &entry.itabs).filter(|itab| itab.concrete.is_none());
-    let wanted: Vec<&str> = wanted.map(|itab| itab.interface.as_str()).collect();
+    let unless = present.iter().flat_map(|entry| &entry.roles).flat_map(|role| &role.unless);
+    let unless = unless.filter_map(|unless| match &unless.has {
+        Has::Implementer { interface, .. } => Some(interface.as_str()),
+        Has::Function(_) => None,
+    });
+    let wanted: Vec<&str> = wanted.map(|itab| itab.interface.as_str()).chain(unless).collect();
     let mut out: HashMap<String, Implementers> = HashMap::new();
     if wanted.is_empty() {
         return Ok(out);

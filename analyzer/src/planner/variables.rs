@@ -1,7 +1,7 @@
 //! Variables of packages whose addresses the catalog wants, as calls show them that are given their words.
 
 use offsets::abi;
-use offsets::catalog::{Role, Unless};
+use offsets::catalog::{Has, Role, Unless};
 
 use super::case::Case;
 use super::verdict::{Findings, Matter};
@@ -19,11 +19,11 @@ impl Case<'_> {
         let functions = self.role(role, findings, &mut Vec::new());
         let first = functions.first()?;
         let unless = self.unless(role);
-        if let Some(Unless { function, because, but_with_ids }) = unless {
+        if let Some((Unless { because, but_with_ids, .. }, what)) = unless {
             let gives = role.gives.as_deref().unwrap_or(&role.name);
             let but = if *but_with_ids { ", but where the kernel lets probes write those" } else { "" };
-            let why = format!("no {gives}, because the program {because} (it has {function}){but}");
-            findings.note(Matter::new(Code::LeftAlone, function, why));
+            let why = format!("no {gives}, because the program {because} (it has {what}){but}");
+            findings.note(Matter::new(Code::LeftAlone, what, why));
             if !but_with_ids {
                 return None;
             }
@@ -40,11 +40,27 @@ impl Case<'_> {
         Some(Variable { name, function, vaddr, wants_ids: unless.is_some() })
     }
 
-    /// What makes the role none of this program's concern.
-    fn unless<'r>(&self, role: &'r Role) -> Option<&'r Unless> {
-        let mut found = role.unless.iter().filter(|unless| !self.is_absent(&unless.function));
+    /// What makes the role none of this program's concern, and its name.
+    fn unless<'r>(&'r self, role: &'r Role) -> Option<(&'r Unless, &'r str)> {
+        let has = |unless: &'r Unless| Some((unless, self.what_it_has(&unless.has)?));
+        let mut found = role.unless.iter().filter_map(has);
         // What rules it out altogether before what does so for want of ids.
-        found.clone().find(|unless| !unless.but_with_ids).or_else(|| found.next())
+        found.clone().find(|(unless, _)| !unless.but_with_ids).or_else(|| found.next())
+    }
+
+    /// The name of what the program has of that.
+    fn what_it_has<'n>(&'n self, has: &'n Has) -> Option<&'n str> {
+        match has {
+            Has::Function(name) => (!self.is_absent(name)).then_some(name),
+            Has::Implementer { interface, but } => {
+                let found = self.facts.implementers.get(interface)?;
+                let known = found.itabs.iter().map(|itab| itab.concrete.as_str());
+                let own = known.into_iter().find(|concrete| !but.iter().any(|name| name == concrete));
+                // Those that are not listed are none of the few that are known.
+                let is_cut = found.count > found.itabs.len() as u64;
+                own.or_else(|| is_cut.then_some(interface.as_str()))
+            }
+        }
     }
 
     /// The variable that all the calls in a function are given.

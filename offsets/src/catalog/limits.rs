@@ -3,6 +3,7 @@
 
 use super::entry::Entry;
 use super::error::CatalogError;
+use super::role::Has;
 
 /// Most instances of one file: for each of them its text is read anew. HTTP/2 lives in three packages.
 pub(super) const MAX_INSTANCES: usize = 16;
@@ -38,7 +39,13 @@ pub(super) fn check_own(entries: &[Entry]) -> Result<(), CatalogError> {
 fn wants(entry: &Entry) -> usize {
     let sites = entry.roles.iter().flat_map(|role| &role.sites);
     let of_sites: usize = sites.map(|site| 1 + site.callers.len() + site.values.len()).sum();
-    let unless: usize = entry.roles.iter().map(|role| role.unless.len()).sum();
+    let unless = entry.roles.iter().flat_map(|role| &role.unless);
+    let unless: usize = unless
+        .map(|unless| match &unless.has {
+            Has::Function(_) => 1,
+            Has::Implementer { but, .. } => 1 + but.len(),
+        })
+        .sum();
     let lists = [
         entry.present.len(),
         entry.structs.len(),

@@ -28,7 +28,7 @@ pub use error::CatalogError;
 pub use load::load_dir;
 pub use operation::{Attribute, Hits, Makes, Operation, SpanKind};
 pub use range::Range;
-pub use role::{Role, Unless};
+pub use role::{Has, Role, Unless};
 pub use site::{At, Indirect, Site};
 pub use types::WantedType;
 pub use values::{Source, Value};

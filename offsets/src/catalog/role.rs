@@ -32,15 +32,29 @@ pub struct Role {
     pub line: usize,
 }
 
-/// A function with which a program does without a role.
+/// What a program has that does without a role.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Unless {
-    /// Its linker name.
-    pub function: String,
+    /// What it is.
+    pub has: Has,
     /// Why, for people: what follows `because the program`.
     pub because: String,
     /// Whether it does with it all the same where it is told the ids of its spans.
     pub but_with_ids: bool,
+}
+
+/// Something that a program has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Has {
+    /// A function, by its linker name.
+    Function(String),
+    /// A type of its own for this interface, beside those.
+    Implementer {
+        /// Its full name.
+        interface: String,
+        /// Full names of types that do not count.
+        but: Vec<String>,
+    },
 }
 
 #[derive(Deserialize)]
@@ -65,7 +79,10 @@ pub(super) struct RawRole {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawUnless {
-    function: Text,
+    function: Option<Text>,
+    implements: Option<Text>,
+    #[serde(default)]
+    but: Vec<Text>,
     because: Text,
     #[serde(default)]
     but_with_ids: bool,
@@ -92,11 +109,24 @@ pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawRole>) ->
         }
     }
     let unless = |raw: RawUnless| {
-        Ok(Unless {
-            function: reader.name("role.unless.function", raw.function)?,
-            because: reader.text("role.unless.because", raw.because)?,
-            but_with_ids: raw.but_with_ids,
-        })
+        let has = match (raw.function, raw.implements) {
+            (Some(function), None) if raw.but.is_empty() => {
+                Has::Function(reader.name("role.unless.function", function)?)
+            }
+            (None, Some(interface)) => {
+                let but = raw.but.into_iter().map(|name| reader.name("role.unless.but", name));
+                Has::Implementer {
+                    interface: reader.name("role.unless.implements", interface)?,
+                    but: but.collect::<Result<_, _>>()?,
+                }
+            }
+            _ => {
+                let reason = "wants `function`, or `implements` with or without `but`";
+                return Err(reader.error(raw.because.span().start, "role.unless", reason));
+            }
+        };
+        let because = reader.text("role.unless.because", raw.because)?;
+        Ok(Unless { has, because, but_with_ids: raw.but_with_ids })
     };
     Ok(Role {
         name: reader.text("role.name", raw.name)?,

@@ -230,9 +230,19 @@ fn a_program_with_an_sdk_or_a_propagator_is_left_alone() -> Result<()> {
     let propagator = "package main\n\nimport (\n\t\"context\"\n\n\t\"go.opentelemetry.io/otel\"\n\t\"go.opentelemetry.io/otel/propagation\"\n)\n\n\
                       func beside() {\n\totel.SetTextMapPropagator(propagation.TraceContext{})\n\
                       \totel.GetTextMapPropagator().Inject(context.Background(), propagation.MapCarrier{})\n}\n";
+    // As B3's, Jaeger's and X-Ray's are: a span without ids would make B3's say that nothing below is to be sampled.
+    let own = "package main\n\nimport (\n\t\"context\"\n\n\t\"go.opentelemetry.io/otel\"\n\t\"go.opentelemetry.io/otel/propagation\"\n)\n\n\
+               type own struct{ propagation.TextMapPropagator }\n\nfunc beside() {\n\totel.SetTextMapPropagator(own{})\n\
+               \totel.GetTextMapPropagator().Inject(context.Background(), propagation.MapCarrier{})\n}\n";
+    let baggage = "package main\n\nimport (\n\t\"context\"\n\n\t\"go.opentelemetry.io/otel\"\n\t\"go.opentelemetry.io/otel/propagation\"\n)\n\n\
+                   func beside() {\n\totel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.Baggage{}))\n\
+                   \totel.GetTextMapPropagator().Inject(context.Background(), propagation.MapCarrier{})\n}\n";
+    let harmless = planned(baggage, &[])?;
+    ensure!(harmless.iter().all(|(variables, alone)| *variables == 1 && alone.is_empty()), "{harmless:?}");
     for (what, source, modules, why) in [
         ("an SDK", sdk, &[("go.opentelemetry.io/otel/sdk", "v1.38.0")][..], "has an SDK"),
         ("a propagator", propagator, &[], "passes on the trace contexts"),
+        ("a propagator of its own", own, &[], "in a form of its own"),
     ] {
         for (variables, alone) in planned(source, modules)? {
             let is_right = variables == usize::from(what != "an SDK")

@@ -6,7 +6,7 @@ mod structs;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use offsets::catalog::Entry;
+use offsets::catalog::{Entry, Has};
 
 use super::closures;
 use super::described::{Described, Found};
@@ -143,7 +143,10 @@ impl<'a> Facts<'a> {
             names.extend(closures::enclosing(&site.function));
         }
         let unless = entries.iter().flat_map(|e| &e.roles).flat_map(|role| &role.unless);
-        names.extend(unless.map(|unless| unless.function.as_str()));
+        names.extend(unless.filter_map(|unless| match &unless.has {
+            Has::Function(name) => Some(name.as_str()),
+            Has::Implementer { .. } => None,
+        }));
         names.push(PLUGIN_OPEN);
         names.sort_unstable();
         names.dedup();
