@@ -7,10 +7,11 @@ use aya_ebpf::{
 };
 use runtime_ebpf::{
     abi::{File, MAX_FILES, MAX_PROCESSES, Process, SWITCH_IGNORE_PARENT, SWITCH_NO_FORWARDED},
+    counters::Counter,
     libraries::Library,
 };
 
-use crate::{identity::tgid, read::known, registers::GoRegisters, whole_key::WholeKey as _};
+use crate::{count::count, identity::tgid, read::known, registers::GoRegisters, whole_key::WholeKey as _};
 
 /// Preallocated, as all hash maps of tracing programs must be.
 #[map]
@@ -161,4 +162,25 @@ pub fn atomic_add(word: *mut u64, more: i64) {
     unsafe {
         core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) word, in(reg) more, options(nostack));
     }
+}
+
+/// The hit and its file, if its process is traced, any of its spans can be, and the hit is not the start of a function that will start
+/// again: `check` says how that is told.
+#[inline(always)]
+pub fn arrive<F>(
+    ctx: &ProbeContext,
+    library: Library,
+    files: &'static Array<F>,
+    check: impl Fn(&F) -> u8,
+) -> Option<(Hit, &'static F)> {
+    let hit = enter(ctx)?.of(library);
+    if hit.never_samples() {
+        return None;
+    }
+    let file = files.get_at(hit.file())?;
+    if ctx.restarts(check(file)) {
+        count(Counter::Restarted);
+        return None;
+    }
+    Some((hit, file))
 }

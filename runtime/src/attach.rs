@@ -4,7 +4,7 @@
 
 use analyzer::{
     Plan,
-    plan::{self, Status, Verdict},
+    plan::{self, Code, Status, Verdict},
 };
 use anyhow::Context as _;
 use runtime_ebpf::abi;
@@ -97,6 +97,30 @@ fn refusal(plan: &Plan, off: &SwitchedOff) -> String {
     }
 }
 
+/// What the log says of a traced library because something is not written into the program: what it leaves alone, and what it does not tell.
+fn said_of_writing(library: &plan::Library, off: &SwitchedOff) -> Vec<String> {
+    let id = &library.id;
+    let alone = library.findings.iter().filter(|finding| finding.code == Code::LeftAlone);
+    // With ids what wants them is not left alone.
+    let alone: Vec<String> = alone
+        .filter(|_| !off.telling() || library.variables.is_empty())
+        .map(|finding| format!("{id}: {}", finding.message))
+        .collect();
+    if !alone.is_empty() {
+        return alone;
+    }
+    let tells = libraries::by_id(id).is_some_and(|library| library.telling().is_some());
+    match (off.writing(), off.telling()) {
+        (true, _) if !library.variables.is_empty() => {
+            vec![format!("{id}: spans by way of OpenTelemetry's API are not traced: {WRITE} is false")]
+        }
+        (false, false) if tells => vec![format!(
+            "{id}: the program does not know the ids of its spans: the kernel does not let probes write (`strobe features`)"
+        )],
+        _ => Vec::new(),
+    }
+}
+
 fn makes_spans(library: &plan::Library) -> bool {
     libraries::by_id(&library.id).is_none_or(Library::makes_spans)
 }
@@ -120,22 +144,20 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
             continue;
         }
         match layout.add(library, plan, off.telling()) {
-            Ok(()) => traced.push(library.id.as_str()),
+            Ok(()) => {
+                said_of_writing(library, off).iter().for_each(|said| info!(file = plan.file, "{said}"));
+                traced.push(library.id.as_str());
+            }
             Err(error) => warn!(file = plan.file, "{}: not traced: {error:#}", library.id),
         }
     }
     for library in plan.libraries.iter().filter(|library| !library.variables.is_empty()) {
         let on = traced.contains(&library.id.as_str());
+        let is_on = |variable: &plan::Variable| on && (off.telling() || !variable.wants_ids);
         if !off.writing() {
-            let is_on = |variable: &plan::Variable| on && (off.telling() || !variable.wants_ids);
             layout
                 .switches
                 .extend(library.variables.iter().map(|variable| (variable.vaddr, is_on(variable))));
-        } else if on {
-            info!(
-                file = plan.file,
-                "{}: spans by way of OpenTelemetry's API are not traced: {WRITE} is false", library.id
-            );
         }
     }
     layout.core.parents = u16::from(layout.first.asks_for_parents());
@@ -240,6 +262,37 @@ mod tests {
         assert!(said.starts_with("nothing in it that strobe traces"), "{said}");
         let server = ("net/http.server", "instrumented", "refused", Some("no URL"));
         assert_eq!(refusal(&plan(&[mine, server]), &off), "net/http.server: no URL");
+    }
+
+    #[test]
+    fn the_log_says_what_is_not_written_and_why() {
+        let said = |wants_ids: Option<bool>, alone: Option<&str>, off: &SwitchedOff| {
+            let mut plan = plan(&[("go.opentelemetry.io/auto/sdk", "instrumented", "ready", None)]);
+            let library = &mut plan.libraries[0];
+            let (name, function) = ("enabled".to_owned(), "f".to_owned());
+            library.variables.extend(wants_ids.map(|wants_ids| plan::Variable {
+                name,
+                function,
+                vaddr: 8,
+                wants_ids,
+            }));
+            library.findings.extend(alone.map(|message| plan::Finding {
+                code: Code::LeftAlone,
+                severity: plan::Severity::Note,
+                subject: "g".to_owned(),
+                message: message.to_owned(),
+                loses: None,
+                remedy: None,
+            }));
+            said_of_writing(library, off).join("; ").replace("go.opentelemetry.io/auto/sdk: ", "")
+        };
+        let (locked, free) = (SwitchedOff::default(), SwitchedOff::default().with_telling(true));
+        assert_eq!(said(None, Some("no spans, because of its SDK"), &locked), "no spans, because of its SDK");
+        assert_eq!(said(None, Some("no spans, because of its SDK"), &free), "no spans, because of its SDK");
+        assert_eq!(said(Some(true), Some("it passes them on"), &locked), "it passes them on");
+        assert_eq!(said(Some(true), Some("it passes them on"), &free), "");
+        assert!(said(Some(false), None, &locked).starts_with("the program does not know the ids"));
+        assert_eq!(said(Some(false), None, &free), "");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use aya_ebpf::{
 };
 use runtime_ebpf::{abi::MAX_FILES, grpc::client::File, libraries::GRPC_CLIENT};
 
-use super::grpc::arrive;
+use crate::enter::arrive;
 use crate::registers::GoRegisters;
 
 #[map]

@@ -21,7 +21,7 @@ use aya_ebpf::{
 };
 use runtime_ebpf::{abi::MAX_FILES, grpc::server::File, libraries::GRPC_SERVER};
 
-use super::grpc::arrive;
+use crate::enter::arrive;
 
 #[map]
 static GRPC_SERVER_FILES: Array<File> = Array::with_max_entries(MAX_FILES, 0);

@@ -5,16 +5,14 @@
 //! start   `(*tracer).start`, which is there to be probed   the entry, by the address of its span
 //! end     `(*span).ended`, likewise, with the span's JSON  ► KIND_ENDED
 //! ```
-//! A span ends on any goroutine, once. Nothing is written into the program: it goes on with a span context of zeros.
+//! A span ends on any goroutine, once. Where the kernel lets probes write, `telling` is in the place of `start`; elsewhere the program goes on
+//! with a span context of zeros.
 
 use aya_ebpf::{
     helpers::{bpf_ktime_get_ns, bpf_probe_write_user},
-    maps::Array,
     programs::ProbeContext,
 };
 use runtime_ebpf::{
-    counters::Counter as Core,
-    libraries::Library,
     made::{
         CONTEXT_WORD, File, OPEN, SAMPLED,
         counters::Counter,
@@ -25,15 +23,14 @@ use runtime_ebpf::{
 
 use crate::{
     by_hand,
-    count::{count as count_core, count_of},
-    enter::{Hit, enter},
+    count::count_of,
+    enter::Hit,
     ids,
     in_flight::Span,
     parent::{self, Context},
     read::{opaque, read_bytes},
     registers::GoRegisters,
     ring,
-    whole_key::WholeKey as _,
 };
 
 /// The programs and the map of a library: its constant, the map of its files, and its programs' names.
@@ -46,7 +43,8 @@ macro_rules! made {
         };
         use runtime_ebpf::{abi::MAX_FILES, libraries::$library, made::File};
 
-        use super::made::{arrive, begin, end, tell};
+        use super::made::{begin, end, tell};
+        use crate::enter::arrive;
 
         #[map]
         static $files: Array<File> = Array::with_max_entries(MAX_FILES, 0);
@@ -86,26 +84,6 @@ pub(super) use made;
 #[inline(always)]
 fn count(hit: &Hit, counter: Counter) {
     count_of(hit.library, counter as u32);
-}
-
-/// The hit and its file, if its process is traced, unless the function will start again.
-#[inline(always)]
-pub fn arrive(
-    ctx: &ProbeContext,
-    library: Library,
-    files: &'static Array<File>,
-    check: impl Fn(&File) -> u8,
-) -> Option<(Hit, &'static File)> {
-    let hit = enter(ctx)?.of(library);
-    if hit.never_samples() {
-        return None;
-    }
-    let file = files.get_at(hit.file())?;
-    if ctx.restarts(check(file)) {
-        count_core(Core::Restarted);
-        return None;
-    }
-    Some((hit, file))
 }
 
 /// A span begins; it is kept.

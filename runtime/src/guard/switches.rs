@@ -3,8 +3,7 @@
 //! ```text
 //!   var autoInstEnabled = new(bool)      a word of the program's data ──► a byte, false, which each Tracer.Start reads
 //! ```
-//! This is the one thing that is written into a target, and it is there to be written. Why it cannot harm:
-//! docs/decisions/api-spans.md.
+//! It is there to be written. Why that cannot harm: docs/decisions/api-spans.md.
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -1,51 +1,25 @@
-//! What gRPC's server and client share: how their programs begin, statuses, and the records of ends.
+//! What gRPC's server and client share: statuses, and the records of ends.
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, maps::Array, programs::ProbeContext};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
 use runtime_ebpf::{
-    counters::Counter as Core,
     grpc::{
         CODE_OK, CODE_UNREADABLE, StatusFields,
         records::{Ended, KIND_ENDED, KIND_FAILED, MESSAGE_BYTES},
     },
-    libraries::Library,
     record::ABSENT,
 };
 
 use crate::{
-    count::count,
-    enter::{Hit, enter},
+    enter::Hit,
     in_flight::{Key, Span, Table, remove},
     read::{GoString, known, read},
-    registers::GoRegisters,
     ring,
     texts::{MISSING, fill, string_in},
-    whole_key::WholeKey as _,
 };
 
 const EMPTY: GoString = GoString { address: 0, len: 0 };
 const ENDED_BYTES: usize = size_of::<Ended>();
 const FAILED_BYTES: usize = ENDED_BYTES + MESSAGE_BYTES;
-
-/// The hit and its file, if its process is traced, any of its RPCs can be, and the hit is not the start of a function that will start
-/// again: `check` says how that is told.
-#[inline(always)]
-pub fn arrive<F>(
-    ctx: &ProbeContext,
-    library: Library,
-    files: &'static Array<F>,
-    check: impl Fn(&F) -> u8,
-) -> Option<(Hit, &'static F)> {
-    let hit = enter(ctx)?.of(library);
-    if hit.never_samples() {
-        return None;
-    }
-    let file = files.get_at(hit.file())?;
-    if ctx.restarts(check(file)) {
-        count(Core::Restarted);
-        return None;
-    }
-    Some((hit, file))
-}
 
 /// What a status says.
 #[derive(Clone, Copy)]
