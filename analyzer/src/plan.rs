@@ -289,7 +289,8 @@ pub struct Itab {
     pub concrete: String,
     /// Its address; at run time the load bias is added.
     pub vaddr: Option<u64>,
-    /// Where a value of a context's concrete type holds what leads on; null of other interfaces, and where there is no such field.
+    /// Where a value of a concrete type of `context.Context` or `net.Conn` holds what leads on; null of other interfaces, and where there is
+    /// no such field.
     #[serde(default)]
     pub holds: Option<Held>,
 }

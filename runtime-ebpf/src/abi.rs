@@ -69,6 +69,8 @@ pub const SWITCH_IGNORE_PARENT: u32 = 1;
 pub const SWITCH_NO_TEXT: u32 = 2;
 /// What proxies say of a request is not looked at.
 pub const SWITCH_NO_FORWARDED: u32 = 4;
+/// Who sends what a server gets is looked up where the request does not say it ([`crate::sockets`]).
+pub const SWITCH_CORRELATE: u32 = 8;
 
 /// What the core needs to know of a file's Go runtime. Value of `FILES`.
 #[repr(C)]

@@ -52,6 +52,15 @@ counters! { Counter:
     CurrentFull = "parents.lost.no_room", loss;
     /// Chains of contexts that were not followed to their end.
     ContextsCut = "parents.contexts_cut", info;
+    /// Requests whose sender is traced by this agent, too: its span is the parent.
+    Correlated = "correlation.matched", info;
+    /// Requests over connections of which nobody traced is known to send it: it comes from elsewhere, or from a client that was not traced
+    /// yet when it sent it.
+    SenderUnknown = "correlation.no_sender", info;
+    /// Connections, at either end, that are none of TCP, or are held by a type that strobe does not know.
+    ConnectionUnknown = "correlation.no_connection", info;
+    /// Senders that found no room, or gave way while they were looked for.
+    SenderLost = "correlation.lost", loss;
 }
 
 #[cfg(test)]

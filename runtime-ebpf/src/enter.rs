@@ -6,7 +6,7 @@ use aya_ebpf::{
     programs::ProbeContext,
 };
 use runtime_ebpf::{
-    abi::{File, MAX_FILES, MAX_PROCESSES, Process, SWITCH_IGNORE_PARENT, SWITCH_NO_FORWARDED},
+    abi::{File, MAX_FILES, MAX_PROCESSES, Process, SWITCH_CORRELATE, SWITCH_IGNORE_PARENT, SWITCH_NO_FORWARDED},
     counters::Counter,
     libraries::Library,
 };
@@ -128,6 +128,18 @@ impl Hit {
         self.process().switches & SWITCH_IGNORE_PARENT == 0
     }
 
+    /// Whether it is looked up who sends a request that does not say it.
+    #[inline(always)]
+    pub fn correlates(&self) -> bool {
+        self.process().switches & SWITCH_CORRELATE != 0
+    }
+
+    /// Whether a request may be part of what another process does.
+    #[inline(always)]
+    pub fn takes_parents(&self) -> bool {
+        self.process().switches & (SWITCH_CORRELATE | SWITCH_IGNORE_PARENT) != SWITCH_IGNORE_PARENT
+    }
+
     /// 0 if it is believed what proxies say of a request.
     #[inline(always)]
     pub fn disbelieves_proxies(&self) -> u64 {
@@ -137,7 +149,7 @@ impl Hit {
     /// Whether no request of this process can be sampled.
     #[inline(always)]
     pub fn never_samples(&self) -> bool {
-        self.process().sampler.never(self.extracts())
+        self.process().sampler.never(self.takes_parents())
     }
 
     /// `g.goid` of the running goroutine: goroutines' ids are not used again, their `g`s are.

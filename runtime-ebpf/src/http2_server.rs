@@ -12,6 +12,8 @@ use crate::{
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct File {
+    /// Address in the file of the start site: `ip - start_vaddr` is the load bias.
+    pub start_vaddr: u64,
     /// Where a request's fields lie when it begins: in `http.Request`, or in `http2.ServerRequest` (Go 1.27).
     pub request: RequestFields,
     /// Where they lie in `http.Request` when it ends.
@@ -20,6 +22,8 @@ pub struct File {
     pub headers: MapWalk,
     /// `serverConn.remoteAddrStr`.
     pub conn_remote_addr: u16,
+    /// `serverConn.conn`.
+    pub conn_net: u16,
     /// `responseWriter.rws`.
     pub writer_state: u16,
     /// `responseWriterState.stream`.
@@ -43,7 +47,7 @@ pub struct File {
     /// 1: the handler gets an `http.Request` of its own, which the start site does not see (Go 1.27).
     pub translates: u8,
     /// Zero.
-    pub reserved: u8,
+    pub reserved: [u8; 5],
 }
 
 /// The most of `responseWriterState` that is read.
@@ -60,6 +64,6 @@ mod tests {
 
     #[test]
     fn the_size_is_that_of_the_programs() {
-        assert_eq!(size_of::<File>(), 20 + 12 + 12 + 9 * 2 + 4);
+        assert_eq!(size_of::<File>(), 8 + 20 + 12 + 12 + 10 * 2 + 3 + 5);
     }
 }

@@ -21,6 +21,8 @@ pub struct File {
     pub start_vaddr: u64,
     /// The same of the function that the start site's was copied into; 0: of none.
     pub copied_vaddr: u64,
+    /// The same of the site behind the search for a connection; 0: there is none.
+    pub conn_vaddr: u64,
     /// What tells errors.
     pub errors: Errors,
     /// Number of bytes of `http.Request` to read, at most [`REQUEST_WINDOW`], covering all of its offsets below.
@@ -71,13 +73,31 @@ pub struct File {
     pub copied_check: u8,
     /// 1: HTTP/2 gives a `http2.ClientResponse` and no `http.Response`.
     pub h2_own_response: u8,
+    /// Which flags mean that the stream site's stack check fails.
+    pub stream_check: u8,
+    /// 1: HTTP/2's streams are seen where they are sent.
+    pub streams: u8,
     /// Zero.
     pub reserved: [u8; 3],
+    /// `net/http.persistConn.conn`; [`crate::abi::NO_OFFSET`]: unknown, as in those below.
+    pub conn_net: u16,
+    /// `net/http.persistConn.alt`.
+    pub conn_alt: u16,
+    /// `Header` of the request that the stream site is given.
+    pub stream_header: u16,
+    /// `clientStream.ID`.
+    pub stream_id: u16,
+    /// `clientStream.ctx`.
+    pub stream_ctx: u16,
+    /// `clientStream.cc`.
+    pub stream_conn: u16,
+    /// `ClientConn.tconn`.
+    pub h2_conn_net: u16,
 }
 
 /// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended. The
 /// first word is the generation.
-pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 5 * 8;
+pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 7 * 8;
 
 /// Round trips in flight at once, over all processes, unless the agent says otherwise.
 pub const DEFAULT_ENTRIES: u32 = 65_536;
@@ -94,6 +114,6 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<File>(), 2 * 8 + size_of::<Errors>() + 21 * 2 + 3 + 3);
+        assert_eq!(size_of::<File>(), 3 * 8 + size_of::<Errors>() + 28 * 2 + 5 + 3);
     }
 }

@@ -78,7 +78,7 @@ pub const END_WINDOW: usize = 128;
 pub const DEFAULT_ENTRIES: u32 = 65_536;
 /// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended. The
 /// first word is the generation.
-pub const IN_FLIGHT_BYTES: usize = 128;
+pub const IN_FLIGHT_BYTES: usize = 136;
 
 /// `Request.TLS` could not be read.
 pub const TLS_UNKNOWN: u8 = 2;

@@ -4,7 +4,7 @@
 use core::ptr::NonNull;
 
 use aya_ebpf::maps::{Array, HashMap};
-use runtime_ebpf::{abi::SPAN_BYTES, record::Head};
+use runtime_ebpf::{abi::SPAN_BYTES, record::Head, trace_parent::TraceParent};
 
 use crate::{
     enter::{Hit, atomic_add},
@@ -104,6 +104,12 @@ impl Span {
         self.parent_span_id = identity.parent_span_id;
         self.trace_flags = identity.trace_flags;
         self.parent = parent;
+    }
+
+    /// The span, as a parent.
+    #[inline(always)]
+    pub fn as_parent(&self) -> TraceParent {
+        TraceParent { trace_id: self.trace_id, span_id: self.span_id, flags: self.trace_flags }
     }
 
     /// Writes what every record of the span begins with.

@@ -22,6 +22,7 @@ pub mod process;
 pub mod record;
 pub mod sampler;
 pub mod signals;
+pub mod sockets;
 pub mod trace_parent;
 
 pub use libraries::*;

@@ -7,6 +7,7 @@
 #![feature(asm_experimental_arch)]
 
 mod by_hand;
+mod connection;
 mod count;
 mod current;
 mod enter;
@@ -16,11 +17,13 @@ mod headers;
 mod identity;
 mod ids;
 mod in_flight;
+mod kernel;
 mod parent;
 mod programs;
 mod read;
 mod registers;
 mod ring;
+mod senders;
 mod stack;
 mod texts;
 mod traceparent;

@@ -36,7 +36,7 @@ pub struct Head {
     pub parent_span_id: [u8; 8],
     /// W3C trace flags of this span.
     pub trace_flags: u8,
-    /// [`PARENT_NONE`], [`PARENT_REMOTE`] or [`PARENT_LOCAL`].
+    /// [`PARENT_NONE`], [`PARENT_REMOTE`], [`PARENT_LOCAL`] or [`PARENT_SENDER`].
     pub parent: u8,
     /// Zero.
     pub reserved: [u8; 6],
@@ -48,6 +48,13 @@ pub const PARENT_NONE: u8 = 0;
 pub const PARENT_REMOTE: u8 = 1;
 /// The parent is a span of the same process.
 pub const PARENT_LOCAL: u8 = 2;
+/// The parent is who has sent the request, which did not say so itself ([`crate::sockets`]).
+pub const PARENT_SENDER: u8 = 3;
+
+/// Whether the parent is a span of another process.
+pub fn is_remote(parent: u8) -> bool {
+    parent == PARENT_REMOTE || parent == PARENT_SENDER
+}
 
 /// The length of a string that could not be read, or is not known in this binary.
 pub const ABSENT: u32 = u32::MAX;

@@ -7,7 +7,7 @@ use analyzer::{
     plan::{self, Code, Status, Verdict},
 };
 use anyhow::Context as _;
-use runtime_ebpf::abi;
+use runtime_ebpf::{abi, sockets::Connections};
 use tracing::{info, warn};
 
 use crate::{
@@ -23,6 +23,8 @@ pub struct Layout {
     pub core: abi::File,
     /// What leads from one of its contexts to the next.
     pub contexts: Box<abi::Contexts>,
+    /// What leads from one of its connections to the kernel's descriptor.
+    pub connections: Connections,
     /// What is attached at once.
     pub first: Part,
     /// What is attached when it is missed ([`Library::waits_until_missed`]).
@@ -130,6 +132,7 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
     let mut layout = Layout {
         core: libraries::core(plan),
         contexts: Box::new(libraries::contexts(plan)),
+        connections: libraries::connections(plan),
         first: Part::default(),
         missed: Part::default(),
         switches: Vec::new(),
@@ -143,7 +146,7 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
             info!(file = plan.file, "{}: not attached: no server of this file is traced", library.id);
             continue;
         }
-        match layout.add(library, plan, off.telling()) {
+        match layout.add(library, plan, off) {
             Ok(()) => {
                 said_of_writing(library, off).iter().for_each(|said| info!(file = plan.file, "{said}"));
                 traced.push(library.id.as_str());
@@ -168,10 +171,10 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
 }
 
 impl Layout {
-    fn add(&mut self, library: &plan::Library, plan: &Plan, telling: bool) -> anyhow::Result<()> {
+    fn add(&mut self, library: &plan::Library, plan: &Plan, off: &SwitchedOff) -> anyhow::Result<()> {
         let traced = libraries::by_id(&library.id).context("not traced by this version of strobe")?;
         let part = if traced.waits_until_missed() { &mut self.missed } else { &mut self.first };
-        part.add(traced, library, plan, telling && traced.may_tell(library, plan))?;
+        part.add(traced, library, plan, off)?;
         self.core.libraries |= 1 << traced.code();
         Ok(())
     }
@@ -194,12 +197,14 @@ impl Part {
         traced: &'static dyn Library,
         library: &plan::Library,
         plan: &Plan,
-        telling: bool,
+        off: &SwitchedOff,
     ) -> anyhow::Result<()> {
         let config = traced.config(library, plan)?;
         let mut probes = Vec::new();
         let mut functions = Vec::new();
-        for function in &library.functions {
+        let telling = off.telling() && traced.may_tell(library, plan);
+        let is_wanted = |role: &str| off.correlating() || !traced.correlating().contains(&role);
+        for function in library.functions.iter().filter(|function| is_wanted(&function.role)) {
             let place = traced.programs().iter().position(|(role, _)| *role == function.role);
             functions.push((
                 place.with_context(|| format!("no program for the role `{}`", function.role))?,

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::planning::Own;
+use crate::{config::Propagation, planning::Own};
 
 /// OpenTelemetry tracing for Go programs that nobody changed: attaches to stripped binaries, exports OTLP.
 #[derive(Debug, Parser)]
@@ -52,6 +52,9 @@ pub struct Run {
     /// Trace every process of this executable, those that start later too. May be given several times.
     #[arg(long, value_name = "PATH", required_unless_present = "pid")]
     pub exe: Vec<PathBuf>,
+    /// How a trace goes on in another service (STROBE_PROPAGATION).
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub propagation: Option<Propagation>,
     /// Plan with the catalog entries of this folder (*.toml), too; no spans are made of them yet.
     #[arg(long, value_name = "DIR", value_parser = Own::read)]
     pub catalog: Option<Own>,
@@ -66,6 +69,9 @@ pub struct Exec {
     /// Leave the agent's own credentials (OTEL_EXPORTER_OTLP_HEADERS and the like) in the command's environment.
     #[arg(long)]
     pub keep_credentials: bool,
+    /// How a trace goes on in another service (STROBE_PROPAGATION).
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub propagation: Option<Propagation>,
     /// Plan with the catalog entries of this folder (*.toml), too; no spans are made of them yet.
     #[arg(long, value_name = "DIR", value_parser = Own::read)]
     pub catalog: Option<Own>,

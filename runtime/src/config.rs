@@ -20,6 +20,7 @@ mod env;
 mod instrumentations;
 mod otlp;
 mod pairs;
+mod propagation;
 
 pub use batch::{
     BSP_EXPORT_TIMEOUT, BSP_MAX_CONCURRENT_EXPORTS, BSP_MAX_EXPORT_BATCH_SIZE, BSP_MAX_QUEUE_SIZE,
@@ -33,6 +34,7 @@ pub use capacity::{
 pub use instrumentations::{INSTRUMENTATION_ENABLED, SwitchedOff, WRITE};
 pub use otlp::{Otlp, OtlpError};
 pub(crate) use pairs::parse_pairs;
+pub use propagation::{PROPAGATION, Propagation};
 
 use env::Env;
 
@@ -136,6 +138,8 @@ pub struct Config {
     pub sampler: Sampler,
     /// Whether incoming `traceparent` headers are read (`OTEL_PROPAGATORS` has `tracecontext`).
     pub extract: bool,
+    /// `STROBE_PROPAGATION`.
+    pub propagation: Propagation,
     /// `STROBE_FIELDS_ONLY`: requests are taken field by field, and their text never leaves the target's memory.
     pub fields_only: bool,
     /// `OTEL_BSP_*`.
@@ -166,6 +170,7 @@ impl Config {
             exporter_configured: exporter_named || otlp::endpoint_is_set(&mut env),
             sampler: sampler(&mut env),
             extract: extract(&mut env),
+            propagation: Propagation::from_env(&mut env),
             fields_only: env.flag(FIELDS_ONLY),
             batch: Batch::from_env(&mut env),
             spans: span_settings(&mut env),

@@ -21,7 +21,7 @@ use aya::{
     maps::{MapData, PerCpuArray, RingBuf},
     programs::UProbe,
 };
-use runtime_ebpf::{abi, counters, libraries as kernel};
+use runtime_ebpf::{abi, counters, libraries as kernel, sockets::Connections};
 
 use crate::libraries::{self, Flight, Library, bytes_of};
 pub use error::ProgramsError;
@@ -64,6 +64,7 @@ pub struct Counted {
 const PROCESSES: &str = "PROCESSES";
 const FILES: &str = "FILES";
 const CONTEXTS: &str = "CONTEXTS";
+const CONNECTIONS: &str = "CONNECTIONS";
 const CURRENT: &str = "CURRENT";
 const COUNTERS: &str = "COUNTERS";
 /// Entries of one table that a sweep looks at in one call: three system calls each.
@@ -234,6 +235,7 @@ impl Programs {
         index: u32,
         core: &abi::File,
         contexts: &abi::Contexts,
+        connections: &Connections,
         libraries: &[(&'static dyn Library, Vec<u8>)],
     ) -> Result<(), ProgramsError> {
         // SAFETY: a File of the core is repr(C), integers without padding (pinned by a test in runtime-ebpf).
@@ -242,6 +244,8 @@ impl Programs {
             // SAFETY: Contexts are repr(C), integers without padding (pinned by a test in runtime-ebpf).
             self.write(CONTEXTS, &index.to_ne_bytes(), &unsafe { bytes_of(contexts) })?;
         }
+        // SAFETY: as above.
+        self.write(CONNECTIONS, &index.to_ne_bytes(), &unsafe { bytes_of(connections) })?;
         self.add_libraries(index, libraries)
     }
 

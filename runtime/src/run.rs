@@ -24,7 +24,8 @@ const GOOD_BYE: Duration = Duration::from_secs(10);
 
 /// `strobe run`.
 pub fn run(args: cli::Run) -> ExitCode {
-    let (config, warnings) = Config::from_process_env();
+    let (mut config, warnings) = Config::from_process_env();
+    config.propagation = args.propagation.unwrap_or(config.propagation);
     let _log = match start::logging(&config, &warnings) {
         Ok(guard) => guard,
         Err(error) => {

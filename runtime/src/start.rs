@@ -99,11 +99,16 @@ fn way_out(config: &Config, own: Own, stream: Stream) -> anyhow::Result<WayOut> 
         sampling: Sampling {
             sampler: config.sampler,
             extract: config.extract,
+            correlate: config.propagation.correlates(),
             fields_only: config.fields_only,
             forwarded: config.spans.forwarded,
         },
         // What cannot be established is not there.
-        off: config.switched_off.clone().with_telling(trials::writing_probes().unwrap_or(false)),
+        off: config
+            .switched_off
+            .clone()
+            .with_telling(trials::writing_probes().unwrap_or(false))
+            .with_correlation(config.propagation.correlates()),
         sources: Sources::new(config, true),
         sink: Sink::new(libraries::joiners(), config, config.capacity.joiner_bytes, pipeline)?,
         own,

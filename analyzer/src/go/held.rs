@@ -1,12 +1,14 @@
-//! Where a concrete type of `context.Context` holds another context, or the request whose context it is.
+//! Where a concrete type of `context.Context` holds another context, or the request whose context it is, and where one of `net.Conn` holds
+//! another connection.
 //!
 //! Frameworks pass contexts of their own on (`gin.Context` has a `*http.Request`, echo's and kratos' too), as does the standard
 //! library (`cancelCtx` embeds the parent). Whoever follows a chain of contexts needs the offset of the next one.
 
 use super::types::{Kind, Type, Types};
 
-/// The interface, as type data names it.
+/// The interfaces of which it is asked, as type data names them.
 const CONTEXT: &str = "context.Context";
+const CONN: &str = "net.Conn";
 /// What has a context of its own.
 const REQUEST: &str = "*net/http.Request";
 /// Structs embedded in structs; `timerCtx` has one.
@@ -23,18 +25,28 @@ const MAX_FIELDS: usize = 256;
 /// | a field of the struct itself that is a context, if it is the only one | `withoutCancelCtx` has its parent so; of several nothing tells which |
 /// | the request that lies least deep, embedded or as the struct's own field, if it is the only one there | contexts of web frameworks |
 pub fn context(types: &Types<'_>, concrete: u64) -> Option<(&'static str, u64)> {
+    first(types, concrete, &[(CONTEXT, true), (CONTEXT, false), (REQUEST, false)])
+}
+
+/// The same of a connection: the embedded one, else the struct's only one.
+pub fn conn(types: &Types<'_>, concrete: u64) -> Option<(&'static str, u64)> {
+    first(types, concrete, &[(CONN, true), (CONN, false)])
+}
+
+/// The first of these that a value has: a type's name, and whether it counts only where it is embedded.
+fn first(types: &Types<'_>, concrete: u64, wanted: &[(&'static str, bool)]) -> Option<(&'static str, u64)> {
     let t = types.get(concrete)?;
     let value = if t.kind == Kind::Pointer { types.get(types.elem(&t)?)? } else { t };
     if t.kind != Kind::Pointer && t.size() <= 8 {
         return None;
     }
-    let found = |name, embedded_alone| match least_deep(types, value, name, embedded_alone) {
+    let found = |&(name, embedded_alone): &(_, bool)| match least_deep(types, value, name, embedded_alone) {
         Found::One(offset) => Some(Some((name, offset))),
         // Go refuses to promote either, so nothing less likely is right.
         Found::Several => Some(None),
         Found::None => None,
     };
-    found(CONTEXT, true).or_else(|| found(CONTEXT, false)).or_else(|| found(REQUEST, false)).flatten()
+    wanted.iter().find_map(found).flatten()
 }
 
 /// How many there are where the first ones are.

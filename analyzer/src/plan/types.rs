@@ -54,10 +54,10 @@ pub struct Variable {
     pub wants_ids: bool,
 }
 
-/// What leads from a value to the context that it stands for.
+/// What leads from a value to the context, or the connection, that it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// `context.Context` or `*net/http.Request`.
+    /// `context.Context`, `*net/http.Request` or `net.Conn`.
     #[serde(rename = "type")]
     pub type_name: String,
     /// From where the interface's data word points to.

@@ -12,8 +12,9 @@ use crate::go::types::{NameBudget, Types};
 use crate::go::wanted::Names;
 use crate::plan::{Held, Itab};
 
-/// The only interface of which it is asked what its types hold.
+/// The interfaces of which it is asked what their types hold.
 const CONTEXT: &str = "context.Context";
+const CONN: &str = "net.Conn";
 /// Most types of one interface that are listed; of contexts a big server has some dozens.
 const MAX_LISTED: usize = 256;
 
@@ -54,7 +55,11 @@ pub(super) fn find(types: &Types<'_>, present: &[&Entry]) -> Result<HashMap<Stri
         if found.itabs.len() < MAX_LISTED
             && let Some(concrete) = types.full_name_within(itab.concrete, &mut budget)?
         {
-            let held = (interface == CONTEXT).then(|| held::context(types, itab.concrete)).flatten();
+            let held = match interface {
+                CONTEXT => held::context(types, itab.concrete),
+                CONN => held::conn(types, itab.concrete),
+                _ => None,
+            };
             let holds = held.map(|(name, offset)| Held { type_name: name.to_owned(), offset });
             let interface = interface.to_owned();
             found.itabs.push(Itab { interface, concrete, vaddr: Some(itab.vaddr), holds });

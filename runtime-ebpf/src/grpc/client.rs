@@ -32,8 +32,26 @@ pub struct File {
     pub bind_check: u8,
     /// The same for the end site.
     pub end_check: u8,
+    /// The same for the send site.
+    pub send_check: u8,
+    /// 1: the send site's function has the frame as its third argument, else as its second.
+    pub frame_is_third: u8,
     /// Zero.
-    pub reserved: [u8; 7],
+    pub reserved: [u8; 3],
+    /// `streamID` of the frame that is sent, four bytes at any multiple of them; [`crate::abi::NO_OFFSET`]: unknown, as in those below.
+    pub frame_stream: u16,
+    /// Its `hf`.
+    pub frame_fields: u16,
+    /// `transport.loopyWriter.conn`.
+    pub writer_net: u16,
+    /// `transport.loopyWriter.framer`, where it has no `conn`.
+    pub writer_framer: u16,
+    /// `transport.framer.writer`.
+    pub framer_writer: u16,
+    /// `transport.bufWriter.conn`.
+    pub buffered_net: u16,
+    /// Address in the file of the send site.
+    pub send_vaddr: u64,
 }
 
 /// Size of the programs' in-flight entry, pinned here for the agent.
@@ -66,7 +84,7 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<File>(), 16 + size_of::<Errors>() + 8 + 3 * 2 + 3 + 7);
+        assert_eq!(size_of::<File>(), 16 + size_of::<Errors>() + 8 + 9 * 2 + 5 + 3 + 8);
         assert_eq!(size_of::<Began>(), 72 + 4 * BEGAN_SLOT_COUNT);
         for (small, large) in BEGAN_SLOTS.iter().zip(BEGAN_LARGE_SLOTS) {
             assert!(*small <= large && small % 8 == 0 && large % 8 == 0);

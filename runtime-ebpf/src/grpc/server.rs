@@ -43,6 +43,10 @@ pub struct File {
     pub stream_method: u16,
     /// `transport.Stream.ctx`.
     pub stream_ctx: u16,
+    /// `transport.Stream.id`, four bytes at any multiple of them; [`crate::abi::NO_OFFSET`]: unknown, as in the next.
+    pub stream_id: u16,
+    /// `transport.http2Server.conn`.
+    pub conn_net: u16,
     /// From an http2Server to its peer's `net.Addr`.
     pub peer_addr: u16,
     /// `net.TCPAddr.IP`, below [`TCP_WINDOW`] as the next.
@@ -62,7 +66,7 @@ pub struct File {
     /// The same for the end site of what net/http serves.
     pub handler_end_check: u8,
     /// Zero.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 2],
 }
 
 /// Types of contexts that are looked through for the metadata.
@@ -116,7 +120,7 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<File>(), 7 * 8 + 8 * CONTEXT_ITABS + 8 + 8 + 12 + 9 * 2 + 4 + 6);
+        assert_eq!(size_of::<File>(), 7 * 8 + 8 * CONTEXT_ITABS + 8 + 8 + 12 + 11 * 2 + 4 + 2);
         assert_eq!(size_of::<Began>(), 72 + 8 + 4 * BEGAN_SLOT_COUNT);
         for (small, large) in BEGAN_SLOTS.iter().zip(BEGAN_LARGE_SLOTS) {
             assert!(*small <= large && small % 8 == 0 && large % 8 == 0);

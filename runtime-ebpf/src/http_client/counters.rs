@@ -34,6 +34,9 @@ macro_rules! http_client_counters {
             Outer = concat!($prefix, ".lost.called_within"), loss;
             /// Round trips that failed and were tried again within their call.
             Resumed = concat!($prefix, ".resumed"), info;
+            /// Streams of HTTP/2 that were sent for a round trip of which nobody knows: it began before the agent came, or its caller has
+            /// given it up. Whoever serves them does not learn whose they are.
+            StreamUnknown = concat!($prefix, ".streams_unknown"), info;
             /// Goroutines whose entry was removed when a round trip ended, because many are kept.
             GaveWay = concat!($prefix, ".gave_way"), info;
         }

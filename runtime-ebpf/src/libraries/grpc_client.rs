@@ -24,6 +24,9 @@ pub mod counters {
         /// What was kept does not belong to what goes on (another goroutine, another channel): it was dropped. The agent counts it as never
         /// ended.
         Mismatch = "grpc_client.mismatch", info;
+        /// Attempts of RPCs of which nobody knows: one began before the agent came, or is tried again by who reads its answer. Whoever serves
+        /// them does not learn whose they are.
+        AttemptUnknown = "grpc_client.attempts_unknown", info;
         /// Goroutines whose entry was removed, because many are kept.
         GaveWay = "grpc_client.gave_way", info;
     }

@@ -29,6 +29,8 @@ pub struct File {
     pub conn_remote_addr: u16,
     /// `http.conn.bufr`.
     pub conn_bufr: u16,
+    /// `http.conn.rwc`.
+    pub conn_net: u16,
     /// `http.connReader.conn`.
     pub conn_reader_conn: u16,
     /// `bufio.Reader.buf`, below [`READER_WINDOW`] as the next.
@@ -58,7 +60,7 @@ pub struct File {
     /// 1: the end site is a call of `abortPendingRead`, with the connection's reader for an argument in place of the response.
     pub end_by_reader: u8,
     /// Zero.
-    pub reserved: [u8; 1],
+    pub reserved: [u8; 7],
 }
 
 /// The part of `bufio.Reader` that is read: up to and with `r`.
@@ -76,6 +78,6 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<File>(), 16 + 20 + 12 + 9 * 2 + 12 + 8 + 2);
+        assert_eq!(size_of::<File>(), 16 + 20 + 12 + 10 * 2 + 12 + 9 + 7);
     }
 }

@@ -3,15 +3,18 @@
 //! ```text
 //! start   newClientStream entered                        ► KIND_BEGAN
 //! bind    its *clientStream is about to get a transport
+//! fields  the header of an attempt has been made
+//! send    it is about to be sent: it is noted who sends it
 //! fail    behind that: an error is the end               ► KIND_FAILED
 //! end     (*clientStream).finish entered                 ► KIND_ENDED or KIND_FAILED
 //! ```
-//! All but `end` are on the caller's goroutine, which is the key until the RPC has its `*clientStream`, the key from then on: who finishes a
+//! All but `end` and `send` are on the caller's goroutine, which is the key until the RPC has its `*clientStream`, the key from then on: who finishes a
 //! stream is whoever reads its end, or a goroutine that waits for its context. That happens twice for most streams, and the first
 //! counts.
 
 mod end;
 mod flight;
+mod send;
 mod start;
 
 use aya_ebpf::{
@@ -41,6 +44,24 @@ pub fn grpc_client_start(ctx: ProbeContext) -> u32 {
 pub fn grpc_client_bind(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |file| file.bind_check) {
         start::bind(&hit, file, ctx.argument::<0>());
+    }
+    0
+}
+
+/// Behind the call of `createHeaderFields` in `(*http2Client).NewStream`, with its results (fields []hpack.HeaderField, err error).
+#[uprobe]
+pub fn grpc_client_fields(ctx: ProbeContext) -> u32 {
+    if let Some((hit, _)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |_| 0) {
+        send::keep(&hit, ctx.argument::<0>());
+    }
+    0
+}
+
+/// The transport's writer is about to send the frame with them, after its stack check.
+#[uprobe]
+pub fn grpc_client_send(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |file| file.send_check) {
+        send::note(&ctx, &hit, file);
     }
     0
 }

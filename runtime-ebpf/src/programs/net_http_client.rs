@@ -3,6 +3,7 @@
 //! ```text
 //! start   roundTrip entered
 //! conn    behind getConn
+//! stream  HTTP/2's encodeAndWriteHeaders entered
 //! end     behind (*persistConn).roundTrip, and where HTTP/2's branch joins it
 //! h2_end  behind HTTP/2's round trip
 //! ```
@@ -10,10 +11,11 @@
 //! golang.org/x/net's HTTP/2 in place of the standard library's, that one's programs see what `h2_end` would.
 
 use super::http_client::{
-    arrive, arrive_at_start, bias, http_client,
+    arrive, arrive_at_start, arrive_at_stream, bias, connect, http_client,
     start::{self, Call},
 };
 use crate::registers::GoRegisters;
+use runtime_ebpf::http_client::counters::Counter;
 
 http_client! {
     NetHttp NET_HTTP_CLIENT NET_HTTP_CLIENT_TABLE NET_HTTP_CLIENT_FILES;
@@ -33,11 +35,29 @@ pub fn net_http_client_start(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn net_http_client_conn(ctx: ProbeContext) -> u32 {
     let Some((hit, file)) = arrive::<NetHttp>(&ctx) else { return 0 };
-    let (error, data) = (ctx.argument::<1>(), ctx.argument::<2>());
+    let (conn, error, data) = (ctx.argument::<0>(), ctx.argument::<1>(), ctx.argument::<2>());
     if error != 0 {
         end::finish::<NetHttp>(&ctx, &hit, file, Outcome::NoConnection { error, data });
-    } else if let Some(entry) = flight::open::<NetHttp>(&hit) {
-        end::resume::<NetHttp>(&ctx, &hit, entry);
+        return 0;
+    }
+    let mut entry = flight::open::<NetHttp>(&hit);
+    if let Some(open) = entry
+        && !end::resume::<NetHttp>(&ctx, &hit, open)
+    {
+        entry = None;
+    }
+    let bias = ctx.instruction().wrapping_sub(file.conn_vaddr);
+    connect::connection(&hit, file, conn, bias, entry);
+    0
+}
+
+/// `encodeAndWriteHeaders(cs, req)` of HTTP/2's `clientStream`, after its stack check.
+#[uprobe]
+pub fn net_http_client_stream(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive_at_stream::<NetHttp>(&ctx)
+        && !connect::stream::<NetHttp>(&ctx, &hit, file)
+    {
+        http_client::count(&hit, Counter::StreamUnknown);
     }
     0
 }

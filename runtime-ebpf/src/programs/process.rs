@@ -11,7 +11,7 @@ use aya_ebpf::{
     bindings::seq_file,
     helpers::{
         bpf_get_current_pid_tgid,
-        generated::{bpf_get_current_task, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_seq_write},
+        generated::{bpf_get_current_task, bpf_probe_read_kernel_str, bpf_seq_write},
     },
     macros::{map, raw_tracepoint},
     maps::{Array, HashMap, RingBuf},
@@ -22,7 +22,10 @@ use runtime_ebpf::{
     process::{ExecEvent, InodeEntry, Layout, MAX_FOLLOWED, MAX_WANTED, NAME_BYTES, Name, TREE, TaskEntry},
 };
 
-use crate::count::count;
+use crate::{
+    count::count,
+    kernel::{half, word},
+};
 
 #[map]
 static LAYOUT: Array<Layout> = Array::with_max_entries(1, 0);
@@ -37,26 +40,6 @@ static FOLLOWED: HashMap<u32, u32> = HashMap::with_max_entries(MAX_FOLLOWED, 0);
 static EXECUTED: RingBuf = RingBuf::with_byte_size(128 * 1024, 0);
 
 const BPF_ANY: u64 = 0;
-
-/// A word of the kernel's memory; 0 if it cannot be read, as if it were a null pointer.
-#[inline(always)]
-fn word(address: u64) -> u64 {
-    let mut value = MaybeUninit::<u64>::uninit();
-    // SAFETY: the destination is ours and of that size; the source may be anything. Kernel 5.5.
-    let failed = unsafe { bpf_probe_read_kernel(value.as_mut_ptr().cast(), 8, address as *const c_void) };
-    // SAFETY: the helper has written all of it: on failure zeros.
-    if failed != 0 { 0 } else { unsafe { value.assume_init() } }
-}
-
-/// Four bytes of it.
-#[inline(always)]
-fn half(address: u64) -> u32 {
-    let mut value = MaybeUninit::<u32>::uninit();
-    // SAFETY: as in `word`.
-    let failed = unsafe { bpf_probe_read_kernel(value.as_mut_ptr().cast(), 4, address as *const c_void) };
-    // SAFETY: as in `word`.
-    if failed != 0 { 0 } else { unsafe { value.assume_init() } }
-}
 
 #[inline(always)]
 fn current_tgid() -> u32 {

@@ -3,6 +3,7 @@
 //! ```text
 //! start   RoundTripOpt or roundTripViaPool entered
 //! conn    behind GetClientConn, which dials
+//! stream  encodeAndWriteHeaders entered
 //! end     behind (*ClientConn).RoundTrip
 //! ```
 //! `http2.ConfigureTransport` makes it net/http's HTTP/2. Then a round trip of net/http passes here too, on the same goroutine and with the
@@ -11,7 +12,7 @@
 
 use super::{
     http_client::{
-        arrive, arrive_at_copy, arrive_at_start, bias, count,
+        arrive, arrive_at_copy, arrive_at_start, arrive_at_stream, bias, connect, count,
         flight::{Entry, FAILED, HANDED_ON},
         http_client,
         start::{self, Call},
@@ -73,6 +74,16 @@ pub fn x_net_http2_client_conn(ctx: ProbeContext) -> u32 {
         if error == 0 {
             end::resume::<NetHttp>(&ctx, &hit.of(NetHttp::LIBRARY), entry);
         }
+    }
+    0
+}
+
+/// `encodeAndWriteHeaders(cs, req)`, after its stack check, of a round trip of either library.
+#[uprobe]
+pub fn x_net_http2_client_stream(ctx: ProbeContext) -> u32 {
+    let Some((hit, file)) = arrive_at_stream::<XNet>(&ctx) else { return 0 };
+    if !connect::stream::<XNet>(&ctx, &hit, file) && !connect::stream::<NetHttp>(&ctx, &hit, file) {
+        count(&hit, Counter::StreamUnknown);
     }
     0
 }

@@ -22,6 +22,8 @@ pub struct SwitchedOff {
     writing: bool,
     /// What probes may write: nothing, until it is known that the kernel lets them.
     telling: bool,
+    /// Whether both ends of a connection are brought together.
+    correlation: bool,
 }
 
 impl SwitchedOff {
@@ -39,7 +41,7 @@ impl SwitchedOff {
                 off.push((library.id(), variable));
             }
         }
-        Self { libraries: off, writing: env.switch(WRITE) == Some(false), telling: false }
+        Self { libraries: off, writing: env.switch(WRITE) == Some(false), telling: false, correlation: false }
     }
 
     /// The variable that switches this library off, if one does.
@@ -58,6 +60,16 @@ impl SwitchedOff {
     /// The same with probes that write, if the kernel lets them and nobody has forbidden it.
     pub fn with_telling(self, kernel_allows: bool) -> Self {
         Self { telling: kernel_allows && !self.writing, ..self }
+    }
+
+    /// The same with what brings both ends of a connection together, or without.
+    pub fn with_correlation(self, correlation: bool) -> Self {
+        Self { correlation, ..self }
+    }
+
+    /// Whether both ends of a connection are brought together.
+    pub fn correlating(&self) -> bool {
+        self.correlation
     }
 
     /// Whether programs are told the ids of the spans that they make.

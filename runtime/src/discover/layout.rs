@@ -1,6 +1,6 @@
 //! Where this kernel keeps what the process programs read.
 
-use runtime_ebpf::process::Layout;
+use runtime_ebpf::{process::Layout, sockets::Sockets};
 
 use super::btf::{Btf, BtfError};
 
@@ -37,6 +37,27 @@ pub fn layout(btf: &Btf) -> Result<Layout, BtfError> {
     })
 }
 
+/// All offsets of [`Sockets`].
+pub fn sockets(btf: &Btf) -> Result<Sockets, BtfError> {
+    let at = |name: &str, field: &str| btf.offset_of(name, &[field]);
+    Ok(Sockets {
+        known: 1,
+        task_files: at("task_struct", "files")?,
+        files_table: at("files_struct", "fdt")?,
+        table_max: at("fdtable", "max_fds")?,
+        table_files: at("fdtable", "fd")?,
+        file_inode: at("file", "f_inode")?,
+        inode_mode: at("inode", "i_mode")?,
+        file_private: at("file", "private_data")?,
+        socket_sock: at("socket", "sk")?,
+        sock_protocol: at("sock", "sk_protocol")?,
+        tcp_unacknowledged: at("tcp_sock", "snd_una")?,
+        tcp_acknowledged: at("tcp_sock", "bytes_acked")?,
+        tcp_next: at("tcp_sock", "rcv_nxt")?,
+        tcp_received: at("tcp_sock", "bytes_received")?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +69,12 @@ mod tests {
         // The first members of their structs since 4.x, in every configuration.
         assert_eq!((layout.mount_root, layout.upid_nr), (0, 0));
         assert!(layout.task_tgid == layout.task_pid + 4, "{layout:?}");
+    }
+
+    /// The same.
+    #[test]
+    fn this_kernel_tells_connections() {
+        let sockets = sockets(&Btf::of_kernel().expect("BTF")).expect("what tells a connection");
+        assert!(sockets.tcp_next > sockets.sock_protocol && sockets.table_files > 0, "{sockets:?}");
     }
 }

@@ -14,7 +14,10 @@ use aya::{
     maps::{Array, HashMap, MapData, MapError, RingBuf},
     programs::RawTracePoint,
 };
-use runtime_ebpf::process::{ExecEvent, FOLLOW, Layout, MAX_WANTED, Name, TREE, TaskEntry};
+use runtime_ebpf::{
+    process::{ExecEvent, FOLLOW, Layout, MAX_WANTED, Name, TREE, TaskEntry},
+    sockets::Sockets,
+};
 use tracing::warn;
 
 use super::{
@@ -22,7 +25,7 @@ use super::{
     error::WatchError,
     inode::{KernelInode, Mapping, is_on_overlay},
     iterator::{Iterator, Tasks, lines},
-    layout::layout,
+    layout::{layout, sockets},
     process::ProcessId,
     target::{Target, Targets},
 };
@@ -38,6 +41,14 @@ struct LayoutValue(Layout);
 
 // SAFETY: repr(C), integers only, no padding (its size is pinned by a test in runtime-ebpf).
 unsafe impl Pod for LayoutValue {}
+
+/// [`Sockets`] as a map's value.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct SocketsValue(Sockets);
+
+// SAFETY: as above.
+unsafe impl Pod for SocketsValue {}
 
 /// The events about programs that start. Readable when there are some.
 pub struct ExecRing(RingBuf<MapData>);
@@ -85,7 +96,11 @@ impl Watch {
     pub fn start(programs: &mut Programs, targets: &Targets) -> Result<(Self, ExecRing), WatchError> {
         let ebpf = programs.ebpf_mut();
         let nested = is_nested()?;
-        let layout = match Btf::of_kernel().and_then(|btf| layout(&btf)) {
+        let btf = Btf::of_kernel();
+        if let Ok(btf) = &btf {
+            write_sockets(ebpf, btf)?;
+        }
+        let layout = match btf.and_then(|btf| layout(&btf)) {
             Ok(layout) => layout,
             Err(error) if nested => return Err(WatchError::Namespace(Box::new(error.into()))),
             Err(error) => {
@@ -311,6 +326,24 @@ fn attach(ebpf: &mut Ebpf, program: &'static str, tracepoint: &str) -> Result<()
     found.load().map_err(|source| failed("loading", source))?;
     found.attach(tracepoint).map_err(|source| failed("attaching", source))?;
     Ok(())
+}
+
+/// Says where the kernel keeps what tells a connection. Where it does not say so itself nobody is told who sends a request, which
+/// `strobe features` says.
+fn write_sockets(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), WatchError> {
+    let map = "SOCKETS";
+    let at = match sockets(btf) {
+        Ok(at) => at,
+        Err(error) => {
+            warn!("{error}: both ends of a connection cannot be brought together");
+            return Ok(());
+        }
+    };
+    // It stays where it is: the libraries' programs are loaded with its descriptor later.
+    let data = ebpf.map_mut(map).ok_or(WatchError::Missing { kind: "map", name: map })?;
+    let error = |error| WatchError::Map { map, error };
+    let mut sockets: Array<_, SocketsValue> = Array::try_from(data).map_err(error)?;
+    sockets.set(0, SocketsValue(at), 0).map_err(error)
 }
 
 fn array(ebpf: &mut Ebpf) -> Result<Array<MapData, LayoutValue>, WatchError> {

@@ -50,7 +50,8 @@ fn run(args: &cli::Exec) -> anyhow::Result<u8> {
     // First of all, while there is one thread and nothing open.
     let gated = command.fork()?;
     let gate = gate::Watch::start(signals::descriptor()?, gated.pid)?;
-    let (config, warnings) = Config::from_process_env();
+    let (mut config, warnings) = Config::from_process_env();
+    config.propagation = args.propagation.unwrap_or(config.propagation);
     let _log = start::logging(&config, &warnings)?;
     say_what_is_kept_back(args);
     start::tokio_runtime()?.block_on(async {

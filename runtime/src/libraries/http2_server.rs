@@ -103,10 +103,12 @@ fn file(id: &'static str, library: &plan::Library, plan: &Plan) -> Result<File, 
     let in_state = |field| offset(library, state, field, word_limit(STATE_WINDOW));
     let in_stream = |field| offset(library, stream, field, word_limit(STREAM_WINDOW));
     let mut file = File {
+        start_vaddr: start.vaddr,
         request: http_server::request(library, if translates { server_request } else { HTTP_REQUEST }),
         last: http_server::last(library),
         headers: walk(library.maps.iter().find(|m| m.type_name == "map[string][]string")),
         conn_remote_addr: offset(library, own(library, "serverConn"), "remoteAddrStr", ANYWHERE),
+        conn_net: offset(library, own(library, "serverConn"), "conn", ANYWHERE),
         writer_state: offset(library, own(library, "responseWriter"), "rws", ANYWHERE),
         state_stream: in_state("stream"),
         state_status: in_state("status"),
@@ -118,7 +120,7 @@ fn file(id: &'static str, library: &plan::Library, plan: &Plan) -> Result<File, 
         start_check: check(start),
         end_check: check(end),
         translates: u8::from(translates),
-        reserved: 0,
+        reserved: [0; 5],
     };
     file.request.bytes = request_bytes(&file.request);
     file.state_bytes = whole(&[file.state_stream, file.state_status]);

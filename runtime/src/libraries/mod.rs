@@ -2,6 +2,7 @@
 //!
 //! One module per library, one line in the table below. Nothing outside a library's own modules names it.
 
+mod connections;
 mod contexts;
 mod errors;
 mod grpc;
@@ -16,10 +17,11 @@ mod router;
 mod values;
 
 use runtime_ebpf::{
-    abi::{SWITCH_IGNORE_PARENT, SWITCH_NO_FORWARDED, SWITCH_NO_TEXT},
+    abi::{SWITCH_CORRELATE, SWITCH_IGNORE_PARENT, SWITCH_NO_FORWARDED, SWITCH_NO_TEXT},
     sampler::Sampler,
 };
 
+pub use connections::connections;
 pub use contexts::contexts;
 pub use library::{ConfigError, Flight, Library, LostAtExit};
 pub use values::{bytes_of, core, stack_check};
@@ -73,6 +75,8 @@ pub struct Sampling {
     pub sampler: Sampler,
     /// Whether a remote parent is looked for.
     pub extract: bool,
+    /// Whether it is looked up who sends a request that does not say it.
+    pub correlate: bool,
     /// Whether requests are taken field by field, never as text.
     pub fields_only: bool,
     /// Whether what proxies say of a request is looked at.
@@ -84,6 +88,7 @@ impl Sampling {
     pub fn switches(self) -> u32 {
         let unless = |condition: bool, switch| if condition { 0 } else { switch };
         unless(self.extract, SWITCH_IGNORE_PARENT)
+            | unless(!self.correlate, SWITCH_CORRELATE)
             | unless(!self.fields_only, SWITCH_NO_TEXT)
             | unless(self.forwarded, SWITCH_NO_FORWARDED)
     }

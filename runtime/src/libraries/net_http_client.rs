@@ -11,6 +11,7 @@ pub const LIBRARY: HttpClient = HttpClient {
     programs: &[
         ("start", "net_http_client_start"),
         ("conn", "net_http_client_conn"),
+        ("stream", "net_http_client_stream"),
         ("end", "net_http_client_end"),
         ("h2_end", "net_http_client_h2_end"),
     ],

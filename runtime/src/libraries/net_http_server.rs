@@ -99,6 +99,7 @@ fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
         response_req: plain(RESPONSE, "req"),
         conn_remote_addr: plain(CONN, "remoteAddr"),
         conn_bufr: plain(CONN, "bufr"),
+        conn_net: plain(CONN, "rwc"),
         conn_reader_conn: plain("net/http.connReader", "conn"),
         reader_buf: offset(library, READER, "buf", READER_LIMIT),
         reader_r: offset(library, READER, "r", READER_LIMIT),
@@ -113,7 +114,7 @@ fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
         release_at_return: u8::from(release.is_some_and(|site| site.when == When::Exit)),
         text: 0,
         end_by_reader: u8::from(end.when == When::Call),
-        reserved: [0; 1],
+        reserved: [0; 7],
     };
     file.text = u8::from(has_text(&file));
     file.request.bytes = request_bytes(&file);

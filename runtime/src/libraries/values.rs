@@ -46,6 +46,11 @@ pub(super) fn offset(library: &plan::Library, type_name: &str, field: &str, limi
     offset_of(library, type_name, field, 8).filter(|offset| u64::from(*offset) <= limit).unwrap_or(NO_OFFSET)
 }
 
+/// The same of four bytes.
+pub(super) fn offset_of_half(library: &plan::Library, type_name: &str, field: &str, limit: u64) -> u16 {
+    offset_of(library, type_name, field, 4).filter(|offset| u64::from(*offset) <= limit).unwrap_or(NO_OFFSET)
+}
+
 /// The offset of a field without which the programs have nothing to go by.
 pub(super) fn needed(
     library: &plan::Library,

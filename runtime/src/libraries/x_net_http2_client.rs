@@ -12,6 +12,7 @@ pub const LIBRARY: HttpClient = HttpClient {
         ("start", "x_net_http2_client_start"),
         ("start_copied", "x_net_http2_client_start_copied"),
         ("conn", "x_net_http2_client_conn"),
+        ("stream", "x_net_http2_client_stream"),
         ("end", "x_net_http2_client_end"),
     ],
     file_map: "X_NET_HTTP2_CLIENT_FILES",

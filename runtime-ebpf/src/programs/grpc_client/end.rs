@@ -6,7 +6,7 @@ use runtime_ebpf::{
 };
 
 use super::{
-    flight::{self, BOUND, Client, Flight, Key, OPEN, count},
+    flight::{self, BOUND, Client, Flight, Key, OPEN, PASSED_ON, count},
     start::is_of,
 };
 use crate::{
@@ -26,6 +26,9 @@ pub fn fail(hit: &Hit, file: &File, error: u64, data: u64) {
     let Some(mut entry) = flight::live(hit, &key) else { return };
     let flight = entry.get_mut();
     if !flight.has(BOUND) {
+        if flight.has(PASSED_ON) {
+            flight::rest(hit, &key, flight);
+        }
         return;
     }
     if error != 0 && hit.goid() == Some(flight.goid) {

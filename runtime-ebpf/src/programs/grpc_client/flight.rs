@@ -46,6 +46,9 @@ pub const BOUND: u32 = 2;
 /// An RPC has begun that is not recorded; it has no stream yet.
 pub const UNRECORDED: u32 = 4;
 
+/// Its attempts are about to be sent, recorded or not: the goroutine's entry still has its ids.
+pub const PASSED_ON: u32 = 8;
+
 /// An entry of the table.
 pub type Entry = in_flight::Entry<Flight>;
 
@@ -69,7 +72,7 @@ pub fn live(hit: &Hit, key: &Key) -> Option<Entry> {
 #[inline(always)]
 pub fn hand_over(hit: &Hit, flight: &mut Flight, stream: u64) -> bool {
     flight.stream = stream;
-    flight.state = BOUND;
+    flight.state = BOUND | PASSED_ON;
     in_flight::copy::<Client>(hit, &Key::at(hit, stream), flight)
 }
 

@@ -10,7 +10,7 @@ use runtime_ebpf::{
     libraries::grpc_client::counters::Counter,
 };
 
-use super::flight::{self, BOUND, Client, Flight, Key, OPEN, UNRECORDED, count};
+use super::flight::{self, BOUND, Client, Flight, Key, OPEN, PASSED_ON, UNRECORDED, count};
 use crate::{
     count::count as count_core,
     enter::Hit,
@@ -136,7 +136,8 @@ pub fn bind(hit: &Hit, file: &File, stream: u64) {
     if flight.has(UNRECORDED) {
         // One that was never finished may have had its stream at the same address: its entry would take this one's end.
         let _ = flight::remove::<Client>(hit, &Key::at(hit, stream));
-        return flight::rest(hit, &key, flight);
+        flight.state = PASSED_ON;
+        return;
     }
     // Another RPC's stream: one is made while the other begins.
     if !is_of(file, stream, flight) {

@@ -11,7 +11,7 @@ use runtime_ebpf::{
         },
     },
     libraries::grpc_server::counters::Counter,
-    record::{PARENT_LOCAL, PARENT_NONE, PARENT_REMOTE},
+    record::{PARENT_LOCAL, PARENT_NONE, PARENT_REMOTE, PARENT_SENDER},
     trace_parent::TraceParent,
 };
 
@@ -21,6 +21,7 @@ use super::{
     peer::{self, Peer},
 };
 use crate::{
+    connection::{self, Conn, End},
     count::count as count_core,
     current,
     enter::Hit,
@@ -30,9 +31,9 @@ use crate::{
     in_flight::Key,
     parent::{self, Context},
     programs::grpc::now,
-    read::{GoString, read},
+    read::{GoString, read, word_or_zero},
     registers::GoRegisters,
-    ring,
+    ring, senders,
     texts::{Window, fill},
     traceparent, tracestate,
 };
@@ -54,6 +55,8 @@ const fn total(slots: &[usize; BEGAN_SLOT_COUNT]) -> usize {
 struct Picked {
     method: GoString,
     context: Context,
+    /// The stream's number.
+    id: u64,
 }
 
 /// What the record says.
@@ -95,7 +98,10 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
     let is_within = transport[0].wrapping_sub(bias) == file.handler_itab_vaddr;
     let (parent, kind) = match within(hit, is_within) {
         Some(request) => (Some(request), PARENT_LOCAL),
-        None => callers(hit, file, &mut found),
+        None => match callers(hit, file, &mut found) {
+            (None, _) if !is_within => sender(hit, file, bias, transport[1], picked.id),
+            said => said,
+        },
     };
     let identity = ids::identify(hit, start_ns, parent);
     flight.set_identity(&identity, kind);
@@ -132,6 +138,7 @@ fn pick(file: &File, scratch: *mut u8, stream: u64) -> Option<Picked> {
     Some(Picked {
         method: window.known_string(file.stream_method),
         context: Context { itab: context.address, data: context.len },
+        id: word_or_zero(base, file.stream_id, 0) & 0xffff_ffff,
     })
 }
 
@@ -157,6 +164,19 @@ fn callers(hit: &Hit, file: &File, found: &mut Found<MetadataNames>) -> (Option<
             count_core(Core::TraceparentInvalid);
             (None, PARENT_NONE)
         }
+    }
+}
+
+/// Who has sent the stream, where its metadata does not say it.
+#[inline(always)]
+fn sender(hit: &Hit, file: &File, bias: u64, transport: u64, id: u64) -> (Option<TraceParent>, u8) {
+    if !hit.correlates() || !senders::are_there() || id == 0 {
+        return (None, PARENT_NONE);
+    }
+    let link = connection::link(hit, bias, Conn::at(transport, file.conn_net), End::Server);
+    match senders::find(link, id) {
+        Some(parent) => (Some(parent), PARENT_SENDER),
+        None => (None, PARENT_NONE),
     }
 }
 

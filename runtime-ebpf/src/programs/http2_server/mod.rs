@@ -21,6 +21,7 @@ use runtime_ebpf::{
     },
     http2_server::{File, STATE_WINDOW, STREAM_CLOSED, STREAM_WINDOW},
     libraries::Library,
+    sockets::NO_LINK,
 };
 
 use super::http_server::{
@@ -31,9 +32,10 @@ use super::http_server::{
     how::how,
 };
 use crate::{
+    connection::{self, Conn, End},
     count::count as count_core,
     enter::{Hit, enter},
-    read::{known, put, read, try_read, try_read_bytes},
+    read::{known, put, read, try_read, try_read_bytes, word_or_zero},
     registers::GoRegisters,
     texts::{Window, string_in},
     whole_key::WholeKey as _,
@@ -137,7 +139,19 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
     put(&mut flight.extra, 0);
     flight.start_ns = start_ns;
     fields::note_peer(flight, string_in(conn, file.conn_remote_addr));
-    fields::begin(hit, request(file), flight);
+    let bias = ctx.instruction().wrapping_sub(file.start_vaddr);
+    fields::begin(hit, request(file), flight, |flight| sent_as(hit, file, bias, flight));
+}
+
+/// Over which connection the request has come, and as which stream.
+#[inline(always)]
+fn sent_as(hit: &Hit, file: &File, bias: u64, flight: &Flight) -> (u64, u64) {
+    let state = word_or_zero(flight.response, file.writer_state, 0);
+    let stream = word_or_zero(state, file.state_stream, 0);
+    // Four bytes; the next ones are of the same struct.
+    let id = word_or_zero(stream, file.stream_id, 0) & 0xffff_ffff;
+    let link = connection::link(hit, bias, Conn::at(flight.conn, file.conn_net), End::Server);
+    (if id == 0 { NO_LINK } else { link }, id)
 }
 
 /// A stream's handler has returned, panicked, or left by Goexit. `true`: `whole` has to go on.

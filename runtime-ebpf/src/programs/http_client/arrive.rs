@@ -35,6 +35,13 @@ pub fn arrive_at_copy<C: Client>(ctx: &ProbeContext) -> Option<(Hit, &'static Fi
     unless_restarts(ctx, hit, file, file.copied_check)
 }
 
+/// The same of the function that sends a stream.
+#[inline(always)]
+pub fn arrive_at_stream<C: Client>(ctx: &ProbeContext) -> Option<(Hit, &'static File)> {
+    let (hit, file) = arrive::<C>(ctx)?;
+    unless_restarts(ctx, hit, file, file.stream_check)
+}
+
 #[inline(always)]
 fn unless_restarts(
     ctx: &ProbeContext,

@@ -18,12 +18,15 @@ use crate::{
     go_error::GoError,
     read::{known, read, try_read},
     registers::GoRegisters,
-    ring,
+    ring, senders,
     texts::Window,
 };
 
 /// The struct is read to behind what the record holds.
 const ENDED_BYTES: usize = size_of::<Ended>() + RESPONSE_WINDOW;
+
+/// RFC 9110, 15.2.2.
+const SWITCHING_PROTOCOLS: u32 = 101;
 
 /// How it ended.
 #[derive(Clone, Copy)]
@@ -55,10 +58,17 @@ pub fn close<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File, mut entry: E
         return count(hit, Counter::Outer);
     }
     if !kept.has(SAMPLED) {
-        return match outcome {
-            Outcome::Error { .. } => kept.state |= FAILED,
-            _ => flight::rest::<C>(hit, entry),
-        };
+        if let Outcome::Error { .. } = outcome {
+            kept.state |= FAILED;
+            return;
+        }
+        if let Outcome::Response(response) = outcome
+            && kept.link != 0
+        {
+            let status = known(response, file.response_status).and_then(read::<u64>);
+            leave_connection(kept, status.map_or(STATUS_UNKNOWN, |status| status as u32));
+        }
+        return flight::rest::<C>(hit, entry);
     }
     if hit.goid() != Some(kept.goid) {
         count(hit, Counter::Mismatch);
@@ -66,9 +76,11 @@ pub fn close<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File, mut entry: E
     }
     match outcome {
         Outcome::Response(response) => {
-            if !send_response(hit, file, kept, response, true) {
+            let status = send_response(hit, file, kept, response, true);
+            if status.is_none() {
                 count(hit, Counter::Mismatch);
             }
+            leave_connection(kept, status.unwrap_or(STATUS_UNKNOWN));
             flight::rest::<C>(hit, entry);
         }
         Outcome::Http2Response(response) => {
@@ -90,26 +102,40 @@ pub fn close<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File, mut entry: E
     }
 }
 
-/// There is a connection for the round trip that is open there. If that has failed already, it is tried again.
+/// What comes over the connection after that status are no requests of net/http's, so nobody is known who sends it. After any other one the
+/// next request says that it is there ([`super::connect`]), which may have happened by now.
 #[inline(always)]
-pub fn resume<C: Client>(ctx: &ProbeContext, hit: &Hit, mut entry: Entry) {
+fn leave_connection(kept: &Flight, status: u32) {
+    if kept.link != 0 && (status == SWITCHING_PROTOCOLS || status == STATUS_UNKNOWN) {
+        senders::forget(kept.link, 0);
+    }
+}
+
+/// There is a connection for the round trip that is open there. If that has failed already, it is tried again. `false`: it is an outer
+/// call's connection, and this one's is not tried again.
+#[inline(always)]
+pub fn resume<C: Client>(ctx: &ProbeContext, hit: &Hit, mut entry: Entry) -> bool {
     let kept = entry.get_mut();
-    // It is an outer call's connection: this one is not tried again.
-    if !kept.has(FAILED) || is_outer(ctx, hit, kept) {
-        return;
+    if is_outer(ctx, hit, kept) {
+        return false;
+    }
+    if !kept.has(FAILED) {
+        return true;
     }
     kept.state &= !FAILED;
     if !kept.has(SAMPLED) {
-        return;
+        return true;
     }
     if hit.goid() != Some(kept.goid) {
         count(hit, Counter::Mismatch);
-        return flight::remove::<C>(hit, &Key::of(hit));
+        flight::remove::<C>(hit, &Key::of(hit));
+        return false;
     }
     count(hit, Counter::Resumed);
-    let Some(mut record) = ring::reserve(size_of::<Head>()) else { return };
+    let Some(mut record) = ring::reserve(size_of::<Head>()) else { return true };
     kept.write_head(hit, record.as_mut_ptr(), KIND_RESUMED, size_of::<Head>() as u32, 0);
     ring::submit(record);
+    true
 }
 
 /// Whether the hit is in a function that has called what called the one in which the round trip began. A hook of a call (`httptrace`, a
@@ -125,13 +151,13 @@ fn now() -> u64 {
     unsafe { bpf_ktime_get_ns() }
 }
 
-/// Sends the status. `false`: the response is another request's, and nothing was sent.
+/// Sends the status, and gives it. `None`: the response is another request's, and nothing was sent.
 #[inline(always)]
-fn send_response(hit: &Hit, file: &File, flight: &Flight, response: u64, is_http: bool) -> bool {
+fn send_response(hit: &Hit, file: &File, flight: &Flight, response: u64, is_http: bool) -> Option<u32> {
     let end_ns = now();
     let Some(mut record) = ring::reserve(ENDED_BYTES) else {
         count(hit, Counter::EndUnsent);
-        return true;
+        return Some(STATUS_UNKNOWN);
     };
     let base = record.as_mut_ptr();
     let (mut status, mut major, mut minor) = (STATUS_UNKNOWN, 2, 0);
@@ -146,7 +172,7 @@ fn send_response(hit: &Hit, file: &File, flight: &Flight, response: u64, is_http
             let request = window.word(file.response_request).unwrap_or(0);
             if request != 0 && is_strangers(file, flight, request) {
                 ring::discard(record);
-                return false;
+                return None;
             }
         } else {
             count_core(Core::ReadFault);
@@ -162,7 +188,7 @@ fn send_response(hit: &Hit, file: &File, flight: &Flight, response: u64, is_http
     ended.proto_major = major as u16;
     ended.proto_minor = minor as u16;
     ring::submit(record);
-    true
+    Some(status)
 }
 
 /// Whether a response's request is another than the one that is kept: every copy that net/http makes shares the header's map.

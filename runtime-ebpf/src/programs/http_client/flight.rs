@@ -37,6 +37,10 @@ pub struct Flight {
     pub request: u64,
     /// Where its function returns to: a call within it has a caller that returns there.
     pub back_to: u64,
+    /// The data word of the request's context: an address to compare, as above.
+    pub context: u64,
+    /// The connection that it is sent over, if that has one request at a time; 0: none.
+    pub link: u64,
 }
 
 begins_with_span!(Flight);

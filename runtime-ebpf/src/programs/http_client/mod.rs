@@ -3,20 +3,23 @@
 //!
 //! ```text
 //! start   the round trip's function entered      ► KIND_BEGAN
-//! conn    behind the search for a connection: an error is the end ► KIND_FAILED; one for what has failed already ► KIND_RESUMED
+//! conn    behind the search for a connection: an error is the end ► KIND_FAILED; one for what has failed already ► KIND_RESUMED;
+//!         over HTTP/1.x it is noted who sends over it from now on
+//! stream  a stream of HTTP/2 is about to be sent: it is noted who sends it
 //! end     behind the connection's round trip     ► KIND_ENDED or KIND_FAILED
 //! ```
-//! All are hits on the caller's goroutine, which is the key. Round trips are repeated by the library in one call, where an old
+//! All but `stream` are hits on the caller's goroutine, which is the key. Round trips are repeated by the library in one call, where an old
 //! connection turned out to be dead: a failure leaves the entry open for another end ([`records`]).
 //!
 //! [`records`]: runtime_ebpf::http_client::records
 
 pub mod arrive;
+pub mod connect;
 pub mod end;
 pub mod flight;
 pub mod start;
 
-pub use arrive::{arrive, arrive_at_copy, arrive_at_start, bias, outcome};
+pub use arrive::{arrive, arrive_at_copy, arrive_at_start, arrive_at_stream, bias, outcome};
 pub use flight::count;
 
 /// The maps of a library: what stands for it here, its constant, its table's, and the maps' names.

@@ -21,7 +21,7 @@ use crate::{
     parent::{self, Context},
     read::{GoString, known, read},
     registers::GoRegisters,
-    ring,
+    ring, senders,
     stack::is_called_within,
     texts::{Window, fill},
 };
@@ -122,9 +122,14 @@ pub fn begin<C: Client>(hit: &Hit, file: &File, call: Call, bias: u64) {
         return ring::discard(record);
     };
     let flight = entry.get_mut();
+    if file.streams != 0 && flight.goid != goid {
+        senders::note_caller(hit, goid);
+    }
     flight.goid = goid;
     flight.library = hit.library;
     flight.header = picked.header;
+    flight.context = picked.context.data;
+    flight.link = 0;
     flight.start_ns = start_ns;
     flight.bias = bias;
     flight.depth = call.depth;

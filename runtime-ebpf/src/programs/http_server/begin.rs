@@ -4,7 +4,7 @@ use runtime_ebpf::{
     abi::{HTTP_SERVER_TABLE, MapWalk},
     counters::Counter as Core,
     http_server::{RequestFields, counters::Counter},
-    record::{PARENT_NONE, PARENT_REMOTE},
+    record::{PARENT_NONE, PARENT_REMOTE, PARENT_SENDER},
     trace_parent::TraceParent,
 };
 
@@ -20,13 +20,13 @@ use crate::{
     headers::Found,
     ids,
     read::{known, read},
-    traceparent,
+    senders, traceparent,
 };
 
 /// Whether no parent can change that this request is not sampled. It is then entered without its goroutine being asked for its id.
 #[inline(always)]
 pub fn is_unsampled(hit: &Hit, start_ns: u64, response: u64) -> bool {
-    if hit.extracts() || hit.asks_for_parents() || ids::identify(hit, start_ns, None).is_sampled() {
+    if hit.takes_parents() || hit.asks_for_parents() || ids::identify(hit, start_ns, None).is_sampled() {
         return false;
     }
     unsampled_unasked(hit, response);
@@ -118,7 +118,8 @@ pub fn remote_parent(hit: &Hit, walk: &MapWalk, found: &mut Found<HttpNames>) ->
     parent
 }
 
-/// Gives the request its identity. Whether it is to be recorded.
+/// Gives the request its identity. Whether it is to be recorded. Where it names no parent, that is the span that has sent it, if that can be
+/// told: `link` says over which connection it has come, and as which stream.
 #[inline(always)]
 pub fn admit(
     hit: &Hit,
@@ -126,8 +127,15 @@ pub fn admit(
     flight: &mut Flight,
     parent: Option<TraceParent>,
     announced: u32,
+    link: impl FnOnce(&mut Flight) -> (u64, u64),
 ) -> bool {
-    let remote = if parent.is_some() { PARENT_REMOTE } else { PARENT_NONE };
+    let mut remote = if parent.is_some() { PARENT_REMOTE } else { PARENT_NONE };
+    let mut parent = parent;
+    if parent.is_none() && hit.correlates() && senders::are_there() {
+        let (link, stream) = link(flight);
+        parent = senders::find(link, stream);
+        remote = if parent.is_some() { PARENT_SENDER } else { PARENT_NONE };
+    }
     let identity = ids::identify(hit, flight.start_ns, parent);
     flight.set_identity(&identity, remote);
     let sampled = identity.is_sampled();

@@ -60,16 +60,22 @@ pub fn note_peer(flight: &mut Flight, peer: GoString) {
     flight.peer_len = if peer.is_missing() { 0 } else { cut_len(peer.len) };
 }
 
-/// Begins the request of an entry that has its `response`, `request`, `start_ns` and peer, and announces it if it is recorded.
+/// Begins the request of an entry that has its `response`, `request`, `start_ns` and peer, and announces it if it is recorded. `link` says over which
+/// connection it has come, and as which stream.
 #[inline(always)]
-pub fn begin(hit: &Hit, request: Request<'_>, flight: &mut Flight) {
+pub fn begin(
+    hit: &Hit,
+    request: Request<'_>,
+    flight: &mut Flight,
+    link: impl FnOnce(&mut Flight) -> (u64, u64),
+) {
     let map = known(flight.request, request.fields.header).and_then(read::<u64>).unwrap_or(0);
     // SAFETY: the entry has no identity yet.
     let mut found =
         unsafe { headers::find::<HttpNames>(map, request.headers, &raw mut flight.parent_span_id) };
     let agent = found.first_of(USER_AGENT, request.headers);
     let parent = begin::remote_parent(hit, request.headers, &mut found);
-    if begin::admit(hit, request.fields, flight, parent, 0) {
+    if begin::admit(hit, request.fields, flight, parent, 0, link) {
         if announce(hit, request.fields, flight, map, agent) {
             flight.state |= ANNOUNCED;
             count(hit, Counter::Fields);

@@ -62,9 +62,11 @@ pub struct Flight {
     pub parent_span_id: u64,
     /// The text of the remote address, if it fits.
     pub peer: [u64; KEPT_PEER / 8],
+    /// HTTP/1.x: the connection, for [`crate::senders`]; 0: nobody has asked yet.
+    pub link: u64,
 }
 
-const WORDS: usize = 16;
+const WORDS: usize = 17;
 const _: () = assert!(size_of::<Flight>() == IN_FLIGHT_BYTES && size_of::<Flight>() == 8 * WORDS);
 
 /// A request is open.
@@ -95,6 +97,7 @@ impl Flight {
         put(&mut self.extra, 0);
         put(&mut self.peer_address, 0);
         put(&mut self.peer_len, 0);
+        put(&mut self.link, 0);
     }
 
     #[inline(always)]
@@ -134,7 +137,7 @@ pub fn make(hit: &Hit, key: &Key) -> Option<Entry> {
             unsafe { word.add($i).write_volatile(BLANK) };
         )+ };
     }
-    words!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    words!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
     // SAFETY: plain integers, all of them written.
     let blank = unsafe { blank.assume_init_ref() };
     if hit.process().entries[HTTP_SERVER_TABLE] >= share()

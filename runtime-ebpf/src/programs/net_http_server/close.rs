@@ -118,6 +118,7 @@ fn hijacked_elsewhere(hit: &Hit, file: &File, response: u64) {
         span_id: 0,
         parent_span_id: 0,
         peer: [0; KEPT_PEER / 8],
+        link: 0,
     };
     // The address of a response is used again: the peer, which the response names, is what the agent compares.
     let conn = known(response, file.response_conn).and_then(read::<u64>).unwrap_or(0);

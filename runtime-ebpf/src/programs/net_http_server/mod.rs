@@ -96,8 +96,14 @@ pub fn net_http_server_start(ctx: ProbeContext) -> u32 {
         return 0;
     }
     let Some((response, request)) = begun(&ctx, &hit, file) else { return 0 };
-    follow(&ctx, &hit, start::begin(&hit, file, response, request));
+    follow(&ctx, &hit, start::begin(&hit, file, bias(&ctx, file), response, request));
     0
+}
+
+/// What the file's addresses are less than the process's, at the start site, and in the programs that go on there.
+#[inline(always)]
+fn bias(ctx: &ProbeContext, file: &File) -> u64 {
+    ctx.instruction().wrapping_sub(file.start_vaddr)
 }
 
 /// A beginning goes on in another program.
@@ -114,7 +120,7 @@ fn follow(ctx: &ProbeContext, hit: &Hit, next: Next) {
 #[uprobe]
 pub fn net_http_server_large(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive(&ctx, |_| 0) {
-        follow(&ctx, &hit, start::large(&hit, file));
+        follow(&ctx, &hit, start::large(&hit, file, bias(&ctx, file)));
     }
     0
 }
@@ -123,7 +129,7 @@ pub fn net_http_server_large(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn net_http_server_fields(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive(&ctx, |_| 0) {
-        slow::begin(&hit, file);
+        slow::begin(&hit, file, bias(&ctx, file));
     }
     0
 }
@@ -140,8 +146,7 @@ fn begun(ctx: &ProbeContext, hit: &Hit, file: &File) -> Option<(u64, u64)> {
         }
         return Some((response, read(response + file.response_req as u64)?));
     }
-    let bias = ctx.instruction().wrapping_sub(file.start_vaddr);
-    if ctx.argument::<1>() != file.writer_itab_vaddr.wrapping_add(bias) {
+    if ctx.argument::<1>() != file.writer_itab_vaddr.wrapping_add(bias(ctx, file)) {
         hand_over(hit, ctx.argument::<3>());
         return None;
     }

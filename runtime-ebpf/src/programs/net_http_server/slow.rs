@@ -9,11 +9,11 @@ use super::{
         fields::{self, Request},
         flight::{self, Flight, HOW_SHIFT, KEPT_PEER, Key, PENDING},
     },
-    close, tell_http2,
+    close, start, tell_http2,
 };
 use crate::{
     enter::Hit,
-    read::{known, read},
+    read::{known, put, read},
     texts::{fill, string_in},
 };
 
@@ -23,7 +23,7 @@ fn request(file: &File) -> Request<'_> {
 
 /// Goes on where `start` has left it.
 #[inline(always)]
-pub fn begin(hit: &Hit, file: &File) {
+pub fn begin(hit: &Hit, file: &File, bias: u64) {
     let key = Key::of(hit);
     let Some(mut entry) = flight::live(hit, &key).filter(|entry| entry.get().has(PENDING)) else { return };
     let flight = entry.get_mut();
@@ -35,7 +35,7 @@ pub fn begin(hit: &Hit, file: &File) {
         flight::remove(hit, &key);
         return;
     }
-    fields::begin(hit, request(file), flight);
+    fields::begin(hit, request(file), flight, |flight| start::link(hit, file, bias, flight));
 }
 
 /// Sends a request whole, at its end: its beginning found no room in the ring. One of the programs of `close` has compared
@@ -58,6 +58,7 @@ fn connect(file: &File, flight: &mut Flight) {
     }
     let conn = known(flight.response, file.response_conn).and_then(read::<u64>).unwrap_or(0);
     flight.conn = conn;
+    put(&mut flight.link, 0);
     flight.extra = known(conn, file.conn_bufr).filter(|_| conn != 0).and_then(read::<u64>).unwrap_or(0);
     let peer = string_in(conn, file.conn_remote_addr);
     fields::note_peer(flight, peer);

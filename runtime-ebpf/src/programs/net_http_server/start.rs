@@ -24,6 +24,7 @@ use super::{
     count_own, tell_http2, wire,
 };
 use crate::{
+    connection::{self, Conn, End},
     count::count as count_core,
     enter::Hit,
     read::{GoString, known, put, read},
@@ -52,7 +53,7 @@ pub struct Picked {
 
 /// Begins the request.
 #[inline(always)]
-pub fn begin(hit: &Hit, file: &File, response: u64, request: u64) -> Next {
+pub fn begin(hit: &Hit, file: &File, bias: u64, response: u64, request: u64) -> Next {
     // SAFETY: plain helper call.
     let start_ns = unsafe { bpf_ktime_get_ns() };
     if begin::is_unsampled(hit, start_ns, response) {
@@ -69,7 +70,7 @@ pub fn begin(hit: &Hit, file: &File, response: u64, request: u64) -> Next {
         return Next::Fields;
     }
     let Some(record) = ring::reserve(SMALL_BYTES) else { return Next::Fields };
-    fast::<SMALL_TEXT>(hit, file, flight, record)
+    fast::<SMALL_TEXT>(hit, file, bias, flight, record)
 }
 
 /// Where a beginning goes on.
@@ -87,12 +88,21 @@ pub enum Next {
 fn fast<const ROOM: usize>(
     hit: &Hit,
     file: &File,
+    bias: u64,
     flight: &mut Flight,
     mut record: RingBufBytes<'static>,
 ) -> Next {
     let base = record.as_mut_ptr();
-    let picked = pick(file, base, flight.request).filter(|picked| connect(file, base, flight, picked.remote));
-    let Some((picked, (buffer, len))) = picked.zip(reader(file, base, flight.extra)) else {
+    // One after the other: joined, they would have LLVM keep what is not there yet, which the verifier does not allow.
+    let Some(picked) = pick(file, base, flight.request) else {
+        ring::discard(record);
+        return Next::Fields;
+    };
+    if !connect(file, base, flight, picked.remote) {
+        ring::discard(record);
+        return Next::Fields;
+    }
+    let Some((buffer, len)) = reader(file, base, flight.extra) else {
         ring::discard(record);
         return Next::Fields;
     };
@@ -100,18 +110,18 @@ fn fast<const ROOM: usize>(
         ring::discard(record);
         return if len > LARGE_TEXT as u64 { Next::Fields } else { Next::Large };
     }
-    if text::<ROOM>(hit, file, flight, &picked, record, buffer, len) { Next::Done } else { Next::Fields }
+    if text::<ROOM>(hit, file, bias, flight, &picked, record, buffer, len) { Next::Done } else { Next::Fields }
 }
 
 /// Goes on where `begin` has found the text too long for its record.
 #[inline(always)]
-pub fn large(hit: &Hit, file: &File) -> Next {
+pub fn large(hit: &Hit, file: &File, bias: u64) -> Next {
     let key = Key::of(hit);
     let Some(mut entry) = flight::live(hit, &key).filter(|entry| entry.get().has(PENDING)) else {
         return Next::Done;
     };
     let Some(record) = ring::reserve(LARGE_BYTES) else { return Next::Fields };
-    fast::<LARGE_TEXT>(hit, file, entry.get_mut(), record)
+    fast::<LARGE_TEXT>(hit, file, bias, entry.get_mut(), record)
 }
 
 /// Where the text stands while the rest of the record is not written yet.
@@ -159,6 +169,7 @@ fn connect(file: &File, base: *mut u8, flight: &mut Flight, remote: GoString) ->
         return false;
     }
     flight.conn = conn;
+    put(&mut flight.link, 0);
     flight.extra = bufr;
     flight.peer_address = address.address;
     flight.peer_len = len;
@@ -200,9 +211,11 @@ fn reader(file: &File, base: *mut u8, bufr: u64) -> Option<(u64, u64)> {
 
 /// Takes the text, if it proves to be this request's, and sends the beginning.
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "it is `fast`, once for each length of its record")]
 fn text<const ROOM: usize>(
     hit: &Hit,
     file: &File,
+    bias: u64,
     flight: &mut Flight,
     picked: &Picked,
     mut record: RingBufBytes<'static>,
@@ -230,7 +243,8 @@ fn text<const ROOM: usize>(
         }
         wire::Parent::Valid(parent) => Some(parent),
     };
-    if !begin::admit(hit, &file.request, flight, parent, ANNOUNCED) {
+    let link = |flight: &mut Flight| link(hit, file, bias, flight);
+    if !begin::admit(hit, &file.request, flight, parent, ANNOUNCED, link) {
         ring::discard(record);
         return true;
     }
@@ -243,6 +257,16 @@ fn text<const ROOM: usize>(
     count_own(Own::Text);
     ring::submit(record);
     true
+}
+
+/// Over which connection the request has come: asked for once for each, and kept.
+#[inline(always)]
+pub fn link(hit: &Hit, file: &File, bias: u64, flight: &mut Flight) -> (u64, u64) {
+    if flight.link == 0 {
+        let net = Conn::at(flight.conn, file.conn_net);
+        put(&mut flight.link, connection::link(hit, bias, net, End::Server));
+    }
+    (flight.link, 0)
 }
 
 /// Writes the fixed part of a beginning, but for what depends on the way.

@@ -156,7 +156,8 @@ impl Worker {
         self.tables.attempts.insert(attempt, Attempt { file, index, content, is_leased: false });
         let kept = self.tables.kept.get(&file).context("it could not be kept open")?;
         let layout = &self.tables.plans.get(&file).context("its plan is not here")?.layout;
-        self.programs.set_file(index, &layout.core, &layout.contexts, &layout.first.libraries)?;
+        let attach::Layout { core, contexts, connections, first, .. } = layout;
+        self.programs.set_file(index, core, contexts, connections, &first.libraries)?;
         // Those that stand in for others.
         self.programs.load_programs(&layout.first.programs)?;
         ask_keeper(&mut self.keeper, &self.programs, attempt, kept, content, &layout.first)

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use runtime_ebpf::grpc::{client, server};
-use runtime_ebpf::record::{Head, PARENT_REMOTE};
+use runtime_ebpf::record::{self, Head};
 
 use super::target;
 use crate::libraries::open::Kept;
@@ -57,7 +57,7 @@ impl Begun {
             parent_span_id: head.parent_span_id,
             start_ns: head.start_ns,
             trace_flags: head.trace_flags,
-            parent_is_remote: head.parent == PARENT_REMOTE,
+            parent_is_remote: record::is_remote(head.parent),
             method,
             server: None,
             peer: None,

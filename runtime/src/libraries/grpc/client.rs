@@ -2,6 +2,7 @@
 
 use analyzer::{Plan, plan};
 use runtime_ebpf::{
+    abi::{CHECK_NONE, NO_OFFSET},
     grpc::client::{File, IN_FLIGHT_BYTES},
     libraries::GRPC_CLIENT,
 };
@@ -40,9 +41,15 @@ impl Library for GrpcClient {
         &[
             ("start", "grpc_client_start"),
             ("bind", "grpc_client_bind"),
+            ("fields", "grpc_client_fields"),
+            ("send", "grpc_client_send"),
             ("fail", "grpc_client_fail"),
             ("end", "grpc_client_end"),
         ]
+    }
+
+    fn correlating(&self) -> &'static [&'static str] {
+        &["fields", "send"]
     }
 
     fn file_map(&self) -> Option<&'static str> {
@@ -75,9 +82,20 @@ impl Library for GrpcClient {
     }
 }
 
+const TRANSPORT: &str = "google.golang.org/grpc/internal/transport";
+/// What a client's header is in when it is sent.
+const FRAMES: [&str; 2] = [
+    "google.golang.org/grpc/internal/transport.clientHeaders",
+    "google.golang.org/grpc/internal/transport.headerFrame",
+];
+
 /// What the programs need to know of this binary.
 fn file(part: Part<'_>) -> Result<File, ConfigError> {
     let (start, bind, end) = (part.site("start")?, part.site("bind")?, part.site("end")?);
+    let send = part.role("send").and_then(|role| Some((role, role.sites.first()?)));
+    // The struct that is sent was split in two by v1.82.1.
+    let in_frame = |of: &dyn Fn(&'static str) -> u16| FRAMES.into_iter().map(of).find(|at| *at != NO_OFFSET).unwrap_or(NO_OFFSET);
+    let of_transport = |name: &str, field| part.offset(&format!("{TRANSPORT}.{name}"), field, ANYWHERE);
     Ok(File {
         start_vaddr: start.vaddr,
         status_error_vaddr: part.vaddr("*google.golang.org/grpc/internal/status.Error"),
@@ -89,6 +107,15 @@ fn file(part: Part<'_>) -> Result<File, ConfigError> {
         start_check: part.check(start),
         bind_check: part.check(bind),
         end_check: part.check(end),
-        reserved: [0; 7],
+        send_check: send.map_or(CHECK_NONE, |(_, site)| part.check(site)),
+        frame_is_third: u8::from(send.is_some_and(|(role, _)| role.site.as_deref() == Some("third"))),
+        reserved: [0; 3],
+        frame_stream: in_frame(&|frame| part.offset_of_half(frame, "streamID")),
+        frame_fields: in_frame(&|frame| part.offset(frame, "hf", ANYWHERE)),
+        writer_net: of_transport("loopyWriter", "conn"),
+        writer_framer: of_transport("loopyWriter", "framer"),
+        framer_writer: of_transport("framer", "writer"),
+        buffered_net: of_transport("bufWriter", "conn"),
+        send_vaddr: send.map_or(0, |(_, site)| site.vaddr),
     })
 }

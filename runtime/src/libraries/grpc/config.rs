@@ -11,7 +11,7 @@ use runtime_ebpf::{
 
 use crate::libraries::{
     library::ConfigError,
-    values::{needed, offset, role, stack_check},
+    values::{needed, offset, offset_of_half, role, stack_check},
 };
 
 /// For a field that is read by itself.
@@ -48,6 +48,11 @@ impl<'a> Part<'a> {
     /// The offset of a field; `NO_OFFSET` where it is not known.
     pub fn offset(&self, type_name: &str, field: &str, limit: u64) -> u16 {
         offset(self.library, type_name, field, limit)
+    }
+
+    /// The same of four bytes.
+    pub fn offset_of_half(&self, type_name: &str, field: &str) -> u16 {
+        offset_of_half(self.library, type_name, field, ANYWHERE)
     }
 
     /// The offset of a field without which nothing works.

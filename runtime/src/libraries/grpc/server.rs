@@ -115,6 +115,8 @@ fn file(part: Part<'_>) -> Result<File, ConfigError> {
         stream_bytes: method.max(ctx) + STRING_BYTES,
         stream_method: method,
         stream_ctx: ctx,
+        stream_id: part.offset_of_half(STREAM, "id"),
+        conn_net: part.offset(HTTP2_SERVER, "conn", ANYWHERE),
         peer_addr: peer_addr(part),
         tcp_ip,
         tcp_port,
@@ -124,7 +126,7 @@ fn file(part: Part<'_>) -> Result<File, ConfigError> {
         start_check: part.check(start),
         end_check: part.check(end),
         handler_end_check: handler_end.map_or(0, |site| part.check(site)),
-        reserved: [0; 6],
+        reserved: [0; 2],
     })
 }
 

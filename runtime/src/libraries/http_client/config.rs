@@ -15,7 +15,7 @@ use crate::libraries::{
     errors::{self, Wrapper},
     join,
     library::{ConfigError, Flight, Library},
-    values::{bytes_of, offset, role, stack_check, unusable},
+    values::{bytes_of, offset, offset_of_half, role, stack_check, unusable},
 };
 use crate::spans::Kind;
 
@@ -73,6 +73,10 @@ impl Library for HttpClient {
         self.programs
     }
 
+    fn correlating(&self) -> &'static [&'static str] {
+        &["stream"]
+    }
+
     fn file_map(&self) -> Option<&'static str> {
         Some(self.file_map)
     }
@@ -105,6 +109,7 @@ fn file(id: &'static str, library: &plan::Library, plan: &Plan) -> Result<File, 
     let request = |field| offset(library, REQUEST, field, REQUEST_LIMIT);
     let url = |field| offset(library, URL, field, URL_LIMIT);
     let response = |field| offset(library, RESPONSE, field, RESPONSE_LIMIT);
+    let [stream, conn] = http2_types(library);
     let is_own = role(library, "h2_end").is_some_and(|end| end.site.as_deref() == Some(INTERNAL));
     let check = |site: &Site| {
         if site.when == When::Entry { stack_check(plan.arch, &site.bytes) } else { CHECK_NONE }
@@ -112,6 +117,7 @@ fn file(id: &'static str, library: &plan::Library, plan: &Plan) -> Result<File, 
     let mut file = File {
         start_vaddr: start.vaddr,
         copied_vaddr: copied.map_or(0, |site| site.vaddr),
+        conn_vaddr: first("conn").map_or(0, |site| site.vaddr),
         errors: errors::config(library, plan, &WRAPPERS),
         request_bytes: 0,
         request_method: request("Method"),
@@ -137,11 +143,40 @@ fn file(id: &'static str, library: &plan::Library, plan: &Plan) -> Result<File, 
         start_check: check(start),
         copied_check: copied.map_or(CHECK_NONE, check),
         h2_own_response: u8::from(is_own),
+        stream_check: first("stream").map_or(CHECK_NONE, check),
+        streams: u8::from(has_streams(plan)),
         reserved: [0; 3],
+        conn_net: offset(library, "net/http.persistConn", "conn", ANYWHERE),
+        conn_alt: offset(library, "net/http.persistConn", "alt", ANYWHERE),
+        stream_header: offset(
+            library,
+            if is_own { "net/http/internal/http2.ClientRequest" } else { REQUEST },
+            "Header",
+            ANYWHERE,
+        ),
+        stream_id: offset_of_half(library, stream, "ID", ANYWHERE),
+        stream_ctx: offset(library, stream, "ctx", ANYWHERE),
+        stream_conn: offset(library, stream, "cc", ANYWHERE),
+        h2_conn_net: offset(library, conn, "tconn", ANYWHERE),
     };
     set_windows(&mut file);
     require(id, library, &file)?;
     Ok(file)
+}
+
+/// Whether a library of this Plan sees streams of HTTP/2 where they are sent: the goroutines that make calls are then noted.
+fn has_streams(plan: &Plan) -> bool {
+    plan.libraries.iter().any(|library| role(library, "stream").is_some())
+}
+
+/// HTTP/2's structs for a stream and a connection, in whichever package this library has them.
+fn http2_types(library: &plan::Library) -> [&str; 2] {
+    let known = |last: &str| {
+        let is_it = |name: &&str| name.rsplit_once('.').is_some_and(|(_, own)| own.trim_start_matches("http2") == last);
+        let known = library.fields.iter().filter(|field| field.offset.is_some()).map(|field| field.type_name.as_str());
+        known.filter(|name| !name.ends_with(".persistConn")).find(is_it).unwrap_or_default()
+    };
+    [known("clientStream"), known("ClientConn")]
 }
 
 /// Which part of each struct to read: up to the last field that is wanted, and no byte more, since what lies behind may never

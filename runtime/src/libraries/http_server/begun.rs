@@ -4,7 +4,7 @@ use runtime_ebpf::http_server::records::{
     BEGAN_HOST, BEGAN_METHOD, BEGAN_SLOT_COUNT, BEGAN_SLOTS, BEGAN_URI, BEGAN_USER_AGENT, Began,
     ROUTE_IF_NONE,
 };
-use runtime_ebpf::record::{ABSENT, PARENT_REMOTE};
+use runtime_ebpf::record::{self, ABSENT};
 
 use super::more::{HeaderTexts, More, Route};
 use super::records::BeganTexts;
@@ -111,7 +111,7 @@ impl Begun {
             start_ns: head.start_ns,
             goid: began.goid,
             trace_flags: head.trace_flags,
-            parent_is_remote: head.parent == PARENT_REMOTE,
+            parent_is_remote: record::is_remote(head.parent),
             tls: began.tls,
             proto_major: began.proto_major,
             proto_minor: began.proto_minor,

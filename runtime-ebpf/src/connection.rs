@@ -1,0 +1,174 @@
+//! Which TCP connection a program has in its hands.
+//!
+//! Addresses do not tell: ports are used again, loopback is there once for each network namespace, pods of different networks have equal
+//! addresses, and behind a service's address the two ends see different ones. What both ends of a connection have in common, and nobody
+//! else, is what it began with: the two initial sequence numbers (RFC 9293, 3.4.1), which the kernel chooses by a secret hash of the
+//! addresses and a clock. A kernel does not keep them, but what has been acknowledged less how much that was is the one, and what has
+//! been received less how much is the other (RFC 4898's counters, Linux 4.1). No proxy hands them on, and Linux's own address
+//! translation does not change them.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::{helpers::generated::bpf_get_current_task, macros::map, maps::Array};
+use runtime_ebpf::{
+    abi::MAX_FILES,
+    sockets::{Connections, NO_LINK, Sockets, WRAPPERS},
+};
+
+use crate::{
+    enter::Hit,
+    kernel::{half, quarter, word},
+    read::{is_known, is_some, opaque, read_or_zero, try_read_bytes},
+    whole_key::WholeKey as _,
+};
+
+#[map]
+static SOCKETS: Array<Sockets> = Array::with_max_entries(1, 0);
+#[map]
+static CONNECTIONS: Array<Connections> = Array::with_max_entries(MAX_FILES, 0);
+
+/// `net.Conn`s that hold one another: TLS over a limited listener's connection, say.
+const MOST_HELD: u32 = 3;
+const _: () = assert!(WRAPPERS == 6);
+/// `S_IFMT`, `S_IFSOCK` (include/uapi/linux/stat.h).
+const FORMAT: u16 = 0o170_000;
+const SOCKET: u16 = 0o140_000;
+/// `IPPROTO_TCP`.
+const TCP: u16 = 6;
+
+/// Which end of it the program is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Client,
+    Server,
+}
+
+/// A value of `net.Conn`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Conn {
+    pub itab: u64,
+    pub data: u64,
+}
+
+impl Conn {
+    /// The value at an offset; none where that is not known, or it cannot be read.
+    #[inline(always)]
+    pub fn at(base: u64, offset: u16) -> Self {
+        let is_known = is_known(offset) & is_some(base);
+        Self::read(base.wrapping_add(offset as u64) & is_known.wrapping_neg())
+    }
+
+    #[inline(always)]
+    fn read(address: u64) -> Self {
+        let mut conn = MaybeUninit::<Self>::uninit();
+        try_read_bytes(conn.as_mut_ptr().cast(), size_of::<Self>() as u32, opaque(address));
+        // SAFETY: the helper has filled it, with zeros where it failed.
+        unsafe { conn.assume_init() }
+    }
+}
+
+/// The connection of a `net.Conn`; [`NO_LINK`]: it is none of TCP, or is held by a type of which nobody knows that it hands on what comes
+/// over it.
+#[inline(always)]
+pub fn link(hit: &Hit, bias: u64, conn: Conn, end: End) -> u64 {
+    let Some(known) = CONNECTIONS.get_at(hit.file()) else { return NO_LINK };
+    let Some(sockets) = SOCKETS.get_at(0) else { return NO_LINK };
+    let sock = sock(sockets, descriptor(known, bias, conn));
+    if sock == 0 {
+        return NO_LINK;
+    }
+    let (own, peers) = (own(sockets, sock), peers(sockets, sock));
+    match end {
+        // What a client counts as acknowledged has its SYN in it.
+        End::Client => (own + 1) << 32 | peers & 0xffff_ffff,
+        End::Server => peers << 32 | own & 0xffff_ffff,
+    }
+}
+
+/// The descriptor; one that no process has where there is none. Without a branch in what is repeated: the verifier would follow each way
+/// to the program's end.
+#[inline(always)]
+fn descriptor(known: &Connections, bias: u64, conn: Conn) -> u64 {
+    let mut conn = conn;
+    let (mut tcp, mut is_tcp) = (0, 0);
+    for _ in 0..MOST_HELD {
+        let vaddr = conn.itab.wrapping_sub(bias);
+        let here = is(vaddr, known.tcp_itab_vaddr);
+        tcp |= conn.data & here.wrapping_neg();
+        is_tcp |= here;
+        conn = held(known, vaddr, conn.data);
+    }
+    if opaque(is_tcp) == 0 {
+        return u64::MAX;
+    }
+    // `TCPConn` is { conn }, and `conn` { fd *netFD }.
+    read_or_zero(read_or_zero(tcp).wrapping_add(known.descriptor))
+}
+
+/// 1 if they are equal, and there is one.
+#[inline(always)]
+fn is(vaddr: u64, known: u64) -> u64 {
+    (is_some(known ^ vaddr) ^ 1) & is_some(known)
+}
+
+/// What a type holds that hands on what comes over it.
+#[inline(always)]
+fn held(known: &Connections, vaddr: u64, data: u64) -> Conn {
+    let (mut offset, mut is_it) = (0, 0);
+    macro_rules! look {
+        ($($i:literal)+) => { $(
+            let wrapper = &known.wrappers[$i];
+            let here = is(vaddr, wrapper.itab_vaddr);
+            offset |= wrapper.offset & here.wrapping_neg();
+            is_it |= here;
+        )+ };
+    }
+    look!(0 1 2 3 4 5);
+    // Nothing can be read at 0.
+    Conn::read(data.wrapping_add(offset) & is_it.wrapping_neg())
+}
+
+/// The `struct sock` of a descriptor of the running process, if it is one of TCP; else 0.
+#[inline(always)]
+fn sock(at: &Sockets, descriptor: u64) -> u64 {
+    if at.known == 0 {
+        return 0;
+    }
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    let table = word(word(task + at.task_files as u64) + at.files_table as u64);
+    if descriptor >= half(table + at.table_max as u64) as u64 {
+        return 0;
+    }
+    let file = word(word(table + at.table_files as u64) + 8 * descriptor);
+    let mode = quarter(word(file + at.file_inode as u64) + at.inode_mode as u64);
+    if file == 0 || mode & FORMAT != SOCKET {
+        return 0;
+    }
+    let sock = word(word(file + at.file_private as u64) + at.socket_sock as u64);
+    if quarter(sock + at.sock_protocol as u64) == TCP { sock } else { 0 }
+}
+
+/// The sequence number that this end has begun with, and one more: of the byte behind its SYN.
+#[inline(always)]
+fn own(at: &Sockets, sock: u64) -> u64 {
+    begun_with(sock + at.tcp_acknowledged as u64, sock + at.tcp_unacknowledged as u64)
+}
+
+/// The same of the other end.
+#[inline(always)]
+fn peers(at: &Sockets, sock: u64) -> u64 {
+    begun_with(sock + at.tcp_received as u64, sock + at.tcp_next as u64)
+}
+
+/// Both are written one after the other while a segment is taken in, on any processor: the count is compared with itself.
+#[inline(always)]
+fn begun_with(count: u64, position: u64) -> u64 {
+    let (before, reached) = (word(count), half(position) as u64);
+    let after = word(count);
+    if before == after {
+        return reached.wrapping_sub(before);
+    }
+    (half(position) as u64).wrapping_sub(word(count))
+}

@@ -1,0 +1,50 @@
+//! An attempt of an RPC is sent: a server at the other end, if this agent traces it, learns of whom it is.
+//!
+//! The caller's goroutine makes the header, and the transport's writer sends it on its own one, with the stream's number: what both have
+//! in common is where the header's fields lie.
+
+use aya_ebpf::programs::ProbeContext;
+use runtime_ebpf::{grpc::client::File, libraries::grpc_client::counters::Counter};
+
+use super::flight::{self, Key, PASSED_ON, count};
+use crate::{
+    connection::{self, Conn, End},
+    enter::Hit,
+    read::{opaque, word_or_zero},
+    registers::GoRegisters,
+    senders,
+};
+
+/// The header of an attempt is at this address. That of an RPC of which nobody knows takes the last one's place there.
+#[inline(always)]
+pub fn keep(hit: &Hit, fields: u64) {
+    if !hit.correlates() || fields == 0 {
+        return;
+    }
+    let entry = flight::live(hit, &Key::of(hit));
+    let span = entry.filter(|entry| entry.get().has(PASSED_ON) && hit.goid() == Some(entry.get().goid));
+    if span.is_none() {
+        count(hit, Counter::AttemptUnknown);
+    }
+    senders::keep(hit, fields, span.map(|entry| entry.get().as_parent()));
+}
+
+/// It is about to be sent.
+#[inline(always)]
+pub fn note(ctx: &ProbeContext, hit: &Hit, file: &File) {
+    let writer = ctx.argument::<0>();
+    // As numbers, or LLVM would choose among the registers' places, which the verifier does not allow.
+    let (second, third) = (opaque(ctx.argument::<1>()), opaque(ctx.argument::<2>()));
+    let frame = if file.frame_is_third != 0 { third } else { second };
+    // A server's answers may pass here, too: nothing is kept of them.
+    let Some(span) = senders::take(hit, word_or_zero(frame, file.frame_fields, 0)) else { return };
+    // Four bytes; the next ones are of the same struct.
+    let id = word_or_zero(frame, file.frame_stream, 0) & 0xffff_ffff;
+    let mut net = Conn::at(writer, file.writer_net);
+    if net.itab == 0 {
+        let framer = word_or_zero(writer, file.writer_framer, 0);
+        net = Conn::at(word_or_zero(framer, file.framer_writer, 0), file.buffered_net);
+    }
+    let bias = ctx.instruction().wrapping_sub(file.send_vaddr);
+    senders::note(connection::link(hit, bias, net, End::Client), id, span);
+}

@@ -1,0 +1,122 @@
+//! What tells one TCP connection from all others, and which span sends over it: how a server learns of whom a request is, where both ends
+//! are traced by one agent and the request does not say it (docs/decisions/correlation.md).
+//!
+//! ```text
+//! SOCKETS      0           -> Sockets       where the kernel keeps it, written by the agent before anything is attached
+//! CONNECTIONS  file index  -> Connections   where the program keeps its descriptor
+//! SENDERS      SenderKey   -> Sender        written by clients' programs, read by servers'
+//! SENDING      0           -> u64           1 once a client's program has written there
+//! CALLERS      CallerKey   -> g             goroutines whose calls others send
+//! ```
+
+/// Where this kernel keeps what tells a connection: byte offsets, from its BTF. All zero without BTF: then nothing is correlated.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sockets {
+    /// 1: the offsets below are known.
+    pub known: u32,
+    /// `task_struct.files`, a `struct files_struct *`
+    pub task_files: u32,
+    /// `files_struct.fdt`, a `struct fdtable *`
+    pub files_table: u32,
+    /// `fdtable.max_fds`
+    pub table_max: u32,
+    /// `fdtable.fd`, a `struct file **`
+    pub table_files: u32,
+    /// `file.f_inode`
+    pub file_inode: u32,
+    /// `inode.i_mode`, two bytes
+    pub inode_mode: u32,
+    /// `file.private_data`: of a socket's file a `struct socket *`
+    pub file_private: u32,
+    /// `socket.sk`, a `struct sock *`
+    pub socket_sock: u32,
+    /// `sock.sk_protocol`, two bytes
+    pub sock_protocol: u32,
+    /// `tcp_sock.snd_una`: the first byte that the peer has not acknowledged
+    pub tcp_unacknowledged: u32,
+    /// `tcp_sock.bytes_acked`: how many it has, eight bytes
+    pub tcp_acknowledged: u32,
+    /// `tcp_sock.rcv_nxt`: the next byte that the peer will send
+    pub tcp_next: u32,
+    /// `tcp_sock.bytes_received`: how many it has sent, eight bytes
+    pub tcp_received: u32,
+}
+
+/// Types that hold a connection and hand on all that comes over it.
+pub const WRAPPERS: usize = 6;
+
+/// Where a program keeps a connection's descriptor. Value of `CONNECTIONS`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// Address in the file of the itab (net.Conn, *net.TCPConn); 0: nothing is known.
+    pub tcp_itab_vaddr: u64,
+    /// Types that hold another `net.Conn`.
+    pub wrappers: [ConnectionWrapper; WRAPPERS],
+    /// From a `netFD` to its descriptor.
+    pub descriptor: u64,
+}
+
+/// A type that holds a connection.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionWrapper {
+    /// Address in the file of its itab for `net.Conn`; 0: none.
+    pub itab_vaddr: u64,
+    /// From where the interface's data word points to the `net.Conn` that it holds.
+    pub offset: u64,
+}
+
+/// A connection, and what is sent over it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SenderKey {
+    /// The connection: its client's initial sequence number in the upper half, its server's in the lower.
+    pub link: u64,
+    /// HTTP/2's number of the stream; 0: HTTP/1.x, where a connection has one request at a time.
+    pub stream: u64,
+}
+
+/// Who sends it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    /// The trace.
+    pub trace_id: [u64; 2],
+    /// The span.
+    pub span_id: u64,
+    /// Its W3C trace flags.
+    pub trace_flags: u64,
+    /// All these words and those of the key together: whoever reads it while another one takes its place sees that it is not whole.
+    pub seal: u64,
+}
+
+/// A goroutine's id and its process.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallerKey {
+    /// `g.goid`.
+    pub goid: u64,
+    /// In the initial PID namespace.
+    pub tgid: u64,
+}
+
+/// Senders, and callers, that are remembered at once over all processes. The ones that were used least recently give way.
+pub const MOST_SENDERS: u32 = 32_768;
+
+/// No connection that can be told. Sequence numbers are of the kernel's choice, so a pair of them can be this one, and then one connection
+/// of 2^64 is not told.
+pub const NO_LINK: u64 = u64::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_no_padding() {
+        assert_eq!(size_of::<Sockets>(), 14 * 4);
+        assert_eq!(size_of::<Connections>(), 8 + 16 * WRAPPERS + 8);
+        assert_eq!((size_of::<SenderKey>(), size_of::<Sender>(), size_of::<CallerKey>()), (16, 40, 16));
+    }
+}

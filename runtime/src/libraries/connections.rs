@@ -1,0 +1,52 @@
+//! Where a program keeps the descriptors of its connections, as the programs want to be told it (docs/decisions/correlation.md).
+
+use analyzer::{
+    Plan,
+    plan::{self, Itab},
+};
+use runtime_ebpf::{
+    abi::{MAX_OFFSET, NO_OFFSET},
+    sockets::{ConnectionWrapper, Connections, WRAPPERS},
+};
+
+use super::values::offset;
+
+const INTERFACE: &str = "net.Conn";
+const TCP: &str = "*net.TCPConn";
+/// Types that hold a connection and hand on all that comes over it, and nothing else: one request of HTTP/1.x at a time stays one, and
+/// the numbers of HTTP/2's streams stay what they are. Of any other type nobody knows that: several that hold one connection may share
+/// it, as a multiplexer's do.
+const HAND_ON: [&str; WRAPPERS] = [
+    "*crypto/tls.Conn",
+    "*golang.org/x/net/netutil.limitListenerConn",
+    "*golang.org/x/net/http2/h2c.bufConn",
+    "*google.golang.org/grpc/internal/credentials.syscallConn",
+    "*github.com/soheilhy/cmux.MuxConn",
+    "net/http.unencryptedNetConnInTLSConn",
+];
+const NOTHING: ConnectionWrapper = ConnectionWrapper { itab_vaddr: 0, offset: 0 };
+
+/// What leads from a connection of this binary to its descriptor; nothing where one step is not known.
+pub fn connections(plan: &Plan) -> Connections {
+    let of_any = |type_name, field| {
+        let of = |library: &plan::Library| offset(library, type_name, field, u64::from(MAX_OFFSET));
+        plan.libraries.iter().map(of).find(|at| *at != NO_OFFSET)
+    };
+    let itabs = || plan.libraries.iter().flat_map(|library| &library.itabs);
+    let itab = |concrete: &str| {
+        itabs().find(|itab| itab.interface == INTERFACE && itab.concrete == concrete && itab.vaddr.is_some())
+    };
+    let holds = |itab: &Itab| {
+        let held = itab.holds.as_ref().filter(|held| held.type_name == INTERFACE)?;
+        Some(ConnectionWrapper { itab_vaddr: itab.vaddr?, offset: held.offset })
+    };
+    let descriptor = of_any("net.netFD", "pfd").zip(of_any("internal/poll.FD", "Sysfd"));
+    let descriptor = descriptor.map(|(inner, number)| u64::from(inner) + u64::from(number));
+    // The programs take it that a TCPConn is a pointer to its netFD.
+    let is_netfd = of_any("net.TCPConn", "conn") == Some(0) && of_any("net.conn", "fd") == Some(0);
+    Connections {
+        tcp_itab_vaddr: itab(TCP).filter(|_| is_netfd && descriptor.is_some()).and_then(|i| i.vaddr).unwrap_or(0),
+        wrappers: HAND_ON.map(|concrete| itab(concrete).and_then(holds).unwrap_or(NOTHING)),
+        descriptor: descriptor.unwrap_or(0),
+    }
+}

@@ -1,0 +1,216 @@
+//! The services of `tests/apps/chain`, and the spans that their chains have to be.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use strobe_tests::built::Recipe;
+use strobe_tests::machine;
+use strobe_tests::process::Running;
+use strobe_tests::spans::{Received, Value, hex};
+
+const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+
+macro_rules! sources {
+    ($($name:literal)+) => { &[$(($name, include_str!(concat!("../../apps/chain/", $name)))),+] };
+}
+
+/// All but go.mod, which is said anew for each version.
+const SOURCES: &[(&str, &str)] = sources!("call.go" "main.go" "serve.go");
+/// For each chain: far more than the slowest machine needs.
+const PATIENCE_EACH: Duration = Duration::from_millis(30);
+/// Differences that are shown.
+const SHOWN: usize = 12;
+
+/// What one of the services is built of.
+pub struct Versions {
+    pub go: &'static str,
+    pub net: &'static str,
+    pub grpc: &'static str,
+}
+
+/// Builds it, stripped.
+pub fn build(versions: &Versions) -> Result<PathBuf> {
+    let Versions { go, net, grpc } = versions;
+    // Older than Go 1.21, a module has no OnceValue.
+    let module =
+        format!("module strobe.test/chain\n\ngo 1.22\n\nrequire golang.org/x/net {net}\n\nrequire google.golang.org/grpc {grpc}\n");
+    let files = [&[("go.mod", module.as_str())], SOURCES].concat();
+    let modules = &[("golang.org/x/net", *net), ("google.golang.org/grpc", *grpc)];
+    Recipe { version: go, arch: HOST, mode: "exe", args: &["-ldflags=-s -w"], files: &files, modules }.build()
+}
+
+/// A running service.
+pub struct Service {
+    pub app: Running,
+    pub places: String,
+}
+
+impl Service {
+    /// Starts it in a network namespace (none: this one's), with these variables.
+    pub fn start(program: &Path, name: &str, within: Option<&str>, more: &[(&str, String)]) -> Result<Self> {
+        let mut command = match within {
+            None => Command::new(program),
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(program);
+                command
+            }
+        };
+        command.env("OTEL_SERVICE_NAME", name).env("CHAIN_ID", name);
+        let app = Running::start(command.envs(more.iter().map(|(name, value)| (name, value))))?;
+        let places = app.expect_stdout("places ", 0)?;
+        let (_, places) = places.split_once("places ").context("its places")?;
+        Ok(Self { places: places.to_owned(), app })
+    }
+
+    /// Has it begin its chains.
+    pub fn begin(&self) -> Result<()> {
+        self.app.signal(libc::SIGUSR1)
+    }
+
+    /// Waits until they are done; gives how many it began in a second. None may have failed.
+    pub fn done(&self, requests: usize) -> Result<u64> {
+        let limit = Duration::from_secs(30) + PATIENCE_EACH * u32::try_from(requests)?;
+        let done = self.app.stdout.wait_for("done ", 0, limit).with_context(|| self.app.output())?;
+        let words: Vec<u64> = done.split(' ').filter_map(|word| word.parse().ok()).collect();
+        let [failed, ms] = words.as_slice() else { anyhow::bail!("{done}") };
+        ensure!(*failed == 0, "{failed} chains failed\n{}", self.app.output());
+        Ok(requests as u64 * 1000 / (*ms).max(1))
+    }
+}
+
+/// What is the same in all programs of a chain, and copied so that each has its own probes.
+pub fn copies(folder: &Path, built: &[PathBuf], names: &[&str]) -> Result<Vec<PathBuf>> {
+    let copy = |(name, built): (&&str, &PathBuf)| {
+        let program = folder.join(name);
+        machine::copy_program(built, &program)?;
+        Ok(program)
+    };
+    names.iter().zip(built).map(copy).collect()
+}
+
+/// What differs from what is due.
+#[derive(Debug, Default)]
+pub struct Differences {
+    /// Chains that are due.
+    pub due: usize,
+    /// Spans that did not come.
+    pub missing: Vec<String>,
+    /// Spans without a parent that should have one.
+    pub orphans: Vec<String>,
+    /// Spans below another one than their caller's, or that came twice.
+    pub wrong: Vec<String>,
+    /// Chains that are more than one trace.
+    pub torn: usize,
+}
+
+impl Differences {
+    pub fn text(&self) -> String {
+        let all = [&self.missing, &self.orphans, &self.wrong];
+        let [missing, orphans, wrong] = all.map(|all| all.len());
+        let first: Vec<String> = all.iter().flat_map(|all| all.iter().take(SHOWN)).cloned().collect();
+        format!(
+            "{} chains: {missing} spans missing, {orphans} without their parent, {wrong} wrong, {} chains torn\n{}",
+            self.due,
+            self.torn,
+            first.join("\n")
+        )
+    }
+}
+
+/// The steps of a chain through these three services: who, on which side, below which step.
+fn steps<'a>([a, b, c]: [&'a str; 3]) -> [(&'a str, SpanKind, Option<usize>); 4] {
+    [
+        (a, SpanKind::Client, None),
+        (b, SpanKind::Server, Some(0)),
+        (b, SpanKind::Client, Some(1)),
+        (c, SpanKind::Server, Some(2)),
+    ]
+}
+
+/// Holds the spans against the chains `ID-1` to `ID-requests` through three services, the first of which gives its name to the ids. `own` is
+/// the first one's traceparent for an id, if it sends one.
+pub fn compare(
+    spans: &[Received],
+    services: [&str; 3],
+    requests: usize,
+    own: Option<fn(&str) -> (String, String)>,
+) -> Differences {
+    let mut by_key: HashMap<(&str, SpanKind, &str), Vec<&Received>> = HashMap::new();
+    for span in spans {
+        if let Some(id) = id(span) {
+            let service = text(&span.resource, "service.name");
+            by_key.entry((service, span.span.kind(), id)).or_default().push(span);
+        }
+    }
+    let mut out = Differences { due: requests, ..Differences::default() };
+    for nth in 1..=requests {
+        let id = format!("{}-{nth}", services[0]);
+        let mut found: [Option<&Received>; 4] = [None; 4];
+        for (step, (service, kind, above)) in steps(services).into_iter().enumerate() {
+            let what = format!("{id}: {service} {kind:?}");
+            let span = match by_key.get(&(service, kind, id.as_str())).map(Vec::as_slice) {
+                Some([span]) => *span,
+                Some(_) => {
+                    out.wrong.push(format!("{what} came twice"));
+                    continue;
+                }
+                None => {
+                    out.missing.push(what);
+                    continue;
+                }
+            };
+            found[step] = Some(span);
+            let parent = &span.span.parent_span_id;
+            let due = match (above, own) {
+                (None, _) => Some((hex(&span.span.trace_id), String::new())),
+                (Some(0), Some(own)) => Some(own(&id)),
+                (Some(above), _) => {
+                    found[above].map(|above| (hex(&above.span.trace_id), hex(&above.span.span_id)))
+                }
+            };
+            let Some(due) = due else { continue };
+            if (hex(&span.span.trace_id), hex(parent)) == due {
+                continue;
+            }
+            if parent.is_empty() { &mut out.orphans } else { &mut out.wrong }.push(format!("{what}: {}", way(span)));
+        }
+        let traces: HashSet<&[u8]> = found.iter().flatten().map(|span| span.span.trace_id.as_slice()).collect();
+        out.torn += usize::from(own.is_none() && traces.len() > 1);
+    }
+    out
+}
+
+fn text<'a>(attributes: &'a BTreeMap<String, Value>, name: &str) -> &'a str {
+    match attributes.get(name) {
+        Some(Value::Str(text)) => text,
+        _ => "",
+    }
+}
+
+fn way(span: &Received) -> String {
+    let names = ["url.full", "url.scheme", "network.protocol.version", "rpc.system.name", "server.port"];
+    let said: Vec<String> =
+        names.iter().filter_map(|name| Some(format!("{name} {}", span.attributes.get(*name)?))).collect();
+    said.join(", ")
+}
+
+/// A chain's id, which stands in the path or the method's name.
+fn id(span: &Received) -> Option<&str> {
+    let names = ["url.path", "url.full", "rpc.method_original", "rpc.method"];
+    let (_, id) = names.iter().find_map(|name| text(&span.attributes, name).split_once("chain/"))?;
+    id.split('.').next()
+}
+
+/// The traceparent that a service with `CHAIN_OWN` sends for an id: trace and span.
+pub fn own(id: &str) -> (String, String) {
+    let hash = |seed: u64| {
+        let sum = 14_695_981_039_346_656_037_u64 ^ seed;
+        id.bytes().fold(sum, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(1_099_511_628_211)) | 1
+    };
+    (format!("{:032x}", hash(1)), format!("{:016x}", hash(2)))
+}
