@@ -5,7 +5,7 @@
 //! else, is what it began with: the two initial sequence numbers (RFC 9293, 3.4.1), which the kernel chooses by a secret hash of the
 //! addresses and a clock. A kernel does not keep them, but what has been acknowledged less how much that was is the one, and what has
 //! been received less how much is the other (RFC 4898's counters, Linux 4.1). No proxy hands them on, and Linux's own address
-//! translation does not change them.
+//! translation does not change them. A Unix socket's other end the kernel knows.
 
 use core::mem::MaybeUninit;
 
@@ -35,6 +35,8 @@ const FORMAT: u16 = 0o170_000;
 const SOCKET: u16 = 0o140_000;
 /// `IPPROTO_TCP`.
 const TCP: u16 = 6;
+/// `AF_UNIX`.
+const UNIX: u16 = 1;
 
 /// Which end of it the program is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,14 +70,27 @@ impl Conn {
     }
 }
 
-/// The connection of a `net.Conn`; [`NO_LINK`]: it is none of TCP, or is held by a type of which nobody knows that it hands on what comes
+/// The connection of a `net.Conn`; [`NO_LINK`]: it is none of TCP or a Unix socket, or is held by a type of which nobody knows that it hands on what comes
 /// over it.
 #[inline(always)]
 pub fn link(hit: &Hit, bias: u64, conn: Conn, end: End) -> u64 {
-    let Some(known) = CONNECTIONS.get_at(hit.file()) else { return NO_LINK };
+    link_of(hit.file(), bias, conn, end)
+}
+
+#[inline(always)]
+fn link_of(file: u32, bias: u64, conn: Conn, end: End) -> u64 {
+    let Some(known) = CONNECTIONS.get_at(file) else { return NO_LINK };
     let Some(sockets) = SOCKETS.get_at(0) else { return NO_LINK };
-    let sock = sock(sockets, descriptor(known, bias, conn));
+    let socket = socket(sockets, descriptor(known, bias, conn));
+    let sock = word(socket.wrapping_add(sockets.socket_sock as u64) & is_some(socket).wrapping_neg());
     if sock == 0 {
+        return NO_LINK;
+    }
+    if quarter(sock + sockets.sock_family as u64) == UNIX {
+        let clients = if end == End::Client { sock } else { word(sock + sockets.unix_peer as u64) };
+        return unix(sockets, clients);
+    }
+    if quarter(sock + sockets.sock_protocol as u64) != TCP {
         return NO_LINK;
     }
     let (own, peers) = (own(sockets, sock), peers(sockets, sock));
@@ -86,6 +101,13 @@ pub fn link(hit: &Hit, bias: u64, conn: Conn, end: End) -> u64 {
     }
 }
 
+/// The same of a server, as a function of its own: in a program that has no room on its stack for what this needs. Not in one that goes on in
+/// another program (arm64 before Linux 6.0 refuses both in one).
+#[inline(never)]
+pub fn link_apart(file: u32, bias: u64, itab: u64, data: u64) -> u64 {
+    link_of(file, bias, Conn { itab, data }, End::Server)
+}
+
 /// The descriptor; one that no process has where there is none. Without a branch in what is repeated: the verifier would follow each way
 /// to the program's end.
 #[inline(always)]
@@ -94,7 +116,7 @@ fn descriptor(known: &Connections, bias: u64, conn: Conn) -> u64 {
     let (mut tcp, mut is_tcp) = (0, 0);
     for _ in 0..MOST_HELD {
         let vaddr = conn.itab.wrapping_sub(bias);
-        let here = is(vaddr, known.tcp_itab_vaddr);
+        let here = is(vaddr, known.tcp_itab_vaddr) | is(vaddr, known.unix_itab_vaddr);
         tcp |= conn.data & here.wrapping_neg();
         is_tcp |= here;
         conn = held(known, vaddr, conn.data);
@@ -102,7 +124,7 @@ fn descriptor(known: &Connections, bias: u64, conn: Conn) -> u64 {
     if opaque(is_tcp) == 0 {
         return u64::MAX;
     }
-    // `TCPConn` is { conn }, and `conn` { fd *netFD }.
+    // `TCPConn` and `UnixConn` are { conn }, and `conn` { fd *netFD }.
     read_or_zero(read_or_zero(tcp).wrapping_add(known.descriptor))
 }
 
@@ -129,9 +151,22 @@ fn held(known: &Connections, vaddr: u64, data: u64) -> Conn {
     Conn::read(data.wrapping_add(offset) & is_it.wrapping_neg())
 }
 
-/// The `struct sock` of a descriptor of the running process, if it is one of TCP; else 0.
+/// A Unix socket's connection, by its client's socket: its inode's number, which is given once, and its address, which nobody else has while
+/// its peer is there. 0 is none: the client has closed it.
 #[inline(always)]
-fn sock(at: &Sockets, descriptor: u64) -> u64 {
+fn unix(at: &Sockets, client: u64) -> u64 {
+    let socket = word(client + at.sock_socket as u64);
+    if client == 0 || socket == 0 {
+        return NO_LINK;
+    }
+    let inode = word(socket + at.socket_inode as u64 + at.inode_number as u64);
+    // It is a multiple of the size of a cache line.
+    inode << 32 | client >> 6 & 0xffff_ffff
+}
+
+/// The `struct socket` of a descriptor of the running process, if it has one; else 0.
+#[inline(always)]
+fn socket(at: &Sockets, descriptor: u64) -> u64 {
     if at.known == 0 {
         return 0;
     }
@@ -146,8 +181,7 @@ fn sock(at: &Sockets, descriptor: u64) -> u64 {
     if file == 0 || mode & FORMAT != SOCKET {
         return 0;
     }
-    let sock = word(word(file + at.file_private as u64) + at.socket_sock as u64);
-    if quarter(sock + at.sock_protocol as u64) == TCP { sock } else { 0 }
+    word(file + at.file_private as u64)
 }
 
 /// The sequence number that this end has begun with, and one more: of the byte behind its SYN.

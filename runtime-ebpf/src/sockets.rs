@@ -41,6 +41,18 @@ pub struct Sockets {
     pub tcp_next: u32,
     /// `tcp_sock.bytes_received`: how many it has sent, eight bytes
     pub tcp_received: u32,
+    /// `sock.__sk_common.skc_family`, two bytes
+    pub sock_family: u32,
+    /// `unix_sock.peer`, a `struct sock *`
+    pub unix_peer: u32,
+    /// `sock.sk_socket`, a `struct socket *`
+    pub sock_socket: u32,
+    /// `socket_alloc.vfs_inode`, from where its `struct socket` begins
+    pub socket_inode: u32,
+    /// `inode.i_ino`
+    pub inode_number: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Types that hold a connection and hand on all that comes over it.
@@ -50,8 +62,10 @@ pub const WRAPPERS: usize = 6;
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
-    /// Address in the file of the itab (net.Conn, *net.TCPConn); 0: nothing is known.
+    /// Address in the file of the itab (net.Conn, *net.TCPConn); 0: nothing is known, as in the next.
     pub tcp_itab_vaddr: u64,
+    /// The same of *net.UnixConn.
+    pub unix_itab_vaddr: u64,
     /// Types that hold another `net.Conn`.
     pub wrappers: [ConnectionWrapper; WRAPPERS],
     /// From a `netFD` to its descriptor.
@@ -72,7 +86,8 @@ pub struct ConnectionWrapper {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SenderKey {
-    /// The connection: its client's initial sequence number in the upper half, its server's in the lower.
+    /// The connection. Of TCP: its client's initial sequence number in the upper half, its server's in the lower. Of a Unix socket: its client's
+    /// inode number in the upper half, and some of its address in the kernel.
     pub link: u64,
     /// HTTP/2's number of the stream; 0: HTTP/1.x, where a connection has one request at a time.
     pub stream: u64,
@@ -115,8 +130,8 @@ mod tests {
 
     #[test]
     fn values_have_no_padding() {
-        assert_eq!(size_of::<Sockets>(), 14 * 4);
-        assert_eq!(size_of::<Connections>(), 8 + 16 * WRAPPERS + 8);
+        assert_eq!(size_of::<Sockets>(), 20 * 4);
+        assert_eq!(size_of::<Connections>(), 16 + 16 * WRAPPERS + 8);
         assert_eq!((size_of::<SenderKey>(), size_of::<Sender>(), size_of::<CallerKey>()), (16, 40, 16));
     }
 }

@@ -48,16 +48,17 @@ pub fn grpc_client_bind(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// Behind the call of `createHeaderFields` in `(*http2Client).NewStream`, with its results (fields []hpack.HeaderField, err error).
+/// In `(*http2Client).NewStream` the call of `executeAndPut(c, f, frame)`, or behind that of `createHeaderFields`, with its results (fields
+/// []hpack.HeaderField, err error).
 #[uprobe]
 pub fn grpc_client_fields(ctx: ProbeContext) -> u32 {
-    if let Some((hit, _)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |_| 0) {
-        send::keep(&hit, ctx.argument::<0>());
+    if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |_| 0) {
+        send::keep(&ctx, &hit, file);
     }
     0
 }
 
-/// The transport's writer is about to send the frame with them, after its stack check.
+/// The transport's writer is about to send the frame with them, or them, after its stack check.
 #[uprobe]
 pub fn grpc_client_send(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |file| file.send_check) {

@@ -55,6 +55,12 @@ pub fn sockets(btf: &Btf) -> Result<Sockets, BtfError> {
         tcp_acknowledged: at("tcp_sock", "bytes_acked")?,
         tcp_next: at("tcp_sock", "rcv_nxt")?,
         tcp_received: at("tcp_sock", "bytes_received")?,
+        sock_family: btf.offset_of("sock", &["__sk_common", "skc_family"])?,
+        unix_peer: at("unix_sock", "peer")?,
+        sock_socket: at("sock", "sk_socket")?,
+        socket_inode: at("socket_alloc", "vfs_inode")? - at("socket_alloc", "socket")?,
+        inode_number: at("inode", "i_ino")?,
+        reserved: 0,
     })
 }
 

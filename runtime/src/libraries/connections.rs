@@ -13,6 +13,7 @@ use super::values::offset;
 
 const INTERFACE: &str = "net.Conn";
 const TCP: &str = "*net.TCPConn";
+const UNIX: &str = "*net.UnixConn";
 /// Types that hold a connection and hand on all that comes over it, and nothing else: one request of HTTP/1.x at a time stays one, and
 /// the numbers of HTTP/2's streams stay what they are. Of any other type nobody knows that: several that hold one connection may share
 /// it, as a multiplexer's do.
@@ -42,10 +43,12 @@ pub fn connections(plan: &Plan) -> Connections {
     };
     let descriptor = of_any("net.netFD", "pfd").zip(of_any("internal/poll.FD", "Sysfd"));
     let descriptor = descriptor.map(|(inner, number)| u64::from(inner) + u64::from(number));
-    // The programs take it that a TCPConn is a pointer to its netFD.
-    let is_netfd = of_any("net.TCPConn", "conn") == Some(0) && of_any("net.conn", "fd") == Some(0);
+    // The programs take it that a connection begins with the pointer to its netFD.
+    let begins = |of| of_any(of, "conn") == Some(0) && of_any("net.conn", "fd") == Some(0) && descriptor.is_some();
+    let known = |concrete, of| itab(concrete).filter(|_| begins(of)).and_then(|itab| itab.vaddr).unwrap_or(0);
     Connections {
-        tcp_itab_vaddr: itab(TCP).filter(|_| is_netfd && descriptor.is_some()).and_then(|i| i.vaddr).unwrap_or(0),
+        tcp_itab_vaddr: known(TCP, "net.TCPConn"),
+        unix_itab_vaddr: known(UNIX, "net.UnixConn"),
         wrappers: HAND_ON.map(|concrete| itab(concrete).and_then(holds).unwrap_or(NOTHING)),
         descriptor: descriptor.unwrap_or(0),
     }

@@ -142,6 +142,10 @@ fn wrong_parent(node: &Node, span: &Received, by_key: &ByKey<'_>) -> Option<Stri
             }
             _ => !parent.is_empty(),
         },
+        Parent::Call(id) => match by_key.get(&(SpanKind::Client, id.as_str())).map(Vec::as_slice) {
+            Some([above]) => *parent == above.span.span_id && *trace == above.span.trace_id,
+            _ => !parent.is_empty(),
+        },
     };
     (!is_right).then(|| {
         let whose = by_key.iter().find(|(_, all)| all.iter().any(|one| one.span.span_id == *parent));

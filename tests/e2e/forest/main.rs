@@ -1,7 +1,7 @@
 //! A service that calls itself and a second one, 64 callers at once, over HTTP/1.1, HTTP/2 and HTTP/2 without TLS, by net/http's clients and
 //! golang.org/x/net's, in all the ways in which a handler's work gets to other goroutines (`tests/apps/forest`). Both write down what they
-//! did, and the spans have to be exactly that forest: each request once on either side, with its attributes, below the request that it was
-//! made for, or below nobody.
+//! did, and the spans have to be exactly that forest: each request once on either side, with its attributes, served below its call, and that
+//! below the request that it was made for, or below nobody; a request that says itself whose it is, below that.
 //!
 //! 2,500 requests by the first service, which are 9,000 spans with those of the second. `STROBE_FOREST` says how many else; then none may be
 //! missing at half of the load that the services can take, and at all of it no more than one span in 10,000, each counted as lost.

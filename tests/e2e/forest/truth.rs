@@ -11,6 +11,8 @@ pub enum Parent {
     Nobody,
     /// The request served by the same process that has this id.
     Request(String),
+    /// The call with this id, by whichever process.
+    Call(String),
     /// Trace and span, in hex: a caller that the service has made up.
     Remote(String, String),
 }
@@ -58,7 +60,7 @@ fn served(service: &'static str, id: &str, traceparent: &str, rest: &[&str]) -> 
     };
     let parent = match traceparent.split('-').collect::<Vec<_>>().as_slice() {
         [_, trace, span, _] => Parent::Remote((*trace).to_owned(), (*span).to_owned()),
-        _ => Parent::Nobody,
+        _ => Parent::Call(id.to_owned()),
     };
     let (server, port) = host.rsplit_once(':').context("a host with its port")?;
     let (address, peer_port) = peer.rsplit_once(':').context("a peer with its port")?;

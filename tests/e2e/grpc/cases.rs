@@ -17,6 +17,8 @@ pub const FIRST_OF_MANY: usize = 0x10000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parent {
     Nobody,
+    /// The span of a call of this method, where gRPC's client makes it; else nobody.
+    Caller,
     /// Trace and span.
     Remote(String, String),
     /// The server's span of this method.
@@ -51,8 +53,9 @@ impl Due {
             attributes.insert("network.peer.address", "127.0.0.1".to_owned());
             attributes.insert("network.peer.port", "*".to_owned());
         }
+        let parent = if kind == SpanKind::Server { Parent::Caller } else { Parent::Nobody };
         let name = method.clone();
-        Self { kind, method, name, code: code.to_owned(), message: None, parent: Parent::Nobody, attributes }
+        Self { kind, method, name, code: code.to_owned(), message: None, parent, attributes }
     }
 
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -189,8 +192,9 @@ fn retried(at: &Places) -> Vec<Due> {
     vec![
         Due::new(SpanKind::Client, "retried", "OK", port),
         server("UNAVAILABLE").says("not yet"),
-        server("UNAVAILABLE").says("not yet"),
-        server("OK"),
+        // Who reads the answer tries again: nobody knows for whom.
+        server("UNAVAILABLE").says("not yet").below(Parent::Nobody),
+        server("OK").below(Parent::Nobody),
         Due::new(SpanKind::Client, "refused-once", "OK", at.refuses.port()),
         closed("refused"),
         closed("refused-stream"),

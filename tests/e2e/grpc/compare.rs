@@ -119,26 +119,33 @@ impl Found {
             let got = got.attributes.get(*name).map(show);
             differs(name, want, got.as_deref().unwrap_or("(nothing)"));
         }
-        out.extend(self.wrong_parent(&due.parent, got));
+        out.extend(self.wrong_parent(due, got));
         out
     }
 
-    fn wrong_parent(&self, due: &Parent, got: &Received) -> Option<String> {
+    fn wrong_parent(&self, due: &Due, got: &Received) -> Option<String> {
         let (trace, parent) = (hex(&got.span.trace_id), hex(&got.span.parent_span_id));
         let below = |above: Option<&Received>| {
             above.is_some_and(|above| {
                 let (begin, end) = (above.span.start_time_unix_nano, above.span.end_time_unix_nano);
-                let is_inside = (begin..=end).contains(&got.span.start_time_unix_nano);
+                let start = got.span.start_time_unix_nano;
+                // A call may have been given up when it arrives.
+                let is_inside =
+                    (begin..=end).contains(&start) || due.parent == Parent::Caller && start >= begin;
                 hex(&above.span.span_id) == parent && hex(&above.span.trace_id) == trace && is_inside
             })
         };
-        let is_right = match due {
+        let is_right = match &due.parent {
             Parent::Nobody => parent.is_empty(),
+            Parent::Caller => match self.of(SpanKind::Client, &due.method) {
+                [] => parent.is_empty(),
+                calls => calls.iter().any(|call| below(Some(call))),
+            },
             Parent::Remote(due_trace, due_parent) => trace == *due_trace && parent == *due_parent,
             Parent::Server(name) => below(self.of(SpanKind::Server, &format!("strobe.Test/{name}")).first()),
             Parent::Http(name) => below(self.http.get(&format!("/strobe.Test/{name}"))),
         };
-        (!is_right).then(|| format!("its parent is {parent} in {trace}, not {due:?}"))
+        (!is_right).then(|| format!("its parent is {parent} in {trace}, not {:?}", due.parent))
     }
 
     /// Each of the many has a trace of its own.

@@ -16,7 +16,7 @@ const TOPICS: [(&str, &str); 2] = [("topic1", "key1"), ("topic2", "key2")];
 
 /// A span whose context is in its message is the producer's; strobe writes none into messages.
 fn kind_of(name: &str) -> SpanKind {
-    if later::PARENTS_ACROSS_CONNECTIONS && name == "send" { SpanKind::Producer } else { SpanKind::Client }
+    if later::LINKS_ACROSS_BROKERS && name == "send" { SpanKind::Producer } else { SpanKind::Client }
 }
 
 /// A span of a topic; `port` is the broker's.
@@ -73,7 +73,7 @@ fn kafka_go() -> Result<()> {
         let polled = polled?;
         let links: Vec<_> = polled.links.iter().map(|link| (&link.trace_id, &link.span_id)).collect();
         let due = [(&sent.trace_id, &sent.span_id)];
-        let due = if later::PARENTS_ACROSS_CONNECTIONS { &due[..] } else { &[] };
+        let due = if later::LINKS_ACROSS_BROKERS { &due[..] } else { &[] };
         ensure!(links == due, "{polled:?}, {sent:?}");
     }
     Ok(())

@@ -5,8 +5,8 @@ use strobe_tests::spans::{Expected, Parent};
 
 /// Spans that a program makes by OpenTelemetry's API (`otel.Tracer`) while it has no SDK: they come when the API hands them to the Auto SDK.
 pub const MANUAL_SPANS_BY_API: bool = true;
-/// A server's span is below that of the call, and a message's consumer is linked to its producer: they come with propagation.
-pub const PARENTS_ACROSS_CONNECTIONS: bool = false;
+/// A message's consumer is linked to its producer.
+pub const LINKS_ACROSS_BROKERS: bool = false;
 /// A span of one message that is sent has its key, as one that is received has.
 pub const KEYS_OF_WHAT_IS_SENT: bool = false;
 /// `span.SpanContext()` is valid in the program, so that it can link to a span of its own.
@@ -24,9 +24,6 @@ pub fn by_api(made: Expected, below: Vec<Expected>) -> Vec<Expected> {
 
 /// A call, and what it has called.
 pub fn across(call: Expected, mut called: Expected) -> Vec<Expected> {
-    if !PARENTS_ACROSS_CONNECTIONS {
-        return vec![call, called];
-    }
     // That its parent is remote is in its flags.
     (called.parent, called.flags) = (Parent::Above, 0x301);
     let children = [call.children.as_slice(), &[called]].concat();

@@ -36,8 +36,9 @@ pub struct Versions {
 pub fn build(versions: &Versions) -> Result<PathBuf> {
     let Versions { go, net, grpc } = versions;
     // Older than Go 1.21, a module has no OnceValue.
-    let module =
-        format!("module strobe.test/chain\n\ngo 1.22\n\nrequire golang.org/x/net {net}\n\nrequire google.golang.org/grpc {grpc}\n");
+    let module = format!(
+        "module strobe.test/chain\n\ngo 1.22\n\nrequire golang.org/x/net {net}\n\nrequire google.golang.org/grpc {grpc}\n"
+    );
     let files = [&[("go.mod", module.as_str())], SOURCES].concat();
     let modules = &[("golang.org/x/net", *net), ("google.golang.org/grpc", *grpc)];
     Recipe { version: go, arch: HOST, mode: "exe", args: &["-ldflags=-s -w"], files: &files, modules }.build()
@@ -132,11 +133,13 @@ fn steps<'a>([a, b, c]: [&'a str; 3]) -> [(&'a str, SpanKind, Option<usize>); 4]
     ]
 }
 
-/// Holds the spans against the chains `ID-1` to `ID-requests` through three services, the first of which gives its name to the ids. `own` is
-/// the first one's traceparent for an id, if it sends one.
+/// Holds the spans against the chains `ID-1` to `ID-requests` through three services, the first of which gives its name to the ids. Those
+/// before `from` began before the agent saw everything: they may lack anything, but nothing may be wrong. `own` is the first one's
+/// traceparent for an id, if it sends one.
 pub fn compare(
     spans: &[Received],
     services: [&str; 3],
+    from: usize,
     requests: usize,
     own: Option<fn(&str) -> (String, String)>,
 ) -> Differences {
@@ -147,7 +150,7 @@ pub fn compare(
             by_key.entry((service, span.span.kind(), id)).or_default().push(span);
         }
     }
-    let mut out = Differences { due: requests, ..Differences::default() };
+    let mut out = Differences { due: requests + 1 - from, ..Differences::default() };
     for nth in 1..=requests {
         let id = format!("{}-{nth}", services[0]);
         let mut found: [Option<&Received>; 4] = [None; 4];
@@ -160,7 +163,7 @@ pub fn compare(
                     continue;
                 }
                 None => {
-                    out.missing.push(what);
+                    out.missing.extend((nth >= from).then_some(what));
                     continue;
                 }
             };
@@ -173,14 +176,18 @@ pub fn compare(
                     found[above].map(|above| (hex(&above.span.trace_id), hex(&above.span.span_id)))
                 }
             };
-            let Some(due) = due else { continue };
-            if (hex(&span.span.trace_id), hex(parent)) == due {
+            if due == Some((hex(&span.span.trace_id), hex(parent))) || due.is_none() && parent.is_empty() {
                 continue;
             }
-            if parent.is_empty() { &mut out.orphans } else { &mut out.wrong }.push(format!("{what}: {}", way(span)));
+            let what = format!("{what}: {}", way(span));
+            match parent.is_empty() {
+                true => out.orphans.extend((nth >= from).then_some(what)),
+                false => out.wrong.push(what),
+            }
         }
-        let traces: HashSet<&[u8]> = found.iter().flatten().map(|span| span.span.trace_id.as_slice()).collect();
-        out.torn += usize::from(own.is_none() && traces.len() > 1);
+        let traces: HashSet<&[u8]> =
+            found.iter().flatten().map(|span| span.span.trace_id.as_slice()).collect();
+        out.torn += usize::from(nth >= from && own.is_none() && traces.len() > 1);
     }
     out
 }

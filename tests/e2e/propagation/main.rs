@@ -9,7 +9,7 @@ mod islands;
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use strobe_tests::agent::{strobe, tracing};
@@ -20,6 +20,7 @@ use strobe_tests::process::Running;
 use strobe_tests::spans::Received;
 
 use chain::{Differences, Service, Versions, compare};
+use islands::{FAR, Island, NEAR};
 
 const CHAINS: usize = 3_600;
 const CALLERS: usize = 64;
@@ -100,7 +101,8 @@ fn run(programs: &[PathBuf], requests: usize, rate: u64, how: &[&str], own: bool
 
 /// None wrong, and none missing.
 fn exact(differences: &Differences, said: &str) -> Result<()> {
-    let none = differences.missing.is_empty() && differences.orphans.is_empty() && differences.wrong.is_empty();
+    let none =
+        differences.missing.is_empty() && differences.orphans.is_empty() && differences.wrong.is_empty();
     ensure!(none && differences.torn == 0, "{}\n{said}", differences.text());
     Ok(())
 }
@@ -114,7 +116,7 @@ fn three_services_are_one_trace() -> Result<()> {
     let (_folder, programs) = programs()?;
     let requests = wanted().unwrap_or(CHAINS);
     let whole = run(&programs, requests, 0, &[], false)?;
-    let differences = compare(&whole.spans, NAMES, requests, None);
+    let differences = compare(&whole.spans, NAMES, 1, requests, None);
     println!("at {} chains a second: {}", whole.rate, differences.text());
     if wanted().is_none() {
         return exact(&differences, &whole.said);
@@ -123,7 +125,7 @@ fn three_services_are_one_trace() -> Result<()> {
     let less = differences.missing.len() + differences.orphans.len();
     ensure!(less <= SPANS_OF_A_CHAIN * requests / 10_000, "{}\n{}", differences.text(), whole.said);
     let half = run(&programs, requests, (whole.rate / 2).max(1), &[], false)?;
-    let differences = compare(&half.spans, NAMES, requests, None);
+    let differences = compare(&half.spans, NAMES, 1, requests, None);
     println!("at {} chains a second: {}", half.rate, differences.text());
     exact(&differences, &half.said)
 }
@@ -132,16 +134,92 @@ fn three_services_are_one_trace() -> Result<()> {
 fn what_the_request_says_itself_counts() -> Result<()> {
     let (_folder, programs) = programs()?;
     let run = run(&programs, 360, 0, &[], true)?;
-    exact(&compare(&run.spans, NAMES, 360, Some(chain::own)), &run.said)
+    exact(&compare(&run.spans, NAMES, 1, 360, Some(chain::own)), &run.said)
 }
 
 #[test]
 fn switched_off_each_service_has_traces_of_its_own() -> Result<()> {
     let (_folder, programs) = programs()?;
     let run = run(&programs, 360, 0, &["--propagation", "off"], false)?;
-    let differences = compare(&run.spans, NAMES, 360, None);
+    let differences = compare(&run.spans, NAMES, 1, 360, None);
     let [missing, wrong] = [&differences.missing, &differences.wrong].map(|all| all.len());
     ensure!(missing == 0 && wrong == 0, "{}\n{}", differences.text(), run.said);
     ensure!(differences.orphans.len() == 2 * 360 && differences.torn == 360, "{}", differences.text());
     Ok(())
+}
+
+/// Connections of both islands have equal addresses at either end, and many of them at the same time.
+#[test]
+fn islands_with_equal_addresses_are_not_mixed() -> Result<()> {
+    const EACH: usize = 1_800;
+    let (_folder, programs) = programs()?;
+    let collector = Collector::start()?;
+    let mut agent = agent(&collector, &programs, &[])?;
+    agent.expect_stderr("waiting for a process", 0)?;
+    let [a, b, c] = programs.as_slice() else { anyhow::bail!("three programs") };
+    let names = [["a1", "b1", "c1"], ["a2", "b2", "c2"]];
+    let islands = [Island::new(1)?, Island::new(2)?];
+    let mut services = Vec::new();
+    for (island, [first, middle, last]) in islands.iter().zip(names) {
+        let (near, far) = (Some(island.near.as_str()), Some(island.far.as_str()));
+        let host = |host: &str| ("CHAIN_HOST", host.to_owned());
+        let last = Service::start(c, last, near, &[host(NEAR)])?;
+        let middle = Service::start(b, middle, far, &[host(FAR), ("CHAIN_NEXT", last.places.clone())])?;
+        let more = [
+            host(NEAR),
+            ("CHAIN_NEXT", middle.places.clone()),
+            ("CHAIN_REQUESTS", EACH.to_string()),
+            ("CHAIN_CALLERS", CALLERS.to_string()),
+        ];
+        services.push([Service::start(a, first, near, &more)?, middle, last]);
+    }
+    for service in services.iter().flatten() {
+        agent.expect_stderr(&tracing(service.app.pid()), 0)?;
+    }
+    for [first, ..] in &services {
+        first.begin()?;
+    }
+    for [first, ..] in &services {
+        first.done(EACH)?;
+    }
+    collector.wait_for(2 * SPANS_OF_A_CHAIN * EACH, Duration::from_secs(10));
+    ensure!(agent.terminate()?.success(), "{}", agent.output());
+    let spans = collector.take()?;
+    for names in names {
+        exact(&compare(&spans, names, 1, EACH, None), &agent.output())?;
+    }
+    Ok(())
+}
+
+/// The probes of the three come one after the other, while all of them are busy.
+#[test]
+fn probes_that_come_under_load_bring_nobody_together_wrongly() -> Result<()> {
+    const RATE: usize = 400;
+    const CHAINS: usize = 4_000;
+    let (_folder, programs) = programs()?;
+    let collector = Collector::start()?;
+    let [a, b, c] = programs.as_slice() else { anyhow::bail!("three programs") };
+    let last = Service::start(c, "c", None, &[])?;
+    let middle = Service::start(b, "b", None, &[("CHAIN_NEXT", last.places.clone())])?;
+    let more = [
+        ("CHAIN_NEXT", middle.places.clone()),
+        ("CHAIN_REQUESTS", CHAINS.to_string()),
+        ("CHAIN_CALLERS", CALLERS.to_string()),
+        ("CHAIN_RATE", RATE.to_string()),
+    ];
+    let first = Service::start(a, "a", None, &more)?;
+    let begun = Instant::now();
+    first.begin()?;
+    let mut agent = agent(&collector, &programs, &[])?;
+    for service in [&first, &middle, &last] {
+        agent.expect_stderr(&tracing(service.app.pid()), 0)?;
+    }
+    // A second more: what was under way has ended by then.
+    let before = RATE * usize::try_from(begun.elapsed().as_secs() + 2)?;
+    ensure!(before < CHAINS - 10 * RATE / 4, "the agent took {:?}", begun.elapsed());
+    first.done(CHAINS)?;
+    collector.wait_for(SPANS_OF_A_CHAIN * (CHAINS - before), Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(1));
+    ensure!(agent.terminate()?.success(), "{}", agent.output());
+    exact(&compare(&collector.take()?, NAMES, before, CHAINS, None), &agent.output())
 }

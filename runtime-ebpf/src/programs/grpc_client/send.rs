@@ -15,9 +15,13 @@ use crate::{
     senders,
 };
 
-/// The header of an attempt is at this address. That of an RPC of which nobody knows takes the last one's place there.
+/// The header of an attempt is there, as the transport's writer will get it. That of an RPC of which nobody knows takes the last one's
+/// place at its address.
 #[inline(always)]
-pub fn keep(hit: &Hit, fields: u64) {
+pub fn keep(ctx: &ProbeContext, hit: &Hit, file: &File) {
+    // As numbers, or LLVM would choose among the registers' places, which the verifier does not allow.
+    let (fields, frame) = (opaque(ctx.argument::<0>()), opaque(ctx.argument::<3>()));
+    let fields = if file.frame_has_fields == 0 { fields } else { word_or_zero(frame, file.frame_fields, 0) };
     if !hit.correlates() || fields == 0 {
         return;
     }
@@ -33,13 +37,20 @@ pub fn keep(hit: &Hit, fields: u64) {
 #[inline(always)]
 pub fn note(ctx: &ProbeContext, hit: &Hit, file: &File) {
     let writer = ctx.argument::<0>();
-    // As numbers, or LLVM would choose among the registers' places, which the verifier does not allow.
-    let (second, third) = (opaque(ctx.argument::<1>()), opaque(ctx.argument::<2>()));
-    let frame = if file.frame_is_third != 0 { third } else { second };
+    // As above.
+    let (second, third, fourth) =
+        (opaque(ctx.argument::<1>()), opaque(ctx.argument::<2>()), opaque(ctx.argument::<3>()));
+    let (fields, id) = match file.frame_argument {
+        0 => (fourth, second),
+        nth => {
+            let frame = if nth == 1 { second } else { third };
+            (word_or_zero(frame, file.frame_fields, 0), word_or_zero(frame, file.frame_stream, 0))
+        }
+    };
     // A server's answers may pass here, too: nothing is kept of them.
-    let Some(span) = senders::take(hit, word_or_zero(frame, file.frame_fields, 0)) else { return };
-    // Four bytes; the next ones are of the same struct.
-    let id = word_or_zero(frame, file.frame_stream, 0) & 0xffff_ffff;
+    let Some(span) = senders::take(hit, fields) else { return };
+    // Of a frame's eight bytes the number has four.
+    let id = id & 0xffff_ffff;
     let mut net = Conn::at(writer, file.writer_net);
     if net.itab == 0 {
         let framer = word_or_zero(writer, file.writer_framer, 0);

@@ -21,7 +21,7 @@ use super::{
     peer::{self, Peer},
 };
 use crate::{
-    connection::{self, Conn, End},
+    connection::{Conn, link_apart},
     count::count as count_core,
     current,
     enter::Hit,
@@ -173,7 +173,8 @@ fn sender(hit: &Hit, file: &File, bias: u64, transport: u64, id: u64) -> (Option
     if !hit.correlates() || !senders::are_there() || id == 0 {
         return (None, PARENT_NONE);
     }
-    let link = connection::link(hit, bias, Conn::at(transport, file.conn_net), End::Server);
+    let net = Conn::at(transport, file.conn_net);
+    let link = link_apart(hit.file(), bias, net.itab, net.data);
     match senders::find(link, id) {
         Some(parent) => (Some(parent), PARENT_SENDER),
         None => (None, PARENT_NONE),

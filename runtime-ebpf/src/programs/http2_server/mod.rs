@@ -32,7 +32,7 @@ use super::http_server::{
     how::how,
 };
 use crate::{
-    connection::{self, Conn, End},
+    connection::{Conn, link_apart},
     count::count as count_core,
     enter::{Hit, enter},
     read::{known, put, read, try_read, try_read_bytes, word_or_zero},
@@ -150,7 +150,8 @@ fn sent_as(hit: &Hit, file: &File, bias: u64, flight: &Flight) -> (u64, u64) {
     let stream = word_or_zero(state, file.state_stream, 0);
     // Four bytes; the next ones are of the same struct.
     let id = word_or_zero(stream, file.stream_id, 0) & 0xffff_ffff;
-    let link = connection::link(hit, bias, Conn::at(flight.conn, file.conn_net), End::Server);
+    let net = Conn::at(flight.conn, file.conn_net);
+    let link = link_apart(hit.file(), bias, net.itab, net.data);
     (if id == 0 { NO_LINK } else { link }, id)
 }
 

@@ -94,7 +94,9 @@ fn file(part: Part<'_>) -> Result<File, ConfigError> {
     let (start, bind, end) = (part.site("start")?, part.site("bind")?, part.site("end")?);
     let send = part.role("send").and_then(|role| Some((role, role.sites.first()?)));
     // The struct that is sent was split in two by v1.82.1.
-    let in_frame = |of: &dyn Fn(&'static str) -> u16| FRAMES.into_iter().map(of).find(|at| *at != NO_OFFSET).unwrap_or(NO_OFFSET);
+    let in_frame = |of: &dyn Fn(&'static str) -> u16| {
+        FRAMES.into_iter().map(of).find(|at| *at != NO_OFFSET).unwrap_or(NO_OFFSET)
+    };
     let of_transport = |name: &str, field| part.offset(&format!("{TRANSPORT}.{name}"), field, ANYWHERE);
     Ok(File {
         start_vaddr: start.vaddr,
@@ -108,8 +110,15 @@ fn file(part: Part<'_>) -> Result<File, ConfigError> {
         bind_check: part.check(bind),
         end_check: part.check(end),
         send_check: send.map_or(CHECK_NONE, |(_, site)| part.check(site)),
-        frame_is_third: u8::from(send.is_some_and(|(role, _)| role.site.as_deref() == Some("third"))),
-        reserved: [0; 3],
+        frame_argument: match send.and_then(|(role, _)| role.site.as_deref()) {
+            Some("header") => 0,
+            Some("third") => 2,
+            _ => 1,
+        },
+        frame_has_fields: u8::from(
+            part.role("fields").is_some_and(|role| role.site.as_deref() == Some("frame")),
+        ),
+        reserved: [0; 2],
         frame_stream: in_frame(&|frame| part.offset_of_half(frame, "streamID")),
         frame_fields: in_frame(&|frame| part.offset(frame, "hf", ANYWHERE)),
         writer_net: of_transport("loopyWriter", "conn"),
