@@ -37,6 +37,11 @@ pub fn layout(btf: &Btf) -> Result<Layout, BtfError> {
     })
 }
 
+/// Whether this kernel says where it keeps what tells a connection.
+pub fn tells_connections() -> Result<(), BtfError> {
+    sockets(&Btf::of_kernel()?).map(|_| ())
+}
+
 /// All offsets of [`Sockets`].
 pub fn sockets(btf: &Btf) -> Result<Sockets, BtfError> {
     let at = |name: &str, field: &str| btf.offset_of(name, &[field]);

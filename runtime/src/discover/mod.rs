@@ -22,6 +22,7 @@ mod target;
 mod watch;
 
 pub use btf::BtfError;
+pub use layout::tells_connections;
 pub use descriptor::{has_ended, pidfd_open, pollable};
 pub use error::{OpenError, WatchError, is_passing};
 pub use inode::KernelInode;

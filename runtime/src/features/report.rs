@@ -6,6 +6,7 @@ use super::facts::Facts;
 use super::missing::OLDEST_KERNEL;
 use super::trial::Trial;
 use super::trials;
+use crate::discover;
 use crate::programs::{LoadOptions, Programs};
 
 /// One line of `strobe features`.
@@ -37,7 +38,7 @@ impl Feature {
 pub fn report(facts: &Facts) -> Vec<Feature> {
     let mut features = vec![kernel(facts), capabilities(facts), uprobes(facts)];
     features.extend(programs(facts));
-    features.extend([processes(facts), lease(facts), btf(facts), process_ids(facts)]);
+    features.extend([processes(facts), lease(facts), btf(facts), process_ids(facts), connections()]);
     features.extend(newer_ways());
     features.extend([write_memory(), write_user()]);
     features
@@ -141,6 +142,17 @@ fn process_ids(facts: &Facts) -> Feature {
         }
     };
     Feature::required("process ids", !facts.nested || facts.btf, detail.to_owned())
+}
+
+/// Whether the kernel says where it keeps what tells a connection, and lets programs look.
+fn connections() -> Feature {
+    let without = "a request is below the call that sent it only where it says so itself";
+    let (available, detail) = match (discover::tells_connections(), trials::is_confidential()) {
+        (Err(error), _) => (false, error.to_string()),
+        (Ok(()), true) => (false, "lockdown is `confidentiality`: programs may not read the kernel's memory".to_owned()),
+        (Ok(()), false) => (true, "BTF says where a socket has what both ends know".to_owned()),
+    };
+    Feature::optional("connections", available, detail, without)
 }
 
 /// What newer kernels have; the names are those of their functions.

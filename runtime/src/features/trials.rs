@@ -21,6 +21,8 @@ use crate::{
 
 /// The kernel's own type data.
 pub const BTF: &str = "/sys/kernel/btf/vmlinux";
+/// Lockdown's mode, the one in brackets of all (Documentation/security, `CONFIG_SECURITY_LOCKDOWN_LSM`).
+const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 /// The kernel's switchboard for uprobes as perf events; absent without `CONFIG_UPROBE_EVENTS`.
 const UPROBE_PMU: &str = "/sys/bus/event_source/devices/uprobe/type";
 /// The program that does nothing; it calls no other, so it loads whichever way the others were loaded.
@@ -31,6 +33,11 @@ const NO_SUCH_FILE: &str = "/proc/self/no-such-file";
 const PERF_ATTR_BYTES: u64 = 72;
 /// The same file: the descriptor is closed on exec.
 const PERF_FLAG_FD_CLOEXEC: u64 = 1 << 3;
+
+/// Whether the kernel is in lockdown's stricter mode, in which programs may not read its memory. Without the file there is no lockdown.
+pub fn is_confidential() -> bool {
+    fs::read_to_string(LOCKDOWN).is_ok_and(|modes| modes.contains("[confidentiality]"))
+}
 
 /// Asks for a uprobe in a file that does not exist. The kernel looks at privileges first, so an answer about the file means
 /// that a real one would be made; and nothing has to be taken back, which takes tenths of a second.

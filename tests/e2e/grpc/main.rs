@@ -32,16 +32,24 @@ fn every_rpc_is_one_span(program: Program) -> Result<()> {
     let plan = analyzer::plan_file(&built, &analyzer::Options::default(), &[])?;
     for id in LIBRARIES {
         let library = plan.libraries.iter().find(|library| library.id == id).context(id)?;
-        ensure!(library.verdict == Verdict::Ready, "{id}: {:?}", library.reason);
+        // The writer's functions are copied into its loop: nobody sees there whose stream it sends.
+        let is_known = |loses: Option<&str>| loses == Some("the sender of a request, by its connection");
+        let is_all = library.findings.iter().all(|finding| is_known(finding.loses.as_deref()));
+        let is_ready = library.verdict == Verdict::Ready || library.verdict == Verdict::Partial && is_all;
+        ensure!(is_ready, "{id}: {:?}", library.reason);
         let mut sites = library.functions.iter().flat_map(|function| &function.sites);
         ensure!(sites.all(|site| site.cost == Cost::Emulated), "{id}: {:?}", library.functions);
     }
-    traced(program, &built)
+    traced(program, &built, true)
 }
 
-fn traced(program: Program, built: &Path) -> Result<()> {
+/// `is_sender_known`: whether a server learns of whom an RPC is that does not say so.
+fn traced(program: Program, built: &Path, is_sender_known: bool) -> Result<()> {
     let mut stage = Stage::new(built, &[], &[])?;
-    let due = cases::due(&stage.places);
+    let mut due = cases::due(&stage.places);
+    for due in due.iter_mut().filter(|due| !is_sender_known && due.parent == cases::Parent::Caller) {
+        due.parent = cases::Parent::Nobody;
+    }
     let spans = stage.run(due.len() + 2 * MANY + SERVED + 1, PATIENCE)?;
     let mut wrong = Found::new(spans).differing(&due);
     let lost = losses(&stage.agent);
@@ -85,7 +93,7 @@ fn a_build_with_the_profile_of_its_load() -> Result<()> {
         let library = plan.libraries.iter().find(|library| library.id == id).context(id)?;
         ensure!(library.verdict == Verdict::Ready, "{id}: {:?}", library.reason);
     }
-    traced(program, &built)
+    traced(program, &built, false)
 }
 
 /// Each side is switched off alone.

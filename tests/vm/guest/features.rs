@@ -29,13 +29,14 @@ struct Kernel {
 /// A feature, and whether a kernel has it.
 type Gate = (&'static str, fn(&Kernel) -> bool);
 
-const GATES: [Gate; 10] = [
+const GATES: [Gate; 11] = [
     ("kernel", |kernel| kernel.version >= (5, 8, 0)),
     ("uprobes", |_| true),
     ("programs", |_| true),
     ("attaching", |_| true),
     ("leases", |_| true),
     ("BTF", |kernel| kernel.btf),
+    ("connections", |kernel| kernel.btf),
     ("iter/task", |kernel| kernel.version >= (5, 8, 0)),
     ("iter/task_vma", |kernel| kernel.version >= (5, 12, 0)),
     ("uprobe_multi", |kernel| kernel.version >= (6, 6, 0)),
