@@ -20,16 +20,16 @@ use crate::{
 
 /// How much is measured of each operation.
 #[derive(Clone, Copy)]
-struct Extent {
-    turns: usize,
+pub struct Extent {
+    pub turns: usize,
     /// For how long at most: on a busy machine there are fewer turns, so that the whole bench takes less than four minutes.
-    limit: Duration,
+    pub limit: Duration,
 }
 
-const WHOLE: Extent = Extent { turns: 240, limit: Duration::from_secs(30) };
-const QUICK: Extent = Extent { turns: WHOLE.turns / 5, limit: Duration::from_secs(6) };
+pub const WHOLE: Extent = Extent { turns: 240, limit: Duration::from_secs(30) };
+pub const QUICK: Extent = Extent { turns: WHOLE.turns / 5, limit: Duration::from_secs(6) };
 
-const GRPC: (&str, &str) = ("google.golang.org/grpc", "v1.85.0");
+pub const GRPC: (&str, &str) = ("google.golang.org/grpc", "v1.85.0");
 const KAFKA: (&str, &str) = ("github.com/segmentio/kafka-go", "v0.4.51");
 
 const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
@@ -39,6 +39,7 @@ macro_rules! source {
         ($name, include_str!(concat!("../apps/benchlibraries/", $name)))
     };
 }
+pub(crate) use source;
 const MAIN: (&str, &str) = source!("main.go");
 
 /// False: an operation hits other than so many probes, or one that is not emulated.
@@ -61,7 +62,7 @@ pub fn run(is_quick: bool) -> Result<bool> {
         extent.turns, grpc.version, GRPC.1, KAFKA.1
     );
     table::print_head();
-    let of = |built, args, library| Service { built, args, libraries: library, roles: &[], spans: 1 };
+    let of = |built, args, library| Service { built, args, libraries: library, roles: &[], spans: 1, variables: &[] };
     let rpc = Request::rpc();
     let served = of(&grpc, &[], &["google.golang.org/grpc.server"]);
     let called = of(&grpc, &calling, &["google.golang.org/grpc.client"]);
@@ -69,7 +70,7 @@ pub fn run(is_quick: bool) -> Result<bool> {
     let queued = of(&kafka, &[], &[KAFKA.0]);
     let rows = [
         row::<Streams>("gRPC server, unary", &served, extent, &rpc, 2..=3)?,
-        row::<Calls>("gRPC client, unary", &called, extent, "call", 2..=4)?,
+        row::<Calls>("gRPC client, unary", &called, extent, "call", 2..=6)?,
         row::<Calls>("database/sql, query", &queried, extent, "query", 2..=2)?,
         row::<Calls>("kafka-go, WriteMessages", &queued, extent, "write", 2..=2)?,
         row::<Calls>("kafka-go, FetchMessage", &queued, extent, "fetch", 2..=2)?,
@@ -106,7 +107,7 @@ fn row<D: Drive>(
 }
 
 /// Builds the service of one library.
-fn build(source: (&str, &str), modules: &[(&str, &str)]) -> Result<Built> {
+pub fn build(source: (&str, &str), modules: &[(&str, &str)]) -> Result<Built> {
     let version = golang::go(26);
     let files = [MAIN, source];
     let recipe =

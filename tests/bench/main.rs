@@ -12,6 +12,7 @@ mod http;
 mod libraries;
 mod measure;
 mod modes;
+mod propagation;
 mod scale;
 mod table;
 
@@ -50,12 +51,12 @@ fn against() -> Result<Option<PathBuf>> {
     }
 }
 
-/// Whether fewer turns are asked for, by the only argument that `libraries` takes.
+/// Whether fewer turns are asked for, by the only argument that `libraries` and `propagation` take.
 fn is_quick() -> Result<bool> {
     match std::env::args().skip(2).collect::<Vec<_>>().as_slice() {
         [] => Ok(false),
         [flag] if flag == "--quick" => Ok(true),
-        other => bail!("libraries takes --quick and nothing else, not {other:?}"),
+        other => bail!("this takes --quick and nothing else, not {other:?}"),
     }
 }
 
@@ -67,10 +68,11 @@ fn run() -> Result<bool> {
         Some("analyze") => return analyze::run(against()?.as_deref()).map(|()| true),
         Some("http") => return http::run(),
         Some("libraries") => return libraries::run(is_quick()?),
+        Some("propagation") => return propagation::run(is_quick()?).map(|()| true),
         Some("scale") => return scale::run(&std::env::args().nth(2).unwrap_or_default()),
         Some(other) => {
             eprintln!(
-                "usage: scripts/bench [--quick | http | libraries [--quick] | analyze [--against ANALYZE] | scale [CASE]], not {other}"
+                "usage: scripts/bench [--quick | http | libraries [--quick] | propagation [--quick] | analyze [--against ANALYZE] | scale [CASE]], not {other}"
             );
             std::process::exit(64);
         }
@@ -85,6 +87,7 @@ fn run() -> Result<bool> {
         libraries: &["net/http.server"],
         roles: &["start", "end"],
         spans: 1,
+        variables: &[],
     };
     let mut bench = Bench::<Load>::start(&service, &Case::HOT[0].requests(PATH))?;
     println!(

@@ -121,6 +121,8 @@ pub struct Service<'a> {
     pub roles: &'a [&'a str],
     /// How many spans the agent makes of a request.
     pub spans: usize,
+    /// What the agent is told by its environment.
+    pub variables: &'a [(&'a str, &'a str)],
 }
 
 /// One copy of the service under its own load.
@@ -157,7 +159,7 @@ impl<D: Drive> Bench<D> {
         attach(&mut floor, "floor", &floor_exe, &sites)?;
         let lanes = [lane(&bare, service)?, lane(&floor_exe, service)?, lane(&strobe, service)?];
         let collector = Collector::start()?;
-        let agent = start_agent(&lanes[Mode::Strobe as usize].service, &collector)?;
+        let agent = start_agent(&lanes[Mode::Strobe as usize].service, &collector, service.variables)?;
         let (version, spans) = (service.built.version.clone(), service.spans);
         let mut bench =
             Self { lanes, agent, collector, sites, spans, version, floor, floor_exe, _copies: copies };
@@ -321,12 +323,12 @@ fn attach(object: &mut Ebpf, name: &str, exe: &Path, sites: &[(String, Site)]) -
     Ok(())
 }
 
-fn start_agent(service: &Running, collector: &Collector) -> Result<Running> {
+fn start_agent(service: &Running, collector: &Collector, variables: &[(&str, &str)]) -> Result<Running> {
     let pid = service.pid().to_string();
     let mut command = Command::new(programs::path("strobe")?);
     command.args(["run", "--pid", &pid]).env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint());
     command.env("OTEL_TRACES_EXPORTER", "otlp").env("OTEL_BSP_SCHEDULE_DELAY", "500");
-    command.env("OTEL_BSP_MAX_QUEUE_SIZE", "65536");
+    command.env("OTEL_BSP_MAX_QUEUE_SIZE", "65536").envs(variables.iter().copied());
     let agent = Running::start(&mut command)?;
     if let Err(error) = agent.expect_stderr("tracing pid", 0) {
         bail!("{error:#}\n{}", agent.output());

@@ -1,6 +1,5 @@
 //! OpenTelemetry's own end-to-end applications of net/http, by their names: what they have to see of them is seen, by the conventions'
-//! newer names, and without the credentials. Its server's span is below its client's there; strobe writes no `traceparent`, so that
-//! here each begins a trace.
+//! newer names, and without the credentials. Its server's span is below its client's.
 
 use std::net::SocketAddr;
 
@@ -8,7 +7,7 @@ use anyhow::{Context, Result};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use strobe_tests::golang::{self, Build, go};
 use strobe_tests::samples::{Ran, span};
-use strobe_tests::spans::Expected;
+use strobe_tests::spans::{Expected, Parent};
 
 macro_rules! samples {
     ($($app:ident)+) => { $(
@@ -33,7 +32,10 @@ samples! { nethttp nethttp_custom }
 fn seen(app: &str, version: &str) -> Result<()> {
     let ran = Ran::of(&golang::build(app, version, Build::Stripped)?, &[], &[])?;
     let (port, peer): (u16, SocketAddr) = (ran.said("listening on port ", 0)?, ran.said("peer ", 0)?);
-    let due = [server(port, &peer.ip().to_string(), peer.port()), client(port)];
+    let mut served = server(port, &peer.ip().to_string(), peer.port());
+    // That its parent is remote is in its flags.
+    (served.parent, served.flags) = (Parent::Above, 0x301);
+    let due = [Expected { children: vec![served], ..client(port) }];
     ran.are(&due, &["strobe/net/http"]).with_context(|| format!("Go {version}"))
 }
 

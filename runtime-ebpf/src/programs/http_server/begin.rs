@@ -19,7 +19,7 @@ use crate::{
     header_names::{HttpNames, TRACEPARENT},
     headers::Found,
     ids,
-    read::{known, read},
+    read::{known, put, read},
     senders, traceparent,
 };
 
@@ -135,6 +135,10 @@ pub fn admit(
         let (link, stream) = link(flight);
         parent = senders::find(link, stream);
         remote = if parent.is_some() { PARENT_SENDER } else { PARENT_NONE };
+        // What was read while the kernel wrote it would stay wrong as long as the connection is there: now and then it is read again.
+        if parent.is_none() && flight.start_ns & 15 == 0 {
+            put(&mut flight.link, 0);
+        }
     }
     let identity = ids::identify(hit, flight.start_ns, parent);
     flight.set_identity(&identity, remote);
