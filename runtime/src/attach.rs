@@ -199,7 +199,7 @@ impl Part {
         let config = traced.config(library, plan)?;
         let mut probes = Vec::new();
         let mut functions = Vec::new();
-        for function in &library.functions {
+        for function in library.functions.iter().filter(|function| traced.takes(&function.role, library)) {
             let place = traced.programs().iter().position(|(role, _)| *role == function.role);
             functions.push((
                 place.with_context(|| format!("no program for the role `{}`", function.role))?,

@@ -23,6 +23,10 @@ pub trait Library: Sync {
     }
     /// The program for each role of the catalog entry; what begins a span stands in front of what ends it.
     fn programs(&self) -> &'static [(&'static str, &'static str)];
+    /// Whether a role's probes are put into this file: some are of use only together, or where the binary says enough.
+    fn takes(&self, _role: &str, _library: &plan::Library) -> bool {
+        true
+    }
     /// A role, and the program that stands in for its own where the kernel lets probes write: it tells the target the ids of its spans.
     fn telling(&self) -> Option<(&'static str, &'static str)> {
         None
