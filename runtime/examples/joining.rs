@@ -98,7 +98,7 @@ fn sink(encodes: bool) -> anyhow::Result<Sink<Away>> {
     let mut sink = Sink::new(libraries::joiners(), &config, BEGUN_BYTES, Away { encodes })?;
     let (process, binary, host) = Default::default();
     let facts = Facts { process: &process, binary: &binary, host: &host, agent: &AgentFacts::default() };
-    sink.know(42, 1, Arc::new(Source { pid: 42, resource: Arc::new(Resource::new(facts).0) }));
+    sink.know(42, 1, Arc::new(Source { pid: 42, resource: Arc::new(Resource::new(facts).0), network: None }));
     Ok(sink)
 }
 

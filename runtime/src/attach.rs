@@ -203,7 +203,9 @@ impl Part {
         let mut probes = Vec::new();
         let mut functions = Vec::new();
         let telling = off.telling() && traced.may_tell(library, plan);
-        let is_wanted = |role: &str| off.correlating() || !traced.correlating().contains(&role);
+        let is_wanted = |role: &str| {
+            (off.correlating() || !traced.correlating().contains(&role)) && traced.takes(role, library)
+        };
         for function in library.functions.iter().filter(|function| is_wanted(&function.role)) {
             let place = traced.programs().iter().position(|(role, _)| *role == function.role);
             functions.push((

@@ -124,6 +124,7 @@ impl<O: Output> Sink<O> {
             emit: &mut |span| output.push(span, &source.resource),
             wish: &mut || (self.wish)(tgid, generation),
             tell: &mut |what| warn!("pid {} ({}): {what}", source.pid, source.service()),
+            network: source.network,
         };
         for joiner in self.joiners.values_mut().filter(|joiner| joiner.waits()) {
             joiner.settle(tgid, generation, is_over, &mut cx);
@@ -157,6 +158,7 @@ impl<O: Output> Sink<O> {
             emit: &mut |span| output.push(span, &source.resource),
             wish: &mut || (self.wish)(head.tgid, head.generation),
             tell: &mut |what| warn!("pid {} ({}): {what}", source.pid, source.service()),
+            network: source.network,
         };
         let before = joiner.held_bytes();
         let taken = joiner.record(&head, bytes, &mut cx);

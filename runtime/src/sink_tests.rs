@@ -95,7 +95,7 @@ pub fn source(name: &str) -> Arc<Source> {
         attributes: Vec::new(),
     };
     let facts = crate::resource::Facts { process: &process, binary: &binary, host: &host, agent: &agent };
-    Arc::new(Source { pid: 17, resource: Arc::new(Resource::new(facts).0) })
+    Arc::new(Source { pid: 17, resource: Arc::new(Resource::new(facts).0), network: Some(1) })
 }
 
 /// A toy library's record.

@@ -2,6 +2,7 @@
 //!
 //! Looking reads `/proc` and belongs to guard or planning; drain only keeps the result ([`crate::sink`]).
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub struct Source {
     pub pid: u32,
     /// The resource of all its spans.
     pub resource: Arc<Resource>,
+    /// Its network namespace by its number; `None`: it could not be looked at.
+    pub network: Option<u64>,
 }
 
 impl Source {
@@ -71,6 +74,11 @@ impl Sources {
             warn!(pid, "{warning}");
         }
         self.left_out.add(resource.left_out);
-        Source { pid, resource: Arc::new(resource) }
+        Source { pid, resource: Arc::new(resource), network: network(pid) }
     }
+}
+
+/// The network namespace of a process (namespaces(7): the inode of its link in `/proc`).
+fn network(pid: u32) -> Option<u64> {
+    std::fs::metadata(format!("/proc/{pid}/ns/net")).ok().map(|found| found.ino())
 }

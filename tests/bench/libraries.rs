@@ -72,7 +72,7 @@ pub fn run(is_quick: bool) -> Result<bool> {
         row::<Streams>("gRPC server, unary", &served, extent, &rpc, 2..=3)?,
         row::<Calls>("gRPC client, unary", &called, extent, "call", 2..=6)?,
         row::<Calls>("database/sql, query", &queried, extent, "query", 2..=2)?,
-        row::<Calls>("kafka-go, WriteMessages", &queued, extent, "write", 2..=2)?,
+        row::<Calls>("kafka-go, WriteMessages", &queued, extent, "write", 2..=6)?,
         row::<Calls>("kafka-go, FetchMessage", &queued, extent, "fetch", 2..=2)?,
     ];
     if let Some(error) = rows.iter().find_map(|row| row.uncounted.as_ref()) {

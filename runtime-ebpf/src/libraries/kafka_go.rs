@@ -23,8 +23,14 @@ pub struct File {
     pub write_errors_vaddr: u64,
     /// Address in the file of the descriptor of `kafka.Error`, which is a broker's code; 0: unknown.
     pub code_vaddr: u64,
-    /// Address in the file of the itab of the addresses that `kafka.TCP` makes; 0: unknown.
+    /// Address in the file of the itab of the address that `kafka.TCP` makes of one; 0: unknown.
     pub addr_itab: u64,
+    /// The same of what it makes of several; 0: unknown.
+    pub addrs_itab: u64,
+    /// Address in the file of the site where a batch is sent; 0: nobody asks at which offsets messages are written.
+    pub produce_vaddr: u64,
+    /// Address in the file of the descriptor of what a broker answers to that, `*produce.Response`.
+    pub response_vaddr: u64,
     /// Where `WriteMessages` begins in the file, and how long it is: what it defers is called from there, unless it is left by a panic or by
     /// `runtime.Goexit`.
     pub write_code: [u64; 2],
@@ -76,14 +82,38 @@ pub struct File {
     pub header_key: u16,
     /// `Header.Value`.
     pub header_value: u16,
+    /// `partitionWriter.meta` and `topicPartition.topic` together.
+    pub partition_writer_topic: u16,
+    /// `partitionWriter.currBatch`.
+    pub partition_writer_batch: u16,
+    /// `writeBatch.time`, of which two words tell a batch from all others that lay at its address.
+    pub batch_time: u16,
+    /// `writeBatch.size`.
+    pub batch_size: u16,
+    /// `writeBatch.msgs`.
+    pub batch_messages: u16,
+    /// `produce.Response.Topics`.
+    pub response_topics: u16,
+    /// `produce.ResponseTopic.Partitions`.
+    pub response_partitions: u16,
+    /// `produce.ResponsePartition.Partition`.
+    pub response_partition: u16,
+    /// `produce.ResponsePartition.ErrorCode`.
+    pub response_code: u16,
+    /// `produce.ResponsePartition.BaseOffset`.
+    pub response_offset: u16,
     /// Which flags mean that the stack check where messages are written fails; see [`crate::abi::CHECK_NONE`].
     pub write_check: u8,
     /// The same where one is asked for.
     pub read_check: u8,
     /// The same where messages are committed.
     pub commit_check: u8,
+    /// The same where a call adds messages to batches.
+    pub join_check: u8,
+    /// The same where a batch is sent.
+    pub produce_check: u8,
     /// Zero.
-    pub rest: [u8; 3],
+    pub rest: [u8; 5],
 }
 
 /// A site behind `runtime.selectgo`.
@@ -140,6 +170,8 @@ pub const WRITE: u32 = 1;
 pub const READ: u32 = 2;
 /// Messages are committed.
 pub const COMMIT: u32 = 3;
+/// A batch is sent, by the goroutine that does so for a partition.
+pub const PRODUCE: u32 = 4;
 
 /// Operations in flight at once, over all processes, unless the agent says otherwise.
 pub const DEFAULT_ENTRIES: u32 = 65_536;
@@ -150,7 +182,7 @@ mod tests {
 
     #[test]
     fn values_have_no_padding() {
-        let all = size_of::<Errors>() + 12 * 8 + COMMIT_SELECTS * 16 + 21 * 2 + 3 + 3;
+        let all = size_of::<Errors>() + 15 * 8 + COMMIT_SELECTS * 16 + 31 * 2 + 5 + 5;
         assert_eq!((size_of::<File>(), align_of::<File>()), (all, 8));
     }
 }

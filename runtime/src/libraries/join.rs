@@ -27,6 +27,8 @@ pub struct SpanContext<'a> {
     pub wish: &'a mut dyn FnMut(),
     /// Takes what people should know of the record's process: what is not traced there, and why.
     pub tell: &'a mut dyn FnMut(&str),
+    /// The record's process's network namespace, where it is known: an address means something within one.
+    pub network: Option<u64>,
 }
 
 /// A number that a joiner counts.

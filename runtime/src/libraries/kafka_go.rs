@@ -1,23 +1,24 @@
 //! segmentio/kafka-go: a span for each call that writes messages, and topic, one for each message that is received, and one for each call that
-//! commits. Each comes in one record.
+//! commits. Each comes in one record; others say where messages were written, which links what is received to what sent it.
 
+mod batches;
 mod codes;
 mod config;
+mod joiner;
 mod records;
+mod sent;
 mod span;
 
 use analyzer::{Plan, plan};
 use runtime_ebpf::{
     kafka_go::{COMMIT, IN_FLIGHT_BYTES, OPEN, SAMPLED, WRITE},
     libraries::KAFKA_GO,
-    record::Head,
 };
 
-use super::join::{Joiner, SpanContext, Whole};
+use super::join::Joiner;
 use super::library::{ConfigError, Flight, Library, LostAtExit};
 use super::values::bytes_of;
-use crate::records::DecodeError;
-use crate::spans::{Kind, Span};
+use crate::spans::Kind;
 
 /// The library.
 pub struct KafkaGo;
@@ -40,10 +41,22 @@ impl Library for KafkaGo {
             ("write", "kafka_go_write"),
             ("read", "kafka_go_read"),
             ("commit", "kafka_go_commit"),
+            ("join", "kafka_go_join"),
+            ("make", "kafka_go_make"),
+            ("produce", "kafka_go_produce"),
+            ("produced", "kafka_go_produced"),
             ("write_end", "kafka_go_write_end"),
             ("read_end", "kafka_go_read_end"),
             ("commit_end", "kafka_go_commit_end"),
         ]
+    }
+
+    fn correlating(&self) -> &'static [&'static str] {
+        &["join", "make", "produce", "produced"]
+    }
+
+    fn takes(&self, role: &str, library: &plan::Library) -> bool {
+        config::takes(role, library)
     }
 
     fn tails(&self) -> &'static [&'static str] {
@@ -86,11 +99,6 @@ impl Library for KafkaGo {
     }
 
     fn joiner(&self) -> Box<dyn Joiner> {
-        Box::new(Whole(span))
+        Box::new(joiner::KafkaJoiner::default())
     }
-}
-
-fn span<'a>(head: &Head, bytes: &'a [u8], cx: &mut SpanContext<'_>) -> Result<Span<'a>, DecodeError> {
-    let record = records::decode(head, bytes)?;
-    Ok(span::span(head, &record, cx.clock, cx.counts))
 }

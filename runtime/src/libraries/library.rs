@@ -23,9 +23,13 @@ pub trait Library: Sync {
     }
     /// The program for each role of the catalog entry; what begins a span stands in front of what ends it.
     fn programs(&self) -> &'static [(&'static str, &'static str)];
-    /// Roles that are there to bring both ends of a connection together, and are of no use otherwise.
+    /// Roles that are there so that a trace goes on in another service, and are of no use otherwise.
     fn correlating(&self) -> &'static [&'static str] {
         &[]
+    }
+    /// Whether a role's probes are put into this file: some are of use only together, or where the binary says enough.
+    fn takes(&self, _role: &str, _library: &plan::Library) -> bool {
+        true
     }
     /// A role, and the program that stands in for its own where the kernel lets probes write: it tells the target the ids of its spans.
     fn telling(&self) -> Option<(&'static str, &'static str)> {

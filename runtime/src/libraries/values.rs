@@ -77,7 +77,7 @@ pub(super) fn unusable(
 }
 
 /// The offset of a field, if it is a multiple of that and the programs can use it.
-fn offset_of(library: &plan::Library, type_name: &str, field: &str, multiple: u64) -> Option<u16> {
+pub(super) fn offset_of(library: &plan::Library, type_name: &str, field: &str, multiple: u64) -> Option<u16> {
     let found = library.fields.iter().find(|f| f.type_name == type_name && f.field == field)?;
     let offset = u16::try_from(found.offset?).ok()?;
     (offset <= abi::MAX_OFFSET && u64::from(offset).is_multiple_of(multiple)).then_some(offset)

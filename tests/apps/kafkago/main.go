@@ -3,7 +3,8 @@
 //
 // KAFKA_BROKER is the broker's address. It makes the topics, prints "listening on URL", waits for a request for /go, runs all cases once,
 // prints "done", and serves until SIGTERM. With KAFKA_OPERATIONS it makes so many requests that write, and reads, in place of the cases; with
-// KAFKA_PROFILE, too, at once, and ends. With KAFKA_OPEN it leaves operations open.
+// KAFKA_PROFILE, too, at once, and ends. With KAFKA_OPEN it leaves operations open. With KAFKA_OTHER, the address of another broker, it writes
+// in batches of all sizes and reads that.
 package main
 
 import (
@@ -35,6 +36,9 @@ var topics = []string{"ok", "in", "left", "right", "third", "fourth", "fifth", "
 func main() {
 	log.SetOutput(io.Discard)
 	makeTopics()
+	if os.Getenv("KAFKA_OTHER") != "" {
+		makeLinkWriters()
+	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	begin := make(chan struct{})
@@ -43,6 +47,7 @@ func main() {
 	mux.HandleFunc("/go", func(http.ResponseWriter, *http.Request) { once.Do(func() { close(begin) }) })
 	mux.HandleFunc("/in", inside)
 	mux.HandleFunc("/write/", writeMany)
+	mux.HandleFunc("/link/", link)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(err)
 	go func() { must(http.Serve(l, mux)) }()
@@ -59,6 +64,8 @@ func main() {
 	}
 	if os.Getenv("KAFKA_OPEN") != "" {
 		open()
+	} else if os.Getenv("KAFKA_OTHER") != "" {
+		links(l.Addr().String())
 	} else if operations > 0 {
 		load(l.Addr().String(), operations)
 	} else {
@@ -73,12 +80,22 @@ func main() {
 }
 
 func makeTopics() {
+	if os.Getenv("KAFKA_OTHER") == "" {
+		makeTopicsOf(broker, topics)
+		return
+	}
+	for w := range ways {
+		makeTopicsOf(w.broker(), []string{w.topic()})
+	}
+}
+
+func makeTopicsOf(broker string, topics []string) {
 	conn, err := kafka.Dial("tcp", broker)
 	must(err)
 	defer conn.Close()
 	for _, topic := range topics {
 		config := kafka.TopicConfig{Topic: topic, NumPartitions: 1, ReplicationFactor: 1}
-		if topic == "parted" {
+		if topic == "parted" || strings.HasPrefix(topic, "links") {
 			config.NumPartitions = 2
 		}
 		if topic == "tiny" || topic == "parted" {

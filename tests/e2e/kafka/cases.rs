@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
+use opentelemetry_proto::tonic::trace::v1::{
+    span::{Link, SpanKind},
+    status::StatusCode,
+};
 use strobe_tests::spans::{Received, Value};
 
 /// The scope of the library's spans.
@@ -59,8 +62,8 @@ pub fn due_count() -> usize {
         + REQUEST
 }
 
-/// What differs; `broker` is the address that the program was given.
-pub fn compare(spans: &[Received], broker: &str) -> Vec<String> {
+/// What differs; `broker` is the address that the program was given. `links`: messages without a header are linked to what wrote them.
+pub fn compare(spans: &[Received], broker: &str, links_by_offset: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut by_name: BTreeMap<&str, Vec<&Received>> = BTreeMap::new();
     for span in spans.iter().filter(|span| span.scope == SCOPE) {
@@ -79,17 +82,7 @@ pub fn compare(spans: &[Received], broker: &str) -> Vec<String> {
             wrong.extend(differs(span, at, attributes, error));
         }
     }
-    let links = |span: &Received| -> Vec<(String, String, u32)> {
-        let hex = |id: &[u8]| id.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-        span.span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id), link.flags)).collect()
-    };
-    for span in spans.iter().filter(|span| span.scope == SCOPE) {
-        let is_linked = span.attributes.get("kafka.message.key") == Some(&Value::Str("first".to_owned()));
-        let due = (LINK.0.to_owned(), LINK.1.to_owned(), 0x301);
-        if links(span) != if is_linked { vec![due] } else { Vec::new() } {
-            wrong.push(format!("{}: links {:?}", span.span.name, links(span)));
-        }
-    }
+    wrong.extend(links(spans, links_by_offset));
     for (nth, span) in by_name.remove("poll ok").unwrap_or_default().iter().enumerate() {
         let mut attributes = polled("ok", nth);
         if let Some(key) = KEYS.get(nth).copied().flatten() {
@@ -135,6 +128,38 @@ pub fn compare(spans: &[Received], broker: &str) -> Vec<String> {
         wrong.push("a message's value is shown".to_owned());
     }
     wrong.extend(parents(spans));
+    wrong
+}
+
+/// The spans that a span is linked to, by their trace and span ids, and with which flags.
+pub fn links_of(span: &Received) -> Vec<(String, String, u32)> {
+    let of = |link: &Link| (hex(&link.trace_id), hex(&link.span_id), link.flags);
+    span.span.links.iter().map(of).collect()
+}
+
+/// An id as people write it.
+pub fn hex(id: &[u8]) -> String {
+    id.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// A message is linked to what its header names, else to the first call that wrote to its topic; nothing else is linked.
+fn links(spans: &[Received], by_offset: bool) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for span in spans.iter().filter(|span| span.scope == SCOPE) {
+        let has_header = span.attributes.get("kafka.message.key") == Some(&Value::Str("first".to_owned()));
+        let is_poll = span.span.name.starts_with("poll ");
+        let sent = span.span.name.replace("poll ", "send ");
+        let sent = spans.iter().filter(|span| by_offset && is_poll && span.span.name == sent);
+        let sent = sent.min_by_key(|span| span.span.start_time_unix_nano);
+        let due = if has_header && is_poll {
+            Some((LINK.0.to_owned(), LINK.1.to_owned(), 0x301))
+        } else {
+            sent.map(|sent| (hex(&sent.span.trace_id), hex(&sent.span.span_id), 0x301))
+        };
+        if links_of(span) != Vec::from_iter(due) {
+            wrong.push(format!("{}: links {:?}", span.span.name, links_of(span)));
+        }
+    }
     wrong
 }
 

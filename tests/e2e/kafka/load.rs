@@ -101,7 +101,7 @@ fn a_profile_changes_nothing() -> Result<()> {
         let line = said.lines().find(|line| line.contains("segmentio/kafka-go")).unwrap_or_default();
         ensure!(line.contains("ready") && !line.contains("stepped"), "Go 1.{minor}: {said}");
         exact(&guided, &broker::start(NEWEST)?).with_context(|| format!("Go 1.{minor}"))?;
-        super::writes_and_reads(&guided, NEWEST)?;
+        super::writes_and_reads(&guided, NEWEST, true)?;
     }
     Ok(())
 }

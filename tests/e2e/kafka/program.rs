@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use strobe_tests::built::Recipe;
 
 const FILES: &[(&str, &str)] = &[
+    ("links.go", include_str!("../../apps/kafkago/links.go")),
     ("load.go", include_str!("../../apps/kafkago/load.go")),
     ("main.go", include_str!("../../apps/kafkago/main.go")),
 ];

@@ -30,4 +30,7 @@ crate::counters! { Counter:
     Stale = "kafka_go.stale", info;
     /// Messages that have more headers than are looked through, none of them a `traceparent`: there may be one behind those.
     HeadersCut = "kafka_go.headers_cut", info;
+    /// Records of which call a batch's messages are from, or of what became of a batch, that found no room: those who receive the messages
+    /// have no link to what sent them.
+    LinkLost = "kafka_go.lost.links", loss;
 }

@@ -62,7 +62,7 @@ pub fn begin(hit: &Hit, bias: u64, call: &Call) -> Option<&'static mut Flight> {
 
 /// The goroutine's entry for an operation that begins.
 #[inline(always)]
-fn enter(hit: &Hit, key: &Key) -> Option<Entry> {
+pub fn enter(hit: &Hit, key: &Key) -> Option<Entry> {
     let generation = hit.process().generation;
     let Some(mut entry) = find::<Kafka>(key) else {
         let made = in_flight::make::<Kafka>(hit, key);

@@ -21,6 +21,7 @@ use super::{
         find,
     },
     outcome::{has_one_for_each, write_outcome},
+    places::{readers_address, readers_brokers, readers_first_address, readers_group, writers_address},
     topics,
 };
 use crate::{
@@ -220,34 +221,6 @@ pub fn committed(hit: &Hit, file: &File, ctx: &ProbeContext) {
     flight::rest(hit, entry);
 }
 
-/// What `kafka.TCP` made of one address; several, and addresses of other types, are not looked at.
-#[inline(always)]
-fn writers_address(file: &File, flight: &Flight) -> GoString {
-    let itab = word_or_zero(flight.subject, file.writer_addr, 0).wrapping_sub(flight.bias);
-    if file.addr_itab == 0 || itab != file.addr_itab {
-        return MISSING;
-    }
-    string_in(word_or_zero(flight.subject, file.writer_addr, 8), file.addr_address)
-}
-
-/// The address of the reader's only broker.
-#[inline(always)]
-fn readers_address(file: &File, flight: &Flight) -> GoString {
-    if word_or_zero(flight.subject, file.reader_brokers, 8) != 1 {
-        return MISSING;
-    }
-    string_in(word_or_zero(flight.subject, file.reader_brokers, 0), 0)
-}
-
-/// The reader's group.
-#[inline(always)]
-fn readers_group(file: &File, flight: &Flight) -> GoString {
-    GoString {
-        address: word_or_zero(flight.subject, file.reader_group, 0),
-        len: word_or_zero(flight.subject, file.reader_group, 8),
-    }
-}
-
 /// What a `select` has come to.
 struct Chosen {
     /// The channel of the chosen case.
@@ -336,7 +309,8 @@ fn send_polled(hit: &Hit, file: &File, flight: &Flight, element: u64, is_message
         (&raw mut (*polled).link_span_id).write_volatile(link.span_id);
         (&raw mut (*polled).link_flags).write_volatile(link.flags as u64);
         texts[POLLED_GROUP] = readers_group(file, flight);
-        texts[POLLED_ADDRESS] = readers_address(file, flight);
+        texts[POLLED_ADDRESS] = readers_first_address(file, flight);
+        (&raw mut (*polled).brokers).write_volatile(readers_brokers(file, flight));
         (&raw mut (*polled).partition).write_volatile(partition);
         (&raw mut (*polled).offset).write_volatile(offset);
         (&raw mut (*polled).has_message).write_volatile(has_message as u64);

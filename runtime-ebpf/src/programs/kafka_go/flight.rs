@@ -7,7 +7,7 @@ use runtime_ebpf::{
     libraries::KAFKA_GO,
 };
 
-pub use runtime_ebpf::kafka_go::{COMMIT, HANDED, OPEN, PENDING, READ, SAMPLED, WRITE};
+pub use runtime_ebpf::kafka_go::{COMMIT, HANDED, OPEN, PENDING, PRODUCE, READ, SAMPLED, WRITE};
 
 pub use crate::in_flight::{Key, find};
 use crate::{
@@ -25,7 +25,7 @@ pub struct Kafka;
 
 table! { Kafka KAFKA_GO_TABLE Flight, DEFAULT_ENTRIES; KAFKA_GO_FLIGHT KAFKA_GO_BLANK KAFKA_GO_USE KAFKA_GO_ENTRIES }
 
-/// A goroutine, and what it does. `span.own` is one of [`WRITE`], [`READ`] and [`COMMIT`].
+/// A goroutine, and what it does. `span.own` is one of [`WRITE`], [`READ`], [`COMMIT`] and [`PRODUCE`].
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Flight {
@@ -46,7 +46,8 @@ pub struct Flight {
     pub stack_end: u64,
     /// How many there are.
     pub count: u64,
-    /// Of a read: the reader's version when it was asked for a message. What is of an older one is thrown away.
+    /// Of a read: the reader's version when it was asked for a message. What is of an older one is thrown away. Of a write: how many records
+    /// have said which batches its goroutine's messages go to.
     pub version: u64,
     /// What a program that goes on with them has done: how many it has looked at, or for how many topics a span has been sent.
     pub done: u64,

@@ -8,13 +8,20 @@
 //! read_end    behind its `select`: it has a message  ► KIND_POLLED
 //! commit      CommitMessages entered                 likewise
 //! commit_end  behind its `select`s                   ► KIND_COMMITTED
+//!
+//! join        messages of a call are for a partition ► KIND_JOINED
+//! make        which begins a batch for them          ► KIND_MADE
+//! produce     a batch is sent to the broker          ► KIND_PRODUCING
+//! produced    which answers                          ► KIND_PRODUCED
 //! ```
-//! All are hits on the caller's goroutine, which is the key.
+//! All are hits on the caller's goroutine, which is the key, but the last two: a goroutine of the writer's sends a partition's batches.
 
 mod begin;
 mod end;
 mod flight;
+mod links;
 mod outcome;
+mod places;
 mod topics;
 
 use aya_ebpf::{
@@ -242,5 +249,47 @@ pub fn kafka_go_read_end(ctx: ProbeContext) -> u32 {
 pub fn kafka_go_commit_end(ctx: ProbeContext) -> u32 {
     let Some((hit, file)) = arrive(&ctx) else { return 0 };
     end::committed(&hit, file, &ctx);
+    0
+}
+
+/// `(*partitionWriter).writeMessages(ptw, msgs, indexes)`, which `WriteMessages` calls for each partition, under the writer's lock.
+#[uprobe]
+pub fn kafka_go_join(ctx: ProbeContext) -> u32 {
+    let Some((hit, file)) = arrive(&ctx) else { return 0 };
+    if file.produce_vaddr == 0 || restarts(&ctx, file.join_check) {
+        return 0;
+    }
+    links::joined(&hit, file, ctx.argument::<0>(), ctx.argument::<5>());
+    0
+}
+
+/// In it, behind `(*partitionWriter).newWriteBatch`.
+#[uprobe]
+pub fn kafka_go_make(ctx: ProbeContext) -> u32 {
+    let Some((hit, file)) = arrive(&ctx) else { return 0 };
+    if file.produce_vaddr != 0 {
+        links::made(&hit, file, ctx.argument::<0>());
+    }
+    0
+}
+
+/// `(*Writer).produce(w, key, batch)`.
+#[uprobe]
+pub fn kafka_go_produce(ctx: ProbeContext) -> u32 {
+    let Some((hit, file)) = arrive(&ctx) else { return 0 };
+    if file.produce_vaddr == 0 || restarts(&ctx, file.produce_check) {
+        return 0;
+    }
+    links::producing(&hit, file, &ctx);
+    0
+}
+
+/// `(*Client).Produce`, behind `(*Client).roundTrip`.
+#[uprobe]
+pub fn kafka_go_produced(ctx: ProbeContext) -> u32 {
+    let Some((hit, file)) = arrive(&ctx) else { return 0 };
+    if file.produce_vaddr != 0 {
+        links::produced(&hit, file, &ctx);
+    }
     0
 }

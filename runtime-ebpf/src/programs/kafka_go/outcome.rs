@@ -39,17 +39,63 @@ pub unsafe fn write_outcome(
     outcome: *mut Outcome,
     slots: *mut u8,
 ) {
+    let mut what = OUTCOME_DONE;
+    let mut error = None;
+    if words.is_unknown() {
+        what = OUTCOME_UNKNOWN;
+    } else if words.itab != 0 {
+        error = Some(first_of(file, bias, GoError::new(words.itab, words.data)));
+    }
+    // SAFETY: the caller's.
+    unsafe { write_error(file, bias, what, error, outcome, slots) }
+}
+
+/// Writes what became of a batch: the broker's code (0: none), or the error in place of an answer.
+///
+/// # Safety
+///
+/// As above.
+#[inline(always)]
+pub unsafe fn write_answer(
+    file: &File,
+    bias: u64,
+    words: GoErrorWords,
+    code: u64,
+    outcome: *mut Outcome,
+    slots: *mut u8,
+) {
+    let what = if code != 0 { OUTCOME_CODE } else { OUTCOME_DONE };
+    let error = (words.itab != 0).then(|| GoError::new(words.itab, words.data));
     // SAFETY: the caller's.
     unsafe {
-        let mut what = OUTCOME_DONE;
+        write_error(file, bias, what, error, outcome, slots);
+        if error.is_none() {
+            (&raw mut (*outcome).code).write_volatile(code);
+        }
+    }
+}
+
+/// Writes an error, if there is one; else `what`.
+///
+/// # Safety
+///
+/// As above.
+#[inline(always)]
+unsafe fn write_error(
+    file: &File,
+    bias: u64,
+    mut what: u32,
+    error: Option<GoError>,
+    outcome: *mut Outcome,
+    slots: *mut u8,
+) {
+    // SAFETY: the caller's.
+    unsafe {
         let mut code = 0;
         for n in 0..ERROR_SLOT_COUNT {
             (&raw mut (*outcome).lens[n]).write_volatile(ABSENT);
         }
-        if words.is_unknown() {
-            what = OUTCOME_UNKNOWN;
-        } else if words.itab != 0 {
-            let error = first_of(file, bias, GoError::new(words.itab, words.data));
+        if let Some(error) = error {
             let within = error.innermost(&file.errors, bias);
             if error.kind == 0 {
                 what = OUTCOME_UNKNOWN;

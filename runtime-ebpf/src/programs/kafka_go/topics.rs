@@ -161,6 +161,28 @@ fn place_of(file: &File, flight: &mut Flight, messages: u64, nth: u64, failed: &
     place
 }
 
+/// The place of a topic's span among those of the call, if the call has one that it can be of: where no topic of that name is, the span of all
+/// others.
+#[inline(always)]
+pub fn place_known(flight: &Flight, topic: GoString) -> Option<u64> {
+    if flight.topics[0].count == flight.count {
+        return Some(0);
+    }
+    // What cannot be read is told from all that could be.
+    let hash = hash_of(topic, &mut 0);
+    let (mut place, mut is_found) = (0, 0);
+    for n in 0..NAMED_TOPICS {
+        let topic = &flight.topics[n];
+        let is_it = is_some(topic.count) & (is_some(topic.hash ^ hash) ^ 1);
+        place |= n as u64 & is_it.wrapping_neg();
+        is_found |= is_it;
+    }
+    if is_found != 0 {
+        return Some(place);
+    }
+    (flight.topics[NAMED_TOPICS].count != 0).then_some(NAMED_TOPICS as u64)
+}
+
 const _: () = assert!(TOPICS <= 8);
 
 /// A number that tells a text from others of its length: without a branch, for the verifier. What could not be read is added to `failed`.

@@ -38,6 +38,7 @@ impl Stage {
                 spans.push((span.name.to_string(), attributes.join(" "), span.error));
             },
             tell: &mut |_| {},
+            network: None,
         };
         act(&mut self.joiner, &mut cx);
     }

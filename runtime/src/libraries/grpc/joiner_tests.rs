@@ -47,6 +47,7 @@ impl Stage {
                 spans.push(Made { name: span.name.to_string(), attributes: all.join(" "), error });
             },
             tell: &mut |_| {},
+            network: None,
         };
         let (head, meant) = crate::records::head(bytes).expect("a head");
         self.joiner.record(&head, meant, &mut cx).expect("a record");

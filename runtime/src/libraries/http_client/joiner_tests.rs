@@ -45,6 +45,7 @@ impl Stage {
                 spans.push((span.name.to_string(), attributes, span.error));
             },
             tell: &mut |_| {},
+            network: None,
         };
         act(&mut self.joiner, &mut cx);
     }

@@ -38,6 +38,7 @@ impl Bench {
             wish: &mut || *wishes += 1,
             emit: &mut |span| spans.push((u64::from_ne_bytes(span.span_id), lines_of(span))),
             tell: &mut |what| told.push(what.to_owned()),
+            network: None,
         };
         joiner.record(&head, bytes, &mut cx).expect("a good record");
     }

@@ -13,7 +13,7 @@ use runtime_ebpf::{
 use crate::libraries::{
     errors::{self, Wrapper},
     library::ConfigError,
-    values::{offset, role, stack_check},
+    values::{offset, offset_of, role, stack_check},
 };
 
 const MESSAGE: &str = "github.com/segmentio/kafka-go.Message";
@@ -25,6 +25,15 @@ const ADDR: &str = "net.Addr";
 const NETWORK_ADDRESS: &str = "*github.com/segmentio/kafka-go.networkAddress";
 const WRITE_ERRORS: &str = "github.com/segmentio/kafka-go.WriteErrors";
 const CODE: &str = "github.com/segmentio/kafka-go.Error";
+const ADDRESSES: &str = "github.com/segmentio/kafka-go.multiAddr";
+const PARTITION_WRITER: &str = "github.com/segmentio/kafka-go.partitionWriter";
+const BATCH: &str = "github.com/segmentio/kafka-go.writeBatch";
+const RESPONSE: &str = "github.com/segmentio/kafka-go/protocol/produce.Response";
+const OF_TOPIC: &str = "github.com/segmentio/kafka-go/protocol/produce.ResponseTopic";
+const OF_PARTITION: &str = "github.com/segmentio/kafka-go/protocol/produce.ResponsePartition";
+
+/// What says where messages are written: of use only together.
+const LINKING: [&str; 4] = ["join", "make", "produce", "produced"];
 
 /// Errors that hold another.
 const WRAPPERS: [Wrapper; 1] = [("*fmt.wrapError", "fmt.wrapError", "err")];
@@ -32,6 +41,57 @@ const WRAPPERS: [Wrapper; 1] = [("*fmt.wrapError", "fmt.wrapError", "err")];
 const ANYWHERE: u64 = MAX_OFFSET as u64;
 /// The last offset in the window that leaves room for a string.
 const LIMIT: u64 = MESSAGE_WINDOW as u64 - 16;
+
+/// Whether a role's probes are of use in this binary.
+pub fn takes(role: &str, library: &plan::Library) -> bool {
+    !LINKING.contains(&role) || Linking::of(library).is_some()
+}
+
+/// What the programs need to know to say where messages are written.
+struct Linking<'a> {
+    join: &'a Site,
+    produce: &'a Site,
+    response_vaddr: u64,
+    /// In the order of their places in [`File`].
+    offsets: [u16; 10],
+}
+
+impl<'a> Linking<'a> {
+    /// `None`: something is missing.
+    fn of(library: &'a plan::Library) -> Option<Self> {
+        let site = |name| role(library, name)?.sites.first();
+        let [join, _, produce, _] = LINKING.map(site);
+        let is_whole = LINKING.iter().all(|name| site(name).is_some()) && role(library, "write").is_some();
+        let at =
+            |type_name, field, multiple| offset_of(library, type_name, field, multiple).unwrap_or(NO_OFFSET);
+        let topic = at("github.com/segmentio/kafka-go.topicPartition", "topic", 8);
+        let meta = at(PARTITION_WRITER, "meta", 8);
+        let offsets = [
+            if [topic, meta].contains(&NO_OFFSET) { NO_OFFSET } else { meta.saturating_add(topic) },
+            at(PARTITION_WRITER, "currBatch", 8),
+            at(BATCH, "time", 8),
+            at(BATCH, "size", 8),
+            at(BATCH, "msgs", 8),
+            at(RESPONSE, "Topics", 8),
+            at(OF_TOPIC, "Partitions", 8),
+            at(OF_PARTITION, "Partition", 4),
+            at(OF_PARTITION, "ErrorCode", 2),
+            at(OF_PARTITION, "BaseOffset", 8),
+        ];
+        let response_vaddr = descriptor(library, "*github.com/segmentio/kafka-go/protocol/produce.Response")?;
+        (is_whole && !offsets.contains(&NO_OFFSET)).then_some(Self {
+            join: join?,
+            produce: produce?,
+            response_vaddr,
+            offsets,
+        })
+    }
+}
+
+/// Address in the file of a type's descriptor.
+fn descriptor(library: &plan::Library, name: &str) -> Option<u64> {
+    library.types.iter().find(|known| known.type_name == name)?.vaddr
+}
 
 /// What the programs need to know of this binary.
 pub fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
@@ -78,7 +138,7 @@ pub fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
     if write.is_none() && read.is_none() && commit.is_none() {
         return Err(ConfigError::NoSite { library: KAFKA_GO.id, role: "write" });
     }
-    let vaddr = |name| library.types.iter().find(|t| t.type_name == name).and_then(|t| t.vaddr).unwrap_or(0);
+    let vaddr = |name| descriptor(library, name).unwrap_or(0);
     let check = |site: Option<&Site>| {
         site.filter(|site| site.when == When::Entry)
             .map_or(CHECK_NONE, |site| stack_check(plan.arch, &site.bytes))
@@ -90,7 +150,23 @@ pub fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
     let header_size = |name: &str| library.sizes.iter().find(|size| size.type_name == name)?.size;
     let header_bytes = header.and_then(header_size).and_then(|size| u16::try_from(size).ok()).unwrap_or(0);
     let of_header = |field| header.map_or(NO_OFFSET, |name| at(name, field));
-    let addr = library.itabs.iter().find(|itab| itab.interface == ADDR && itab.concrete == NETWORK_ADDRESS);
+    let addr = |concrete| {
+        let of_it = |itab: &&plan::Itab| itab.interface == ADDR && itab.concrete == concrete;
+        library.itabs.iter().find(of_it).and_then(|itab| itab.vaddr).unwrap_or(0)
+    };
+    let linking = Linking::of(library).filter(|_| write.is_some());
+    let [
+        partition_writer_topic,
+        partition_writer_batch,
+        batch_time,
+        batch_size,
+        batch_messages,
+        response_topics,
+        response_partitions,
+        response_partition,
+        response_code,
+        response_offset,
+    ] = linking.as_ref().map_or([NO_OFFSET; 10], |linking| linking.offsets);
     Ok(File {
         errors: errors::config(library, plan, &WRAPPERS),
         write_vaddr: write.map_or(0, |site| site.vaddr),
@@ -100,7 +176,10 @@ pub fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
             .map_or([Select { vaddr: 0, cases: 0 }; COMMIT_SELECTS], |(_, selects)| selects),
         write_errors_vaddr: vaddr(WRITE_ERRORS),
         code_vaddr: vaddr(CODE),
-        addr_itab: addr.and_then(|itab| itab.vaddr).unwrap_or(0),
+        addr_itab: addr(NETWORK_ADDRESS),
+        addrs_itab: addr(ADDRESSES),
+        produce_vaddr: linking.as_ref().map_or(0, |linking| linking.produce.vaddr),
+        response_vaddr: linking.as_ref().map_or(0, |linking| linking.response_vaddr),
         write_code: code.unwrap_or([0; 2]),
         error_slots: slots.unwrap_or([0; 2]),
         select_cases: select.unwrap_or(0),
@@ -126,10 +205,22 @@ pub fn file(library: &plan::Library, plan: &Plan) -> Result<File, ConfigError> {
         header_bytes,
         header_key: of_header("Key"),
         header_value: of_header("Value"),
+        partition_writer_topic,
+        partition_writer_batch,
+        batch_time,
+        batch_size,
+        batch_messages,
+        response_topics,
+        response_partitions,
+        response_partition,
+        response_code,
+        response_offset,
         write_check: check(write),
         read_check: check(read),
         commit_check: check(commit.map(|(site, _)| site)),
-        rest: [0; 3],
+        join_check: check(linking.as_ref().map(|linking| linking.join)),
+        produce_check: check(linking.as_ref().map(|linking| linking.produce)),
+        rest: [0; 5],
     })
 }
 

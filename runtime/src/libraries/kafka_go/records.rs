@@ -2,8 +2,9 @@
 
 use runtime_ebpf::{
     kafka_go::records::{
-        KIND_COMMITTED, KIND_POLLED, KIND_SENT, Outcome, POLLED_SLOT_COUNT, POLLED_SLOTS, Polled,
-        SENT_SLOT_COUNT, SENT_SLOTS, Sent,
+        Joined, KIND_COMMITTED, KIND_POLLED, KIND_SENT, Outcome, POLLED_SLOT_COUNT, POLLED_SLOTS,
+        PRODUCING_SLOT_COUNT, PRODUCING_SLOTS, Polled, Produced, Producing, SENT_SLOT_COUNT, SENT_SLOTS,
+        Sent,
     },
     record::Head,
 };
@@ -15,6 +16,12 @@ use crate::records::{DecodeError, Plain, Text, read, slots};
 unsafe impl Plain for Sent {}
 // SAFETY: as above.
 unsafe impl Plain for Polled {}
+// SAFETY: as above.
+unsafe impl Plain for Joined {}
+// SAFETY: as above.
+unsafe impl Plain for Producing {}
+// SAFETY: as above.
+unsafe impl Plain for Produced {}
 
 /// What happened, in a record whose frame has been checked.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +70,23 @@ pub fn decode<'a>(head: &Head, bytes: &'a [u8]) -> Result<Record<'a>, DecodeErro
     Ok(Record { what, outcome, error })
 }
 
+/// A KIND_JOINED or KIND_MADE record.
+pub fn joined(bytes: &[u8]) -> Result<Joined, DecodeError> {
+    read(bytes, 0)
+}
+
+/// A KIND_PRODUCING record: its topic and the brokers' address beside it.
+pub fn producing(bytes: &[u8]) -> Result<(Producing, [Option<Text<'_>>; PRODUCING_SLOT_COUNT]), DecodeError> {
+    let fixed: Producing = read(bytes, 0)?;
+    let texts = slots(bytes, size_of::<Producing>(), &PRODUCING_SLOTS, &fixed.lens)?;
+    Ok((fixed, texts))
+}
+
+/// A KIND_PRODUCED record.
+pub fn produced(bytes: &[u8]) -> Result<Produced, DecodeError> {
+    read(bytes, 0)
+}
+
 #[cfg(test)]
 mod tests {
     use runtime_ebpf::{
@@ -105,6 +129,7 @@ mod tests {
             link_flags: 1,
             lens,
             has_message: 1,
+            brokers: 1,
         };
         sealed([bytes_of(&fixed), slots, errors].concat())
     }

@@ -41,7 +41,7 @@ fn error_type(record: &Record<'_>) -> Option<String> {
 }
 
 /// What is held whole, is not empty and is text.
-fn text<'a>(held: Option<Text<'a>>) -> Option<&'a str> {
+pub fn text<'a>(held: Option<Text<'a>>) -> Option<&'a str> {
     let whole = held.filter(|text| !text.is_cut() && text.full_len > 0)?;
     std::str::from_utf8(whole.bytes).ok().filter(|text| !text.chars().any(char::is_control))
 }
@@ -83,7 +83,9 @@ fn of_polled<'a>(
     attributes: &mut Attributes<'a>,
 ) -> Option<&'a str> {
     let held = |slot: usize| text(texts.get(slot).copied().flatten());
-    place(held(POLLED_ADDRESS), attributes);
+    if polled.brokers == 1 {
+        place(held(POLLED_ADDRESS), attributes);
+    }
     if polled.has_message != 0 {
         let partition = polled.partition.to_string();
         attributes.push((key::MESSAGING_DESTINATION_PARTITION_ID, Value::Str(partition.into())));
@@ -97,7 +99,7 @@ fn of_polled<'a>(
     held(POLLED_TOPIC)
 }
 
-/// What sent the message that was received.
+/// What sent the message that was received, if its headers say so.
 fn link(what: &What<'_>) -> Option<Link> {
     let What::Polled(polled, _) = what else { return None };
     let [first, second] = polled.link_trace_id.map(u64::to_le_bytes);
