@@ -14,10 +14,8 @@ const SOURCE: &str = include_str!("../../apps/otel_kafkago/main.go");
 const GROUP: &str = "some group id";
 const TOPICS: [(&str, &str); 2] = [("topic1", "key1"), ("topic2", "key2")];
 
-/// A span whose context is in its message is the producer's; strobe writes none into messages.
-fn kind_of(name: &str) -> SpanKind {
-    if later::LINKS_ACROSS_BROKERS && name == "send" { SpanKind::Producer } else { SpanKind::Client }
-}
+/// A span would be PRODUCER whose context is in its message; strobe writes none into messages.
+const KIND: SpanKind = SpanKind::Client;
 
 /// A span of a topic; `port` is the broker's.
 fn operation(name: &str, kind: &str, topic: &str, more: &[(&str, &str)], port: u16) -> Expected {
@@ -29,7 +27,7 @@ fn operation(name: &str, kind: &str, topic: &str, more: &[(&str, &str)], port: u
         ("server.address", "127.0.0.1"),
     ];
     let text = [&text, more].concat();
-    span(kind_of(name), &format!("{name} {topic}"), &text, &[("server.port", port)])
+    span(KIND, &format!("{name} {topic}"), &text, &[("server.port", port)])
 }
 
 /// So many messages.
@@ -72,14 +70,12 @@ fn kafka_go() -> Result<()> {
     for (polled, sent) in polled.into_iter().zip([first, second]) {
         let polled = polled?;
         let links: Vec<_> = polled.links.iter().map(|link| (&link.trace_id, &link.span_id)).collect();
-        let due = [(&sent.trace_id, &sent.span_id)];
-        let due = if later::LINKS_ACROSS_BROKERS { &due[..] } else { &[] };
-        ensure!(links == due, "{polled:?}, {sent:?}");
+        ensure!(links == [(&sent.trace_id, &sent.span_id)], "{polled:?}, {sent:?}");
     }
     Ok(())
 }
 
 /// The only span of this operation and topic.
 fn only<'a>(ran: &'a Ran, name: &str, topic: &str) -> Result<&'a Span> {
-    Ok(&ran.only(kind_of(name), &format!("{name} {topic}"))?.span)
+    Ok(&ran.only(KIND, &format!("{name} {topic}"))?.span)
 }
