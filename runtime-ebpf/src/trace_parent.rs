@@ -31,6 +31,70 @@ pub fn hex8(digits: u64) -> Option<u32> {
     Some((quads | (quads >> 16)) as u32)
 }
 
+/// Bytes of a version 00 header.
+pub const V00_BYTES: u64 = 55;
+/// Where its text begins in what [`of_words`] is given.
+pub const TEXT_AT: usize = 5;
+
+/// Parses a header of so many bytes, of which the first 56 stand in `words` from [`TEXT_AT`] on (or all, of a shorter one).
+///
+/// The stack wants aligned loads and the header's fields are not aligned to each other: it stands where the trace id's digits start on a
+/// multiple of 8, and the span id's are shifted into place.
+///
+/// ```text
+///      00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+/// at 5 ^  ^ 8                              ^ 41             ^ 58
+/// ```
+#[inline(always)]
+pub fn of_words(words: &[u64; 8], len: u64) -> Option<TraceParent> {
+    if len < V00_BYTES {
+        return None;
+    }
+    let lead = words[0] >> 40; // bytes 5, 6, 7: version and dash
+    let version = byte(lead, 0) << 8 | byte(lead, 1);
+    let dash = b'-' as u64;
+    if byte(lead, 2) != dash || byte(words[5], 0) != dash || byte(words[7], 1) != dash {
+        return None;
+    }
+    if !version_allows(version, len > V00_BYTES, byte(words[7], 4)) {
+        return None;
+    }
+    let span = [words[5] >> 8 | words[6] << 56, words[6] >> 8 | words[7] << 56];
+    of_digits([words[1], words[2], words[3], words[4]], span, words[7] >> 16 & 0xffff)
+}
+
+#[inline(always)]
+fn byte(word: u64, index: u32) -> u64 {
+    word >> (8 * index) & 0xff
+}
+
+/// `version` is its two digits. 00 is exactly 55 bytes long; later ones may go on after a dash; ff is invalid.
+#[inline(always)]
+fn version_allows(version: u64, longer: bool, next: u64) -> bool {
+    let zero = (b'0' as u64) << 8 | b'0' as u64;
+    let ff = (b'f' as u64) << 8 | b'f' as u64;
+    if version == zero {
+        return !longer;
+    }
+    let digits = 0x3030_3030_3030_0000 | (version & 0xff) << 8 | version >> 8;
+    version != ff && (!longer || next == b'-' as u64) && hex8(digits).is_some()
+}
+
+/// What these digits spell; `flags` are two. `None`: not all are digits, or an id is zero.
+#[inline(always)]
+pub fn of_digits(trace: [u64; 4], span: [u64; 2], flags: u64) -> Option<TraceParent> {
+    let (a, b, c, d) = (hex8(trace[0])?, hex8(trace[1])?, hex8(trace[2])?, hex8(trace[3])?);
+    let (e, f) = (hex8(span[0])?, hex8(span[1])?);
+    // Padded with zeros to eight.
+    let flags = hex8(flags << 48 | 0x0000_3030_3030_3030)? >> 24;
+    let parent = TraceParent {
+        trace_id: [a as u64 | (b as u64) << 32, c as u64 | (d as u64) << 32],
+        span_id: e as u64 | (f as u64) << 32,
+        flags: flags as u8,
+    };
+    (parent.trace_id[0] | parent.trace_id[1] != 0 && parent.span_id != 0).then_some(parent)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

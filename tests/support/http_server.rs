@@ -16,3 +16,5 @@ pub mod routers;
 pub mod socket;
 #[path = "../e2e/http_server/sources.rs"]
 mod sources;
+#[path = "../e2e/http_server/trace_context.rs"]
+pub mod trace_context;

@@ -31,6 +31,7 @@ pub mod programs;
 pub mod samples;
 pub mod spans;
 pub mod stage;
+pub mod trace_context;
 pub mod wire;
 
 // The modules of tests name this crate as the tests do that they come from.

@@ -94,6 +94,10 @@ impl TraceStates {
 }
 
 #[cfg(test)]
+#[path = "trace_context_tests.rs"]
+mod trace_context_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

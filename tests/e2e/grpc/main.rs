@@ -9,6 +9,7 @@ mod load;
 mod places;
 mod program;
 mod stage;
+mod trace_context;
 
 use std::path::Path;
 use std::time::Duration;

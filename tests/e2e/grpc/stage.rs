@@ -52,6 +52,11 @@ impl Stage {
     pub fn run(&mut self, due: usize, limit: Duration) -> Result<Vec<Received>> {
         self.places.begin()?;
         self.app.stdout.wait_for("done", 0, limit).with_context(|| self.app.output())?;
+        self.ended(due)
+    }
+
+    /// Ends the agent when so many spans have come; gives them.
+    pub fn ended(&mut self, due: usize) -> Result<Vec<Received>> {
         self.collector.wait_for(due, Duration::from_secs(10));
         let status = self.agent.terminate()?;
         ensure!(status.success(), "strobe ended with {status}:\n{}", self.agent.output());

@@ -12,7 +12,7 @@ use strobe_tests::spans::Expected;
 
 use super::drive::name;
 use super::exchange::{Answer, Exchange};
-use super::kinds;
+use super::{kinds, trace_context};
 
 /// Streams that are open at the same time on one connection.
 const STREAMS: usize = 64;
@@ -107,6 +107,7 @@ pub fn everything(minor: u32, door: &Door) -> Result<Vec<Expected>> {
     for round in 0..2 {
         due.extend(door.drive(&mut busy, kinds::over_http2(minor, round))?);
     }
+    due.extend(door.drive(&mut busy, trace_context::over_http2()?).context("the W3C's cases")?);
     let held = Exchange::get(&format!("/raw/barrier?n={STREAMS}"));
     due.extend(door.drive(&mut busy, vec![held; STREAMS]).context("many at once")?);
     due.extend(door.drive(&mut busy, vec![Exchange::get("/raw/push")]).context("a push")?);

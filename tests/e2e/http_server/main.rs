@@ -21,6 +21,7 @@ mod routers;
 mod routes;
 mod socket;
 mod sources;
+mod trace_context;
 mod unix;
 mod x_net;
 
@@ -140,6 +141,7 @@ fn everything(bench: &Bench, service: &Service) -> Result<Vec<Expected>> {
     due.extend(drive(service.http, kinds::all(bench.minor(), ROUNDS), CONNECTIONS)?);
     let held = Exchange::get(&format!("/raw/barrier?n={IN_FLIGHT}"));
     due.extend(all_at_once(service.http, vec![held; IN_FLIGHT]).context("many at once")?);
+    due.extend(drive(service.http, trace_context::over_http1()?, 1).context("the W3C's cases")?);
     due.extend(drive(service.http, kinds::on_the_wire(), 1).context("as it may come over the wire")?);
     due.extend(drive(service.http, kinds::cut_everywhere(), 1).context("in two segments")?);
     due.extend(pipelined(service.http, kinds::behind_one_another()).context("pipelined")?);
