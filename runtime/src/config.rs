@@ -20,6 +20,7 @@ mod env;
 mod instrumentations;
 mod otlp;
 mod pairs;
+mod propagation;
 
 pub use batch::{
     BSP_EXPORT_TIMEOUT, BSP_MAX_CONCURRENT_EXPORTS, BSP_MAX_EXPORT_BATCH_SIZE, BSP_MAX_QUEUE_SIZE,
@@ -33,6 +34,7 @@ pub use capacity::{
 pub use instrumentations::{INSTRUMENTATION_ENABLED, SwitchedOff, WRITE};
 pub use otlp::{Otlp, OtlpError};
 pub(crate) use pairs::parse_pairs;
+pub use propagation::{PROPAGATION, Propagation};
 
 use env::Env;
 
@@ -136,6 +138,8 @@ pub struct Config {
     pub sampler: Sampler,
     /// Whether incoming `traceparent` headers are read (`OTEL_PROPAGATORS` has `tracecontext`).
     pub extract: bool,
+    /// `STROBE_PROPAGATION`: by which carriers contexts go on.
+    pub propagation: Propagation,
     /// `STROBE_FIELDS_ONLY`: requests are taken field by field, and their text never leaves the target's memory.
     pub fields_only: bool,
     /// `OTEL_BSP_*`.
@@ -166,6 +170,7 @@ impl Config {
             exporter_configured: exporter_named || otlp::endpoint_is_set(&mut env),
             sampler: sampler(&mut env),
             extract: extract(&mut env),
+            propagation: Propagation::from_env(&mut env),
             fields_only: env.flag(FIELDS_ONLY),
             batch: Batch::from_env(&mut env),
             spans: span_settings(&mut env),
@@ -182,6 +187,15 @@ impl Config {
         }
         let variables = self.switched_off.everything()?;
         Some(format!("every library is switched off ({})", variables.join(", ")))
+    }
+
+    /// Why no trace context is to be written into requests, if that is asked for.
+    pub fn writes_no_contexts(&self) -> Option<String> {
+        if !self.extract {
+            return Some(format!("{PROPAGATORS} does not name tracecontext"));
+        }
+        let word = self.propagation.word();
+        (!self.propagation.writes()).then(|| format!("{PROPAGATION} is {word}"))
     }
 
     /// [`Config::from_env`] with this process's environment.

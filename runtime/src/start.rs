@@ -103,7 +103,11 @@ fn way_out(config: &Config, own: Own, stream: Stream) -> anyhow::Result<WayOut> 
             forwarded: config.spans.forwarded,
         },
         // What cannot be established is not there.
-        off: config.switched_off.clone().with_telling(trials::writing_probes().unwrap_or(false)),
+        off: config
+            .switched_off
+            .clone()
+            .with_telling(trials::writing_probes().unwrap_or(false))
+            .without_contexts(config.writes_no_contexts()),
         sources: Sources::new(config, true),
         sink: Sink::new(libraries::joiners(), config, config.capacity.joiner_bytes, pipeline)?,
         own,

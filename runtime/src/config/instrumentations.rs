@@ -22,6 +22,8 @@ pub struct SwitchedOff {
     writing: bool,
     /// What probes may write: nothing, until it is known that the kernel lets them.
     telling: bool,
+    /// Why no trace context is written into requests, whatever probes may do.
+    no_contexts: Option<String>,
 }
 
 impl SwitchedOff {
@@ -39,7 +41,7 @@ impl SwitchedOff {
                 off.push((library.id(), variable));
             }
         }
-        Self { libraries: off, writing: env.switch(WRITE) == Some(false), telling: false }
+        Self { libraries: off, writing: env.switch(WRITE) == Some(false), ..Self::default() }
     }
 
     /// The variable that switches this library off, if one does.
@@ -58,6 +60,23 @@ impl SwitchedOff {
     /// The same with probes that write, if the kernel lets them and nobody has forbidden it.
     pub fn with_telling(self, kernel_allows: bool) -> Self {
         Self { telling: kernel_allows && !self.writing, ..self }
+    }
+
+    /// The same without trace contexts in requests, for this reason.
+    pub fn without_contexts(self, reason: Option<String>) -> Self {
+        Self { no_contexts: reason, ..self }
+    }
+
+    /// Why no trace context is written into requests; `None`: it is.
+    pub fn no_contexts(&self) -> Option<String> {
+        match (&self.no_contexts, self.writing, self.telling) {
+            (Some(reason), ..) => Some(reason.clone()),
+            (None, true, _) => Some(format!("{WRITE} is false")),
+            (None, false, false) => {
+                Some("the kernel does not let probes write (`strobe features`)".to_owned())
+            }
+            (None, false, true) => None,
+        }
     }
 
     /// Whether programs are told the ids of the spans that they make.

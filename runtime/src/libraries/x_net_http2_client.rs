@@ -14,6 +14,7 @@ pub const LIBRARY: HttpClient = HttpClient {
         ("conn", "x_net_http2_client_conn"),
         ("end", "x_net_http2_client_end"),
     ],
+    telling: &[],
     file_map: "X_NET_HTTP2_CLIENT_FILES",
     flight: flight("X_NET_HTTP2_CLIENT_FLIGHT", "X_NET_HTTP2_CLIENT_USE", "X_NET_HTTP2_CLIENT_ENTRIES", 2),
     scope: scope::X_NET_HTTP2,

@@ -5,13 +5,15 @@
 //! start   the round trip's function entered      ► KIND_BEGAN
 //! conn    behind the search for a connection: an error is the end ► KIND_FAILED; one for what has failed already ► KIND_RESUMED
 //! end     behind the connection's round trip     ► KIND_ENDED or KIND_FAILED
+//! header  a request is about to be written         ► its line, where requests carry the context ([`carry`])
 //! ```
-//! All are hits on the caller's goroutine, which is the key. Round trips are repeated by the library in one call, where an old
+//! All but the last are hits on the caller's goroutine, which is the key. Round trips are repeated by the library in one call, where an old
 //! connection turned out to be dead: a failure leaves the entry open for another end ([`records`]).
 //!
 //! [`records`]: runtime_ebpf::http_client::records
 
 pub mod arrive;
+pub mod carry;
 pub mod end;
 pub mod flight;
 pub mod start;

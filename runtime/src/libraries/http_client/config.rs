@@ -10,6 +10,7 @@ use runtime_ebpf::{
     libraries as kernel,
 };
 
+use super::carrier::{carrier, is_sure};
 use super::joiner::{Joiner, Names};
 use crate::libraries::{
     errors::{self, Wrapper},
@@ -25,6 +26,8 @@ pub struct HttpClient {
     pub kernel: kernel::Library,
     /// The programs of its roles.
     pub programs: &'static [(&'static str, &'static str)],
+    /// The programs that put the trace context into requests.
+    pub telling: &'static [(&'static str, &'static str)],
     /// The map of its configurations.
     pub file_map: &'static str,
     /// The table of its round trips in flight.
@@ -71,6 +74,18 @@ impl Library for HttpClient {
 
     fn programs(&self) -> &'static [(&'static str, &'static str)] {
         self.programs
+    }
+
+    fn telling(&self) -> &'static [(&'static str, &'static str)] {
+        self.telling
+    }
+
+    fn carries_contexts(&self) -> bool {
+        !self.telling.is_empty()
+    }
+
+    fn may_tell(&self, library: &plan::Library, plan: &Plan) -> bool {
+        is_sure(library, plan)
     }
 
     fn file_map(&self) -> Option<&'static str> {
@@ -138,6 +153,7 @@ fn file(id: &'static str, library: &plan::Library, plan: &Plan) -> Result<File, 
         copied_check: copied.map_or(CHECK_NONE, check),
         h2_own_response: u8::from(is_own),
         reserved: [0; 3],
+        carrier: carrier(library),
     };
     set_windows(&mut file);
     require(id, library, &file)?;
