@@ -20,6 +20,8 @@ pub struct Name {
 pub trait Names {
     /// At most seven.
     const ALL: &'static [Name];
+    /// What is set in each word of a key before it is compared: nothing, or [`LOWER_CASE`] for names in any case.
+    const FOLD: u64 = 0;
     /// The lengths of the names.
     const LENS: u64 = lens(Self::ALL);
     /// A product with it has another number in its upper three bits for each name's digest.
@@ -55,7 +57,25 @@ impl Names for MetadataNames {
     const ALL: &'static [Name] = &[LOWER_TRACEPARENT, LOWER_TRACESTATE, AUTHORITY];
 }
 
+/// What a program may have put into a header itself, however it is spelled: net/http writes keys as they stand in the map.
+pub struct AnyCase;
+
+pub const ANY_TRACEPARENT: Name = Name::new(b"traceparent").folded();
+/// Sets the bit that tells lower from upper case in letters. Nothing but the two cases of a letter becomes that letter.
+const LOWER_CASE: u64 = 0x2020_2020_2020_2020;
+
+impl Names for AnyCase {
+    const ALL: &'static [Name] = &[ANY_TRACEPARENT];
+    const FOLD: u64 = LOWER_CASE;
+}
+
 impl Name {
+    /// As a key looks with [`LOWER_CASE`] in all of its words.
+    const fn folded(self) -> Self {
+        let [first, second, third] = self.text;
+        Self { text: [first | LOWER_CASE, second | LOWER_CASE, third | LOWER_CASE], len: self.len }
+    }
+
     const fn new(text: &[u8]) -> Self {
         let mut words = [0; 3];
         let mut i = 0;

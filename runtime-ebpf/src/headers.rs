@@ -218,7 +218,11 @@ fn slot<N: Names>(key: GoString, at: u64, found: &mut Found<N>) {
         word.add(2).write_volatile(0);
         // Where it cannot be read, the text equals nothing.
         found.note(read_result(word.cast(), read as u32, key.address));
-        [word.read_volatile(), word.add(1).read_volatile(), word.add(2).read_volatile()]
+        [
+            word.read_volatile() | N::FOLD,
+            word.add(1).read_volatile() | N::FOLD,
+            word.add(2).read_volatile() | N::FOLD,
+        ]
     };
     let place = opaque(place(digest(text, len), N::MULTIPLIER)) & 7;
     // SAFETY: the mask leaves the eight names, of four words each.
@@ -316,6 +320,12 @@ impl<N: Names> Found<N> {
         if self.failed != 0 {
             count(Counter::ReadFault);
         }
+    }
+
+    /// Whether all of the map was seen.
+    #[inline(always)]
+    pub fn is_whole(&self) -> bool {
+        self.cut | self.failed == 0
     }
 
     /// Whether one of these headers is there.

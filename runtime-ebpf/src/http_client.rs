@@ -4,7 +4,10 @@
 pub mod counters;
 pub mod records;
 
-use crate::{abi::SPAN_BYTES, errors::Errors};
+use crate::{
+    abi::{MapWalk, SPAN_BYTES},
+    errors::Errors,
+};
 
 /// The most of `http.Request` that is read in one go; offsets into it must leave 16 bytes.
 pub const REQUEST_WINDOW: usize = 512;
@@ -93,7 +96,32 @@ pub struct File {
     pub stream_conn: u16,
     /// `ClientConn.tconn`.
     pub h2_conn_net: u16,
+    /// What puts the trace context into requests.
+    pub carrier: Carrier,
 }
+
+/// What the program needs to know of a file that writes the trace context into requests over HTTP/1.x.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carrier {
+    /// Address in the file of the itab of `io.Writer` for `*bufio.Writer`.
+    pub buffered_itab: u64,
+    /// The same for `net/http.persistConnWriter`, which is a `*persistConn`.
+    pub connection_itab: u64,
+    /// How `Request.Header` is walked.
+    pub walk: MapWalk,
+    /// `bufio.Writer.buf`.
+    pub buffer: u16,
+    /// `bufio.Writer.n`.
+    pub used: u16,
+    /// `bufio.Writer.wr`.
+    pub below: u16,
+    /// Zero.
+    pub reserved: [u8; 6],
+}
+
+/// Connections whose requests are about to be written, over all processes: what lies between two hits that follow one another at once.
+pub const CARRIED_ENTRIES: u32 = 8_192;
 
 /// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended. The
 /// first word is the generation.
@@ -114,6 +142,7 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<File>(), 3 * 8 + size_of::<Errors>() + 28 * 2 + 5 + 3);
+        assert_eq!(size_of::<File>(), 3 * 8 + size_of::<Errors>() + 28 * 2 + 5 + 3 + size_of::<Carrier>());
+        assert_eq!(size_of::<Carrier>(), 2 * 8 + size_of::<MapWalk>() + 3 * 2 + 6);
     }
 }

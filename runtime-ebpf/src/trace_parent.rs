@@ -95,6 +95,43 @@ pub fn of_digits(trace: [u64; 4], span: [u64; 2], flags: u64) -> Option<TracePar
     (parent.trace_id[0] | parent.trace_id[1] != 0 && parent.span_id != 0).then_some(parent)
 }
 
+/// Eight lowercase hex digits that spell these four bytes: what [`hex8`] reads.
+#[inline(always)]
+pub fn digits8(bytes: u32) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let quads = bytes as u64;
+    let pairs = (quads | quads << 16) & 0x0000_ffff_0000_ffff;
+    let bytes = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = bytes >> 4 & 0x000f_000f_000f_000f | (bytes & 0x000f_000f_000f_000f) << 8;
+    let above_9 = (nibbles + ONES * 0x76) >> 7 & ONES;
+    nibbles + ONES * 0x30 + above_9 * 0x27
+}
+
+/// Bytes of what [`line`] gives.
+pub const LINE_BYTES: u64 = 70;
+/// Words that they take.
+pub const LINE_WORDS: usize = 9;
+
+/// The header with its end of line, as it stands in a request over HTTP/1.x: `Traceparent: 00-…\r\n`, and two bytes of zeros.
+#[inline(always)]
+pub fn line(parent: &TraceParent) -> [u64; LINE_WORDS] {
+    let [first, second] = parent.trace_id;
+    let (a, b) = (digits8(parent.span_id as u32), digits8((parent.span_id >> 32) as u32));
+    let flags = digits8(parent.flags as u32) & 0xffff;
+    let dash = b'-' as u64;
+    [
+        u64::from_le_bytes(*b"Tracepar"),
+        u64::from_le_bytes(*b"ent: 00-"),
+        digits8(first as u32),
+        digits8((first >> 32) as u32),
+        digits8(second as u32),
+        digits8((second >> 32) as u32),
+        dash | a << 8,
+        a >> 56 | b << 8,
+        b >> 56 | dash << 8 | flags << 16 | (b'\r' as u64) << 32 | (b'\n' as u64) << 40,
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,5 +147,22 @@ mod tests {
             hex8(u64::from_le_bytes(*b"0af76519")),
             Some(u32::from_le_bytes([0x0a, 0xf7, 0x65, 0x19]))
         );
+    }
+
+    #[test]
+    fn a_header_is_spelled_as_it_is_read() {
+        let parent = TraceParent {
+            trace_id: [u64::from_be(0x0af7_6519_16cd_43dd), u64::from_be(0x8448_eb21_1c80_319c)],
+            span_id: u64::from_be(0xb7ad_6b71_6920_3331),
+            flags: 0x03,
+        };
+        let words = line(&parent).map(u64::to_le_bytes);
+        let text = words.as_flattened();
+        let whole = b"Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03\r\n\0\0";
+        assert_eq!(text, whole);
+        assert_eq!(LINE_BYTES as usize + 2, text.len());
+        for bytes in [0, 1, 0x0f10_9aa9, 0xffff_ffff, 0xdead_beef] {
+            assert_eq!(hex8(digits8(bytes)), Some(bytes));
+        }
     }
 }

@@ -6,7 +6,7 @@ use analyzer::{
     Plan,
     plan::{self, Code, Status, Verdict},
 };
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use runtime_ebpf::{abi, sockets::Connections};
 use tracing::{info, warn};
 
@@ -111,7 +111,8 @@ fn said_of_writing(library: &plan::Library, off: &SwitchedOff) -> Vec<String> {
     if !alone.is_empty() {
         return alone;
     }
-    let tells = libraries::by_id(id).is_some_and(|library| library.telling().is_some());
+    let tells = |library: &&dyn Library| !library.telling().is_empty() && !library.carries_contexts();
+    let tells = libraries::by_id(id).as_ref().is_some_and(tells);
     match (off.writing(), off.telling()) {
         (true, _) if !library.variables.is_empty() => {
             vec![format!("{id}: spans by way of OpenTelemetry's API are not traced: {WRITE} is false")]
@@ -121,6 +122,14 @@ fn said_of_writing(library: &plan::Library, off: &SwitchedOff) -> Vec<String> {
         )],
         _ => Vec::new(),
     }
+}
+
+/// Why requests of a library that is traced do not carry their trace context, where they could.
+fn said_of_contexts(library: &plan::Library, plan: &Plan, off: &SwitchedOff) -> Option<String> {
+    let traced = libraries::by_id(&library.id).filter(|library| library.carries_contexts())?;
+    let unsure = || "`analyze` says what is not known of this file".to_owned();
+    let why = off.no_contexts().or_else(|| (!traced.may_tell(library, plan)).then(unsure))?;
+    Some(format!("{}: requests over HTTP/1.x do not carry their trace context: {why}", library.id))
 }
 
 fn makes_spans(library: &plan::Library) -> bool {
@@ -148,7 +157,9 @@ pub fn layout(plan: &Plan, off: &SwitchedOff) -> anyhow::Result<Layout> {
         }
         match layout.add(library, plan, off) {
             Ok(()) => {
-                said_of_writing(library, off).iter().for_each(|said| info!(file = plan.file, "{said}"));
+                let said = said_of_writing(library, off).into_iter();
+                let said = said.chain(said_of_contexts(library, plan, off));
+                said.for_each(|said| info!(file = plan.file, "{said}"));
                 traced.push(library.id.as_str());
             }
             Err(error) => warn!(file = plan.file, "{}: not traced: {error:#}", library.id),
@@ -202,23 +213,26 @@ impl Part {
         let config = traced.config(library, plan)?;
         let mut probes = Vec::new();
         let mut functions = Vec::new();
-        let telling = off.telling() && traced.may_tell(library, plan);
+        let may = if traced.carries_contexts() { off.no_contexts().is_none() } else { off.telling() };
+        let telling = may && traced.may_tell(library, plan);
         let is_wanted = |role: &str| {
             (off.correlating() || !traced.correlating().contains(&role)) && traced.takes(role, library)
         };
         for function in library.functions.iter().filter(|function| is_wanted(&function.role)) {
-            let place = traced.programs().iter().position(|(role, _)| *role == function.role);
-            functions.push((
-                place.with_context(|| format!("no program for the role `{}`", function.role))?,
-                function,
-            ));
+            let of_role = |all: &'static [(&'static str, &'static str)]| {
+                all.iter().enumerate().find(|(_, (role, _))| *role == function.role)
+            };
+            let (own, writing) = (of_role(traced.programs()), of_role(traced.telling()));
+            ensure!(own.or(writing).is_some(), "no program for the role `{}`", function.role);
+            // A role that only a program that writes has comes last.
+            let place = own.map_or(usize::MAX, |(place, _)| place);
+            let program = writing.filter(|_| telling).or(own);
+            functions.extend(program.map(|(_, (_, program))| (place, *program, function)));
         }
         // The keeper wants those first that begin something.
-        functions.sort_by_key(|(place, _)| *place);
-        for (place, function) in functions {
-            let (role, program) = traced.programs()[place];
-            let stand_in = traced.telling().filter(|(of, _)| telling && *of == role);
-            let program = self.place(stand_in.map_or(program, |(_, telling)| telling))?;
+        functions.sort_by_key(|(place, ..)| *place);
+        for (_, program, function) in functions {
+            let program = self.place(program)?;
             probes.extend(function.sites.iter().map(|site| Probe {
                 program,
                 file_offset: site.file_offset,

@@ -138,7 +138,7 @@ pub struct Config {
     pub sampler: Sampler,
     /// Whether incoming `traceparent` headers are read (`OTEL_PROPAGATORS` has `tracecontext`).
     pub extract: bool,
-    /// `STROBE_PROPAGATION`.
+    /// `STROBE_PROPAGATION`: by which carriers contexts go on.
     pub propagation: Propagation,
     /// `STROBE_FIELDS_ONLY`: requests are taken field by field, and their text never leaves the target's memory.
     pub fields_only: bool,
@@ -187,6 +187,15 @@ impl Config {
         }
         let variables = self.switched_off.everything()?;
         Some(format!("every library is switched off ({})", variables.join(", ")))
+    }
+
+    /// Why no trace context is to be written into requests, if that is asked for.
+    pub fn writes_no_contexts(&self) -> Option<String> {
+        if !self.extract {
+            return Some(format!("{PROPAGATORS} does not name tracecontext"));
+        }
+        let word = self.propagation.word();
+        (!self.propagation.writes()).then(|| format!("{PROPAGATION} is {word}"))
     }
 
     /// [`Config::from_env`] with this process's environment.

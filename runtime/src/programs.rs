@@ -142,7 +142,7 @@ impl Programs {
     pub fn load_all(&mut self, telling: bool) -> Result<(), ProgramsError> {
         libraries::ALL.iter().try_for_each(|library| self.load_library(*library))?;
         let writing: Vec<&str> =
-            libraries::ALL.iter().filter_map(|library| library.telling()).map(|(_, name)| name).collect();
+            libraries::ALL.iter().flat_map(|library| library.telling()).map(|(_, name)| *name).collect();
         if telling { self.load_programs(&writing) } else { Ok(()) }
     }
 

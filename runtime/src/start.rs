@@ -108,7 +108,8 @@ fn way_out(config: &Config, own: Own, stream: Stream) -> anyhow::Result<WayOut> 
             .switched_off
             .clone()
             .with_telling(trials::writing_probes().unwrap_or(false))
-            .with_correlation(config.propagation.correlates()),
+            .with_correlation(config.propagation.correlates())
+            .without_contexts(config.writes_no_contexts()),
         sources: Sources::new(config, true),
         sink: Sink::new(libraries::joiners(), config, config.capacity.joiner_bytes, pipeline)?,
         own,

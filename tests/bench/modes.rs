@@ -328,7 +328,9 @@ fn start_agent(service: &Running, collector: &Collector, variables: &[(&str, &st
     let mut command = Command::new(programs::path("strobe")?);
     command.args(["run", "--pid", &pid]).env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint());
     command.env("OTEL_TRACES_EXPORTER", "otlp").env("OTEL_BSP_SCHEDULE_DELAY", "500");
-    command.env("OTEL_BSP_MAX_QUEUE_SIZE", "65536").envs(variables.iter().copied());
+    // What is measured is the same where probes may write.
+    command.env("OTEL_BSP_MAX_QUEUE_SIZE", "65536").env("STROBE_PROPAGATION", "correlate");
+    command.envs(variables.iter().copied());
     let agent = Running::start(&mut command)?;
     if let Err(error) = agent.expect_stderr("tracing pid", 0) {
         bail!("{error:#}\n{}", agent.output());

@@ -1,5 +1,7 @@
 //! The round trips of `tests/e2e/http_client` and their parents, for the virtual machines of `tests/vm` too.
 
+#[path = "../e2e/http_client/carried.rs"]
+pub mod carried;
 #[path = "../e2e/http_client/cases.rs"]
 pub mod cases;
 #[path = "../e2e/http_client/found.rs"]

@@ -28,6 +28,7 @@ pub mod machine;
 pub mod process;
 pub mod profile;
 pub mod programs;
+pub mod recorder;
 pub mod samples;
 pub mod spans;
 pub mod stage;

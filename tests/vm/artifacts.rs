@@ -22,7 +22,7 @@ const GO: [(&str, &str); 3] = [("1.22", go(22)), ("1.24", go(24)), ("1.27", go(2
 const FURTHER: (&str, &str) = ("1.26", go(26));
 
 /// The programs under `tests/apps` that the cases run.
-const APPS: [&str; 3] = ["httpserver", "httpclient", "databasesql"];
+const APPS: [&str; 4] = ["httpserver", "httpclient", "carries", "databasesql"];
 
 /// The program that speaks gRPC, by the name that the cases know.
 const GRPC: [(&str, Program); 2] = [

@@ -15,7 +15,7 @@ use crate::machine::{Machine, Seen};
 use crate::verdict::Verdict;
 
 /// What every kernel of the matrix runs (`guest/cases.rs`).
-const CASES: [&str; 27] = [
+const CASES: [&str; 29] = [
     "load",
     "features",
     "go1.22",
@@ -25,6 +25,8 @@ const CASES: [&str; 27] = [
     "h2-1.27",
     "client1.22",
     "client1.27",
+    "carried1.22",
+    "carried1.27",
     "go1.26",
     "unix1.26",
     "routes1.26",

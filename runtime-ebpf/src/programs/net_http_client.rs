@@ -6,20 +6,36 @@
 //! stream  HTTP/2's encodeAndWriteHeaders entered
 //! end     behind (*persistConn).roundTrip, and where HTTP/2's branch joins it
 //! h2_end  behind HTTP/2's round trip
+//! header  at the call of Header.writeSubset in (*Request).write
 //! ```
 //! A request that opens an HTTP/2 connection passes `h2_end` and then `end`, with the same results: the first of them counts. With
 //! golang.org/x/net's HTTP/2 in place of the standard library's, that one's programs see what `h2_end` would.
 
+use aya_ebpf::maps::LruHashMap;
+use runtime_ebpf::http_client::CARRIED_ENTRIES;
+
 use super::http_client::{
-    arrive, arrive_at_start, arrive_at_stream, bias, connect, http_client,
+    arrive, arrive_at_start, arrive_at_stream, bias,
+    carry::{self, Carried, Carries},
+    connect, http_client,
     start::{self, Call},
 };
-use crate::registers::GoRegisters;
+use crate::{enter::Hit, in_flight::Key, registers::GoRegisters};
 use runtime_ebpf::http_client::counters::Counter;
 
 http_client! {
     NetHttp NET_HTTP_CLIENT NET_HTTP_CLIENT_TABLE NET_HTTP_CLIENT_FILES;
     NET_HTTP_CLIENT_FLIGHT NET_HTTP_CLIENT_BLANK NET_HTTP_CLIENT_USE NET_HTTP_CLIENT_ENTRIES
+}
+
+#[map]
+static NET_HTTP_CLIENT_CARRIED: LruHashMap<Key, Carried> = LruHashMap::with_max_entries(CARRIED_ENTRIES, 0);
+
+impl Carries for NetHttp {
+    #[inline(always)]
+    fn carried() -> &'static LruHashMap<Key, Carried> {
+        &NET_HTTP_CLIENT_CARRIED
+    }
 }
 
 /// `(*Transport).roundTrip(t, req)`, after its stack check.
@@ -34,21 +50,36 @@ pub fn net_http_client_start(ctx: ProbeContext) -> u32 {
 /// Behind `getConn`, with its results (pc *persistConn, err error).
 #[uprobe]
 pub fn net_http_client_conn(ctx: ProbeContext) -> u32 {
-    let Some((hit, file)) = arrive::<NetHttp>(&ctx) else { return 0 };
+    if let Some((hit, file)) = arrive::<NetHttp>(&ctx) {
+        connected(&ctx, &hit, file);
+    }
+    0
+}
+
+/// The same where requests carry the trace context.
+#[uprobe]
+pub fn net_http_client_conn_carrying(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive::<NetHttp>(&ctx) {
+        carry::note::<NetHttp>(&ctx, &hit);
+        connected(&ctx, &hit, file);
+    }
+    0
+}
+
+#[inline(always)]
+fn connected(ctx: &ProbeContext, hit: &Hit, file: &File) {
     let (conn, error, data) = (ctx.argument::<0>(), ctx.argument::<1>(), ctx.argument::<2>());
     if error != 0 {
-        end::finish::<NetHttp>(&ctx, &hit, file, Outcome::NoConnection { error, data });
-        return 0;
+        return end::finish::<NetHttp>(ctx, hit, file, Outcome::NoConnection { error, data });
     }
-    let mut entry = flight::open::<NetHttp>(&hit);
+    let mut entry = flight::open::<NetHttp>(hit);
     if let Some(open) = entry
-        && !end::resume::<NetHttp>(&ctx, &hit, open)
+        && !end::resume::<NetHttp>(ctx, hit, open)
     {
         entry = None;
     }
     let bias = ctx.instruction().wrapping_sub(file.conn_vaddr);
-    connect::connection(&hit, file, conn, bias, entry);
-    0
+    connect::connection(hit, file, conn, bias, entry);
 }
 
 /// `encodeAndWriteHeaders(cs, req)` of HTTP/2's `clientStream`, after its stack check.
@@ -58,6 +89,15 @@ pub fn net_http_client_stream(ctx: ProbeContext) -> u32 {
         && !connect::stream::<NetHttp>(&ctx, &hit, file)
     {
         http_client::count(&hit, Counter::StreamUnknown);
+    }
+    0
+}
+
+/// At the call of `Header.writeSubset(h, w, exclude, trace)`, its arguments in place. Only where the kernel lets probes write.
+#[uprobe]
+pub fn net_http_client_header(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive::<NetHttp>(&ctx) {
+        carry::carry::<NetHttp>(&ctx, &hit, file);
     }
     0
 }

@@ -24,6 +24,8 @@ pub struct SwitchedOff {
     telling: bool,
     /// Whether both ends of a connection are brought together.
     correlation: bool,
+    /// Why no trace context is written into requests, whatever probes may do.
+    no_contexts: Option<String>,
 }
 
 impl SwitchedOff {
@@ -41,7 +43,7 @@ impl SwitchedOff {
                 off.push((library.id(), variable));
             }
         }
-        Self { libraries: off, writing: env.switch(WRITE) == Some(false), telling: false, correlation: false }
+        Self { libraries: off, writing: env.switch(WRITE) == Some(false), ..Self::default() }
     }
 
     /// The variable that switches this library off, if one does.
@@ -70,6 +72,23 @@ impl SwitchedOff {
     /// Whether both ends of a connection are brought together.
     pub fn correlating(&self) -> bool {
         self.correlation
+    }
+
+    /// The same without trace contexts in requests, for this reason.
+    pub fn without_contexts(self, reason: Option<String>) -> Self {
+        Self { no_contexts: reason, ..self }
+    }
+
+    /// Why no trace context is written into requests; `None`: it is.
+    pub fn no_contexts(&self) -> Option<String> {
+        match (&self.no_contexts, self.writing, self.telling) {
+            (Some(reason), ..) => Some(reason.clone()),
+            (None, true, _) => Some(format!("{WRITE} is false")),
+            (None, false, false) => {
+                Some("the kernel does not let probes write (`strobe features`)".to_owned())
+            }
+            (None, false, true) => None,
+        }
     }
 
     /// Whether programs are told the ids of the spans that they make.

@@ -1,40 +1,54 @@
-//! How trace contexts get from one service to another.
+//! By which carriers trace contexts go from one service to the next.
 
 use super::env::Env;
 
-/// `STROBE_PROPAGATION`: see [`Propagation`]; default `auto`.
+/// `STROBE_PROPAGATION`: [`Propagation`]; default `auto`.
 pub const PROPAGATION: &str = "STROBE_PROPAGATION";
 
-/// What is done so that a request's trace goes on where it arrives. What the request itself says counts in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+/// Which carriers are wanted. What the wire carries already is read whatever is said here (`OTEL_PROPAGATORS`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Propagation {
-    /// Whatever this machine allows.
+    /// All that this machine allows.
     #[default]
     Auto,
-    /// Both ends of a connection on this machine are brought together. Nothing is written into a program.
+    /// Nothing is written: the ends of a connection on this host are put together.
     Correlate,
-    /// Requests get a `traceparent` where they have none and the kernel lets probes write.
+    /// The context is written into requests, and nothing else is tried.
     Write,
-    /// Nothing.
+    /// None.
     Off,
 }
 
-impl Propagation {
-    const NAMES: [(&'static str, Self); 4] =
-        [("auto", Self::Auto), ("correlate", Self::Correlate), ("write", Self::Write), ("off", Self::Off)];
+const WORDS: [(&str, Propagation); 4] = [
+    ("auto", Propagation::Auto),
+    ("correlate", Propagation::Correlate),
+    ("write", Propagation::Write),
+    ("off", Propagation::Off),
+];
 
+impl Propagation {
     pub(super) fn from_env(env: &mut Env<'_>) -> Self {
         let Some(text) = env.text(PROPAGATION) else { return Self::default() };
-        let known = Self::NAMES.iter().find(|(name, _)| text.eq_ignore_ascii_case(name));
+        let known = WORDS.iter().find(|(word, _)| text.eq_ignore_ascii_case(word));
         if known.is_none() {
-            env.warn(PROPAGATION, &format!("is {text:?}, not one of auto, correlate, write, off"));
+            env.warn(PROPAGATION, &format!("is {text:?}, none of auto, correlate, write, off"));
         }
-        known.map(|(_, propagation)| *propagation).unwrap_or_default()
+        known.map_or_else(Self::default, |(_, propagation)| *propagation)
     }
 
-    /// Whether both ends of a connection are brought together.
+    /// Whether both ends of a connection on this host are put together.
     pub fn correlates(self) -> bool {
         matches!(self, Self::Auto | Self::Correlate)
+    }
+
+    /// Whether contexts are written into requests where the kernel lets probes write.
+    pub fn writes(self) -> bool {
+        matches!(self, Self::Auto | Self::Write)
+    }
+
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        WORDS.iter().find(|(_, propagation)| *propagation == self).map_or("", |(word, _)| word)
     }
 }
 
@@ -43,18 +57,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_way_is_warned_about_and_ignored() {
-        for (text, expected, warnings) in [
-            ("", Propagation::Auto, 0),
-            ("OFF", Propagation::Off, 0),
-            ("correlate", Propagation::Correlate, 0),
-            ("write", Propagation::Write, 0),
-            ("none", Propagation::Auto, 1),
+    fn words_are_taken_in_any_case_and_others_warned_about() {
+        for (text, expected, writes) in [
+            ("", Propagation::Auto, true),
+            ("auto", Propagation::Auto, true),
+            ("Correlate", Propagation::Correlate, false),
+            ("WRITE", Propagation::Write, true),
+            ("off", Propagation::Off, false),
         ] {
-            let get = |name: &str| (name == PROPAGATION).then(|| text.into());
+            let get = |_: &str| Some(text.into());
             let mut env = Env::new(&get);
-            assert_eq!(Propagation::from_env(&mut env), expected, "{text}");
-            assert_eq!(env.warnings.len(), warnings, "{text}: {:?}", env.warnings);
+            let propagation = Propagation::from_env(&mut env);
+            assert_eq!((propagation, propagation.writes()), (expected, writes), "{text}");
+            assert!(env.warnings.is_empty(), "{:?}", env.warnings);
         }
+        let get = |_: &str| Some("none".into());
+        let mut env = Env::new(&get);
+        assert_eq!(Propagation::from_env(&mut env), Propagation::Auto);
+        assert!(env.warnings[0].contains(PROPAGATION), "{:?}", env.warnings);
     }
 }

@@ -194,7 +194,7 @@ fn write_user() -> Feature {
         Ok(false) => (false, "bpf_probe_write_user is refused (lockdown)".to_owned()),
         Err(error) => (false, format!("could not be established: {error}")),
     };
-    let without = "programs do not know the ids of the spans that they make by hand; those that pass trace contexts on make none by \
-                   OpenTelemetry's API";
+    let without = "requests do not carry their trace context; programs do not know the ids of the spans that they make by hand, and \
+                   those that pass trace contexts on make none by OpenTelemetry's API";
     Feature::optional("writing from probes", available, detail, without)
 }

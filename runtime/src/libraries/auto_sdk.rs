@@ -8,6 +8,6 @@ use super::made::ByHand;
 pub const LIBRARY: ByHand = ByHand {
     kernel: AUTO_SDK,
     programs: &[("start", "auto_sdk_start"), ("end", "auto_sdk_end")],
-    telling: "auto_sdk_start_telling",
+    telling: &[("start", "auto_sdk_start_telling")],
     file_map: "AUTO_SDK_FILES",
 };

@@ -31,11 +31,16 @@ pub trait Library: Sync {
     fn takes(&self, _role: &str, _library: &plan::Library) -> bool {
         true
     }
-    /// A role, and the program that stands in for its own where the kernel lets probes write: it tells the target the ids of its spans.
-    fn telling(&self) -> Option<(&'static str, &'static str)> {
-        None
+    /// Roles, and the programs that they have where the kernel lets probes write, in place of their own or for the first time: these write the
+    /// ids of spans into the target.
+    fn telling(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
     }
-    /// Whether what that one takes for granted is so in this file.
+    /// Whether they do so for those whom the program calls, in its requests, and not for the program itself.
+    fn carries_contexts(&self) -> bool {
+        false
+    }
+    /// Whether what those programs take for granted is so in this file.
     fn may_tell(&self, _library: &plan::Library, _plan: &Plan) -> bool {
         false
     }

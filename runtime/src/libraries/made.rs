@@ -32,7 +32,7 @@ pub struct ByHand {
     /// The programs of its roles, `start` and `end`.
     pub programs: &'static [(&'static str, &'static str)],
     /// The program for `start` that tells the target the span's ids.
-    pub telling: &'static str,
+    pub telling: &'static [(&'static str, &'static str)],
     /// The map of its configurations.
     pub file_map: &'static str,
 }
@@ -55,8 +55,8 @@ impl Library for ByHand {
         self.programs
     }
 
-    fn telling(&self) -> Option<(&'static str, &'static str)> {
-        Some(("start", self.telling))
+    fn telling(&self) -> &'static [(&'static str, &'static str)] {
+        self.telling
     }
 
     fn may_tell(&self, library: &plan::Library, plan: &Plan) -> bool {

@@ -15,6 +15,7 @@ pub const LIBRARY: HttpClient = HttpClient {
         ("end", "net_http_client_end"),
         ("h2_end", "net_http_client_h2_end"),
     ],
+    telling: &[("conn", "net_http_client_conn_carrying"), ("header", "net_http_client_header")],
     file_map: "NET_HTTP_CLIENT_FILES",
     flight: flight("NET_HTTP_CLIENT_FLIGHT", "NET_HTTP_CLIENT_USE", "NET_HTTP_CLIENT_ENTRIES", 1),
     scope: scope::NET_HTTP,

@@ -8,6 +8,6 @@ use super::made::ByHand;
 pub const LIBRARY: ByHand = ByHand {
     kernel: OTEL_TRACE,
     programs: &[("start", "otel_trace_start"), ("end", "otel_trace_end")],
-    telling: "otel_trace_start_telling",
+    telling: &[("start", "otel_trace_start_telling")],
     file_map: "OTEL_TRACE_FILES",
 };

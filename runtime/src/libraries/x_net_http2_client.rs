@@ -15,6 +15,7 @@ pub const LIBRARY: HttpClient = HttpClient {
         ("stream", "x_net_http2_client_stream"),
         ("end", "x_net_http2_client_end"),
     ],
+    telling: &[],
     file_map: "X_NET_HTTP2_CLIENT_FILES",
     flight: flight("X_NET_HTTP2_CLIENT_FLIGHT", "X_NET_HTTP2_CLIENT_USE", "X_NET_HTTP2_CLIENT_ENTRIES", 2),
     scope: scope::X_NET_HTTP2,

@@ -2,6 +2,7 @@
 //! the parent that is due. One test per Go version, so that a failure names it. What each round trip has to look like is in
 //! `cases`, whose child it has to be in `parents`.
 
+mod carried;
 mod cases;
 mod found;
 mod hooks;
@@ -23,6 +24,8 @@ use strobe_tests::collector::Collector;
 use strobe_tests::golang::{self, Build};
 use strobe_tests::machine;
 use strobe_tests::process::Running;
+use strobe_tests::recorder::Recorder;
+use strobe_tests::stage::{go, listening};
 
 use found::Found;
 use places::Places;
@@ -193,6 +196,54 @@ fn a_switch_that_switches_nothing_is_warned_about() -> Result<()> {
     let found = stage.run(cases::MANY.total())?;
     ensure!(!found.call("get").is_empty() && found.handled.contains_key("/case/get"), "something is off");
     stage.stop()
+}
+
+/// What arrives is what the program has sent, and where probes may write the context of its span. The virtual machines of `tests/vm` are
+/// where they may.
+#[test]
+fn requests_are_what_the_program_sends_and_its_context() -> Result<()> {
+    machine::require_probes()?;
+    let folder = tempfile::tempdir().context("a folder for the test")?;
+    let program = folder.path().join("carries");
+    machine::copy_program(&golang::build("carries", golang::go(26), Build::Stripped)?, &program)?;
+    let (recorder, collector) = (Recorder::start()?, Collector::start()?);
+    let written = agent::writes_from_probes()?;
+    let mut before = None;
+    for traced in [false, true] {
+        let mut app = Running::start(Command::new(&program).arg(recorder.address().to_string()))?;
+        let address = listening(&app)?;
+        let mut log = String::new();
+        if traced {
+            let mut command = strobe(&["run", "--pid", &app.pid().to_string()])?;
+            command
+                .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
+                .env("OTEL_TRACES_EXPORTER", "otlp")
+                .env("OTEL_LOG_LEVEL", "debug")
+                .env_remove("STROBE_PROPAGATION");
+            let mut agent = Running::start(&mut command)?;
+            agent.expect_stderr(&agent::tracing(app.pid()), 0)?;
+            go(&app, address, Duration::from_secs(30))?;
+            collector.wait_for(carried::SPANS, Duration::from_secs(15));
+            ensure!(agent.terminate()?.success(), "{}", agent.output());
+            log = agent.output();
+        } else {
+            go(&app, address, Duration::from_secs(30))?;
+        }
+        ensure!(app.terminate()?.success(), "{}", app.output());
+        let arrived = carried::by_path(recorder.take());
+        let Some(before) = &before else {
+            before = Some(arrived);
+            continue;
+        };
+        let wrong = carried::wrong(before, &arrived, &collector.take()?, written, true);
+        ensure!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), carried::shown(&log));
+        if written {
+            carried::check_counters(&log)?;
+        } else {
+            ensure!(log.contains("do not carry their trace context: the kernel does not let"), "{log}");
+        }
+    }
+    Ok(())
 }
 
 /// Half of the traces are recorded, and their calls with them: no call is without its handler, and no handler without its call.

@@ -94,6 +94,9 @@ pub fn copies(folder: &Path, built: &[PathBuf], names: &[&str]) -> Result<Vec<Pa
     names.iter().zip(built).map(copy).collect()
 }
 
+/// What a service sends along with a chain's first request: trace and span, by the chain's id.
+pub type Own = fn(&str) -> (String, String);
+
 /// What differs from what is due.
 #[derive(Debug, Default)]
 pub struct Differences {
@@ -124,7 +127,7 @@ impl Differences {
 }
 
 /// The steps of a chain through these three services: who, on which side, below which step.
-fn steps<'a>([a, b, c]: [&'a str; 3]) -> [(&'a str, SpanKind, Option<usize>); 4] {
+fn steps([a, b, c]: [&str; 3]) -> [(&str, SpanKind, Option<usize>); 4] {
     [
         (a, SpanKind::Client, None),
         (b, SpanKind::Server, Some(0)),
@@ -141,7 +144,7 @@ pub fn compare(
     services: [&str; 3],
     from: usize,
     requests: usize,
-    own: Option<fn(&str) -> (String, String)>,
+    own: Option<Own>,
 ) -> Differences {
     let mut by_key: HashMap<(&str, SpanKind, &str), Vec<&Received>> = HashMap::new();
     for span in spans {

@@ -2,7 +2,9 @@
 
 use anyhow::{Result, bail};
 
-use crate::{by_hand, clients, databases, features, grpc, lives, loading, machines, namespaces, privileges};
+use crate::{
+    by_hand, carried, clients, databases, features, grpc, lives, loading, machines, namespaces, privileges,
+};
 
 /// Runs one; what it says goes into the table.
 pub fn run(name: &str) -> Result<String> {
@@ -16,6 +18,8 @@ pub fn run(name: &str) -> Result<String> {
         "h2-1.27" => lives::over_http2("1.27"),
         "client1.22" => clients::round_trips("1.22"),
         "client1.27" => clients::round_trips("1.27"),
+        "carried1.22" => carried::contexts("1.22"),
+        "carried1.27" => carried::contexts("1.27"),
         "go1.26" => lives::every_kind_of_request("1.26"),
         "unix1.26" => lives::over_a_socket("1.26"),
         "routes1.26" => lives::routes("1.26"),

@@ -9,6 +9,7 @@ mod verdict;
 mod bench;
 mod boot;
 mod by_hand;
+mod carried;
 mod cases;
 mod clients;
 mod databases;

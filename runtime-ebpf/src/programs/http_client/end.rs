@@ -141,7 +141,7 @@ pub fn resume<C: Client>(ctx: &ProbeContext, hit: &Hit, mut entry: Entry) -> boo
 /// Whether the hit is in a function that has called what called the one in which the round trip began. A hook of a call (`httptrace`, a
 /// `Proxy` function) can make another, which takes the entry; when that is over without an end, what comes next is the outer one's.
 #[inline(always)]
-fn is_outer(ctx: &ProbeContext, hit: &Hit, kept: &Flight) -> bool {
+pub fn is_outer(ctx: &ProbeContext, hit: &Hit, kept: &Flight) -> bool {
     hit.depth(ctx.stack()) <= kept.depth
 }
 

@@ -10,6 +10,7 @@ use runtime_ebpf::{
     libraries as kernel,
 };
 
+use super::carrier::{carrier, is_sure};
 use super::joiner::{Joiner, Names};
 use crate::libraries::{
     errors::{self, Wrapper},
@@ -25,6 +26,8 @@ pub struct HttpClient {
     pub kernel: kernel::Library,
     /// The programs of its roles.
     pub programs: &'static [(&'static str, &'static str)],
+    /// The programs that put the trace context into requests.
+    pub telling: &'static [(&'static str, &'static str)],
     /// The map of its configurations.
     pub file_map: &'static str,
     /// The table of its round trips in flight.
@@ -75,6 +78,18 @@ impl Library for HttpClient {
 
     fn correlating(&self) -> &'static [&'static str] {
         &["stream"]
+    }
+
+    fn telling(&self) -> &'static [(&'static str, &'static str)] {
+        self.telling
+    }
+
+    fn carries_contexts(&self) -> bool {
+        !self.telling.is_empty()
+    }
+
+    fn may_tell(&self, library: &plan::Library, plan: &Plan) -> bool {
+        is_sure(library, plan)
     }
 
     fn file_map(&self) -> Option<&'static str> {
@@ -158,6 +173,7 @@ fn file(id: &'static str, library: &plan::Library, plan: &Plan) -> Result<File, 
         stream_ctx: offset(library, stream, "ctx", ANYWHERE),
         stream_conn: offset(library, stream, "cc", ANYWHERE),
         h2_conn_net: offset(library, conn, "tconn", ANYWHERE),
+        carrier: carrier(library),
     };
     set_windows(&mut file);
     require(id, library, &file)?;

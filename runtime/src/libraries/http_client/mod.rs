@@ -8,6 +8,7 @@
 //! ```
 
 mod begun;
+mod carrier;
 mod config;
 mod joiner;
 mod records;

@@ -1,0 +1,3 @@
+module strobe.test/carries
+
+go 1.19
