@@ -81,11 +81,24 @@ pub fn link(hit: &Hit, bias: u64, conn: Conn, end: End) -> u64 {
 fn link_of(file: u32, bias: u64, conn: Conn, end: End) -> u64 {
     let Some(known) = CONNECTIONS.get_at(file) else { return NO_LINK };
     let Some(sockets) = SOCKETS.get_at(0) else { return NO_LINK };
-    let socket = socket(sockets, descriptor(known, bias, conn));
+    let fd = netfd(known, bias, conn);
+    if fd == 0 {
+        return NO_LINK;
+    }
+    let socket = socket(sockets, read_or_zero(fd.wrapping_add(known.descriptor)));
     let sock = word(socket.wrapping_add(sockets.socket_sock as u64) & is_some(socket).wrapping_neg());
     if sock == 0 {
         return NO_LINK;
     }
+    let link = of_sock(sockets, sock, end);
+    // Go says that a descriptor is closed before it closes it (`fdMutex.increfAndClose`), and another connection may get its number at once:
+    // what is not closed now was the connection's all the time.
+    let is_closed = read_or_zero(fd.wrapping_add(known.closed)) & 1;
+    if opaque(is_closed) == 0 { link } else { NO_LINK }
+}
+
+#[inline(always)]
+fn of_sock(sockets: &Sockets, sock: u64, end: End) -> u64 {
     if quarter(sock + sockets.sock_family as u64) == UNIX {
         let clients = if end == End::Client { sock } else { word(sock + sockets.unix_peer as u64) };
         return unix(sockets, clients);
@@ -108,10 +121,10 @@ pub fn link_apart(file: u32, bias: u64, itab: u64, data: u64) -> u64 {
     link_of(file, bias, Conn { itab, data }, End::Server)
 }
 
-/// The descriptor; one that no process has where there is none. Without a branch in what is repeated: the verifier would follow each way
+/// The `netFD`; 0: there is none. Without a branch in what is repeated: the verifier would follow each way
 /// to the program's end.
 #[inline(always)]
-fn descriptor(known: &Connections, bias: u64, conn: Conn) -> u64 {
+fn netfd(known: &Connections, bias: u64, conn: Conn) -> u64 {
     let mut conn = conn;
     let (mut tcp, mut is_tcp) = (0, 0);
     for _ in 0..MOST_HELD {
@@ -121,11 +134,8 @@ fn descriptor(known: &Connections, bias: u64, conn: Conn) -> u64 {
         is_tcp |= here;
         conn = held(known, vaddr, conn.data);
     }
-    if opaque(is_tcp) == 0 {
-        return u64::MAX;
-    }
     // `TCPConn` and `UnixConn` are { conn }, and `conn` { fd *netFD }.
-    read_or_zero(read_or_zero(tcp).wrapping_add(known.descriptor))
+    read_or_zero(tcp & opaque(is_tcp).wrapping_neg())
 }
 
 /// 1 if they are equal, and there is one.

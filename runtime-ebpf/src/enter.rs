@@ -6,7 +6,9 @@ use aya_ebpf::{
     programs::ProbeContext,
 };
 use runtime_ebpf::{
-    abi::{File, MAX_FILES, MAX_PROCESSES, Process, SWITCH_CORRELATE, SWITCH_IGNORE_PARENT, SWITCH_NO_FORWARDED},
+    abi::{
+        File, MAX_FILES, MAX_PROCESSES, Process, SWITCH_CORRELATE, SWITCH_IGNORE_PARENT, SWITCH_NO_FORWARDED,
+    },
     counters::Counter,
     libraries::Library,
 };
@@ -61,7 +63,20 @@ pub fn enter(ctx: &ProbeContext) -> Option<Hit> {
     Some(Hit { tgid, goroutine: ctx.goroutine(), library: 0, process })
 }
 
+/// Whether this is the process's present generation.
+#[inline(always)]
+pub fn is_present(tgid: u32, generation: u32) -> bool {
+    // SAFETY: as in `Hit::process`.
+    PROCESSES.at(tgid).is_some_and(|process| unsafe { process.as_ref() }.generation == generation)
+}
+
 impl Hit {
+    /// The process and its generation, in one word.
+    #[inline(always)]
+    pub fn present(&self) -> u64 {
+        (self.tgid as u64) << 32 | self.process().generation as u64
+    }
+
     /// The same of a library's program: what several libraries share counts and sends in its name.
     #[inline(always)]
     pub fn of(self, library: Library) -> Self {

@@ -13,7 +13,11 @@ use runtime_ebpf::{
     trace_parent::TraceParent,
 };
 
-use crate::{count::count, enter::Hit, whole_key::WholeKey as _};
+use crate::{
+    count::count,
+    enter::{Hit, is_present},
+    whole_key::WholeKey as _,
+};
 
 /// Preallocated. What nobody removes (a process was killed, a stream was never ended) gives way in time: no connection has its key again.
 #[map]
@@ -32,12 +36,12 @@ pub fn are_there() -> bool {
 
 /// From now on it is this span that sends over the connection.
 #[inline(always)]
-pub fn note(link: u64, stream: u64, span: TraceParent) {
+pub fn note(hit: &Hit, link: u64, stream: u64, span: TraceParent) {
     if link == NO_LINK {
         return count(Counter::ConnectionUnknown);
     }
     let key = SenderKey { link, stream };
-    if !insert(&key, span) {
+    if !insert(hit, &key, span) {
         return;
     }
     if let Some(sending) = SENDING.at(0) {
@@ -48,11 +52,12 @@ pub fn note(link: u64, stream: u64, span: TraceParent) {
 
 /// Whether it has found room. No place gives way where all were used just now by programs on other processors.
 #[inline(always)]
-fn insert(key: &SenderKey, span: TraceParent) -> bool {
+fn insert(hit: &Hit, key: &SenderKey, span: TraceParent) -> bool {
     let [first, second] = span.trace_id;
     let (span_id, trace_flags) = (span.span_id, span.flags as u64);
-    let seal = key.link ^ key.stream ^ first ^ second ^ span_id ^ trace_flags;
-    let sender = Sender { trace_id: span.trace_id, span_id, trace_flags, seal };
+    let process = hit.present();
+    let seal = key.link ^ key.stream ^ first ^ second ^ span_id ^ trace_flags ^ process;
+    let sender = Sender { trace_id: span.trace_id, span_id, trace_flags, process, seal, ended: 0 };
     let has_room = SENDERS.insert(key, &sender, 0).is_ok();
     if !has_room {
         count(Counter::SenderLost);
@@ -65,6 +70,15 @@ fn insert(key: &SenderKey, span: TraceParent) -> bool {
 pub fn forget(link: u64, stream: u64) {
     // It may have given way.
     let _ = SENDERS.remove(&SenderKey { link, stream });
+}
+
+/// What the span has sent over the connection is answered: what comes now is not its. Another one's place may be here by now: it has another id.
+#[inline(always)]
+pub fn end(link: u64, stream: u64, span_id: u64) {
+    if let Some(sender) = SENDERS.get_ptr_mut(&SenderKey { link, stream }) {
+        // SAFETY: the pointer is the map's. Volatile: others read it meanwhile.
+        unsafe { (&raw mut (*sender).ended).write_volatile(span_id) };
+    }
 }
 
 /// Who sends it.
@@ -88,8 +102,12 @@ fn get(key: &SenderKey) -> Option<TraceParent> {
     }
     let (first, second) = (word!(trace_id[0]), word!(trace_id[1]));
     let (span_id, flags) = (word!(span_id), word!(trace_flags));
-    if key.link ^ key.stream ^ first ^ second ^ span_id ^ flags != word!(seal) {
+    let (process, ended) = (word!(process), word!(ended));
+    if key.link ^ key.stream ^ first ^ second ^ span_id ^ flags ^ process != word!(seal) {
         count(Counter::SenderLost);
+        return None;
+    }
+    if ended == span_id || !is_present((process >> 32) as u32, process as u32) {
         return None;
     }
     Some(TraceParent { trace_id: [first, second], span_id, flags: flags as u8 })
@@ -108,7 +126,7 @@ pub fn keep(hit: &Hit, address: u64, span: Option<TraceParent>) {
     let key = kept(hit, address);
     match span {
         Some(span) => {
-            insert(&key, span);
+            insert(hit, &key, span);
         }
         // Nothing may have been kept.
         None => {
@@ -127,11 +145,11 @@ pub fn take(hit: &Hit, address: u64) -> Option<TraceParent> {
     Some(span)
 }
 
-/// This goroutine makes calls that another one sends.
+/// This goroutine makes calls that another one sends. It is looked up each time, so that others give way who have made none for longer.
 #[inline(always)]
 pub fn note_caller(hit: &Hit, goid: u64) {
     let key = CallerKey { goid, tgid: hit.tgid as u64 };
-    if CALLERS.insert(&key, &hit.goroutine, 0).is_err() {
+    if CALLERS.get_ptr(&key).is_none() && CALLERS.insert(&key, &hit.goroutine, 0).is_err() {
         count(Counter::SenderLost);
     }
 }

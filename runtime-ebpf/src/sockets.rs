@@ -70,6 +70,8 @@ pub struct Connections {
     pub wrappers: [ConnectionWrapper; WRAPPERS],
     /// From a `netFD` to its descriptor.
     pub descriptor: u64,
+    /// From a `netFD` to the word whose lowest bit says that it is closed.
+    pub closed: u64,
 }
 
 /// A type that holds a connection.
@@ -103,8 +105,13 @@ pub struct Sender {
     pub span_id: u64,
     /// Its W3C trace flags.
     pub trace_flags: u64,
+    /// Its process in the upper half, that one's generation in the lower: of another one than the present it was left behind, by a program that
+    /// is there no more, or before its probes were taken out for a while.
+    pub process: u64,
     /// All these words and those of the key together: whoever reads it while another one takes its place sees that it is not whole.
     pub seal: u64,
+    /// The span that has ended, written by who has ended it, whatever is here by then: this one, if it is its own id.
+    pub ended: u64,
 }
 
 /// A goroutine's id and its process.
@@ -131,7 +138,7 @@ mod tests {
     #[test]
     fn values_have_no_padding() {
         assert_eq!(size_of::<Sockets>(), 20 * 4);
-        assert_eq!(size_of::<Connections>(), 16 + 16 * WRAPPERS + 8);
-        assert_eq!((size_of::<SenderKey>(), size_of::<Sender>(), size_of::<CallerKey>()), (16, 40, 16));
+        assert_eq!(size_of::<Connections>(), 16 + 16 * WRAPPERS + 16);
+        assert_eq!((size_of::<SenderKey>(), size_of::<Sender>(), size_of::<CallerKey>()), (16, 56, 16));
     }
 }

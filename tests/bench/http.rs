@@ -33,7 +33,14 @@ pub fn run() -> Result<bool> {
     let (running, clear) = service::start(&copies.copy("upstream")?, &[])?;
     let upstream = format!("{clear},{}", modes::address(&running, "encrypted on ")?);
     let args = ["-upstream", upstream.as_str()];
-    let of = |libraries, spans| Service { built: &built, args: &args, libraries, roles: &[], spans, variables: &[] };
+    let of = |libraries, spans| Service {
+        built: &built,
+        args: &args,
+        libraries,
+        roles: &[],
+        spans,
+        variables: &[],
+    };
     println!("{TURNS} turns of {TURN} requests to each of three services, Go {}", built.version);
     let text = |path: &str| Case::HOT[0].requests(path);
     let (served, called) = (hits(SERVER, "")?, hits(CLIENT, "over HTTP/1.1")?);

@@ -62,7 +62,14 @@ pub fn run(is_quick: bool) -> Result<bool> {
         extent.turns, grpc.version, GRPC.1, KAFKA.1
     );
     table::print_head();
-    let of = |built, args, library| Service { built, args, libraries: library, roles: &[], spans: 1, variables: &[] };
+    let of = |built, args, library| Service {
+        built,
+        args,
+        libraries: library,
+        roles: &[],
+        spans: 1,
+        variables: &[],
+    };
     let rpc = Request::rpc();
     let served = of(&grpc, &[], &["google.golang.org/grpc.server"]);
     let called = of(&grpc, &calling, &["google.golang.org/grpc.client"]);

@@ -38,7 +38,10 @@ pub fn run(is_quick: bool) -> Result<()> {
     let (_upstream, rpcs) = service::start(&rpc_copies.copy("upstream")?, &[])?;
     let rpcs = rpcs.to_string();
     let rpcs = ["-upstream", rpcs.as_str()];
-    println!("at most {} turns of {TURN} requests in each of three services, Go {}", extent.turns, http.version);
+    println!(
+        "at most {} turns of {TURN} requests in each of three services, Go {}",
+        extent.turns, http.version
+    );
     table::print_head();
     for how in ["off", "auto"] {
         let variables = [("STROBE_PROPAGATION", how)];

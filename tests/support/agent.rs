@@ -25,7 +25,7 @@ pub fn strobe(args: &[&str]) -> Result<Command> {
     }
     // Where probes may write, handlers would be children of the calls that a program makes to itself: that has tests of its own, and everybody
     // else sees the same on every machine.
-    command.args(args).env("STROBE_PROPAGATION", "off");
+    command.args(args).env("STROBE_PROPAGATION", "correlate");
     Ok(command)
 }
 

@@ -22,10 +22,10 @@ mod target;
 mod watch;
 
 pub use btf::BtfError;
-pub use layout::tells_connections;
 pub use descriptor::{has_ended, pidfd_open, pollable};
 pub use error::{OpenError, WatchError, is_passing};
 pub use inode::KernelInode;
+pub use layout::tells_connections;
 pub use limits::raise_descriptor_limit;
 pub use process::{Process, ProcessId, open, open_for_reading};
 pub use target::{Target, Targets};

@@ -149,7 +149,9 @@ fn connections() -> Feature {
     let without = "a request is below the call that sent it only where it says so itself";
     let (available, detail) = match (discover::tells_connections(), trials::is_confidential()) {
         (Err(error), _) => (false, error.to_string()),
-        (Ok(()), true) => (false, "lockdown is `confidentiality`: programs may not read the kernel's memory".to_owned()),
+        (Ok(()), true) => {
+            (false, "lockdown is `confidentiality`: programs may not read the kernel's memory".to_owned())
+        }
         (Ok(()), false) => (true, "BTF says where a socket has what both ends know".to_owned()),
     };
     Feature::optional("connections", available, detail, without)

@@ -43,13 +43,23 @@ pub fn connections(plan: &Plan) -> Connections {
     };
     let descriptor = of_any("net.netFD", "pfd").zip(of_any("internal/poll.FD", "Sysfd"));
     let descriptor = descriptor.map(|(inner, number)| u64::from(inner) + u64::from(number));
+    // Its lowest bit is `mutexClosed` (internal/poll/fd_mutex.go, Go 1.8 and newer).
+    let closed = [
+        of_any("net.netFD", "pfd"),
+        of_any("internal/poll.FD", "fdmu"),
+        of_any("internal/poll.fdMutex", "state"),
+    ];
+    let closed = closed.into_iter().try_fold(0, |sum, offset| Some(sum + u64::from(offset?)));
+    let descriptor = descriptor.filter(|_| closed.is_some());
     // The programs take it that a connection begins with the pointer to its netFD.
-    let begins = |of| of_any(of, "conn") == Some(0) && of_any("net.conn", "fd") == Some(0) && descriptor.is_some();
+    let begins =
+        |of| of_any(of, "conn") == Some(0) && of_any("net.conn", "fd") == Some(0) && descriptor.is_some();
     let known = |concrete, of| itab(concrete).filter(|_| begins(of)).and_then(|itab| itab.vaddr).unwrap_or(0);
     Connections {
         tcp_itab_vaddr: known(TCP, "net.TCPConn"),
         unix_itab_vaddr: known(UNIX, "net.UnixConn"),
         wrappers: HAND_ON.map(|concrete| itab(concrete).and_then(holds).unwrap_or(NOTHING)),
         descriptor: descriptor.unwrap_or(0),
+        closed: closed.unwrap_or(0),
     }
 }

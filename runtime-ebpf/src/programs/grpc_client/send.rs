@@ -57,5 +57,5 @@ pub fn note(ctx: &ProbeContext, hit: &Hit, file: &File) {
         net = Conn::at(word_or_zero(framer, file.framer_writer, 0), file.buffered_net);
     }
     let bias = ctx.instruction().wrapping_sub(file.send_vaddr);
-    senders::note(connection::link(hit, bias, net, End::Client), id, span);
+    senders::note(hit, connection::link(hit, bias, net, End::Client), id, span);
 }

@@ -3,7 +3,7 @@
 use aya_ebpf::programs::ProbeContext;
 use runtime_ebpf::{http_client::File, sockets::NO_LINK};
 
-use super::flight::{Client, Entry, Flight, Key, OPEN, find};
+use super::flight::{Client, Entry, FAILED, Flight, Key, OPEN, find};
 use crate::{
     connection::{self, Conn, End},
     enter::Hit,
@@ -26,7 +26,7 @@ pub fn connection(hit: &Hit, file: &File, conn: u64, bias: u64, entry: Option<En
     let link = connection::link(hit, bias, Conn::at(conn, file.conn_net), End::Client);
     match entry {
         Some(mut entry) => {
-            senders::note(link, 0, entry.get().as_parent());
+            senders::note(hit, link, 0, entry.get().as_parent());
             entry.get_mut().link = link;
         }
         None => senders::forget(link, 0),
@@ -44,7 +44,10 @@ pub fn stream<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File) -> bool {
     let kept: &Flight = entry.get();
     // The caller may have given this round trip up and begun another meanwhile, with the same header, but not with the same context: that
     // one is done. What is copied is its, if it has not begun another one before and behind.
-    let is_it = |kept: &Flight| kept.header == header && kept.context == context && kept.has(OPEN);
+    // One that has failed may be tried again, but its goroutine may also make a call that has no span: nobody can tell.
+    let is_it = |kept: &Flight| {
+        kept.header == header && kept.context == context && kept.has(OPEN) && !kept.has(FAILED)
+    };
     let start_ns = begun(kept);
     let span = kept.as_parent();
     if !is_it(kept) || begun(kept) != start_ns {
@@ -54,7 +57,7 @@ pub fn stream<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File) -> bool {
     let id = word_or_zero(stream, file.stream_id, 0) & 0xffff_ffff;
     let net = Conn::at(word_or_zero(stream, file.stream_conn, 0), file.h2_conn_net);
     let link = connection::link(hit, kept.bias, net, End::Client);
-    senders::note(if id == 0 { NO_LINK } else { link }, id, span);
+    senders::note(hit, if id == 0 { NO_LINK } else { link }, id, span);
     true
 }
 
@@ -74,4 +77,3 @@ fn callers<C: Client>(hit: &Hit) -> Option<Entry> {
     find::<C>(&Key::at(hit, goroutine))
         .filter(|entry| entry.get().generation == generation && entry.get().goid == goid)
 }
-

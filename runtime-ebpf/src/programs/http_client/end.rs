@@ -18,15 +18,12 @@ use crate::{
     go_error::GoError,
     read::{known, read, try_read},
     registers::GoRegisters,
-    ring, senders,
+    ring,
     texts::Window,
 };
 
 /// The struct is read to behind what the record holds.
 const ENDED_BYTES: usize = size_of::<Ended>() + RESPONSE_WINDOW;
-
-/// RFC 9110, 15.2.2.
-const SWITCHING_PROTOCOLS: u32 = 101;
 
 /// How it ended.
 #[derive(Clone, Copy)]
@@ -62,12 +59,6 @@ pub fn close<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File, mut entry: E
             kept.state |= FAILED;
             return;
         }
-        if let Outcome::Response(response) = outcome
-            && kept.link != 0
-        {
-            let status = known(response, file.response_status).and_then(read::<u64>);
-            leave_connection(kept, status.map_or(STATUS_UNKNOWN, |status| status as u32));
-        }
         return flight::rest::<C>(hit, entry);
     }
     if hit.goid() != Some(kept.goid) {
@@ -76,11 +67,9 @@ pub fn close<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File, mut entry: E
     }
     match outcome {
         Outcome::Response(response) => {
-            let status = send_response(hit, file, kept, response, true);
-            if status.is_none() {
+            if !send_response(hit, file, kept, response, true) {
                 count(hit, Counter::Mismatch);
             }
-            leave_connection(kept, status.unwrap_or(STATUS_UNKNOWN));
             flight::rest::<C>(hit, entry);
         }
         Outcome::Http2Response(response) => {
@@ -99,15 +88,6 @@ pub fn close<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File, mut entry: E
                 flight::rest::<C>(hit, entry);
             }
         }
-    }
-}
-
-/// What comes over the connection after that status are no requests of net/http's, so nobody is known who sends it. After any other one the
-/// next request says that it is there ([`super::connect`]), which may have happened by now.
-#[inline(always)]
-fn leave_connection(kept: &Flight, status: u32) {
-    if kept.link != 0 && (status == SWITCHING_PROTOCOLS || status == STATUS_UNKNOWN) {
-        senders::forget(kept.link, 0);
     }
 }
 
@@ -151,13 +131,13 @@ fn now() -> u64 {
     unsafe { bpf_ktime_get_ns() }
 }
 
-/// Sends the status, and gives it. `None`: the response is another request's, and nothing was sent.
+/// Sends the status. `false`: the response is another request's, and nothing was sent.
 #[inline(always)]
-fn send_response(hit: &Hit, file: &File, flight: &Flight, response: u64, is_http: bool) -> Option<u32> {
+fn send_response(hit: &Hit, file: &File, flight: &Flight, response: u64, is_http: bool) -> bool {
     let end_ns = now();
     let Some(mut record) = ring::reserve(ENDED_BYTES) else {
         count(hit, Counter::EndUnsent);
-        return Some(STATUS_UNKNOWN);
+        return true;
     };
     let base = record.as_mut_ptr();
     let (mut status, mut major, mut minor) = (STATUS_UNKNOWN, 2, 0);
@@ -172,7 +152,7 @@ fn send_response(hit: &Hit, file: &File, flight: &Flight, response: u64, is_http
             let request = window.word(file.response_request).unwrap_or(0);
             if request != 0 && is_strangers(file, flight, request) {
                 ring::discard(record);
-                return None;
+                return false;
             }
         } else {
             count_core(Core::ReadFault);
@@ -188,7 +168,7 @@ fn send_response(hit: &Hit, file: &File, flight: &Flight, response: u64, is_http
     ended.proto_major = major as u16;
     ended.proto_minor = minor as u16;
     ring::submit(record);
-    Some(status)
+    true
 }
 
 /// Whether a response's request is another than the one that is kept: every copy that net/http makes shares the header's map.

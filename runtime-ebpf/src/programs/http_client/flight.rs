@@ -12,6 +12,7 @@ use crate::{
     count::count_of,
     enter::Hit,
     in_flight::{self, Span, Table, begins_with_span},
+    senders,
 };
 
 /// A library whose calls these are: its line in the programs' table, and its maps.
@@ -79,7 +80,11 @@ pub fn make<C: Client>(hit: &Hit, key: &Key) -> Option<Entry> {
 /// The round trip has ended: the entry stays, idle, unless many do.
 #[inline(always)]
 pub fn rest<C: Client>(hit: &Hit, mut entry: Entry) {
-    entry.get_mut().state = 0;
+    let ended = entry.get_mut();
+    ended.state = 0;
+    if ended.link != 0 {
+        senders::end(ended.link, 0, ended.span_id);
+    }
     if in_flight::is_crowded::<C>(hit) {
         count(hit, Counter::GaveWay);
         remove::<C>(hit, &Key::of(hit));

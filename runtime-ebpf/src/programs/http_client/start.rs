@@ -108,6 +108,9 @@ pub fn begin<C: Client>(hit: &Hit, file: &File, call: Call, bias: u64) {
         count(hit, Counter::Unreadable);
         return flight::remove::<C>(hit, &key);
     };
+    if file.streams != 0 {
+        senders::note_caller(hit, goid);
+    }
     let Some(mut record) = ring::reserve(RESERVED_BYTES) else {
         count(hit, Counter::BeginningLost);
         return flight::remove::<C>(hit, &key);
@@ -122,9 +125,6 @@ pub fn begin<C: Client>(hit: &Hit, file: &File, call: Call, bias: u64) {
         return ring::discard(record);
     };
     let flight = entry.get_mut();
-    if file.streams != 0 && flight.goid != goid {
-        senders::note_caller(hit, goid);
-    }
     flight.goid = goid;
     flight.library = hit.library;
     flight.header = picked.header;

@@ -110,7 +110,11 @@ fn fast<const ROOM: usize>(
         ring::discard(record);
         return if len > LARGE_TEXT as u64 { Next::Fields } else { Next::Large };
     }
-    if text::<ROOM>(hit, file, bias, flight, &picked, record, buffer, len) { Next::Done } else { Next::Fields }
+    if text::<ROOM>(hit, file, bias, flight, &picked, record, buffer, len) {
+        Next::Done
+    } else {
+        Next::Fields
+    }
 }
 
 /// Goes on where `begin` has found the text too long for its record.

@@ -188,8 +188,14 @@ fn has_streams(plan: &Plan) -> bool {
 /// HTTP/2's structs for a stream and a connection, in whichever package this library has them.
 fn http2_types(library: &plan::Library) -> [&str; 2] {
     let known = |last: &str| {
-        let is_it = |name: &&str| name.rsplit_once('.').is_some_and(|(_, own)| own.trim_start_matches("http2") == last);
-        let known = library.fields.iter().filter(|field| field.offset.is_some()).map(|field| field.type_name.as_str());
+        let is_it = |name: &&str| {
+            name.rsplit_once('.').is_some_and(|(_, own)| own.trim_start_matches("http2") == last)
+        };
+        let known = library
+            .fields
+            .iter()
+            .filter(|field| field.offset.is_some())
+            .map(|field| field.type_name.as_str());
         known.filter(|name| !name.ends_with(".persistConn")).find(is_it).unwrap_or_default()
     };
     [known("clientStream"), known("ClientConn")]
