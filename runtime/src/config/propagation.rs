@@ -8,7 +8,8 @@ pub const PROPAGATION: &str = "STROBE_PROPAGATION";
 /// Which carriers are wanted. What the wire carries already is read whatever is said here (`OTEL_PROPAGATORS`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Propagation {
-    /// All that this machine allows.
+    /// What costs no byte: the ends of a connection on this host are put together. Writing is asked for by name until it has been tried by millions
+    /// of requests.
     #[default]
     Auto,
     /// Nothing is written: the ends of a connection on this host are put together.
@@ -43,7 +44,7 @@ impl Propagation {
 
     /// Whether contexts are written into requests where the kernel lets probes write.
     pub fn writes(self) -> bool {
-        matches!(self, Self::Auto | Self::Write)
+        matches!(self, Self::Write)
     }
 
     /// As it is written.
@@ -59,8 +60,8 @@ mod tests {
     #[test]
     fn words_are_taken_in_any_case_and_others_warned_about() {
         for (text, expected, writes) in [
-            ("", Propagation::Auto, true),
-            ("auto", Propagation::Auto, true),
+            ("", Propagation::Auto, false),
+            ("auto", Propagation::Auto, false),
             ("Correlate", Propagation::Correlate, false),
             ("WRITE", Propagation::Write, true),
             ("off", Propagation::Off, false),

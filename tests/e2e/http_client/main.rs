@@ -219,7 +219,7 @@ fn requests_are_what_the_program_sends_and_its_context() -> Result<()> {
                 .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
                 .env("OTEL_TRACES_EXPORTER", "otlp")
                 .env("OTEL_LOG_LEVEL", "debug")
-                .env_remove("STROBE_PROPAGATION");
+                .env("STROBE_PROPAGATION", "write");
             let mut agent = Running::start(&mut command)?;
             agent.expect_stderr(&agent::tracing(app.pid()), 0)?;
             go(&app, address, Duration::from_secs(30))?;

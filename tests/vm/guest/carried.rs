@@ -42,7 +42,7 @@ fn sent(bench: &Bench, recorder: &Recorder, sampler: Option<&str>) -> Result<(By
             .env("OTEL_TRACES_SAMPLER", sampler)
             .env("OTEL_TRACES_SAMPLER_ARG", if sampler.ends_with("ratio") { "0.5" } else { "1" })
             .env("OTEL_LOG_LEVEL", "debug")
-            .env_remove("STROBE_PROPAGATION");
+            .env("STROBE_PROPAGATION", "write");
         let agent = Running::start(&mut command)?;
         tracing(&agent, 0)?;
         anyhow::Ok(agent)
