@@ -39,7 +39,7 @@ pub struct File {
     /// 1: the fields site is a call with the frame, which has the fields; 0: it has the fields themselves.
     pub frame_has_fields: u8,
     /// Zero.
-    pub reserved: [u8; 2],
+    pub reserved: [u8; 8],
     /// `streamID` of the frame that is sent, four bytes at any multiple of them; [`crate::abi::NO_OFFSET`]: unknown, as in those below.
     pub frame_stream: u16,
     /// Its `hf`.
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<File>(), 16 + size_of::<Errors>() + 8 + 9 * 2 + 6 + 2 + 8);
+        assert_eq!(size_of::<File>(), 16 + size_of::<Errors>() + 8 + 9 * 2 + 6 + 8 + 8);
         assert_eq!(size_of::<Began>(), 72 + 4 * BEGAN_SLOT_COUNT);
         for (small, large) in BEGAN_SLOTS.iter().zip(BEGAN_LARGE_SLOTS) {
             assert!(*small <= large && small % 8 == 0 && large % 8 == 0);

@@ -118,7 +118,7 @@ fn file(part: Part<'_>) -> Result<File, ConfigError> {
         frame_has_fields: u8::from(
             part.role("fields").is_some_and(|role| role.site.as_deref() == Some("frame")),
         ),
-        reserved: [0; 2],
+        reserved: [0; 8],
         frame_stream: in_frame(&|frame| part.offset_of_half(frame, "streamID")),
         frame_fields: in_frame(&|frame| part.offset(frame, "hf", ANYWHERE)),
         writer_net: of_transport("loopyWriter", "conn"),
