@@ -18,7 +18,7 @@ use runtime_ebpf::{
 use crate::{
     enter::Hit,
     kernel::{half, quarter, word},
-    read::{is_known, is_some, opaque, read_or_zero, try_read_bytes},
+    read::{is_known, is_some, opaque, read_or_zero, try_read, try_read_bytes},
     whole_key::WholeKey as _,
 };
 
@@ -37,6 +37,8 @@ const SOCKET: u16 = 0o140_000;
 const TCP: u16 = 6;
 /// `AF_UNIX`.
 const UNIX: u16 = 1;
+/// Of the kernel's addresses: refused before it is looked at, where a read at 0 would cost a page fault.
+const NOWHERE: u64 = 0xffff_ffff_ffff_f000;
 
 /// Which end of it the program is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,8 +72,8 @@ impl Conn {
     }
 }
 
-/// The connection of a `net.Conn`; [`NO_LINK`]: it is none of TCP or a Unix socket, or is held by a type of which nobody knows that it hands on what comes
-/// over it.
+/// The connection of a `net.Conn`; [`NO_LINK`]: it is none of TCP or a Unix socket, is closed, or is held by a type of which nobody knows that
+/// it hands on what comes over it.
 #[inline(always)]
 pub fn link(hit: &Hit, bias: u64, conn: Conn, end: End) -> u64 {
     link_of(hit.file(), bias, conn, end)
@@ -92,9 +94,11 @@ fn link_of(file: u32, bias: u64, conn: Conn, end: End) -> u64 {
     }
     let link = of_sock(sockets, sock, end);
     // Go says that a descriptor is closed before it closes it (`fdMutex.increfAndClose`), and another connection may get its number at once:
-    // what is not closed now was the connection's all the time.
-    let is_closed = read_or_zero(fd.wrapping_add(known.closed)) & 1;
-    if opaque(is_closed) == 0 { link } else { NO_LINK }
+    // what is not closed now was the connection's all the time. What cannot be read is not known to be open.
+    match try_read::<u64>(fd.wrapping_add(known.closed)) {
+        Some(state) if state & 1 == 0 => link,
+        _ => NO_LINK,
+    }
 }
 
 #[inline(always)]
@@ -121,8 +125,7 @@ pub fn link_apart(file: u32, bias: u64, itab: u64, data: u64) -> u64 {
     link_of(file, bias, Conn { itab, data }, End::Server)
 }
 
-/// The `netFD`; 0: there is none. Without a branch in what is repeated: the verifier would follow each way
-/// to the program's end.
+/// The `netFD`; 0: there is none. Without a branch in what is repeated: the verifier would follow each way to the program's end.
 #[inline(always)]
 fn netfd(known: &Connections, bias: u64, conn: Conn) -> u64 {
     let mut conn = conn;
@@ -157,8 +160,8 @@ fn held(known: &Connections, vaddr: u64, data: u64) -> Conn {
         )+ };
     }
     look!(0 1 2 3 4 5);
-    // Nothing can be read at 0.
-    Conn::read(data.wrapping_add(offset) & is_it.wrapping_neg())
+    let is_it = is_it.wrapping_neg();
+    Conn::read(data.wrapping_add(offset) & is_it | NOWHERE & !is_it)
 }
 
 /// A Unix socket's connection, by its client's socket: its inode's number, which is given once, and its address, which nobody else has while
@@ -183,7 +186,8 @@ fn socket(at: &Sockets, descriptor: u64) -> u64 {
     // SAFETY: no arguments.
     let task = unsafe { bpf_get_current_task() };
     let table = word(word(task + at.task_files as u64) + at.files_table as u64);
-    if descriptor >= half(table + at.table_max as u64) as u64 {
+    // 0 is also what could not be read; a program would have to close its standard input for a connection to have it.
+    if descriptor == 0 || descriptor >= half(table + at.table_max as u64) as u64 {
         return 0;
     }
     let file = word(word(table + at.table_files as u64) + 8 * descriptor);

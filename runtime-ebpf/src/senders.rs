@@ -44,7 +44,10 @@ pub fn note(hit: &Hit, link: u64, stream: u64, span: TraceParent) {
     if !insert(hit, &key, span) {
         return;
     }
-    if let Some(sending) = SENDING.at(0) {
+    // All processors read this word: it is written once.
+    if !are_there()
+        && let Some(sending) = SENDING.at(0)
+    {
         // SAFETY: as above.
         unsafe { sending.as_ptr().write_volatile(1) };
     }
@@ -148,8 +151,12 @@ pub fn take(hit: &Hit, address: u64) -> Option<TraceParent> {
 /// This goroutine makes calls that another one sends. It is looked up each time, so that others give way who have made none for longer.
 #[inline(always)]
 pub fn note_caller(hit: &Hit, goid: u64) {
+    // A process that was there before may have had the same id, for its goroutine too.
+    if caller(hit, goid) == Some(hit.goroutine) {
+        return;
+    }
     let key = CallerKey { goid, tgid: hit.tgid as u64 };
-    if CALLERS.get_ptr(&key).is_none() && CALLERS.insert(&key, &hit.goroutine, 0).is_err() {
+    if CALLERS.insert(&key, &hit.goroutine, 0).is_err() {
         count(Counter::SenderLost);
     }
 }

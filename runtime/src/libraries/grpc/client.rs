@@ -14,7 +14,7 @@ use crate::libraries::{
     errors::{self, Wrapper},
     join,
     library::{ConfigError, Flight, Library},
-    values::bytes_of,
+    values::{self, bytes_of},
 };
 use crate::spans::Kind;
 
@@ -50,6 +50,12 @@ impl Library for GrpcClient {
 
     fn correlating(&self) -> &'static [&'static str] {
         &["fields", "send"]
+    }
+
+    fn takes(&self, role: &str, library: &plan::Library) -> bool {
+        // Whose an attempt is, is known until `fail` says that the first one is over: without it a later attempt of another RPC, made on the
+        // same goroutine, would be taken for this one's.
+        !self.correlating().contains(&role) || values::role(library, "fail").is_some()
     }
 
     fn file_map(&self) -> Option<&'static str> {
