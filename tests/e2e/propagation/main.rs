@@ -6,6 +6,7 @@
 
 mod chain;
 mod islands;
+mod over;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -68,8 +68,8 @@ impl Bench {
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", self.collector.endpoint())
             .env("OTEL_TRACES_EXPORTER", "otlp")
             .env("OTEL_BSP_SCHEDULE_DELAY", "200")
-            // The programs call themselves: without it handlers are nobody's children, here as where probes may not write.
-            .env("STROBE_PROPAGATION", "off")
+            // Where probes may write as where they may not: handlers are children of the calls that reach them over a connection.
+            .env("STROBE_PROPAGATION", "correlate")
             // As in tests/e2e/http_server: which span is the first with a route of a mux depends on when its probe came.
             .env("OTEL_GO_AUTO_TRACES_NET_HTTP_SERVEMUX_INSTRUMENTATION_ENABLED", "false");
     }

@@ -1,0 +1,3 @@
+module strobe.test/over
+
+go 1.22
