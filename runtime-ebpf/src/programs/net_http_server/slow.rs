@@ -12,6 +12,7 @@ use super::{
     close, start, tell_http2,
 };
 use crate::{
+    connection::{Conn, link_apart},
     enter::Hit,
     read::{known, put, read},
     texts::{fill, string_in},
@@ -35,7 +36,8 @@ pub fn begin(hit: &Hit, file: &File, bias: u64) {
         flight::remove(hit, &key);
         return;
     }
-    fields::begin(hit, request(file), flight, |flight| start::link(hit, file, bias, flight));
+    let link = |net: Conn| link_apart(hit.file(), bias, net.itab, net.data);
+    fields::begin(hit, request(file), flight, |flight| start::link(file, flight, link));
 }
 
 /// Sends a request whole, at its end: its beginning found no room in the ring. One of the programs of `close` has compared

@@ -247,7 +247,7 @@ fn text<const ROOM: usize>(
         }
         wire::Parent::Valid(parent) => Some(parent),
     };
-    let link = |flight: &mut Flight| link(hit, file, bias, flight);
+    let link = |flight: &mut Flight| link(file, flight, |net| connection::link(hit, bias, net, End::Server));
     if !begin::admit(hit, &file.request, flight, parent, ANNOUNCED, link) {
         ring::discard(record);
         return true;
@@ -265,10 +265,10 @@ fn text<const ROOM: usize>(
 
 /// Over which connection the request has come: asked for once for each, and kept.
 #[inline(always)]
-pub fn link(hit: &Hit, file: &File, bias: u64, flight: &mut Flight) -> (u64, u64) {
+pub fn link(file: &File, flight: &mut Flight, ask: impl FnOnce(Conn) -> u64) -> (u64, u64) {
     if flight.link == 0 {
         let net = Conn::at(flight.conn, file.conn_net);
-        put(&mut flight.link, connection::link(hit, bias, net, End::Server));
+        put(&mut flight.link, ask(net));
     }
     (flight.link, 0)
 }
