@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
+use analyzer::plan::Code;
 use anyhow::{Context, Result, ensure};
 use strobe_tests::agent::Service;
 use strobe_tests::golang::{self, Build, go};
@@ -129,9 +130,9 @@ fn traced(bench: &Bench) -> Result<()> {
     let library = plan.libraries.iter().find(|l| l.id == "net/http.server").context("net/http.server")?;
     ensure!(library.verdict != analyzer::plan::Verdict::Refused, "{:?}", library.reason);
     let behind_read = begins_behind_read(bench)?;
-    // A profile may have nothing left of its look-up but inlined copies: that is said.
+    // A profile may have nothing left of its look-up but inlined copies, or have inlined that into what calls it: that is said.
     let mux = plan.libraries.iter().find(|l| l.id == "net/http.servemux").context("net/http.servemux")?;
-    let is_inlined = mux.reason.as_deref().is_some_and(|reason| reason.contains("it was inlined into"));
+    let is_inlined = mux.findings.iter().any(|finding| finding.code == Code::Inlined);
     ensure!(mux.verdict == analyzer::plan::Verdict::Ready || is_inlined, "{:?}", mux.reason);
 
     let mut service = bench.service()?;
