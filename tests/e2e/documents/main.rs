@@ -4,9 +4,10 @@
 //! any lines. A command with nothing below it has to succeed. All commands of a fence run in one shell, in a folder with a copy of
 //! the data; what needs the network ends its fence, and is named. A fence of `python` behind the line `` `NAME`: `` is that file.
 //!
-//! And [`libraries`]: the page that is made of the catalog.
+//! And [`libraries`]: the page that is made of the catalog, and [`peers`]: the one whose rows are tests.
 
 mod libraries;
+mod peers;
 
 use std::fs;
 use std::path::Path;
