@@ -210,13 +210,15 @@ fn peers(at: &Sockets, sock: u64) -> u64 {
     begun_with(sock + at.tcp_received as u64, sock + at.tcp_next as u64)
 }
 
-/// Both are written one after the other while a segment is taken in, on any processor: the count is compared with itself.
+/// Both are written one after the other while a segment is taken in, on any processor, and they lie in different cache lines: who reads between
+/// the two is wrong by that segment. So it is read twice, which agrees where it is right; where it does not, the writer is done by the third time.
 #[inline(always)]
 fn begun_with(count: u64, position: u64) -> u64 {
-    let (before, reached) = (word(count), half(position) as u64);
-    let after = word(count);
-    if before == after {
-        return reached.wrapping_sub(before);
-    }
-    (half(position) as u64).wrapping_sub(word(count))
+    // The kernel writes the count first (tcp_snd_una_update, tcp_rcv_nxt_update): in this order less lies between.
+    let read = || {
+        let counted = word(count);
+        (half(position) as u64).wrapping_sub(counted)
+    };
+    let (first, second) = (read(), read());
+    if first == second { first } else { read() }
 }

@@ -3,9 +3,11 @@
 //! The specification's batching processor: a batch leaves when it is full or when its first span has waited long enough; a
 //! span that finds the queue full is refused. A batch is limited in bytes, too, because collectors limit requests: its spans
 //! and each of its resources count. A process whose resource is large waits in a lane of its own, where a batch holds the spans
-//! of one process: nobody else's spans share a request that a collector may find too large.
+//! of one process: nobody else's spans share a request that a collector may find too large. Spans that are large themselves, which a program
+//! can make by hand as fast as it likes, wait in a third one, and are refused where the queue is half full: the others do not wait behind them.
 
 use std::collections::{HashSet, VecDeque};
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +27,8 @@ const LEAST_BATCH_BYTES: usize = 64 << 10;
 const MAX_QUEUE_BYTES: usize = 64 << 20;
 /// A resource beyond this travels alone.
 const LARGE_RESOURCE_BYTES: usize = 64 << 10;
+/// A span beyond this is large: four times what the longest of a request has. Those made by hand have up to 64 KiB.
+const LARGE_SPAN_BYTES: usize = 16 << 10;
 
 /// An instrumentation scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,12 +74,41 @@ pub struct Queue {
     delay: Duration,
 }
 
+/// Why a span was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// So many spans wait.
+    Spans(usize),
+    /// So many bytes of spans wait.
+    Bytes(usize),
+    /// The agent ends.
+    Closed,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spans(most) => write!(f, "{most} spans wait"),
+            Self::Bytes(most) => write!(f, "{} MiB wait", most >> 20),
+            Self::Closed => write!(f, "the agent ends"),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     usual: Lane,
     /// Spans of processes whose resource is large.
+    of_large: Lane,
+    /// Spans that are large themselves.
     large: Lane,
     closed: bool,
+}
+
+impl State {
+    fn lanes(&self) -> [&Lane; 3] {
+        [&self.usual, &self.of_large, &self.large]
+    }
 }
 
 #[derive(Debug, Default)]
@@ -100,22 +133,32 @@ impl Queue {
         }
     }
 
-    /// How many spans it holds at most.
-    pub fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    /// Appends a span; false if the queue is full or closed.
-    pub fn push(&self, item: Item) -> bool {
+    /// Appends a span, if the queue is neither full nor closed.
+    pub fn push(&self, item: Item) -> Result<(), Refused> {
         let wakes = {
             let mut state = self.lock();
-            let spans = state.usual.items.len() + state.large.items.len();
-            let bytes = state.usual.bytes + state.large.bytes + item.weight();
-            if state.closed || spans >= self.capacity || bytes > MAX_QUEUE_BYTES {
-                return false;
+            let is_large = item.bytes.len() > LARGE_SPAN_BYTES;
+            // At least one: a queue of one span takes a large one.
+            let share = |all: usize| if is_large { all.div_ceil(2) } else { all };
+            let (most_spans, most_bytes) = (share(self.capacity), share(MAX_QUEUE_BYTES));
+            let spans: usize = state.lanes().iter().map(|lane| lane.items.len()).sum();
+            let bytes: usize = state.lanes().iter().map(|lane| lane.bytes).sum();
+            if state.closed {
+                return Err(Refused::Closed);
             }
-            let is_large = item.resource.encoded.len() > LARGE_RESOURCE_BYTES;
-            let lane = if is_large { &mut state.large } else { &mut state.usual };
+            if spans >= most_spans {
+                return Err(Refused::Spans(most_spans));
+            }
+            if bytes + item.weight() > most_bytes {
+                return Err(Refused::Bytes(most_bytes));
+            }
+            let lane = if item.resource.encoded.len() > LARGE_RESOURCE_BYTES {
+                &mut state.of_large
+            } else if is_large {
+                &mut state.large
+            } else {
+                &mut state.usual
+            };
             let was_full = self.is_full(lane);
             lane.push(item);
             lane.items.len() == 1 || (!was_full && self.is_full(lane))
@@ -123,7 +166,7 @@ impl Queue {
         if wakes {
             self.changed.notify_one();
         }
-        true
+        Ok(())
     }
 
     /// No more spans come: what waits leaves at once.
@@ -148,7 +191,7 @@ impl Queue {
                 if state.closed {
                     return None;
                 }
-                let since = [state.usual.since, state.large.since].into_iter().flatten().min();
+                let since = state.lanes().iter().filter_map(|lane| lane.since).min();
                 since.map(|since| since + self.delay)
             };
             match due {
@@ -166,15 +209,16 @@ impl Queue {
             let waited = lane.since.is_some_and(|since| since + self.delay <= now);
             !lane.items.is_empty() && (closed || waited || self.is_full(lane))
         };
-        let (usual, large) = (due(&state.usual), due(&state.large));
+        let first = state.lanes().into_iter().filter(|lane| due(lane)).filter_map(|lane| lane.since).min()?;
         let bytes = self.batch_bytes.load(Relaxed);
-        if large && (!usual || state.large.since <= state.usual.since) {
-            Some(state.large.take_of_one_process(self.batch_spans, bytes))
-        } else if usual {
-            Some(state.usual.take(self.batch_spans, bytes))
+        let is_first = |lane: &Lane| due(lane) && lane.since == Some(first);
+        Some(if is_first(&state.of_large) {
+            state.of_large.take_of_one_process(self.batch_spans, bytes)
+        } else if is_first(&state.large) {
+            state.large.take(self.batch_spans, bytes)
         } else {
-            None
-        }
+            state.usual.take(self.batch_spans, bytes)
+        })
     }
 
     fn is_full(&self, lane: &Lane) -> bool {
@@ -237,143 +281,4 @@ impl Lane {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::export::tests::resource;
-
-    fn queue(queue_spans: usize, batch_spans: usize, delay_ms: u64) -> Queue {
-        let delay = Duration::from_millis(delay_ms);
-        Queue::new(&Batch { delay, export_timeout: Duration::ZERO, queue_spans, batch_spans, concurrent: 1 })
-    }
-
-    async fn batches(queue: &Queue) -> Vec<Vec<Item>> {
-        queue.close();
-        let mut batches = Vec::new();
-        while let Some(batch) = queue.next_batch().await {
-            batches.push(batch);
-        }
-        batches
-    }
-
-    /// A resource of about this many bytes.
-    fn sized(bytes: usize) -> Arc<Resource> {
-        let mut resource = Resource::clone(&resource("sized"));
-        resource.encoded.resize(bytes, 0);
-        Arc::new(resource)
-    }
-
-    fn item_of(resource: &Arc<Resource>, bytes: usize) -> Item {
-        Item { resource: Arc::clone(resource), scope: Scope::Library("x"), bytes: vec![0; bytes].into() }
-    }
-
-    fn item(bytes: usize) -> Item {
-        Item { resource: resource("s"), scope: Scope::Library("x"), bytes: vec![0; bytes].into() }
-    }
-
-    #[tokio::test]
-    async fn full_batches_leave_at_once_and_the_rest_after_the_delay() {
-        let queue = queue(10, 3, 50);
-        let begin = Instant::now();
-        assert!((0..4).all(|_| queue.push(item(1))));
-        assert_eq!(queue.next_batch().await.map(|batch| batch.len()), Some(3));
-        assert!(begin.elapsed() < Duration::from_millis(40));
-        assert_eq!(queue.next_batch().await.map(|batch| batch.len()), Some(1));
-        assert!(begin.elapsed() >= Duration::from_millis(50));
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_refuses_the_new_span() {
-        let queue = queue(2, 2, 1_000);
-        assert_eq!([0, 1, 2].map(|_| queue.push(item(1))), [true, true, false]);
-        assert_eq!(queue.next_batch().await.map(|batch| batch.len()), Some(2));
-        assert!(queue.push(item(1)));
-    }
-
-    #[tokio::test]
-    async fn closing_flushes_and_ends() {
-        let queue = queue(10, 5, 60_000);
-        assert!((0..7).all(|_| queue.push(item(1))));
-        queue.close();
-        assert!(!queue.push(item(1)));
-        assert_eq!(queue.next_batch().await.map(|batch| batch.len()), Some(5));
-        assert_eq!(queue.next_batch().await.map(|batch| batch.len()), Some(2));
-        assert!(queue.next_batch().await.is_none());
-    }
-
-    #[tokio::test]
-    async fn batches_are_limited_in_bytes() {
-        let queue = queue(10, 10, 0);
-        for bytes in [2 << 20, 1 << 20, 1, 4 << 20, 1] {
-            assert!(queue.push(item(bytes)));
-        }
-        let sizes: Vec<usize> = batches(&queue).await.iter().map(Vec::len).collect();
-        assert_eq!(sizes, [1, 2, 1, 1]);
-    }
-
-    #[tokio::test]
-    async fn resources_count_once_for_each_batch() {
-        let queue = queue(200, 200, 0);
-        let resources: Vec<_> = (0..100).map(|_| sized(60 << 10)).collect();
-        for resource in resources.iter().flat_map(|resource| [resource, resource]) {
-            assert!(queue.push(item_of(resource, 1)));
-        }
-        let batches = batches(&queue).await;
-        assert_eq!(batches.iter().map(Vec::len).sum::<usize>(), 200);
-        // 51 resources of 60 KiB fit into 3 MiB, with both spans of each.
-        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [102, 98]);
-    }
-
-    #[tokio::test]
-    async fn a_process_with_a_large_resource_shares_no_request() {
-        let queue = queue(100, 100, 0);
-        let (large, other, usual) = (sized(200 << 10), sized(300 << 10), sized(100));
-        for _ in 0..10 {
-            for resource in [&usual, &large, &other] {
-                assert!(queue.push(item_of(resource, 10)));
-            }
-        }
-        let batches = batches(&queue).await;
-        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 10]);
-        for batch in batches {
-            assert!(batch.iter().all(|item| Arc::ptr_eq(&item.resource, &batch[0].resource)));
-        }
-    }
-
-    #[tokio::test]
-    async fn what_a_collector_found_too_large_makes_batches_smaller_to_a_least() {
-        let queue = queue(10, 10, 0);
-        queue.cut_below(256 << 10);
-        for _ in 0..4 {
-            assert!(queue.push(item(60 << 10)));
-        }
-        assert_eq!(queue.next_batch().await.map(|batch| batch.len()), Some(2));
-        queue.cut_below(1);
-        assert!(queue.push(item(1)));
-        assert_eq!(batches(&queue).await.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2]);
-    }
-
-    #[tokio::test]
-    async fn the_queue_is_bounded_in_bytes() {
-        let queue = queue(1_000_000, 100, 60_000);
-        let pushed = (0..100).filter(|_| queue.push(item(1 << 20))).count();
-        assert_eq!(pushed, 64);
-        assert!(queue.next_batch().await.is_some());
-        assert!(queue.push(item(1 << 20)));
-    }
-
-    #[tokio::test]
-    async fn a_waiting_consumer_wakes_up() {
-        let queue = Arc::new(queue(10, 2, 60_000));
-        let consumer = tokio::spawn({
-            let queue = Arc::clone(&queue);
-            async move { queue.next_batch().await }
-        });
-        tokio::task::yield_now().await;
-        assert!(queue.push(item(1)));
-        tokio::task::yield_now().await;
-        assert!(queue.push(item(1)));
-        let batch =
-            tokio::time::timeout(Duration::from_secs(5), consumer).await.expect("woken").expect("joined");
-        assert_eq!(batch.map(|batch| batch.len()), Some(2));
-    }
-}
+mod tests;

@@ -83,12 +83,16 @@ impl Pipeline {
         let item = Item { resource: Arc::clone(resource), scope, bytes: wire::encode_span(span).into() };
         // Before the queue has it: it may be exported, and counted so, at any moment after.
         self.counters.queued.add(1);
-        if !otlp.queue.push(item) {
+        if let Err(refused) = otlp.queue.push(item) {
             self.counters.queued.take_back();
             self.counters.queue_full.add(1);
             if let Some(suppressed) = self.full.allow() {
-                let (capacity, dropped) = (otlp.queue.capacity(), self.counters.queue_full.get());
-                tracing::warn!(capacity, dropped, suppressed, "the export queue is full: spans are dropped");
+                let dropped = self.counters.queue_full.get();
+                tracing::warn!(
+                    dropped,
+                    suppressed,
+                    "the export queue is full ({refused}): spans are dropped"
+                );
             }
         }
     }

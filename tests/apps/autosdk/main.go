@@ -167,6 +167,24 @@ func load(goroutines, pairs int) {
 	all.Wait()
 }
 
+// flood makes spans of nearly 64 KiB each for so long, as fast as two goroutines can.
+func flood(long time.Duration) {
+	text := strings.Repeat("x", 60_000)
+	var all sync.WaitGroup
+	for g := 0; g < 2; g++ {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for begun := time.Now(); time.Since(begun) < long; {
+				_, span := tracer.Start(context.Background(), "flood")
+				span.SetAttributes(attribute.String("text", text))
+				span.End()
+			}
+		}()
+	}
+	all.Wait()
+}
+
 func number(name string) int {
 	n, err := strconv.Atoi(os.Getenv(name))
 	if err != nil {
@@ -199,6 +217,14 @@ func main() {
 		}
 		cases(r.Context(), own)
 		fmt.Println("done")
+	})
+	http.HandleFunc("/flood", func(w http.ResponseWriter, r *http.Request) {
+		choose()
+		go flood(5 * time.Second)
+		fmt.Fprint(w, "ok")
+	})
+	http.HandleFunc("/beside", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "ok")
 	})
 	http.HandleFunc("/recording", func(w http.ResponseWriter, r *http.Request) {
 		_, span := global.Start(context.Background(), "recording")

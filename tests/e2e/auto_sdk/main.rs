@@ -12,7 +12,8 @@ use analyzer::plan::{Cost, Verdict};
 use anyhow::{Context, Result, ensure};
 use strobe_tests::agent::{HANDED, losses, writes_from_probes};
 use strobe_tests::golang::go;
-use strobe_tests::stage::Stage;
+use strobe_tests::load::{CONNECTIONS, Case, Load};
+use strobe_tests::stage::{Stage, listening};
 
 use program::{NEWEST, Program};
 
@@ -88,6 +89,36 @@ fn many_at_once_are_each_their_own() -> Result<()> {
     }
     ensure!(lost.is_empty(), "{lost:?}");
     println!("{due} spans, each its own");
+    stage.stop()
+}
+
+/// Spans of 64 KiB as fast as they can be made cost requests beside them no record: they have a ring of their own, and no more than half of
+/// what waits for the collector.
+#[test]
+fn a_flood_of_large_ones_costs_requests_nothing() -> Result<()> {
+    const RATE: usize = 5_000;
+    const LONG: Duration = Duration::from_secs(4);
+    let mut stage = Stage::new(&NEWEST.build()?, &[], &[])?;
+    stage.agent.expect_stderr(HANDED, 0)?;
+    let address = listening(&stage.app)?;
+    let mut load = Load::open(address, "/beside")?;
+    load.run(1, &Case::HOT[0].requests("/flood"))?;
+    let mut sent = CONNECTIONS + 1;
+    sent += load.run_paced(RATE, LONG, &Case::HOT[0].requests("/beside"))?;
+    drop(load);
+    let status = stage.agent.terminate()?;
+    ensure!(status.success(), "strobe ended with {status}:\n{}", stage.agent.output());
+    let spans = stage.collector.take()?;
+    let floods = spans.iter().filter(|span| span.scope == cases::SCOPE).count();
+    let requests = spans.len() - floods;
+    let lost = losses(&stage.agent);
+    println!("{requests} of {sent} requests beside {floods} spans of 60 KB; {lost:?}");
+    ensure!(
+        requests == sent,
+        "{requests} of {sent} requests beside {floods} floods, {lost:?}:\n{}",
+        stage.agent.output()
+    );
+    ensure!(floods > 100, "{floods} spans are no flood");
     stage.stop()
 }
 
