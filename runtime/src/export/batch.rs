@@ -27,7 +27,7 @@ const LEAST_BATCH_BYTES: usize = 64 << 10;
 const MAX_QUEUE_BYTES: usize = 64 << 20;
 /// A resource beyond this travels alone.
 const LARGE_RESOURCE_BYTES: usize = 64 << 10;
-/// A span beyond this is large: four times what the longest of a request has. Those made by hand have up to 64 KiB.
+/// A span beyond this is large: four times the longest target of a request that is kept (4,096 bytes). Those made by hand have up to 64 KiB.
 const LARGE_SPAN_BYTES: usize = 16 << 10;
 
 /// An instrumentation scope.

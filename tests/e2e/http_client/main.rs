@@ -246,7 +246,8 @@ fn requests_are_what_the_program_sends_and_its_context() -> Result<()> {
     Ok(())
 }
 
-/// Half of the traces are recorded, and their calls with them: no call is without its handler, and no handler without its call.
+/// Half of the traces are recorded, and their calls with them: no call is without its handler, and no handler without its call. Which half is
+/// what OpenTelemetry's SDKs say: the lower one of the last eight bytes, read as a big-endian number.
 #[test]
 fn calls_are_sampled_with_their_handlers() -> Result<()> {
     let half = [("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.5")];
@@ -256,6 +257,10 @@ fn calls_are_sampled_with_their_handlers() -> Result<()> {
     let handled: Vec<&String> = found.handled.keys().filter(|path| crowd(path)).collect();
     ensure!((64..192).contains(&handled.len()), "{} of 256 handlers", handled.len());
     for path in handled {
+        for served in &found.handled[path] {
+            let id = &served.span.trace_id;
+            ensure!(id[8] < 0x80, "{path}: {id:x?} is in the other half");
+        }
         let name = path.trim_start_matches("/in/");
         let calls = found.call(name).iter().filter(|call| !call.span.parent_span_id.is_empty()).count();
         ensure!(calls == 1, "{name}: {calls} calls below its handler");
