@@ -37,44 +37,22 @@ mod catalog {
 mod database {
     #![expect(dead_code, reason = "as above")]
 
-    use std::borrow::Cow;
-    use std::collections::BTreeMap;
     use std::error::Error;
-
-    use serde::Serialize;
-    use serde::de::DeserializeOwned;
 
     mod answer;
     mod axes;
     mod block;
-    mod compact;
     mod error;
     pub mod format;
     mod index;
 
     /// A document as the crate embeds it.
     pub fn compact(file: &str, document: &format::Document) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
-        let index::Index { names, versions, axes, built, agrees, structs, functions } =
-            index::Index::new(file, document)?;
-        let (structs, functions) = (encoded(&structs)?, encoded(&functions)?);
-        let (structs, functions) = (borrowed(&structs), borrowed(&functions));
-        let all = compact::Compact { names, versions, axes, built, agrees, structs, functions };
-        Ok(postcard::to_allocvec(&all)?)
-    }
-
-    type Encoded<'a> = Vec<(&'a str, Vec<u8>)>;
-
-    fn encoded<'a, R>(blocks: &'a BTreeMap<Cow<'_, str>, block::Block<R>>) -> postcard::Result<Encoded<'a>>
-    where
-        R: Serialize + DeserializeOwned,
-    {
-        blocks.iter().map(|(name, block)| Ok((&**name, postcard::to_allocvec(block.record())?))).collect()
-    }
-
-    fn borrowed<'a>(blocks: &'a Encoded<'_>) -> Vec<(&'a str, &'a [u8])> {
-        blocks.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect()
+        Ok(postcard::to_allocvec(&index::Index::new(file, document)?)?)
     }
 }
+#[path = "src/later.rs"]
+mod later;
 #[path = "src/names.rs"]
 #[expect(dead_code, reason = "as above")]
 mod names;
@@ -115,7 +93,7 @@ fn embedded(folder: &Path) -> io::Result<Vec<u8>> {
     postcard::to_allocvec(&entries).map_err(io::Error::other)
 }
 
-/// `const COMPACT: &[(&str, &[u8])]`: each module's name, and its embedded form (src/database/compact.rs).
+/// `const COMPACT: &[(&str, &[u8])]`: each module's name, and its embedded form (src/database/index.rs).
 fn compacted(folder: &Path, out: &Path) -> io::Result<String> {
     let mut text = "const COMPACT: &[(&str, &[u8])] = &[\n".to_owned();
     for path in files(folder, "json")? {

@@ -14,11 +14,13 @@
 pub mod abi;
 pub mod catalog;
 pub mod database;
+mod later;
 pub mod names;
 pub mod printable;
 pub mod version;
 
 pub use database::{Answer, Basis, Database, DatabaseError, Lookup, VersionMatch};
+pub use later::Later;
 pub use names::STD;
 pub use version::Version;
 

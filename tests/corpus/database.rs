@@ -119,9 +119,9 @@ fn unheard(bytes: &[u8], asked: BTreeMap<&str, Vec<Field>>) -> Result<Vec<String
         let any = catalog::entries().iter().find(|entry| entry.module == module);
         let mut entry = any.with_context(|| format!("an entry of {module}"))?.clone();
         (entry.id, entry.present, entry.fields) =
-            (module.to_owned(), vec!["runtime.main".to_owned()], fields);
-        (entry.roles, entry.itabs, entry.maps) = (Vec::new(), Vec::new(), Vec::new());
-        (entry.sizes, entry.types) = (Vec::new(), Vec::new());
+            (module.to_owned(), vec!["runtime.main".to_owned()], fields.into());
+        (entry.roles, entry.itabs, entry.maps) = (Vec::new(), offsets::Later::default(), Vec::new());
+        (entry.sizes, entry.types) = (offsets::Later::default(), offsets::Later::default());
         Ok(entry)
     });
     // The catalog lives as long as the program; a test may make one for each binary.

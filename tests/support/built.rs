@@ -67,7 +67,7 @@ impl<'a> Recipe<'a> {
         let folder = tempfile::tempdir_in(machine::cache_dir("built")?)?;
         let partial = folder.path().join("out");
         self.compile(folder.path(), &partial).with_context(|| format!("{self:?}"))?;
-        fs::rename(&partial, &built).with_context(|| format!("rename to {}", built.display()))?;
+        machine::settle(&partial, &built)?;
         Ok(built)
     }
 

@@ -158,7 +158,7 @@ fn cached(
     };
     compile(&source, &root, build.ldflags(), profile.as_deref(), goarch, &partial)
         .with_context(|| format!("build {app} with Go {version}"))?;
-    fs::rename(&partial, &built).with_context(|| format!("rename to {}", built.display()))?;
+    machine::settle(&partial, &built)?;
     Ok(built)
 }
 

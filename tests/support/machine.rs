@@ -1,5 +1,8 @@
 //! What the end-to-end tests need of the machine, said in one line where it is missing: they never skip in silence.
 
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -46,6 +49,23 @@ pub fn run(command: &mut Command) -> Result<Output> {
 /// starts no program from it (`ETXTBSY`).
 pub fn copy_program(from: &Path, to: &Path) -> Result<()> {
     run(Command::new("cp").args(["--preserve=mode", "--"]).args([from, to])).map(drop)
+}
+
+/// Gives what was built its place in a cache, unless another test was there first: to replace what that one's readers have open is a
+/// change of it (its last link goes), which they notice.
+pub fn settle(built: &Path, place: &Path) -> Result<()> {
+    let name = |path: &Path| CString::new(path.as_os_str().as_bytes()).context("a path with a zero in it");
+    let (from, to) = (name(built)?, name(place)?);
+    // SAFETY: both are strings with an end, and live until the call is over.
+    let done = unsafe {
+        libc::renameat2(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::RENAME_NOREPLACE)
+    };
+    match io::Error::last_os_error() {
+        error if done != 0 && error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(error).with_context(|| format!("rename to {}", place.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The file with this extension in a folder.

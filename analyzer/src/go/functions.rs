@@ -46,7 +46,7 @@ const FLAG_ASM: u8 = 4;
 #[derive(Debug)]
 pub struct Functions<'a> {
     image: &'a Image<'a>,
-    module: &'a ModuleData,
+    pub(super) module: &'a ModuleData,
     pub(super) header: Header,
     names: &'a [u8],
     pctab: &'a [u8],

@@ -23,6 +23,8 @@ use crate::image::Image;
 
 /// More entries than this no tree has.
 const MAX_ENTRIES: u64 = 1 << 16;
+/// More words that equal a wanted name's offset than these trees do not have: 11 are the most in the files of the corpus. This bounds the memory for them.
+const MAX_HITS: usize = 1 << 18;
 /// More runs of pc-value tables than this are not read to measure the trees that have hits. Real binaries need some dozens;
 /// but any number of functions may share a table of a million runs.
 const MAX_RUNS: u64 = 1 << 24;
@@ -98,15 +100,28 @@ pub fn bodies(
     Some(runs.map(|run| run.start..run.end).collect())
 }
 
-/// All trees: the address of each, and the position of a function that has it.
+/// All trees: where each is, counted from where the tables for functions begin, and the position of a function that has it.
 #[derive(Debug, Default)]
-pub struct Trees(Vec<(u64, u64)>);
+pub struct Trees(Vec<(u32, u32)>);
+
+/// Room for so many trees is made at once; a file may say that it has any number of functions.
+const MAX_RESERVED: usize = 1 << 18;
 
 impl Trees {
+    /// For the trees of these functions: mostly every other one has one.
+    pub fn of(functions: &Functions<'_>) -> Self {
+        let count = usize::try_from(functions.len()).unwrap_or(MAX_RESERVED);
+        Trees(Vec::with_capacity(count.min(MAX_RESERVED)))
+    }
+
     /// Takes one more function into account.
     pub fn add(&mut self, functions: &Functions<'_>, function: &Function<'_>) {
-        if let Some(tree) = functions.inline_tree(function) {
-            self.0.push((tree, function.index));
+        // A file says both in 32 bits.
+        if let Some(tree) =
+            functions.inline_tree(function).and_then(|at| at.checked_sub(functions.module.gofunc))
+            && let (Ok(tree), Ok(index)) = (tree.try_into(), function.index.try_into())
+        {
+            self.0.push((tree, index));
         }
     }
 }
@@ -122,39 +137,73 @@ pub fn find<'a>(
     let form = functions.header.form;
     let mut out = BTreeMap::new();
     let mut all = trees.0;
-    all.sort_unstable();
-    let region = all.first().zip(all.last()).map(|(first, last)| first.0..last.0);
+    let base = functions.module.gofunc;
+    let starts = || all.iter().map(|&(tree, _)| tree);
+    let Some((first, last)) = starts().min().zip(starts().max()) else { return Ok(out) };
+    let region = base + u64::from(first)..base + u64::from(last);
+    let hits = hits(image, region, form, names)?;
+    // A linker may write the trees in another order than the functions.
+    if !all.is_sorted() {
+        keep_owners(&mut all, base, &hits);
+        all.sort_unstable();
+    }
     let mut owners = Owners { functions, form, all, current: 0..0, lengths: Vec::new(), runs: 0 };
-    for (at, inlined) in region.into_iter().flat_map(|region| hits(image, region, form, names)) {
-        owners.count(at, inlined, &mut out)?;
+    for (at, inlined) in hits {
+        owners.count(at - base, inlined, &mut out)?;
     }
     Ok(out)
 }
 
+/// Leaves out the trees that no hit lies in: to sort them all would take longer than anything else here. A hit lies in the last
+/// tree that begins at or before it.
+fn keep_owners(all: &mut Vec<(u32, u32)>, base: u64, hits: &[(u64, usize)]) {
+    let mut owners: Vec<Option<u32>> = vec![None; hits.len()];
+    for &(tree, _) in all.iter() {
+        let tree_at = base + u64::from(tree);
+        if let Some(owner) = owners.get_mut(hits.partition_point(|&(at, _)| at < tree_at)) {
+            *owner = (*owner).max(Some(tree));
+        }
+    }
+    let mut last = None;
+    for owner in &mut owners {
+        last = last.max(*owner);
+        *owner = last;
+    }
+    owners.dedup();
+    let owners = Offsets::new(owners.into_iter().flatten().map(|tree| (tree, 0)).collect());
+    all.retain(|&(tree, _)| owners.position(tree).is_some());
+}
+
 /// Addresses of words that equal one of the names' offsets, and could be the name of an entry; ascending.
-fn hits<'i>(
-    image: &'i Image<'_>,
+fn hits(
+    image: &Image<'_>,
     trees: Range<u64>,
     form: &'static Pclntab,
-    names: &'i Offsets,
-) -> impl Iterator<Item = (u64, usize)> + 'i {
+    names: &Offsets,
+) -> Result<Vec<(u64, usize)>> {
     let first = trees.start;
     let region = image.tail(first).unwrap_or_default();
     let len = trees.end.saturating_sub(first).saturating_add(MAX_ENTRIES * form.inline_size);
     let region =
         region.get(..usize::try_from(len).unwrap_or(usize::MAX).min(region.len())).unwrap_or_default();
-    region.chunks_exact(4).enumerate().filter_map(move |(i, word)| {
-        let inlined = names.position(bytes::u32(word, 0).unwrap_or(0))?;
-        Some((first.wrapping_add(i as u64 * 4), inlined))
-    })
+    let mut hits = Vec::new();
+    for (i, word) in region.chunks_exact(4).enumerate() {
+        let Some(inlined) = names.position(bytes::u32(word, 0).unwrap_or(0)) else { continue };
+        hits.push((first.wrapping_add(i as u64 * 4), inlined));
+        if hits.len() > MAX_HITS {
+            let (what, count) = ("words of inline trees that may be wanted names", hits.len() as u64);
+            return Err(ErrorKind::Budget { what, count, limit: MAX_HITS as u64 });
+        }
+    }
+    Ok(hits)
 }
 
 /// Whose the trees are, and the one that was asked of last.
 struct Owners<'f, 'a> {
     functions: &'f Functions<'a>,
     form: &'static Pclntab,
-    /// Address of the tree and position of a function that has it; sorted.
-    all: Vec<(u64, u64)>,
+    /// Where the tree is and position of a function that has it; sorted.
+    all: Vec<(u32, u32)>,
     /// The tree of the last hit, up to the next tree.
     current: Range<u64>,
     /// Its functions: how long each says that the tree is, and the function's position; sorted.
@@ -164,17 +213,18 @@ struct Owners<'f, 'a> {
 }
 
 impl<'a> Owners<'_, 'a> {
-    /// Counts the functions whose tree has an entry with its name at `at`.
+    /// Counts the functions whose tree has an entry with its name at `at`, counted as trees are.
     fn count(&mut self, at: u64, inlined: usize, out: &mut BTreeMap<usize, Inlining<'a>>) -> Result<()> {
-        let end = self.all.partition_point(|&(tree, _)| tree <= at);
+        let end = self.all.partition_point(|&(tree, _)| u64::from(tree) <= at);
         let Some(&(tree, _)) = end.checked_sub(1).and_then(|i| self.all.get(i)) else { return Ok(()) };
-        let distance =
-            (at - tree).checked_sub(self.form.inline_name_at).filter(|d| d % self.form.inline_size == 0);
+        let distance = (at - u64::from(tree))
+            .checked_sub(self.form.inline_name_at)
+            .filter(|d| d % self.form.inline_size == 0);
         let Some(entry) = distance.map(|d| d / self.form.inline_size) else { return Ok(()) };
         if !self.current.contains(&at) {
             let start = self.all.partition_point(|&(t, _)| t < tree);
             self.measure(start..end)?;
-            self.current = tree..self.all.get(end).map_or(u64::MAX, |&(next, _)| next);
+            self.current = u64::from(tree)..self.all.get(end).map_or(u64::MAX, |&(next, _)| next.into());
         }
         let holders =
             self.lengths.get(self.lengths.partition_point(|&(len, _)| len <= entry)..).unwrap_or_default();
@@ -199,7 +249,7 @@ impl<'a> Owners<'_, 'a> {
     fn measure(&mut self, range: Range<usize>) -> Result<()> {
         self.lengths.clear();
         for &(_, index) in self.all.get(range).unwrap_or_default() {
-            let Some(function) = self.functions.get(index) else { continue };
+            let Some(function) = self.functions.get(index.into()) else { continue };
             let (len, runs) = self.functions.measure_inline_tree(&function);
             self.runs = self.runs.saturating_add(runs);
             if self.runs > MAX_RUNS {
@@ -209,7 +259,7 @@ impl<'a> Owners<'_, 'a> {
                     limit: MAX_RUNS,
                 });
             }
-            self.lengths.push((len, index));
+            self.lengths.push((len, index.into()));
         }
         self.lengths.sort_unstable();
         Ok(())

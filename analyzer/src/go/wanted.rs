@@ -51,7 +51,9 @@ impl<'n> Endings<'n> {
     }
 
     fn is_short(&self, text: &[u8]) -> bool {
-        self.short.iter().any(|name| text.strip_suffix(*name).is_some_and(|rest| rest.last() == Some(&b'.')))
+        let is_it = |name: &[u8]| text.strip_suffix(name).is_some_and(|rest| rest.last() == Some(&b'.'));
+        // The last byte tells most of them.
+        self.short.iter().any(|name| name.last() == text.last() && is_it(name))
     }
 }
 

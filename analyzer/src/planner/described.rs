@@ -48,12 +48,19 @@ impl<'n> Described<'n> {
         self.full.iter().flatten().map(|full| bare_name(full))
     }
 
-    /// Keeps a type of that name without its package, if the catalog names it.
+    /// Keeps a defined type of that name without its package, and the pointer to it, if the catalog names them. The compiler writes the
+    /// pointer's descriptor with that of each defined type, and refers to it there (cmd/compile/internal/reflectdata, writeType).
     pub fn look_at(&mut self, types: &Types<'_>, t: &Type<'_>, bare: &[u8]) {
         let Some(full) = self.bare.position(bare).and_then(|position| self.full.get(position)) else {
             return;
         };
-        if let Some(name) = full.iter().find(|name| types.has_full_name(t.vaddr, name)) {
+        for name in full {
+            let (is_pointer, defined) = name.strip_prefix('*').map_or((false, *name), |rest| (true, rest));
+            if !types.has_full_name(t.vaddr, defined) {
+                continue;
+            }
+            let pointer = || types.pointer_to(t).and_then(|pointer| types.get(pointer));
+            let Some(t) = (if is_pointer { pointer() } else { Some(*t) }) else { continue };
             let found = Found { vaddr: t.vaddr, size: t.size(), several: false };
             self.found.entry(name).and_modify(|known| known.several = true).or_insert(found);
         }

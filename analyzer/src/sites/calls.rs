@@ -59,8 +59,11 @@ pub fn at_calls(image: &Image<'_>, code: &Code<'_>, asked: &Question<'_>) -> Res
 /// The site behind each call. Where one call's return is seen at another's site, both share it.
 pub fn after_calls(image: &Image<'_>, code: &Code<'_>, asked: &Question<'_>) -> Result<Vec<Site>, Trouble> {
     let mut gaps = gaps(image, code, asked)?;
-    let bridges = bridges(image, code, asked, &mut gaps)?;
-    nothing_jumps_into(image, code, &gaps, &bridges)?;
+    // To tell what every instruction does takes several times as long as to tell where jumps lead: it is asked for gaps that some lead into.
+    let jumps = super::jump_targets(image.arch, code);
+    let is_entered = jumps.iter().any(|&to| gap_at(&gaps, to).is_some());
+    let bridges = if is_entered { bridges(image, code, asked, &mut gaps)? } else { Vec::new() };
+    nothing_jumps_into(image, code, &jumps, &gaps, &bridges)?;
     let sites = gaps.iter().filter(|gap| !gap.is_shared).map(|gap| {
         let site = code.site(image, gap.site, When::AfterCall)?;
         Some(Site { select_cases: gap.cases.map(|(_, distance)| distance), ..site })
@@ -234,15 +237,14 @@ fn gap_at(gaps: &[Gap], to: usize) -> Option<&Gap> {
 fn nothing_jumps_into(
     image: &Image<'_>,
     code: &Code<'_>,
+    jumps: &[usize],
     gaps: &[Gap],
     bridges: &[Bridge],
 ) -> Result<(), Trouble> {
-    let on_bridge = |to: usize| bridges.iter().any(|bridge| bridge.contains(&to));
-    let jumps = super::indirect_jumps(image.arch, code);
-    let switched = tables::targets(image, code, &jumps).ok_or(Trouble::UnknownJump)?;
-    if switched.iter().any(|&to| gap_at(gaps, to).is_some() || on_bridge(to))
-        || super::jump_targets(image.arch, code).into_iter().any(on_bridge)
-    {
+    let on_bridge = |to: &usize| bridges.iter().any(|bridge| bridge.contains(to));
+    let indirect = super::indirect_jumps(image.arch, code);
+    let switched = tables::targets(image, code, &indirect).ok_or(Trouble::UnknownJump)?;
+    if switched.iter().any(|to| gap_at(gaps, *to).is_some() || on_bridge(to)) || jumps.iter().any(on_bridge) {
         return Err(Trouble::JumpedInto);
     }
     Ok(())

@@ -6,10 +6,12 @@ use super::operation::Operation;
 use super::range::Range;
 use super::types::WantedType;
 use super::{role::Role, site::Site};
+use crate::later::Later;
 use crate::{Version, names};
 
 /// One instrumented (or recorded) library.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Entry {
     /// `net/http.server`.
     pub id: String,
@@ -25,23 +27,23 @@ pub struct Entry {
     /// the database alone, and no Plan speaks of it.
     pub present: Vec<String>,
     /// Structs to record beside those of the fields.
-    pub structs: Vec<String>,
+    pub structs: Later<Vec<String>>,
     /// Functions to record beside those of `present` and the roles.
-    pub functions: Vec<String>,
+    pub functions: Later<Vec<String>>,
     /// Go programs that make every struct and function of this entry reachable; none where the database has nothing of it.
     pub target: Option<Target>,
     /// What is probed.
     pub roles: Vec<Role>,
     /// What is read.
-    pub fields: Vec<Field>,
+    pub fields: Later<Vec<Field>>,
     /// What interface values are compared with.
-    pub itabs: Vec<Itab>,
+    pub itabs: Later<Vec<Itab>>,
     /// Maps that are walked.
     pub maps: Vec<Map>,
     /// Structs whose size is wanted, to step through a slice of them.
-    pub sizes: Vec<WantedType>,
+    pub sizes: Later<Vec<WantedType>>,
     /// Types whose descriptor is wanted, to recognise what an `interface {}` holds.
-    pub types: Vec<WantedType>,
+    pub types: Later<Vec<WantedType>>,
     /// What comes of it. The embedded entries have none: nothing asks at run time, and no program is to be bigger or slower for it.
     #[serde(skip)]
     pub operations: Vec<Operation>,
@@ -162,14 +164,20 @@ impl Entry {
             present: Vec::new(),
             target: None,
             roles: Vec::new(),
-            fields: self.fields.iter().filter(is_borrowed).cloned().collect(),
-            itabs: Vec::new(),
+            fields: self.fields.iter().filter(is_borrowed).cloned().collect::<Vec<_>>().into(),
+            itabs: Later::default(),
             maps: Vec::new(),
-            sizes: self.sizes.iter().filter(|size| structs.contains(&size.type_name)).cloned().collect(),
-            types: Vec::new(),
+            sizes: self
+                .sizes
+                .iter()
+                .filter(|size| structs.contains(&size.type_name))
+                .cloned()
+                .collect::<Vec<_>>()
+                .into(),
+            types: Later::default(),
             operations: Vec::new(),
-            structs,
-            functions,
+            structs: structs.into(),
+            functions: functions.into(),
             ..self.clone()
         }
     }
@@ -182,14 +190,14 @@ impl Entry {
     /// The structs that it names, each once, in the order of the file.
     pub fn structs(&self) -> Vec<&str> {
         let sizes = self.sizes.iter().map(|size| &size.type_name);
-        once(self.fields.iter().map(|field| &field.type_name).chain(sizes).chain(&self.structs))
+        once(self.fields.iter().map(|field| &field.type_name).chain(sizes).chain(&*self.structs))
     }
 
     /// The functions that it names, each once: those that tell its presence, those of the roles, and the others.
     pub fn functions(&self) -> Vec<&str> {
         let sites = self.roles.iter().flat_map(|role| &role.sites);
         let named = sites.flat_map(|site| std::iter::once(&site.function).chain(&site.callee));
-        once(self.present.iter().chain(named).chain(&self.functions))
+        once(self.present.iter().chain(named).chain(&*self.functions))
     }
 }
 

@@ -82,7 +82,7 @@ mod tests {
         let said = |entries: &[Entry]| check_own(entries).expect_err("too many").to_string();
         assert!(said(&vec![entry.clone(); MAX_OWN_ENTRIES + 1]).contains(": (file): more than 64 entries"));
         let mut long = entry;
-        long.structs = vec!["a.B".to_owned(); MAX_OWN_WANTS + 1];
+        long.structs = vec!["a.B".to_owned(); MAX_OWN_WANTS + 1].into();
         assert!(said(&[long]).contains("more than 2000 roles"));
     }
 }

@@ -70,9 +70,9 @@ fn one(
     }
     let place = raw.r#type.span().start;
     let type_name = reader.name(&key("type"), raw.r#type)?;
-    // A pointer has a descriptor of its own; its size is known without asking.
-    let named = if table == DESCRIPTOR { type_name.trim_start_matches('*') } else { &type_name };
-    let package = names::package(named);
+    // A pointer to a defined type has a descriptor of its own; its size is known without asking.
+    let pointed = type_name.strip_prefix('*').filter(|_| table == DESCRIPTOR);
+    let package = names::package(pointed.unwrap_or(&type_name)).filter(|package| !package.starts_with('*'));
     let package = package.ok_or_else(|| reader.error(place, &key("type"), "is no IMPORT/PATH.Type"))?;
     let owner = match package {
         names::MAIN => module,

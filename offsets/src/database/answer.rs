@@ -127,6 +127,18 @@ pub enum Answer<'a, T> {
 }
 
 impl<'a, T> Answer<'a, T> {
+    /// The same answer around what a figure leads to.
+    pub(super) fn map<U>(self, to: impl Fn(&'a T) -> &'a U) -> Answer<'a, U> {
+        match self {
+            Answer::Exact(what) => Answer::Exact(to(what)),
+            Answer::Between { what, below, above } => Answer::Between { what: to(what), below, above },
+            Answer::Absent(basis) => Answer::Absent(basis),
+            Answer::Differs { below, above } => Answer::Differs { below, above },
+            Answer::Outside => Answer::Outside,
+            Answer::Unknown => Answer::Unknown,
+        }
+    }
+
     /// The figure where the version itself, or both its neighbours, vouch for it.
     pub fn known(&self) -> Option<&'a T> {
         match self {

@@ -1,34 +1,42 @@
-//! The runs of one struct or function, as ranges of indices into the versions; of the embedded database they are decoded when they are
+//! The runs of one struct or function, as ranges of indices into the versions; of the embedded database those are decoded that are
 //! asked for.
 
-use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::borrow::Cow;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::answer::Signature;
 use super::axes::Axes;
+use crate::later::{self, Later};
 
-/// What is known of a struct or a function: at hand, or as the embedded form has it until it is asked for.
-#[derive(Debug, Clone)]
-pub(super) struct Block<R> {
-    bytes: &'static [u8],
-    record: OnceLock<R>,
+/// Parts by name, ascending.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static", serialize = "Named<T>: Serialize"))]
+pub(super) struct ByName<T>(pub Vec<Named<T>>);
+
+/// A part and its name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static", serialize = "Later<T>: Serialize"))]
+pub(super) struct Named<T> {
+    #[serde(deserialize_with = "later::text")]
+    pub name: Cow<'static, str>,
+    pub part: Later<T>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub(super) struct StructIndex {
     pub tested: Vec<Range>,
     pub sizes: Vec<RunIndex<u64>>,
     /// Offset and type of each.
-    pub fields: BTreeMap<String, Vec<RunIndex<(u64, String)>>>,
+    pub fields: ByName<Vec<RunIndex<(u64, String)>>>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub(super) struct FunctionIndex {
     pub tested: Vec<Range>,
-    pub runs: Vec<RunIndex<Signature>>,
+    pub runs: Vec<RunIndex<Later<Signature>>>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,6 +47,7 @@ pub(super) struct Range {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub(super) struct RunIndex<T> {
     pub range: Range,
     pub what: T,
@@ -67,23 +76,19 @@ impl<'a, T> Runs<'a, T> {
     }
 }
 
-impl<R> From<R> for Block<R> {
-    fn from(record: R) -> Self {
-        Self { bytes: &[], record: OnceLock::from(record) }
+impl<T: Deserialize<'static>> ByName<T> {
+    pub(super) fn get(&self, name: &str) -> Option<&T> {
+        let at = self.0.binary_search_by(|named| (*named.name).cmp(name)).ok()?;
+        self.0.get(at).map(|named| &*named.part)
     }
 }
 
-impl<R: DeserializeOwned> Block<R> {
-    /// One that is decoded when it is asked for.
-    pub(super) fn later(bytes: &'static [u8]) -> Self {
-        Self { bytes, record: OnceLock::new() }
-    }
-
-    pub(super) fn record(&self) -> &R {
-        // It is part of the program, written by the same types when it was built, and a test reads all of them.
-        let decode =
-            || postcard::from_bytes(self.bytes).unwrap_or_else(|error| panic!("embedded database: {error}"));
-        self.record.get_or_init(decode)
+impl<T> FromIterator<(Cow<'static, str>, T)> for ByName<T> {
+    fn from_iter<I: IntoIterator<Item = (Cow<'static, str>, T)>>(parts: I) -> Self {
+        let named = |(name, part): (_, T)| Named { name, part: part.into() };
+        let mut all: Vec<Named<T>> = parts.into_iter().map(named).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Self(all)
     }
 }
 

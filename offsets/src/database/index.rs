@@ -4,16 +4,20 @@
 //! runs of a field claim the same version and axis.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, Basis, Lookup, Signature, VersionMatch};
 use super::axes::Axes;
-use super::block::{Block, FunctionIndex, Range, RunIndex, Runs, StructIndex};
+use super::block::{ByName, FunctionIndex, Range, RunIndex, Runs, StructIndex};
 use super::error::DatabaseError;
 use super::format::{Document, Span};
 use crate::Version;
+use crate::later::Later;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub(super) struct Index {
     /// The versions' texts.
     pub names: Vec<String>,
@@ -26,9 +30,9 @@ pub(super) struct Index {
     /// For each version, whether another Go was tried and gave the same layouts.
     pub agrees: Vec<bool>,
     /// By name.
-    pub structs: BTreeMap<Cow<'static, str>, Block<StructIndex>>,
+    pub structs: ByName<StructIndex>,
     /// By linker name, plainly written.
-    pub functions: BTreeMap<Cow<'static, str>, Block<FunctionIndex>>,
+    pub functions: ByName<FunctionIndex>,
 }
 
 /// A version's tested neighbours, as indices; the same twice where it was tested itself.
@@ -53,20 +57,23 @@ impl Index {
                 StructIndex { tested: checker.spans(&path, &record.tested)?, ..StructIndex::default() };
             let sizes = record.sizes.iter().map(|run| (&run.from, &run.to, &run.arch, run.size));
             index.sizes = checker.runs(&format!("{path}.sizes"), sizes)?;
-            for (field, runs) in &record.fields {
+            let fields = record.fields.iter().map(|(field, runs)| {
                 let place = runs.iter().map(|run| (run.offset, run.r#type.clone()));
                 let runs = runs.iter().zip(place).map(|(run, place)| (&run.from, &run.to, &run.arch, place));
-                index.fields.insert(field.clone(), checker.runs(&format!("{path}.fields.{field}"), runs)?);
-            }
-            Ok((Cow::Owned(name.clone()), Block::from(index)))
+                let runs = checker.runs(&format!("{path}.fields.{field}"), runs)?;
+                Ok((Cow::Owned(field.clone()), runs))
+            });
+            index.fields = fields.collect::<Result<_, DatabaseError>>()?;
+            Ok((Cow::Owned(name.clone()), index))
         });
         let structs = structs.collect::<Result<_, DatabaseError>>()?;
         let functions = document.functions.iter().map(|(name, record)| {
             let path = format!("functions.{name}");
-            let runs = record.runs.iter().map(|run| (&run.from, &run.to, &run.arch, Signature::from(run)));
+            let signature = |run| Later::from(Signature::from(run));
+            let runs = record.runs.iter().map(|run| (&run.from, &run.to, &run.arch, signature(run)));
             let runs = checker.runs(&format!("{path}.runs"), runs)?;
             let index = FunctionIndex { tested: checker.spans(&path, &record.tested)?, runs };
-            Ok((Cow::Owned(name.clone()), Block::from(index)))
+            Ok((Cow::Owned(name.clone()), index))
         });
         let functions = functions.collect::<Result<_, DatabaseError>>()?;
         let names = document.versions.iter().map(|tested| tested.version.clone()).collect();
@@ -117,9 +124,7 @@ impl Index {
     }
 
     pub(super) fn lookup(&self, version: &Version, arch: &str, type_name: &str, field: &str) -> Lookup<'_> {
-        let Some(record) = self.structs.get(type_name).map(Block::record) else {
-            return Lookup::Unknown;
-        };
+        let Some(record) = self.structs.get(type_name) else { return Lookup::Unknown };
         let Some(runs) = record.fields.get(field) else { return Lookup::Unknown };
         let runs = Runs { tested: &record.tested, runs, same: |a, b| a == b };
         match self.find(&runs, version, arch) {
@@ -135,19 +140,16 @@ impl Index {
     }
 
     pub(super) fn size(&self, version: &Version, arch: &str, type_name: &str) -> Answer<'_, u64> {
-        let Some(record) = self.structs.get(type_name).map(Block::record) else {
-            return Answer::Unknown;
-        };
+        let Some(record) = self.structs.get(type_name) else { return Answer::Unknown };
         let runs = Runs { tested: &record.tested, runs: &record.sizes, same: |a, b| a == b };
         self.find(&runs, version, arch)
     }
 
     pub(super) fn function(&self, version: &Version, arch: &str, name: &str) -> Answer<'_, Signature> {
-        let Some(record) = self.functions.get(name).map(Block::record) else {
-            return Answer::Unknown;
-        };
-        let runs = Runs { tested: &record.tested, runs: &record.runs, same: Signature::is_called_as };
-        self.find(&runs, version, arch)
+        let Some(record) = self.functions.get(name) else { return Answer::Unknown };
+        let same = |a: &Later<Signature>, b: &Later<Signature>| a.is_called_as(b);
+        let runs = Runs { tested: &record.tested, runs: &record.runs, same };
+        self.find(&runs, version, arch).map(|signature| &**signature)
     }
 
     fn find<'s, T>(&'s self, runs: &Runs<'s, T>, version: &Version, arch: &str) -> Answer<'s, T> {

@@ -11,7 +11,6 @@ pub mod format;
 mod answer;
 mod axes;
 mod block;
-mod compact;
 mod error;
 mod figures;
 mod index;
@@ -27,6 +26,7 @@ pub use answer::{Answer, Basis, Lookup, Signature, VersionMatch};
 pub use error::DatabaseError;
 
 use crate::Version;
+use crate::later::Later;
 use format::Document;
 use index::Index;
 
@@ -44,17 +44,11 @@ pub struct Database {
 #[derive(Debug, Clone)]
 struct Module {
     name: String,
-    /// The embedded form; empty where the two below are there from the start.
-    compact: &'static [u8],
-    index: OnceLock<Index>,
+    index: Later<Index>,
     document: OnceLock<Document>,
 }
 
 impl Module {
-    fn index(&self) -> &Index {
-        self.index.get_or_init(|| compact::read(self.compact))
-    }
-
     /// The JSON is named in here and by [`Database::embedded_files`], and nowhere that a look-up leads to: a program that calls
     /// neither is linked without it, and carries the compact form alone.
     fn document(&self) -> &Document {
@@ -73,9 +67,9 @@ impl Database {
     pub fn embedded() -> &'static Self {
         static EMBEDDED: LazyLock<Database> = LazyLock::new(|| {
             let modules = COMPACT.iter().map(|(name, compact)| {
-                let (index, document) = (OnceLock::new(), OnceLock::new());
+                let (index, document) = (Later::encoded(compact), OnceLock::new());
                 let name = (*name).to_owned();
-                (name.clone(), Module { name, compact, index, document })
+                (name.clone(), Module { name, index, document })
             });
             Database { modules: modules.collect(), digest: DIGEST.to_owned() }
         });
@@ -101,9 +95,9 @@ impl Database {
             let document = Document::parse(file, text)?;
             figures::check(file, &document)?;
             let module = document.module.clone();
-            let index = OnceLock::from(Index::new(file, &document)?);
+            let index = Later::from(Index::new(file, &document)?);
             let document = OnceLock::from(document);
-            let read = Module { name: module.clone(), compact: &[], index, document };
+            let read = Module { name: module.clone(), index, document };
             if modules.insert(module.clone(), read).is_some() {
                 let reason = format!("another file has module {module} too");
                 return Err(DatabaseError::Content {
@@ -135,7 +129,7 @@ impl Database {
     /// Where a version of a module stands among the tested ones.
     pub fn version_match(&self, module: &str, version: &str) -> VersionMatch {
         match (self.modules.get(module), Version::parse(module, version)) {
-            (Some(module), Some(version)) => module.index().version_match(&version),
+            (Some(module), Some(version)) => module.index.version_match(&version),
             _ => VersionMatch::Unknown,
         }
     }
@@ -143,7 +137,7 @@ impl Database {
     /// The size of a struct in bytes.
     pub fn size(&self, module: &str, version: &str, arch: &str, type_name: &str) -> Answer<'_, u64> {
         match (self.modules.get(module), Version::parse(module, version)) {
-            (Some(module), Some(version)) => module.index().size(&version, arch, type_name),
+            (Some(module), Some(version)) => module.index.size(&version, arch, type_name),
             _ => Answer::Unknown,
         }
     }
@@ -153,7 +147,7 @@ impl Database {
     /// built has the function inlined everywhere they are what a copy would have.
     pub fn function(&self, module: &str, version: &str, arch: &str, name: &str) -> Answer<'_, Signature> {
         match (self.modules.get(module), Version::parse(module, version)) {
-            (Some(module), Some(version)) => module.index().function(&version, arch, name),
+            (Some(module), Some(version)) => module.index.function(&version, arch, name),
             _ => Answer::Unknown,
         }
     }
@@ -168,7 +162,7 @@ impl Database {
         field: &str,
     ) -> Lookup<'_> {
         match (self.modules.get(module), Version::parse(module, version)) {
-            (Some(module), Some(version)) => module.index().lookup(&version, arch, type_name, field),
+            (Some(module), Some(version)) => module.index.lookup(&version, arch, type_name, field),
             _ => Lookup::Unknown,
         }
     }

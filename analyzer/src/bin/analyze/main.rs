@@ -116,6 +116,9 @@ fn analyze(cli: &Cli, entries: &'static [Entry]) -> anyhow::Result<Status> {
     let found = targets::find(cli);
     let to: Box<dyn Write> = if cli.quiet {
         Box::new(io::sink())
+    } else if cli.json {
+        // It has no colours that would have to be taken out.
+        Box::new(io::stdout().lock())
     } else {
         Box::new(anstream::AutoStream::auto(io::stdout().lock()))
     };

@@ -227,7 +227,7 @@ impl<'a> Types<'a> {
     }
 
     /// The pointer type to this type, when it has a descriptor.
-    pub(super) fn pointer_to(&self, t: &Type<'_>) -> Option<u64> {
+    pub(crate) fn pointer_to(&self, t: &Type<'_>) -> Option<u64> {
         bytes::i32(t.bytes, 44).filter(|&o| o != 0).and_then(|o| self.at_offset(o))
     }
 

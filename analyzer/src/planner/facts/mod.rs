@@ -151,10 +151,10 @@ impl<'a> Facts<'a> {
         names.sort_unstable();
         names.dedup();
         let offsets = self.functions.name_offsets(&Names::new(names.iter().copied()))?;
-        let (mut trees, mut found) = (inline::Trees::default(), 0);
         if offsets.is_empty() {
-            return Ok((names, offsets, trees));
+            return Ok((names, offsets, inline::Trees::default()));
         }
+        let (mut trees, mut found) = (inline::Trees::of(&self.functions), 0);
         for function in self.functions.iter() {
             trees.add(&self.functions, &function);
             if let Some(name) = offsets.position(function.name_offset).and_then(|i| names.get(i)) {
@@ -177,10 +177,12 @@ impl<'a> Facts<'a> {
         let wanted = Endings::new(structs.names().chain(described.names()));
         let mut over = None;
         closure::walk(&types, |t| {
-            if let Some(short) = types.short_name(t).filter(|short| wanted.may_end(short)) {
+            // The types that the catalog names are defined ones, or pointers to those: of the others, which are most, no name is read.
+            let short = || types.short_name(t).filter(|short| wanted.may_end(short));
+            if let Some(short) = t.is_named().then(short).flatten() {
                 let bare = bare(short);
                 described.look_at(&types, t, &bare);
-                if t.kind == Kind::Struct && t.is_named() && over.is_none() {
+                if t.kind == Kind::Struct && over.is_none() {
                     over = seen.keep(&types, t, &bare, &structs).err();
                 }
             }
