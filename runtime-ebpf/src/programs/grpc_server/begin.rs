@@ -91,7 +91,7 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
         count(hit, Counter::Unreadable);
         return ring::discard(record);
     };
-    let map = metadata::find(file, bias, picked.context);
+    let map = metadata::find(hit.file(), bias, picked.context.itab, picked.context.data);
     // SAFETY: the entry has no identity yet.
     let mut found =
         unsafe { headers::find::<MetadataNames>(map, &file.headers, &raw mut flight.parent_span_id) };
