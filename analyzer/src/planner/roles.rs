@@ -59,6 +59,7 @@ impl Case<'_> {
                     taken.push(&alternative.function);
                     note_cost(role, &found, findings);
                     self.note_unseen(role, alternative, findings);
+                    self.note_untold(role, alternative, findings);
                     let note = |note: &String| Matter::new(Word::SiteNote, &alternative.function, note);
                     alternative.note.iter().for_each(|text| findings.note(note(text)));
                     return found;

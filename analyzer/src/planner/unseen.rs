@@ -32,6 +32,25 @@ impl Case<'_> {
         }
     }
 
+    /// Says where a caller's calls are not told from others: they come through a function that stands alone in this build.
+    pub(super) fn note_untold(&self, role: &Role, wanted: &Alternative, findings: &mut Findings) {
+        for through in &wanted.through {
+            let targets: Vec<u64> =
+                self.copies(through).unwrap_or_default().iter().map(|f| f.vaddr).collect();
+            for name in &wanted.callers {
+                let mut callers = self.copies(name).unwrap_or_default().iter();
+                let is_through = |used: Used| targets.iter().any(|target| used.called.contains(target));
+                if callers.any(|caller| self.used_by(caller).is_some_and(is_through)) {
+                    let why = format!(
+                        "{name} calls {through}, which is mostly copied into it: at role {} its calls are not told from others",
+                        role.name
+                    );
+                    findings.note(Matter::new(Word::NoCaller, through, why));
+                }
+            }
+        }
+    }
+
     fn calls_otherwise(&self, function: &GoFunction<'_>, targets: &[u64]) -> bool {
         let Some(used) = self.used_by(function) else { return false };
         let hits = |set: &std::collections::BTreeSet<u64>| targets.iter().any(|target| set.contains(target));

@@ -38,7 +38,8 @@ pub(super) fn check_own(entries: &[Entry]) -> Result<(), CatalogError> {
 /// How many things an entry asks for.
 fn wants(entry: &Entry) -> usize {
     let sites = entry.roles.iter().flat_map(|role| &role.sites);
-    let of_sites: usize = sites.map(|site| 1 + site.callers.len() + site.values.len()).sum();
+    let of_sites: usize =
+        sites.map(|site| 1 + site.callers.len() + site.through.len() + site.values.len()).sum();
     let unless = entry.roles.iter().flat_map(|role| &role.unless);
     let unless: usize = unless
         .map(|unless| match &unless.has {

@@ -35,6 +35,9 @@ pub struct Site {
     pub results_of: Option<String>,
     /// For [`At::Entry`]: functions that the return address is compared with.
     pub callers: Vec<String>,
+    /// Beside `callers`: functions between them and this one that the compiler mostly copies into them. Where a caller calls one of them by
+    /// name, its calls are not told from others.
+    pub through: Vec<String>,
     /// The function's argument words as FUNCDATA_ArgInfo has them, single spaces between (`{8} {8 8} 8`).
     pub args: Option<String>,
     /// The words of the results that the site sees in the notation of `args`: the function's at an exit, the callee's after a
@@ -101,6 +104,8 @@ pub(super) struct RawSite {
     results_of: Option<Text>,
     #[serde(default)]
     callers: Vec<Text>,
+    #[serde(default)]
+    through: Vec<Text>,
     args: Option<Text>,
     returns: Option<Text>,
     #[serde(default)]
@@ -129,6 +134,7 @@ impl RawSite {
             ("inlined", self.inlined && !calls, "is for a site at \"after_call\" or \"call\""),
             ("results_of", self.results_of.is_some() && !entry, "is for a site at \"entry\""),
             ("callers", !self.callers.is_empty() && !entry, "is for a site at \"entry\""),
+            ("through", !self.through.is_empty() && self.callers.is_empty(), "is for a site with `callers`"),
         ] {
             if wrong {
                 return Err(reader.error(self.at.span().start, &format!("role.site.{key}"), reason));
@@ -195,6 +201,11 @@ pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawSite>) ->
             .callers
             .into_iter()
             .map(|caller| reader.name("role.site.callers", caller))
+            .collect::<Result<_, _>>()?,
+        through: raw
+            .through
+            .into_iter()
+            .map(|name| reader.name("role.site.through", name))
             .collect::<Result<_, _>>()?,
         args,
         returns,

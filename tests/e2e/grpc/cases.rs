@@ -85,6 +85,16 @@ impl Due {
         self.with("rpc.method", "_OTHER").with("rpc.method_original", &original)
     }
 
+    /// Where nobody learns that the server does not have the method: it is what was asked for.
+    pub fn is_as_asked(&mut self) {
+        let is_well_formed = |original: String| original == format!("/{}", self.method);
+        if self.attributes.get("rpc.method_original").cloned().is_some_and(is_well_formed) {
+            self.attributes.remove("rpc.method_original");
+            self.name = self.method.clone();
+            self.attributes.insert("rpc.method", self.method.clone());
+        }
+    }
+
     /// net/http serves it.
     fn served(self, method: &'static str) -> Self {
         self.without(&["network.peer.address", "network.peer.port"]).below(Parent::Http(method))

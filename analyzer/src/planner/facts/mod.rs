@@ -139,7 +139,7 @@ impl<'a> Facts<'a> {
         for site in entries.iter().flat_map(sites) {
             names.push(&site.function);
             names.extend(site.callee.as_deref().into_iter().chain(site.results_of.as_deref()));
-            names.extend(site.by_name.iter().chain(&site.callers).map(String::as_str));
+            names.extend(site.by_name.iter().chain(&site.callers).chain(&site.through).map(String::as_str));
             names.extend(closures::enclosing(&site.function));
         }
         let unless = entries.iter().flat_map(|e| &e.roles).flat_map(|role| &role.unless);
