@@ -28,6 +28,8 @@ pub mod machine;
 pub mod process;
 pub mod profile;
 pub mod programs;
+#[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]
+pub mod propagation;
 pub mod recorder;
 pub mod samples;
 pub mod spans;

@@ -46,12 +46,23 @@ pub struct Stage {
 impl Stage {
     /// Starts the program with variables of its own, and then the agent with these.
     pub fn new(built: &Path, own: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<Self> {
+        Self::with(built, &[], own, variables)
+    }
+
+    /// The same of one that has arguments.
+    pub fn with(
+        built: &Path,
+        arguments: &[&str],
+        own: &[(&str, &str)],
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
         machine::require_probes()?;
         let folder = tempfile::tempdir().context("a folder for the test")?;
         let program = folder.path().join("program");
         machine::copy_program(built, &program)?;
         let collector = Collector::start()?;
         let mut command = Command::new(&program);
+        command.args(arguments);
         let app = Running::start(command.env("OTEL_SERVICE_NAME", SERVICE).envs(own.iter().copied()))?;
         let address = listening(&app)?;
         let mut command = strobe(&["run", "--pid", &app.pid().to_string()])?;

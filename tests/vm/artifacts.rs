@@ -11,6 +11,7 @@ use strobe_tests::golang::{self, Build, go};
 use strobe_tests::grpc::program::Program;
 use strobe_tests::http_client::x_net_cases::X_NET_1_26 as X_NET;
 use strobe_tests::http_server::routers;
+use strobe_tests::propagation::sdk;
 use strobe_tests::{machine, programs};
 
 use crate::arch::Arch;
@@ -56,6 +57,7 @@ pub fn build(arch: Arch) -> Result<Artifacts> {
     apps.push((format!("routers-{name}"), routers::build(version, "v1.11.0", arch.name())?));
     apps.push((format!("xnet-{name}"), X_NET.build_with(arch.name(), &["-ldflags=-s -w"])?));
     apps.push((format!("autosdk-{name}"), Made { passes_on: true, ..NEWEST }.build_for(arch.name())?));
+    apps.push(("sdk-1.27".to_owned(), sdk::NEWEST.build_for(arch.name())?));
     for (name, program) in GRPC {
         apps.push((name.to_owned(), program.build_for(arch.name())?));
     }

@@ -1,7 +1,8 @@
 // Command carries sends requests of every shape over HTTP/1.x to the server whose address is its argument, which keeps what it gets
 // (tests/support/recorder.rs). Each case has a path of its own. What it sends is the same in each run, byte for byte.
 //
-// It prints "listening on http://ADDRESS", waits for a request for /go, runs all cases once, prints "done", and serves until SIGTERM.
+// It prints "listening on http://ADDRESS", waits for a request for /go, runs all cases once, prints "done", and serves until SIGTERM. With a
+// second argument, "thousand", it has other cases: a thousand requests with 40 headers each.
 package main
 
 import (
@@ -44,13 +45,17 @@ func main() {
 	case <-stop:
 		return
 	}
-	ordinary()
-	owned()
-	rooms()
-	again()
-	shared()
-	byHand()
-	many()
+	if len(os.Args) > 2 && os.Args[2] == "thousand" {
+		thousand()
+	} else {
+		ordinary()
+		owned()
+		rooms()
+		again()
+		shared()
+		byHand()
+		many()
+	}
 	fmt.Println("done")
 	<-stop
 }

@@ -7,6 +7,9 @@
 mod chain;
 mod islands;
 mod over;
+mod own;
+mod sdk;
+mod thousand;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -19,6 +19,7 @@ mod lives;
 mod loading;
 mod machines;
 mod namespaces;
+mod own;
 mod privileges;
 
 use std::process::{Command, ExitCode};
