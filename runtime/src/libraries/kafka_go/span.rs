@@ -148,6 +148,8 @@ pub fn span<'a>(head: &Head, record: &Record<'a>, clock: &Clock, counts: &mut Co
         end_unix_ns: clock.unix_ns(head.end_ns).max(start_unix_ns),
         attributes,
         dropped_attributes: 0,
+        events: Vec::new(),
+        dropped_events: 0,
         made: None,
         links: link(&record.what).into_iter().collect(),
         error: is_error,
