@@ -23,3 +23,15 @@ macro_rules! number {
 number!(word, u64, "A word.");
 number!(half, u32, "Four bytes.");
 number!(quarter, u16, "Two bytes.");
+
+/// Copies a part of a map's value into a record, in one call: LLVM would make a loop of it.
+///
+/// # Safety
+///
+/// `to` has room for `len` bytes, as the verifier sees it too.
+#[inline(always)]
+pub unsafe fn copy(to: *mut u8, len: u32, from: *const u8) {
+    // What cannot be read is zeros; a map's value can be.
+    // SAFETY: the caller's; the source may be anything.
+    let _ = unsafe { bpf_probe_read_kernel(to.cast::<c_void>(), len, from.cast::<c_void>()) };
+}

@@ -63,6 +63,8 @@ fn span_of(head: &Head) -> Span<'static> {
         end_unix_ns: 0,
         attributes: Vec::new(),
         dropped_attributes: 0,
+        events: Vec::new(),
+        dropped_events: 0,
         links: Vec::new(),
         made: None,
         error: false,

@@ -95,6 +95,8 @@ impl Joiner for Turns {
             end_unix_ns: cx.clock.unix_ns(head.end_ns),
             attributes: vec![("toy.turns", Value::Int(turn.turns.cast_signed()))],
             dropped_attributes: 0,
+            events: Vec::new(),
+            dropped_events: 0,
             links: Vec::new(),
             made: None,
             error: false,

@@ -4,6 +4,7 @@ pub mod counters;
 pub mod records;
 
 use crate::{abi::SPAN_BYTES, errors::Errors};
+use records::KEY_BYTES;
 
 /// What the programs need to know of one file. Value of `KAFKA_GO_FILES`.
 #[repr(C)]
@@ -145,11 +146,16 @@ pub const MOST_MESSAGES: u64 = MESSAGES_AT_ONCE * 27;
 /// Bytes of a topic by which it is told from others of its length; one has 249 characters at most (Kafka's `Topic.MAX_NAME_LENGTH`).
 pub const TOPIC_BYTES: usize = 256;
 
+/// Keys of a call's messages begin within so many bytes, one behind the other: a power of two.
+pub const KEYS_BEGIN: usize = 128;
+/// What they lie in: the last of them has room for all of it.
+pub const KEYS_BYTES: usize = KEYS_BEGIN + KEY_BYTES;
+
 /// Headers of a message that are looked through for `traceparent`.
 pub const MOST_HEADERS: u32 = 16;
 
 /// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended.
-pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 10 * 8 + TOPICS * 48;
+pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 10 * 8 + TOPICS * 64 + KEYS_BYTES;
 
 // What an entry's `state` has.
 

@@ -36,6 +36,8 @@ pub(crate) fn span(name: &'static str) -> Span<'static> {
             ("http.response.status_code", Value::Int(200)),
         ],
         dropped_attributes: 0,
+        events: Vec::new(),
+        dropped_events: 0,
         links: Vec::new(),
         made: None,
         error: false,

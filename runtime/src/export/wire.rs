@@ -8,8 +8,10 @@
 //! ExportTraceServiceRequest  1 resource_spans*
 //!   ResourceSpans            1 resource   2 scope_spans*   3 schema_url
 //!     ScopeSpans             1 scope   2 spans*   3 schema_url
-//!       Span                 1 trace_id 2 span_id 3 trace_state 4 parent 5 name 6 kind 7 start 8 end 9 attributes* 10 dropped 13 links* 15 status 16 flags
+//!       Span                 1 trace_id 2 span_id 3 trace_state 4 parent 5 name 6 kind 7 start 8 end 9 attributes* 10 dropped
+//!                            11 events* 12 dropped events 13 links* 15 status 16 flags
 //!         KeyValue           1 key   2 AnyValue { 1 string | 3 int }
+//!         Event              1 time   2 name   3 attributes*
 //!         Link               1 trace_id 2 span_id 6 flags
 //! ```
 
@@ -18,7 +20,7 @@ use std::sync::Arc;
 use super::batch::{Item, Scope};
 use crate::resource::{AGENT_VERSION, Resource};
 use crate::spans::semconv::SCHEMA_URL;
-use crate::spans::{Span, Value};
+use crate::spans::{Event, Span, Value};
 
 const VARINT: u8 = 0;
 const FIXED64: u8 = 1;
@@ -48,10 +50,16 @@ pub fn encode_span(span: &Span<'_>) -> Vec<u8> {
         return out;
     }
     for (key, value) in &span.attributes {
-        attribute(&mut out, key, value);
+        attribute(&mut out, 9, key, value);
     }
     if span.dropped_attributes > 0 {
         number(&mut out, 10, u64::from(span.dropped_attributes));
+    }
+    for happened in &span.events {
+        event(&mut out, happened);
+    }
+    if span.dropped_events > 0 {
+        number(&mut out, 12, u64::from(span.dropped_events));
     }
     for link in &span.links {
         header(
@@ -127,17 +135,35 @@ fn resource_spans(out: &mut Vec<u8>, resource: &Resource, scope: &Scope, spans: 
     bytes(out, 3, SCHEMA_URL.as_bytes());
 }
 
-fn attribute(out: &mut Vec<u8>, key: &str, value: &Value<'_>) {
-    let value_len = match value {
-        Value::Str(text) => bytes_len(1, text.len()),
-        Value::Int(int) => number_len(3, int.cast_unsigned()),
-    };
-    header(out, 9, bytes_len(1, key.len()) + bytes_len(2, value_len));
+fn event(out: &mut Vec<u8>, event: &Event<'_>) {
+    let attributes = event.attributes.iter();
+    let attributes_len: usize = attributes.map(|(key, value)| bytes_len(3, attribute_len(key, value))).sum();
+    header(out, 11, tag_len(1) + 8 + bytes_len(2, event.name.len()) + attributes_len);
+    fixed64(out, 1, event.unix_ns);
+    bytes(out, 2, event.name.as_bytes());
+    for (key, value) in &event.attributes {
+        attribute(out, 3, key, value);
+    }
+}
+
+fn attribute(out: &mut Vec<u8>, field: u8, key: &str, value: &Value<'_>) {
+    header(out, field, attribute_len(key, value));
     bytes(out, 1, key.as_bytes());
-    header(out, 2, value_len);
+    header(out, 2, value_len(value));
     match value {
         Value::Str(text) => bytes(out, 1, text.as_bytes()),
         Value::Int(int) => number(out, 3, int.cast_unsigned()),
+    }
+}
+
+fn attribute_len(key: &str, value: &Value<'_>) -> usize {
+    bytes_len(1, key.len()) + bytes_len(2, value_len(value))
+}
+
+fn value_len(value: &Value<'_>) -> usize {
+    match value {
+        Value::Str(text) => bytes_len(1, text.len()),
+        Value::Int(int) => number_len(3, int.cast_unsigned()),
     }
 }
 
@@ -210,15 +236,19 @@ mod tests {
     };
     use prost::Message as _;
 
-    /// The same span by way of `opentelemetry_proto`.
-    fn message(span: &Span<'_>) -> Message {
-        let attributes = span.attributes.iter().map(|(key, value)| {
+    fn key_values(attributes: &[(&str, Value<'_>)]) -> Vec<KeyValue> {
+        let key_value = |(key, value): &(&str, Value<'_>)| {
             let value = Some(match value {
                 Value::Str(text) => any_value::Value::StringValue(text.to_string()),
                 Value::Int(int) => any_value::Value::IntValue(*int),
             });
             KeyValue { key: (*key).to_owned(), value: Some(AnyValue { value }), ..Default::default() }
-        });
+        };
+        attributes.iter().map(key_value).collect()
+    }
+
+    /// The same span by way of `opentelemetry_proto`.
+    fn message(span: &Span<'_>) -> Message {
         Message {
             trace_id: span.trace_id.to_vec(),
             span_id: span.span_id.to_vec(),
@@ -229,14 +259,22 @@ mod tests {
             kind: 2,
             start_time_unix_nano: span.start_unix_ns,
             end_time_unix_nano: span.end_unix_ns,
-            attributes: attributes.collect(),
+            attributes: key_values(&span.attributes),
             dropped_attributes_count: span.dropped_attributes,
+            events: span.events.iter().map(happened).collect(),
+            dropped_events_count: span.dropped_events,
             links: span.links.iter().map(linked).collect(),
             status: span
                 .error
                 .then(|| Status { code: 2, message: span.message.as_deref().unwrap_or_default().to_owned() }),
             ..Default::default()
         }
+    }
+
+    fn happened(event: &Event<'_>) -> otlp::Event {
+        let attributes = key_values(&event.attributes);
+        let (time_unix_nano, name) = (event.unix_ns, event.name.to_owned());
+        otlp::Event { time_unix_nano, name, attributes, ..Default::default() }
     }
 
     fn linked(link: &Link) -> otlp::Link {
@@ -249,6 +287,15 @@ mod tests {
         let mut failed = span("GET /b");
         failed.parent_span_id = Some([5; 8]);
         failed.dropped_attributes = 300;
+        failed.events = vec![
+            Event { name: "first", unix_ns: 1_500, attributes: Vec::new() },
+            Event {
+                name: "second",
+                unix_ns: 1_600,
+                attributes: vec![("text", Value::Str("y".repeat(200).into())), ("number", Value::Int(-7))],
+            },
+        ];
+        failed.dropped_events = 5;
         failed.links = vec![
             Link { trace_id: [6; 16], span_id: [7; 8], flags: 0x301 },
             Link { trace_id: [8; 16], span_id: [9; 8], flags: 0 },

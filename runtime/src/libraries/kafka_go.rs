@@ -4,6 +4,7 @@
 mod batches;
 mod codes;
 mod config;
+mod failures;
 mod joiner;
 mod records;
 mod sent;

@@ -74,13 +74,18 @@ pub struct Span<'a> {
     pub attributes: Attributes<'a>,
     /// Attributes left out by the count limit.
     pub dropped_attributes: u32,
+    /// What has happened in its course.
+    pub events: Vec<Event<'a>>,
+    /// Events left out by [`MOST_EVENTS`].
+    pub dropped_events: u32,
     /// Other spans that it has to do with.
     pub links: Vec<Link>,
     /// Status Error; otherwise unset.
     pub error: bool,
     /// What the status says, beside what `error.type` says already; only of a failed span.
     pub message: Option<Cow<'a, str>>,
-    /// What a span has that the program has made by hand; then `scope`, `attributes`, `links`, `error` and `message` are not sent.
+    /// What a span has that the program has made by hand; then `scope`, `attributes`, `events`, `links`, `error` and `message`
+    /// are not sent.
     pub made: Option<Box<Made>>,
 }
 
@@ -100,6 +105,20 @@ pub struct Scope {
     pub encoded: Vec<u8>,
     /// The schema of its spans; empty: none.
     pub schema_url: String,
+}
+
+/// Events that a span has at most: OpenTelemetry's default of `OTEL_SPAN_EVENT_COUNT_LIMIT`.
+pub const MOST_EVENTS: usize = 128;
+
+/// Something that has happened in the course of a span.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event<'a> {
+    /// Name.
+    pub name: &'static str,
+    /// When, nanoseconds since 1970.
+    pub unix_ns: u64,
+    /// Attributes, each key once.
+    pub attributes: Attributes<'a>,
 }
 
 /// A span that another one has to do with, and is not a child of.
@@ -174,11 +193,15 @@ impl Settings {
             span.attributes.truncate(self.attribute_count_limit);
             span.dropped_attributes = u32::try_from(dropped).unwrap_or(u32::MAX);
         }
+        let dropped = span.events.len().saturating_sub(MOST_EVENTS);
+        span.events.truncate(MOST_EVENTS);
+        span.dropped_events = u32::try_from(dropped).unwrap_or(u32::MAX);
         let Some(limit) = self.value_length_limit else { return };
         if let Some(message) = &mut span.message {
             text::truncate_chars(message, limit);
         }
-        for (_, value) in &mut span.attributes {
+        let of_events = span.events.iter_mut().flat_map(|event| &mut event.attributes);
+        for (_, value) in span.attributes.iter_mut().chain(of_events) {
             if let Value::Str(text) = value {
                 text::truncate_chars(text, limit);
             }

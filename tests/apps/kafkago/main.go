@@ -4,7 +4,7 @@
 // KAFKA_BROKER is the broker's address. It makes the topics, prints "listening on URL", waits for a request for /go, runs all cases once,
 // prints "done", and serves until SIGTERM. With KAFKA_OPERATIONS it makes so many requests that write, and reads, in place of the cases; with
 // KAFKA_PROFILE, too, at once, and ends. With KAFKA_OPEN it leaves operations open. With KAFKA_OTHER, the address of another broker, it writes
-// in batches of all sizes and reads that.
+// in batches of all sizes and reads that. With KAFKA_PARTITIONS it writes to partitions of which some fail.
 package main
 
 import (
@@ -64,6 +64,8 @@ func main() {
 	}
 	if os.Getenv("KAFKA_OPEN") != "" {
 		open()
+	} else if os.Getenv("KAFKA_PARTITIONS") != "" {
+		writePartitions()
 	} else if os.Getenv("KAFKA_OTHER") != "" {
 		links(l.Addr().String())
 	} else if operations > 0 {
@@ -80,6 +82,10 @@ func main() {
 }
 
 func makeTopics() {
+	if os.Getenv("KAFKA_PARTITIONS") != "" {
+		makeTopicsOf(broker, partitioned)
+		return
+	}
 	if os.Getenv("KAFKA_OTHER") == "" {
 		makeTopicsOf(broker, topics)
 		return
@@ -98,7 +104,10 @@ func makeTopicsOf(broker string, topics []string) {
 		if topic == "parted" || strings.HasPrefix(topic, "links") {
 			config.NumPartitions = 2
 		}
-		if topic == "tiny" || topic == "parted" {
+		if topic == "refused" || topic == "again" || topic == "never" {
+			config.NumPartitions = 4
+		}
+		if topic == "tiny" || topic == "parted" || topic == "refused" {
 			config.ConfigEntries = []kafka.ConfigEntry{{ConfigName: "max.message.bytes", ConfigValue: "200"}}
 		}
 		must(conn.CreateTopics(config))

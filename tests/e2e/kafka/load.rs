@@ -60,6 +60,10 @@ fn exact(built: &Path, broker: &Broker) -> Result<()> {
             let due = Value::Int(messages_of(call) as i64);
             let count = span.attributes.get("messaging.batch.message_count");
             ensure!(count == Some(&due), "call {call}: {due:?} is due, got {count:?}");
+            // Of several messages there is no key.
+            let key = Some(call.to_string()).filter(|_| messages_of(call) == 1);
+            let got = text(span, "kafka.message.key");
+            ensure!(got == key.as_deref(), "call {call}: {key:?} is due, got {got:?}");
             *sent.get_mut(call).context("an unknown call")? += 1;
         } else {
             ensure!(span.span.name == "poll load" && span.span.parent_span_id.is_empty(), "{span:?}");

@@ -4,6 +4,7 @@
 mod cases;
 mod links;
 mod load;
+mod partitions;
 mod program;
 
 use std::path::Path;

@@ -10,6 +10,7 @@ const FILES: &[(&str, &str)] = &[
     ("links.go", include_str!("../../apps/kafkago/links.go")),
     ("load.go", include_str!("../../apps/kafkago/load.go")),
     ("main.go", include_str!("../../apps/kafkago/main.go")),
+    ("partitions.go", include_str!("../../apps/kafkago/partitions.go")),
 ];
 const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
 

@@ -6,7 +6,7 @@ use strobe_tests::spans::{Expected, Parent};
 /// Spans that a program makes by OpenTelemetry's API (`otel.Tracer`) while it has no SDK: they come when the API hands them to the Auto SDK.
 pub const MANUAL_SPANS_BY_API: bool = true;
 /// A span of one message that is sent has its key, as one that is received has.
-pub const KEYS_OF_WHAT_IS_SENT: bool = false;
+pub const KEYS_OF_WHAT_IS_SENT: bool = true;
 /// `span.SpanContext()` is valid in the program, so that it can link to a span of its own.
 pub const IDENTITIES_IN_THE_PROGRAM: bool = false;
 

@@ -41,6 +41,9 @@ pub const OUTCOME_CODE: u32 = 2;
 /// There was one which could not be read.
 pub const OUTCOME_UNKNOWN: u32 = 3;
 
+/// Bytes of a message's key that are shown.
+pub const KEY_BYTES: usize = 256;
+
 /// What both kinds have.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +68,6 @@ pub struct Sent {
     pub count: u64,
     /// The strings' lengths, in the order of the `SENT_` slots. A topic that is absent is several of which none is named.
     pub lens: [u32; SENT_SLOT_COUNT],
-    /// Zero.
-    pub reserved: u32,
 }
 
 /// The topic.
@@ -75,15 +76,18 @@ pub const SENT_TOPIC: usize = 0;
 pub const SENT_ADDRESS: usize = 1;
 /// The reader's group.
 pub const SENT_GROUP: usize = 2;
+/// The key of the message that was written, if it is the only one of its topic.
+pub const SENT_KEY: usize = 3;
 /// Number of strings.
-pub const SENT_SLOT_COUNT: usize = 3;
+pub const SENT_SLOT_COUNT: usize = 4;
 /// Their sizes in bytes: a topic has 249 characters at most.
-pub const SENT_SLOTS: [usize; SENT_SLOT_COUNT] = [256, 128, 256];
+pub const SENT_SLOTS: [usize; SENT_SLOT_COUNT] = [256, 128, 256, KEY_BYTES];
 /// Bytes of a KIND_SENT or KIND_COMMITTED record.
 pub const SENT_BYTES: usize = size_of::<Sent>()
     + SENT_SLOTS[SENT_TOPIC]
     + SENT_SLOTS[SENT_ADDRESS]
     + SENT_SLOTS[SENT_GROUP]
+    + SENT_SLOTS[SENT_KEY]
     + ERROR_BYTES;
 
 /// A call of `FetchMessage` that has got a message, or an error.
@@ -123,7 +127,7 @@ pub const POLLED_ADDRESS: usize = 3;
 /// Number of them.
 pub const POLLED_SLOT_COUNT: usize = 4;
 /// Their sizes in bytes.
-pub const POLLED_SLOTS: [usize; POLLED_SLOT_COUNT] = [256, 256, 256, 128];
+pub const POLLED_SLOTS: [usize; POLLED_SLOT_COUNT] = [256, KEY_BYTES, 256, 128];
 /// Bytes of a KIND_POLLED record.
 pub const POLLED_BYTES: usize = size_of::<Polled>()
     + POLLED_SLOTS[POLLED_TOPIC]
@@ -219,7 +223,7 @@ mod tests {
     #[test]
     fn records_have_no_padding() {
         assert_eq!(size_of::<Outcome>(), 4 + 4 * ERROR_SLOT_COUNT + 8);
-        assert_eq!(size_of::<Sent>(), 72 + size_of::<Outcome>() + 8 + 4 * SENT_SLOT_COUNT + 4);
+        assert_eq!(size_of::<Sent>(), 72 + size_of::<Outcome>() + 8 + 4 * SENT_SLOT_COUNT);
         assert_eq!(size_of::<Polled>(), 72 + size_of::<Outcome>() + 32 + 32 + 4 * POLLED_SLOT_COUNT);
         assert_eq!((SENT_BYTES % 8, POLLED_BYTES % 8), (0, 0));
         assert_eq!(JOINED_BYTES, 72 + 24 + 4 * 8);

@@ -2,17 +2,21 @@
 //! span: the verifier follows that part once.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use runtime_ebpf::kafka_go::{File, counters::Counter};
+use runtime_ebpf::{
+    kafka_go::{File, KEYS_BEGIN, NAMED_TOPICS, TOPICS, counters::Counter, records::KEY_BYTES},
+    record::ABSENT,
+};
 
 use super::{
-    flight::{self, Entry, Flight, Kafka, Key, OPEN, PENDING, SAMPLED, count, find},
+    flight::{self, Entry, Flight, Kafka, Key, OPEN, PENDING, SAMPLED, WRITE, count, find},
     topics,
 };
 use crate::{
     enter::Hit,
     ids, in_flight,
     parent::{self, Context},
-    read::{GoString, is_some, put, word_or_zero},
+    read::{GoString, is_some, opaque, put, word_or_zero},
+    texts::{fill, string_in},
 };
 
 /// A call.
@@ -91,6 +95,7 @@ pub fn keep_messages(hit: &Hit, flight: &mut Flight, messages: Messages, topic: 
     put(&mut flight.done, 0);
     for kept in &mut flight.topics {
         put(&mut kept.count, 0);
+        put(&mut kept.last, 0);
         put(&mut kept.error.itab, 0);
     }
     let [first, ..] = &mut flight.topics;
@@ -117,7 +122,7 @@ pub fn count_topics(hit: &Hit, file: &File) -> bool {
 
 /// Gives the operation in the goroutine's entry its span.
 #[inline(always)]
-pub fn record(hit: &Hit) {
+pub fn record(hit: &Hit, file: &File) {
     let Some(mut entry) = find::<Kafka>(&Key::of(hit)) else { return };
     let flight = entry.get_mut();
     if !flight.has(PENDING) {
@@ -131,9 +136,37 @@ pub fn record(hit: &Hit) {
     if identity.is_sampled() {
         flight.state = OPEN | SAMPLED;
         count(Counter::Started);
+        if flight.own == WRITE {
+            keep_keys(file, flight);
+        }
     } else {
         flight.state = OPEN;
         count(Counter::Unsampled);
+    }
+}
+
+/// Copies the keys of messages that are the only ones of their topics: there is no key of several.
+#[inline(always)]
+fn keep_keys(file: &File, flight: &mut Flight) {
+    // Counts the bytes that they take. Kept in the entry, and not in a register, the verifier follows what comes next once.
+    put(&mut flight.done, 0);
+    for place in 0..TOPICS {
+        let at = again(&flight.done);
+        let topic = &mut flight.topics[place];
+        put(&mut topic.key_len, ABSENT);
+        // Messages of further topics need not all have been looked at.
+        if place == NAMED_TOPICS || again(&topic.count) != 1 || at >= KEYS_BEGIN as u64 {
+            continue;
+        }
+        let message = flight.messages.wrapping_add(file.message_bytes.wrapping_mul(again(&topic.last)));
+        let key = string_in(message, file.key);
+        let to = opaque(at) as usize & (KEYS_BEGIN - 1);
+        // SAFETY: behind each place that a key may begin at there is room for it.
+        let len = fill(unsafe { flight.keys.as_mut_ptr().add(to) }, KEY_BYTES, key);
+        put(&mut topic.key_at, to as u32);
+        put(&mut topic.key_len, len);
+        // What is longer than its room, or could not be read, is the last.
+        put(&mut flight.done, at + len as u64);
     }
 }
 

@@ -4,14 +4,15 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::ProbeContext};
 use runtime_ebpf::{
     counters::Counter as Core,
     kafka_go::{
-        File, MESSAGE_WINDOW, MOST_HEADERS, NAMED_TOPICS,
+        File, KEYS_BEGIN, MESSAGE_WINDOW, MOST_HEADERS, NAMED_TOPICS,
         counters::Counter,
         records::{
             KIND_COMMITTED, KIND_POLLED, KIND_SENT, POLLED_ADDRESS, POLLED_BYTES, POLLED_GROUP, POLLED_KEY,
             POLLED_SLOT_COUNT, POLLED_SLOTS, POLLED_TOPIC, Polled, SENT_ADDRESS, SENT_BYTES, SENT_GROUP,
-            SENT_SLOTS, SENT_TOPIC, Sent,
+            SENT_KEY, SENT_SLOTS, SENT_TOPIC, Sent,
         },
     },
+    record::ABSENT,
     trace_parent::TraceParent,
 };
 
@@ -28,6 +29,7 @@ use crate::{
     count::count as count_core,
     enter::Hit,
     ids::further_span_id,
+    kernel,
     read::{GoString, opaque, read, read_or_zero, try_read, word_or_zero},
     registers::GoRegisters as _,
     ring,
@@ -132,7 +134,8 @@ pub fn send_next(hit: &Hit, file: &File, error: GoErrorWords) -> bool {
     let error =
         if is_mixed(flight) && has_one_for_each(file, flight.bias, error) { topic.error } else { error };
     let text = if place < NAMED_TOPICS { topic.text } else { MISSING };
-    let call = Messages { kind: KIND_SENT, topic: text, count: topic.count };
+    let key = Kept { at: topic.key_at, len: topic.key_len };
+    let call = Messages { kind: KIND_SENT, topic: text, count: topic.count, key };
     send_messages(hit, file, flight, &call, error);
     // Behind the last that has a place there may be all others.
     let mut next = place_at(flight.done + 1);
@@ -156,6 +159,17 @@ struct Messages {
     kind: u16,
     topic: GoString,
     count: u64,
+    key: Kept,
+}
+
+/// A string that the entry has: where, and its length.
+struct Kept {
+    at: u32,
+    len: u32,
+}
+
+impl Kept {
+    const NONE: Self = Self { at: 0, len: ABSENT };
 }
 
 #[inline(always)]
@@ -173,7 +187,6 @@ fn send_messages(hit: &Hit, file: &File, flight: &Flight, call: &Messages, error
     unsafe {
         let sent = base.cast::<Sent>();
         (&raw mut (*sent).count).write_volatile(call.count);
-        (&raw mut (*sent).reserved).write_volatile(0);
         let mut slot = base.add(size_of::<Sent>());
         macro_rules! strings {
             ($($which:ident $text:ident)+) => { $(
@@ -184,6 +197,13 @@ fn send_messages(hit: &Hit, file: &File, flight: &Flight, call: &Messages, error
         }
         let topic = call.topic;
         strings!(SENT_TOPIC topic SENT_ADDRESS address SENT_GROUP group);
+        (&raw mut (*sent).lens[SENT_KEY]).write_volatile(call.key.len);
+        if call.key.len != ABSENT {
+            // All that may be of it: nothing for the verifier to follow.
+            let at = opaque(call.key.at as u64) as usize & (KEYS_BEGIN - 1);
+            kernel::copy(slot, SENT_SLOTS[SENT_KEY] as u32, flight.keys.as_ptr().add(at));
+        }
+        slot = slot.add(SENT_SLOTS[SENT_KEY]);
         write_outcome(file, flight.bias, error, &raw mut (*sent).outcome, slot);
     }
     ring::submit(record);
@@ -210,7 +230,7 @@ pub fn committed(hit: &Hit, file: &File, ctx: &ProbeContext) {
     }
     if flight.has(SAMPLED) {
         let topic = if is_mixed(flight) { MISSING } else { flight.topics[0].text };
-        let call = Messages { kind: KIND_COMMITTED, topic, count: flight.count };
+        let call = Messages { kind: KIND_COMMITTED, topic, count: flight.count, key: Kept::NONE };
         let error = if has_answer {
             GoErrorWords { itab: read_or_zero(element), data: read_or_zero(element.wrapping_add(8)) }
         } else {

@@ -3,7 +3,7 @@
 use aya_ebpf::{macros::map, maps::Array};
 use runtime_ebpf::{
     abi::MAX_FILES,
-    kafka_go::{DEFAULT_ENTRIES, File, IN_FLIGHT_BYTES, TOPICS, counters::Counter},
+    kafka_go::{DEFAULT_ENTRIES, File, IN_FLIGHT_BYTES, KEYS_BYTES, TOPICS, counters::Counter},
     libraries::KAFKA_GO,
 };
 
@@ -53,6 +53,8 @@ pub struct Flight {
     pub done: u64,
     /// Their topics, in the order of the first message of each. The last is all others.
     pub topics: [Topic; TOPICS],
+    /// Keys of messages that are the only ones of their topics, copied when the call began: at its end their memory may be another's.
+    pub keys: [u8; KEYS_BYTES],
 }
 
 /// A topic of messages.
@@ -67,6 +69,12 @@ pub struct Topic {
     pub count: u64,
     /// The words of the first error of them, if the call fails with one for each message.
     pub error: GoErrorWords,
+    /// The last one's number among the call's messages.
+    pub last: u64,
+    /// Where the key lies in [`Flight::keys`], if there is one message.
+    pub key_at: u32,
+    /// Its length, of which as much is there as has room; [`ABSENT`]: there is none.
+    pub key_len: u32,
 }
 
 /// The words of an `error`.

@@ -186,8 +186,8 @@ pub fn kafka_go_topics(ctx: ProbeContext) -> u32 {
 /// Where all go on.
 #[uprobe]
 pub fn kafka_go_record(ctx: ProbeContext) -> u32 {
-    if let Some((hit, _)) = arrive(&ctx) {
-        begin::record(&hit);
+    if let Some((hit, file)) = arrive(&ctx) {
+        begin::record(&hit, file);
     }
     0
 }

@@ -49,6 +49,7 @@ pub fn count_next(file: &File, flight: &mut Flight) -> bool {
         let place = place_of(file, flight, messages, nth, &mut failed);
         if let Some(topic) = flight.topics.get_mut(place) {
             topic.count += 1;
+            topic.last = nth;
         }
     }
     count_failed(failed);

@@ -87,6 +87,8 @@ pub fn span<'a>(
         end_unix_ns: clock.unix_ns(end_ns).max(start_unix_ns),
         attributes: Vec::with_capacity(8),
         dropped_attributes: 0,
+        events: Vec::new(),
+        dropped_events: 0,
         links: Vec::new(),
         made: None,
         error: false,

@@ -50,6 +50,8 @@ pub fn span<'a>(
         end_unix_ns: cx.clock.unix_ns(ended.head.end_ns).max(start_unix_ns),
         attributes: Vec::with_capacity(10),
         dropped_attributes: 0,
+        events: Vec::new(),
+        dropped_events: 0,
         links: Vec::new(),
         made: None,
         error: false,

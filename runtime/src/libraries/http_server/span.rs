@@ -70,6 +70,8 @@ pub(super) fn span<'a>(
         end_unix_ns: clock.unix_ns(ended.fixed.head.end_ns).max(start_unix_ns),
         attributes: Vec::with_capacity(16),
         dropped_attributes: 0,
+        events: Vec::new(),
+        dropped_events: 0,
         links: Vec::new(),
         made: None,
         error: false,

@@ -82,9 +82,10 @@ pub fn producing(bytes: &[u8]) -> Result<(Producing, [Option<Text<'_>>; PRODUCIN
     Ok((fixed, texts))
 }
 
-/// A KIND_PRODUCED record.
-pub fn produced(bytes: &[u8]) -> Result<Produced, DecodeError> {
-    read(bytes, 0)
+/// A KIND_PRODUCED record, and its error's strings.
+pub fn produced(bytes: &[u8]) -> Result<(Produced, ErrorTexts<'_>), DecodeError> {
+    let fixed: Produced = read(bytes, 0)?;
+    Ok((fixed, ErrorTexts::read(bytes, size_of::<Produced>(), &fixed.outcome.lens)?))
 }
 
 #[cfg(test)]
@@ -107,11 +108,11 @@ mod tests {
     }
 
     fn sent(kind: u16) -> Vec<u8> {
-        let (slots, lens) = fill(&SENT_SLOTS, &[Some(b"orders"), Some(b"broker:9092"), None]);
+        let (slots, lens) = fill(&SENT_SLOTS, &[Some(b"orders"), Some(b"broker:9092"), None, Some(b"key")]);
         let (errors, error_lens) = written("*net.OpError", None);
         let head = some_head(KAFKA_GO.code, kind);
         let outcome = Outcome { what: OUTCOME_FAILED, lens: error_lens, code: 0 };
-        sealed([bytes_of(&Sent { head, outcome, count: 3, lens, reserved: 0 }), slots, errors].concat())
+        sealed([bytes_of(&Sent { head, outcome, count: 1, lens }), slots, errors].concat())
     }
 
     fn polled(span: u8) -> Vec<u8> {
@@ -160,12 +161,13 @@ mod tests {
     #[test]
     fn strings_and_errors_are_where_they_belong() {
         let bytes = sent(KIND_SENT);
-        let Ok(Record { what: What::Sent(fixed, [topic, address, None]), error, .. }) = decoded(&bytes)
+        let Ok(Record { what: What::Sent(fixed, [topic, address, None, key]), error, .. }) = decoded(&bytes)
         else {
             panic!("messages that were written")
         };
-        assert_eq!((fixed.count, error.error_type().as_deref()), (3, Some("net.OpError")));
-        assert_eq!((topic, address), (Some(Text::whole(b"orders")), Some(Text::whole(b"broker:9092"))));
+        assert_eq!((fixed.count, error.error_type().as_deref()), (1, Some("net.OpError")));
+        let due = [b"orders".as_slice(), b"broker:9092", b"key"].map(|text| Some(Text::whole(text)));
+        assert_eq!([topic, address, key], due);
         let bytes = polled(1);
         let Ok(Record { what: What::Polled(fixed, texts), error, .. }) = decoded(&bytes) else {
             panic!("a message that was received")

@@ -17,7 +17,7 @@ const RUN_BYTES: usize = 160;
 pub struct Place {
     pub network: u64,
     pub address: Box<str>,
-    pub topic: Box<str>,
+    pub topic: Arc<str>,
     pub partition: u64,
 }
 

@@ -6,37 +6,44 @@
 //!   Those of a fifth topic and of all further ones share one without `messaging.destination.name`; so does a commit of several topics.
 //! - A caller that has cancelled its call is no failure.
 //! - `error.type` is the broker's code by its name, else the name of the error's type as Go prints it, without the star of a pointer.
-//! - A key is shown if it is text without control characters, and whole.
+//! - A key is shown if it is text without control characters, and whole; of what is sent, only where the span is of one message.
+//! - A span of a call that has failed has an event for each partition that took none of its messages, or not all. The conventions have events of
+//!   exceptions alone, with a type and a text of those; a broker's code is none, so that the name is strobe's own, and the attributes theirs.
 
 use std::borrow::Cow;
 
 use runtime_ebpf::{
     kafka_go::records::{
-        OUTCOME_CODE, OUTCOME_DONE, POLLED_ADDRESS, POLLED_GROUP, POLLED_KEY, POLLED_TOPIC, Polled,
-        SENT_ADDRESS, SENT_GROUP, SENT_TOPIC, Sent,
+        OUTCOME_CODE, OUTCOME_DONE, Outcome, POLLED_ADDRESS, POLLED_GROUP, POLLED_KEY, POLLED_TOPIC, Polled,
+        SENT_ADDRESS, SENT_GROUP, SENT_KEY, SENT_TOPIC, Sent,
     },
     record::{Head, PARENT_REMOTE},
 };
 
 use super::codes;
+use super::failures::{Failure, Partition};
 use super::records::{Record, What};
+use crate::libraries::errors::ErrorTexts;
 use crate::records::Text;
 use crate::spans::clock::Clock;
 use crate::spans::semconv::{self as key, scope};
-use crate::spans::{Counts, FLAG_HAS_REMOTE, FLAG_REMOTE, Kind, Link, Span, Value};
+use crate::spans::{Counts, Event, FLAG_HAS_REMOTE, FLAG_REMOTE, Kind, Link, Span, Value};
 
 /// `messaging.system.name`.
 const KAFKA: &str = "kafka";
 /// What a cancelled call ends with (`context.Canceled`).
 const CANCELLED: &[u8] = b"context canceled";
 
+/// The event of a partition that has failed.
+const PARTITION_FAILED: &str = "strobe.kafka.partition_failed";
+
 /// `error.type`, if it has failed.
-fn error_type(record: &Record<'_>) -> Option<String> {
-    match record.outcome.what {
+pub fn error_type(outcome: &Outcome, error: &ErrorTexts<'_>) -> Option<String> {
+    match outcome.what {
         OUTCOME_DONE => None,
-        OUTCOME_CODE => Some(codes::name(record.outcome.code)),
-        _ if record.error.text() == Some(CANCELLED) => None,
-        _ => Some(record.error.error_type().map_or_else(|| key::ERROR_OTHER.to_owned(), Cow::into_owned)),
+        OUTCOME_CODE => Some(codes::name(outcome.code)),
+        _ if error.text() == Some(CANCELLED) => None,
+        _ => Some(error.error_type().map_or_else(|| key::ERROR_OTHER.to_owned(), Cow::into_owned)),
     }
 }
 
@@ -72,8 +79,10 @@ fn of_sent<'a>(sent: &Sent, texts: &[Option<Text<'a>>], attributes: &mut Attribu
     place(held(SENT_ADDRESS), attributes);
     let count = i64::try_from(sent.count).unwrap_or(i64::MAX);
     attributes.push((key::MESSAGING_BATCH_MESSAGE_COUNT, Value::Int(count)));
-    let group = held(SENT_GROUP);
-    attributes.extend(group.map(|text| (key::MESSAGING_CONSUMER_GROUP_NAME, Value::Str(text.into()))));
+    for (name, slot) in [(key::KAFKA_MESSAGE_KEY, SENT_KEY), (key::MESSAGING_CONSUMER_GROUP_NAME, SENT_GROUP)]
+    {
+        attributes.extend(held(slot).map(|text| (name, Value::Str(text.into()))));
+    }
     held(SENT_TOPIC)
 }
 
@@ -111,7 +120,27 @@ fn link(what: &What<'_>) -> Option<Link> {
     (polled.link_span_id != 0).then(|| Link { trace_id, span_id: polled.link_span_id.to_le_bytes(), flags })
 }
 
-/// Builds the span, but for its `tracestate`.
+/// The events of what could not be written. A span that is of several topics does not name them: its events do.
+pub fn events<'a>(span: &Span<'_>, failed: Vec<(Partition, Failure)>, clock: &Clock) -> Vec<Event<'a>> {
+    let names_topic = span.str(key::MESSAGING_DESTINATION_NAME).is_some();
+    let event = |((topic, partition), failure): (Partition, Failure)| {
+        let count = i64::try_from(failure.count).unwrap_or(i64::MAX);
+        let mut attributes = vec![
+            (key::MESSAGING_DESTINATION_PARTITION_ID, Value::Str(partition.to_string().into())),
+            (key::MESSAGING_BATCH_MESSAGE_COUNT, Value::Int(count)),
+            (key::ERROR_TYPE, Value::Str(failure.error.into())),
+        ];
+        let topic = topic.filter(|_| !names_topic);
+        attributes
+            .extend(topic.map(|topic| {
+                (key::MESSAGING_DESTINATION_NAME, Value::Str(topic.as_ref().to_owned().into()))
+            }));
+        Event { name: PARTITION_FAILED, unix_ns: clock.unix_ns(failure.at_ns), attributes }
+    };
+    failed.into_iter().map(event).collect()
+}
+
+/// Builds the span, but for its `tracestate` and its events.
 pub fn span<'a>(head: &Head, record: &Record<'a>, clock: &Clock, counts: &mut Counts) -> Span<'a> {
     let mut attributes = Vec::with_capacity(11);
     let (operation, kind_of, topic) = match &record.what {
@@ -126,7 +155,7 @@ pub fn span<'a>(head: &Head, record: &Record<'a>, clock: &Clock, counts: &mut Co
     if let Some(topic) = topic {
         add(key::MESSAGING_DESTINATION_NAME, topic.into());
     }
-    let error = error_type(record);
+    let error = error_type(&record.outcome, &record.error);
     let is_error = error.is_some();
     if let Some(error) = error {
         add(key::ERROR_TYPE, error.into());
@@ -148,6 +177,8 @@ pub fn span<'a>(head: &Head, record: &Record<'a>, clock: &Clock, counts: &mut Co
         end_unix_ns: clock.unix_ns(head.end_ns).max(start_unix_ns),
         attributes,
         dropped_attributes: 0,
+        events: Vec::new(),
+        dropped_events: 0,
         made: None,
         links: link(&record.what).into_iter().collect(),
         error: is_error,

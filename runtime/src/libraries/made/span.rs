@@ -56,6 +56,8 @@ pub fn span(
         end_unix_ns,
         attributes: Vec::new(),
         dropped_attributes: 0,
+        events: Vec::new(),
+        dropped_events: 0,
         links: Vec::new(),
         made: Some(Box::new(Made { scope: Arc::new(scope), fields: fields(written) })),
         error,
