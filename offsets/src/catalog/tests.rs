@@ -123,6 +123,7 @@ fn defects_name_file_line_and_key() {
         ),
         ("at = \"entry\"", "at = \"entry\"\ninlined = true", "bad.toml:14: role.site.inlined: "),
         ("at = \"entry\"", "at = \"exit\"\ncallers = [\"a.C\"]", "bad.toml:14: role.site.callers: "),
+        ("at = \"entry\"", "at = \"entry\"\nthrough = [\"a.C\"]", "bad.toml:14: role.site.through: "),
         ("at = \"entry\"", "at = \"exit\"\nresults_of = \"a.C\"", "bad.toml:14: role.site.results_of: "),
         (
             "at = \"entry\"",

@@ -85,11 +85,10 @@ impl Due {
         self.with("rpc.method", "_OTHER").with("rpc.method_original", &original)
     }
 
-    /// Where nobody learns that the server does not have the method: it is what was asked for.
+    /// Where nobody learns that the server does not have the method: it is what was asked for, but for what is none by its form.
     pub fn is_as_asked(&mut self) {
-        let is_well_formed = |original: String| original == format!("/{}", self.method);
-        if self.attributes.get("rpc.method_original").cloned().is_some_and(is_well_formed) {
-            self.attributes.remove("rpc.method_original");
+        let is_method = self.method.contains('/');
+        if is_method && self.attributes.remove("rpc.method_original").is_some() {
             self.name = self.method.clone();
             self.attributes.insert("rpc.method", self.method.clone());
         }
