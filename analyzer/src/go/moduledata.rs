@@ -146,14 +146,12 @@ impl Places {
             tables.iter().filter(|t| points_back(image, vaddr, t)).for_each(|t| out.add(t, vaddr));
         }
         // A table that the section's moduledata belongs to needs no other.
-        let wanted: HashMap<u64, &Header> =
-            tables.iter().filter(|t| out.of(t).is_empty()).map(|t| (t.vaddr, t)).collect();
-        let mut check = |at: u64, value: u64| {
-            if let Some(table) = wanted.get(&value).filter(|t| points_back(image, at, t)) {
+        let wanted = Wanted::new(tables.iter().filter(|t| out.of(t).is_empty()));
+        for (at, value) in image.relocated() {
+            if let Some(table) = wanted.at(value).filter(|t| points_back(image, at, t)) {
                 out.add(table, at);
             }
-        };
-        image.relocated().for_each(|(at, value)| check(at, value));
+        }
         let mut segments: Vec<&Segment> = image.segments.iter().collect();
         segments.sort_by_key(|s| !s.is_writable());
         for segment in segments {
@@ -165,18 +163,12 @@ impl Places {
         out
     }
 
-    fn look_through(&mut self, image: &Image<'_>, segment: &Segment, wanted: &HashMap<u64, &Header>) {
-        // Two comparisons tell most words apart; a look-up for each would take ten times as long.
-        let first = wanted.keys().copied().min().unwrap_or(u64::MAX);
-        let last = wanted.keys().copied().max().unwrap_or(0);
+    fn look_through(&mut self, image: &Image<'_>, segment: &Segment, wanted: &Wanted<'_>) {
         let tail = image.tail(segment.vaddr).unwrap_or_default();
         let skip = segment.vaddr.wrapping_neg() % WORD;
         let words = tail.get(usize::try_from(skip).unwrap_or(0)..).unwrap_or_default().chunks_exact(8);
         for (i, value) in words.map(|w| bytes::u64(w, 0).unwrap_or(0)).enumerate() {
-            if first <= value
-                && value <= last
-                && let Some(table) = wanted.get(&value)
-            {
+            if let Some(table) = wanted.at(value) {
                 let at = segment.vaddr.wrapping_add(skip).wrapping_add(i as u64 * WORD);
                 if points_back(image, at, table) {
                     self.add(table, at);
@@ -195,6 +187,28 @@ impl Places {
     /// Those of one table, the likeliest first.
     pub fn of(&self, table: &Header) -> &[u64] {
         self.0.get(&table.vaddr).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// Tables by their addresses.
+struct Wanted<'t> {
+    first: u64,
+    last: u64,
+    tables: HashMap<u64, &'t Header>,
+}
+
+impl<'t> Wanted<'t> {
+    fn new(tables: impl Iterator<Item = &'t Header>) -> Self {
+        let tables: HashMap<u64, &Header> = tables.map(|t| (t.vaddr, t)).collect();
+        let first = tables.keys().copied().min().unwrap_or(u64::MAX);
+        let last = tables.keys().copied().max().unwrap_or(0);
+        Wanted { first, last, tables }
+    }
+
+    /// The one at this address. Two comparisons tell most words apart; a look-up for each would take ten times as long.
+    fn at(&self, vaddr: u64) -> Option<&'t Header> {
+        let is_near = self.first <= vaddr && vaddr <= self.last;
+        is_near.then(|| self.tables.get(&vaddr).copied())?
     }
 }
 

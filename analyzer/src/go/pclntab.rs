@@ -75,6 +75,10 @@ pub fn locate(image: &Image<'_>) -> Found {
     found
 }
 
+/// Bytes 1-5 of every magic since 1.2: ff ff ff 00 00.
+const MAGICS: u64 = 0x00_00_ff_ff_ff_00;
+const MAGICS_MASK: u64 = 0xff_ff_ff_ff_ff_00;
+
 /// Looks through all segments; the agent's planner asks for it when the section's table turns out to be another's.
 pub fn scan(image: &Image<'_>, found: &mut Found) {
     let writable_last = |s: &&Segment| s.is_writable();
@@ -85,8 +89,7 @@ pub fn scan(image: &Image<'_>, found: &mut Found) {
         // 8-aligned in the address space, whatever the segment's own alignment.
         let skip = usize::try_from(segment.vaddr.wrapping_neg() % 8).unwrap_or(0);
         for (i, word) in tail.get(skip..).unwrap_or_default().chunks_exact(8).enumerate() {
-            // Bytes 1-5 of every magic since 1.2: ff ff ff 00 00.
-            if word.get(1..6) == Some(&[0xff, 0xff, 0xff, 0, 0]) {
+            if bytes::u64(word, 0).is_some_and(|word| word & MAGICS_MASK == MAGICS) {
                 let at = (i as u64).wrapping_mul(8).wrapping_add(skip as u64);
                 examine(image, segment.vaddr.wrapping_add(at), found);
             }
