@@ -17,6 +17,8 @@ pub mod database_sql;
 pub mod dwarf;
 pub mod golang;
 #[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]
+pub mod gotest;
+#[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]
 pub mod grpc;
 pub mod h2;
 #[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]

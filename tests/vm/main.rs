@@ -9,6 +9,7 @@ mod initramfs;
 mod kernels;
 mod machine;
 mod options;
+mod own_tests;
 mod queue;
 mod runs;
 mod table;

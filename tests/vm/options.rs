@@ -10,9 +10,10 @@ use crate::runs::{self, Run};
 
 /// Printed with a usage error.
 pub const USAGE: &str = "\
-usage: scripts/vm [--all] [--json] [--only RUN]… [--case CASE]… [--kernel FILE [--arch amd64|arm64]]
+usage: scripts/vm [--all | --own-tests] [--json] [--only RUN]… [--case CASE]… [--kernel FILE [--arch amd64|arm64]]
   with no option: the oldest kernel on amd64 and the newest on arm64
   --all          every kernel on both architectures, and the special runs
+  --own-tests    the tests that net/http and gRPC have of their own, under an agent that writes; an hour
   --only RUN     those runs of --all whose name contains RUN
   --case CASE    this case alone
   --kernel FILE  this kernel in place of Debian's (what it lacks as built in cannot be tested)
@@ -23,6 +24,7 @@ usage: scripts/vm [--all] [--json] [--only RUN]… [--case CASE]… [--kernel FI
 #[derive(Debug, Default)]
 pub struct Options {
     all: bool,
+    own_tests: bool,
     /// One object per case.
     pub json: bool,
     only: Vec<String>,
@@ -39,6 +41,7 @@ impl Options {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
                 "--all" => options.all = true,
+                "--own-tests" => options.own_tests = true,
                 "--json" => options.json = true,
                 "--only" => options.only.push(value()?),
                 "--case" => options.cases.push(value()?),
@@ -61,6 +64,7 @@ impl Options {
     pub fn runs(&self) -> Result<Vec<Run>> {
         let mut runs = match &self.kernel {
             Some(file) => vec![self.given(kernels::of_file(file)?)],
+            None if self.own_tests => runs::own_tests(),
             None if self.all || !self.only.is_empty() => runs::all(),
             None => runs::few(),
         };
@@ -93,6 +97,7 @@ mod tests {
         assert_eq!(runs(&[]).expect("few").len(), 2);
         assert_eq!(runs(&["--all"]).expect("all").len(), 12);
         assert_eq!(runs(&["--only", "5.10 amd64", "--case", "load"]).expect("one"), ["5.10 amd64: 1"]);
+        assert_eq!(runs(&["--own-tests"]).expect("two").len(), 2);
         assert!(runs(&["--only", "4.19"]).is_err());
     }
 

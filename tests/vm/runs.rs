@@ -12,6 +12,7 @@ use crate::artifacts::Artifacts;
 use crate::initramfs::Initramfs;
 use crate::kernels::{self, Kernel};
 use crate::machine::{Machine, Seen};
+use crate::own_tests;
 use crate::verdict::Verdict;
 
 /// What every kernel of the matrix runs (`guest/cases.rs`).
@@ -159,6 +160,18 @@ pub fn few() -> Vec<Run> {
     few
 }
 
+/// The tests that Go and gRPC have of their own: a machine for each, since they take half an hour.
+pub fn own_tests() -> Vec<Run> {
+    let run = |case: &'static str| Run {
+        name: format!("6.1 {case} amd64"),
+        arch: Arch::Amd64,
+        source: Source::Suite("bookworm"),
+        command_line: "",
+        cases: vec![case],
+    };
+    own_tests::CASES.map(run).into()
+}
+
 /// What came of a run.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -243,7 +256,11 @@ impl Run {
         archive.file("strobe.o", &fs::read(&artifacts.object).context("read the eBPF object")?)?;
         // Some calls are to a host by its name.
         archive.file("etc/hosts", b"127.0.0.1 localhost\n")?;
-        for (name, app) in &artifacts.apps {
+        let mut has_own_tests = false;
+        for case in &self.cases {
+            has_own_tests |= own_tests::put(&mut archive, case)?;
+        }
+        for (name, app) in artifacts.apps.iter().filter(|_| !has_own_tests) {
             archive.program(&format!("apps/{name}"), app)?;
         }
         for module in &kernel.modules {

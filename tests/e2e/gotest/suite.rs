@@ -1,11 +1,10 @@
 //! The tests of one package as a program, and its runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use strobe_tests::agent::strobe;
 use strobe_tests::collector::Collector;
 use strobe_tests::golang;
 use strobe_tests::machine;
@@ -13,10 +12,8 @@ use strobe_tests::process::Running;
 
 use super::verdicts::{self, Verdicts};
 
-/// gRPC's take 80 seconds on a machine that has other things to do.
-const PATIENCE: Duration = Duration::from_secs(600);
-/// Before that the tests end themselves, and say what each goroutine waits for.
-const TIMEOUT: &str = "-test.timeout=9m";
+/// So long before one gives up the tests end themselves, and say what each goroutine waits for.
+const NOTICE: Duration = Duration::from_secs(60);
 
 /// A package whose tests are run.
 #[derive(Debug, Clone, Copy)]
@@ -33,15 +30,34 @@ pub struct Package {
     pub spans: usize,
 }
 
+/// `net/http`.
+pub const NET_HTTP: Package =
+    Package { path: "net/http", module: None, tests: 1_000, scope: "strobe/net/http", spans: 1_000 };
+/// gRPC, in the newest version that the other tests have.
+const GRPC_MODULE: Option<(&str, &str)> = Some(("google.golang.org/grpc", "v1.85.0"));
+/// What gRPC has at its outside.
+pub const GRPC: Package = Package {
+    path: "google.golang.org/grpc/test",
+    module: GRPC_MODULE,
+    tests: 400,
+    scope: "strobe/google.golang.org/grpc",
+    spans: 1_000,
+};
+/// Most of them use a transport without a client or a server above it, and make no span.
+pub const GRPC_TRANSPORT: Package =
+    Package { path: "google.golang.org/grpc/internal/transport", tests: 150, spans: 5, ..GRPC };
+
 /// Its tests, compiled and stripped as what is run in production is.
 #[derive(Debug)]
 pub struct Suite {
-    package: Package,
-    folder: tempfile::TempDir,
+    pub package: Package,
+    pub program: PathBuf,
     /// Of the toolchain.
-    root: PathBuf,
-    /// Where the package's source is.
-    source: PathBuf,
+    pub root: PathBuf,
+    /// Where the package's source is, which some tests read.
+    pub source: PathBuf,
+    /// How long a run may take.
+    pub patience: Duration,
 }
 
 /// What came of a run.
@@ -66,48 +82,33 @@ pub struct Traced {
 }
 
 impl Suite {
-    /// Compiles them with a version of Go.
-    pub fn build(package: Package, version: &str) -> Result<Self> {
-        let (folder, root) = (tempfile::tempdir()?, golang::toolchain(version)?);
+    /// Compiles them with a version of Go, into this folder.
+    pub fn build(package: Package, version: &str, folder: &Path, patience: Duration) -> Result<Self> {
+        let root = golang::toolchain(version)?;
         let required = package.module.map(|(path, version)| format!("require {path} {version}\n"));
         let minor = golang::minor(version);
         let module =
             format!("module example.com/tests\n\ngo 1.{minor}.0\n\n{}", required.unwrap_or_default());
-        std::fs::write(folder.path().join("go.mod"), module)?;
-        let mut suite = Self { package, folder, root, source: PathBuf::new() };
-        let program = suite.program();
+        std::fs::write(folder.join("go.mod"), module)?;
+        let program = folder.join("package.test");
         machine::run(
-            suite.go()?.args(["test", "-c", "-ldflags=-s -w", "-o"]).arg(program).arg(package.path),
+            go(&root, folder)?.args(["test", "-c", "-ldflags=-s -w", "-o"]).arg(&program).arg(package.path),
         )?;
-        let out = machine::run(suite.go()?.args(["list", "-f", "{{.Dir}}", package.path]))?;
-        suite.source = PathBuf::from(String::from_utf8(out.stdout)?.trim());
-        Ok(suite)
-    }
-
-    /// The go command, in a module that requires the package's. So its version stands in the program, as it does in what is run in
-    /// production; in a copy of the module itself there would be none.
-    fn go(&self) -> Result<Command> {
-        let mut go = Command::new(self.root.join("bin/go"));
-        go.current_dir(self.folder.path()).env("GOROOT", &self.root).env("GOTOOLCHAIN", "local");
-        go.env("GOWORK", "off").env("GOFLAGS", "-mod=mod").env("GOMODCACHE", machine::cache_dir("gomod")?);
-        go.env("GOCACHE", machine::cache_dir("go-build")?);
-        Ok(go)
-    }
-
-    fn program(&self) -> PathBuf {
-        self.folder.path().join("package.test")
+        let out = machine::run(go(&root, folder)?.args(["list", "-f", "{{.Dir}}", package.path]))?;
+        let source = PathBuf::from(String::from_utf8(out.stdout)?.trim());
+        Ok(Self { package, program, root, source, patience })
     }
 
     /// Runs them without the agent.
     pub fn run(&self) -> Result<Run> {
-        self.finish(Command::new(self.program())).map(|(run, _)| run)
+        self.finish(Command::new(&self.program)).map(|(run, _)| run)
     }
 
-    /// Runs them under the agent, which sends what it builds to a collector.
-    pub fn run_traced(&self) -> Result<Traced> {
+    /// Runs them under this agent, which sends what it builds to a collector.
+    pub fn run_traced(&self, mut command: Command) -> Result<Traced> {
         let collector = Collector::start()?;
-        let mut command = strobe(&["exec", "--strict", "--"])?;
-        command.arg(self.program()).env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint());
+        command.args(["exec", "--strict", "--"]).arg(&self.program);
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint());
         command.env("OTEL_TRACES_EXPORTER", "otlp").env("OTEL_BSP_MAX_QUEUE_SIZE", "65536");
         let (run, log) = self.finish(command)?;
         let spans = collector.take()?;
@@ -123,12 +124,14 @@ impl Suite {
     /// Runs a command that runs them; what is worth reading of what they said, too.
     fn finish(&self, mut command: Command) -> Result<(Run, String)> {
         // Some of them read their own sources, and some run the go command.
-        let path = format!("{}:{}", self.root.join("bin").display(), std::env::var("PATH")?);
-        command.args(["-test.short", "-test.v=test2json", TIMEOUT]).current_dir(&self.source);
+        let path =
+            format!("{}:{}", self.root.join("bin").display(), std::env::var("PATH").unwrap_or_default());
+        let timeout = format!("-test.timeout={}s", self.patience.saturating_sub(NOTICE).as_secs());
+        command.args(["-test.short", "-test.v=test2json", &timeout]).current_dir(&self.source);
         command.env("GOROOT", &self.root).env("GOTOOLCHAIN", "local").env("PATH", path);
         let begin = Instant::now();
         let mut running = Running::start(&mut command)?;
-        let status = running.wait(PATIENCE)?;
+        let status = running.wait(self.patience)?;
         let took = begin.elapsed();
         let verdicts = verdicts::read(&running.stdout.all());
         let is_failed = !verdicts::failed(&verdicts).is_empty();
@@ -140,4 +143,14 @@ impl Suite {
         let said: Vec<String> = said.collect();
         Ok((Run { verdicts, took }, format!("{}\n{}", said.join("\n"), running.stderr.text())))
     }
+}
+
+/// The go command, in a module that requires the package's. So its version stands in the program, as it does in what is run in
+/// production; in a copy of the module itself there would be none.
+fn go(root: &Path, folder: &Path) -> Result<Command> {
+    let mut go = Command::new(root.join("bin/go"));
+    go.current_dir(folder).env("GOROOT", root).env("GOTOOLCHAIN", "local").env("CGO_ENABLED", "0");
+    go.env("GOWORK", "off").env("GOFLAGS", "-mod=mod").env("GOMODCACHE", machine::cache_dir("gomod")?);
+    go.env("GOCACHE", machine::cache_dir("go-build")?);
+    Ok(go)
 }

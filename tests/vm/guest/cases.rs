@@ -1,10 +1,11 @@
 //! The cases by name. The host has the same names in its table of runs (`tests/vm/runs.rs`).
 
 use anyhow::{Result, bail};
+use strobe_tests::gotest::suite::{GRPC, NET_HTTP};
 
 use crate::{
     by_hand, carried, clients, databases, features, grpc, lives, loading, machines, namespaces, own,
-    privileges,
+    own_tests, privileges,
 };
 
 /// Runs one; what it says goes into the table.
@@ -43,6 +44,8 @@ pub fn run(name: &str) -> Result<String> {
         "overlay" => namespaces::overlay_mounts("1.24"),
         "user" => privileges::exactly_the_documented("1.24"),
         "missing" => privileges::each_missing_in_turn("1.24"),
+        "own-tests-net-http" => own_tests::are_unchanged(name, NET_HTTP),
+        "own-tests-grpc" => own_tests::are_unchanged(name, GRPC),
         "lockdown" => machines::is_locked_down(),
         "preempt" => machines::is_fully_preemptible(),
         _ => bail!("no case is named {name}"),
