@@ -9,13 +9,19 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::{helpers::generated::bpf_get_current_task, macros::map, maps::Array};
+use aya_ebpf::{
+    helpers::generated::bpf_get_current_task,
+    macros::map,
+    maps::{Array, LruHashMap},
+};
 use runtime_ebpf::{
     abi::MAX_FILES,
-    sockets::{Connections, NO_LINK, Sockets, WRAPPERS},
+    counters::Counter,
+    sockets::{Connections, KeptLink, MOST_LINKS, NO_LINK, Sockets, WRAPPERS},
 };
 
 use crate::{
+    count::count,
     enter::Hit,
     kernel::{half, quarter, word},
     read::{is_known, is_some, opaque, read_or_zero, try_read, try_read_bytes},
@@ -26,6 +32,9 @@ use crate::{
 static SOCKETS: Array<Sockets> = Array::with_max_entries(1, 0);
 #[map]
 static CONNECTIONS: Array<Connections> = Array::with_max_entries(MAX_FILES, 0);
+/// Preallocated. Of what has given way the next reading is believed.
+#[map]
+static LINKS: LruHashMap<u64, KeptLink> = LruHashMap::with_max_entries(MOST_LINKS, 0);
 
 /// `net.Conn`s that hold one another: TLS over a limited listener's connection, say.
 const MOST_HELD: u32 = 3;
@@ -96,9 +105,43 @@ fn link_of(file: u32, bias: u64, conn: Conn, end: End) -> u64 {
     // Go says that a descriptor is closed before it closes it (`fdMutex.increfAndClose`), and another connection may get its number at once:
     // what is not closed now was the connection's all the time. What cannot be read is not known to be open.
     match try_read::<u64>(fd.wrapping_add(known.closed)) {
-        Some(state) if state & 1 == 0 => link,
+        Some(state) if state & 1 == 0 && link != NO_LINK => settle(this_socket(sockets, socket, sock), link),
         _ => NO_LINK,
     }
+}
+
+/// What most readings of this socket have said. One alone may be wrong however often it is repeated: the processor that writes count and position,
+/// which may be another machine's guest, can be stopped between the two for milliseconds. But a connection's beginning does not change, and who
+/// has read the same in two hits believes what comes after it no more than that.
+#[inline(always)]
+fn settle(socket: u64, link: u64) -> u64 {
+    let Some(kept) = LINKS.get_ptr_mut(&socket) else {
+        // Where nothing gives way, as in `senders`, the next one keeps it.
+        let _ = LINKS.insert(&socket, &KeptLink { sealed: link ^ socket, votes: 0 }, 0);
+        return link;
+    };
+    // SAFETY: the pointers are the map's, here and below. Volatile: programs on other processors write to it.
+    let (sealed, votes) = unsafe { (&raw mut (*kept).sealed, &raw mut (*kept).votes) };
+    // SAFETY: as above.
+    let (known, before) = unsafe { (sealed.read_volatile() ^ socket, votes.read_volatile()) };
+    let (believed, after) = KeptLink::hear((known, before), link);
+    if after != before {
+        // SAFETY: as above.
+        unsafe { votes.write_volatile(after) };
+    }
+    if known == link {
+        return link;
+    }
+    count(Counter::LinkDiffers);
+    // SAFETY: as above.
+    unsafe { sealed.write_volatile(believed ^ socket) };
+    believed
+}
+
+/// What tells a socket from all others: its inode's number, which is given once, and its address, a multiple of the size of a cache line.
+#[inline(always)]
+fn this_socket(at: &Sockets, socket: u64, sock: u64) -> u64 {
+    word(socket + at.socket_inode as u64 + at.inode_number as u64) << 32 | sock >> 6 & 0xffff_ffff
 }
 
 #[inline(always)]
@@ -172,9 +215,7 @@ fn unix(at: &Sockets, client: u64) -> u64 {
     if client == 0 || socket == 0 {
         return NO_LINK;
     }
-    let inode = word(socket + at.socket_inode as u64 + at.inode_number as u64);
-    // It is a multiple of the size of a cache line.
-    inode << 32 | client >> 6 & 0xffff_ffff
+    this_socket(at, socket, client)
 }
 
 /// The `struct socket` of a descriptor of the running process, if it has one; else 0.
@@ -211,7 +252,8 @@ fn peers(at: &Sockets, sock: u64) -> u64 {
 }
 
 /// Both are written one after the other while a segment is taken in, on any processor, and they lie in different cache lines: who reads between
-/// the two is wrong by that segment. So it is read twice, which agrees where it is right; where it does not, the writer is done by the third time.
+/// the two is wrong by that segment. So it is read twice, which agrees where it is right; where it does not, the writer is mostly done by the third
+/// time. (Else: [`settle`].)
 #[inline(always)]
 fn begun_with(count: u64, position: u64) -> u64 {
     // The kernel writes the count first (tcp_snd_una_update, tcp_rcv_nxt_update): in this order less lies between.

@@ -59,6 +59,8 @@ counters! { Counter:
     SenderUnknown = "correlation.no_sender", info;
     /// Connections, at either end, that are none of TCP, or are held by a type that strobe does not know.
     ConnectionUnknown = "correlation.no_connection", info;
+    /// Readings of which connection a socket is that differ from what was read before. What most have read is believed.
+    LinkDiffers = "correlation.readings_differ", info;
     /// Senders that found no room, or gave way while they were looked for.
     SenderLost = "correlation.lost", loss;
 }

@@ -4,6 +4,7 @@
 //! ```text
 //! SOCKETS      0           -> Sockets       where the kernel keeps it, written by the agent before anything is attached
 //! CONNECTIONS  file index  -> Connections   where the program keeps its descriptor
+//! LINKS        socket      -> KeptLink      which connection it is, as most have read it
 //! SENDERS      SenderKey   -> Sender        written by clients' programs, read by servers'
 //! SENDING      0           -> u64           1 once a client's program has written there
 //! CALLERS      CallerKey   -> g             goroutines whose calls others send
@@ -127,6 +128,36 @@ pub struct CallerKey {
 /// Senders, and callers, that are remembered at once over all processes. The ones that were used least recently give way.
 pub const MOST_SENDERS: u32 = 32_768;
 
+/// Which connection a socket is. Its key is its inode's number in the upper half, and some of its address in the kernel.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptLink {
+    /// The exclusive or of [`SenderKey::link`] and the key: whoever writes to a place that is another socket's by now, or reads there, leaves and
+    /// finds a connection that is nobody's.
+    pub sealed: u64,
+    /// How many more have read this one than another, less one.
+    pub votes: u64,
+}
+
+impl KeptLink {
+    /// Readings that count beyond the first, and as many have to differ until another one is kept.
+    const MOST_VOTES: u64 = 4;
+
+    /// What is kept after one more reading, both without seal: the connection, and its votes. It is what is to be believed, too.
+    #[inline(always)]
+    #[must_use]
+    pub const fn hear(kept: (u64, u64), read: u64) -> (u64, u64) {
+        match kept {
+            (link, votes) if link == read => (link, if votes < Self::MOST_VOTES { votes + 1 } else { votes }),
+            (_, 0) => (read, 0),
+            (link, votes) => (link, votes - 1),
+        }
+    }
+}
+
+/// Sockets of which that is kept. The ones that were used least recently give way.
+pub const MOST_LINKS: u32 = 16_384;
+
 /// No connection that can be told. Sequence numbers are of the kernel's choice, so a pair of them can be this one, and then one connection
 /// of 2^64 is not told.
 pub const NO_LINK: u64 = u64::MAX;
@@ -135,10 +166,35 @@ pub const NO_LINK: u64 = u64::MAX;
 mod tests {
     use super::*;
 
+    /// What is believed at each reading.
+    fn believed(readings: &[u64]) -> std::vec::Vec<u64> {
+        let (first, rest) = readings.split_first().expect("a reading");
+        let mut kept = (*first, 0);
+        let later = rest.iter().map(|read| {
+            kept = KeptLink::hear(kept, *read);
+            kept.0
+        });
+        core::iter::once(*first).chain(later).collect()
+    }
+
+    #[test]
+    fn a_reading_that_was_torn_is_not_believed_against_two_others() {
+        const WRONG: u64 = 7;
+        assert_eq!(believed(&[1, 1, WRONG, 1, 1]), [1; 5]);
+        assert_eq!(believed(&[1, 1, 1, 1, WRONG, WRONG, WRONG, 1]), [1; 8]);
+        // The first had no witness; nor had the second.
+        assert_eq!(believed(&[WRONG, 1, 1, WRONG, 1]), [WRONG, 1, 1, 1, 1]);
+        assert_eq!(believed(&[1, WRONG, 1, 1, WRONG]), [1, WRONG, 1, 1, 1]);
+        // Whatever was believed for however long, it is not for good.
+        let late: std::vec::Vec<u64> = [[WRONG; 100].as_slice(), &[1; 7]].concat();
+        assert_eq!(believed(&late)[100..], [WRONG, WRONG, WRONG, WRONG, 1, 1, 1]);
+    }
+
     #[test]
     fn values_have_no_padding() {
         assert_eq!(size_of::<Sockets>(), 20 * 4);
         assert_eq!(size_of::<Connections>(), 16 + 16 * WRAPPERS + 16);
+        assert_eq!(size_of::<KeptLink>(), 16);
         assert_eq!((size_of::<SenderKey>(), size_of::<Sender>(), size_of::<CallerKey>()), (16, 56, 16));
     }
 }

@@ -78,18 +78,23 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
         count(hit, Counter::Unreadable);
         return flight::remove(hit, &key);
     };
-    let Some(mut entry) = flight::enter(hit, &key, goid, stream) else { return };
+    // Before the entry: verifiers before Linux 6.3 or so take two reservations for different ones, and what happens to the entry would be
+    // followed to the program's end once for each of its ways.
+    let Some(mut record) = ring::reserve(SMALL_BYTES) else {
+        if flight::enter(hit, &key, goid, stream).is_some() {
+            flight::lose(hit, Counter::BeginningLost);
+        }
+        return;
+    };
+    let Some(mut entry) = flight::enter(hit, &key, goid, stream) else { return ring::discard(record) };
     let flight = entry.get_mut();
     flight.start_ns = start_ns;
     flight.bias = bias;
-    let Some(mut record) = ring::reserve(SMALL_BYTES) else {
-        return count(hit, Counter::BeginningLost);
-    };
     // SAFETY: the reservation has a Began and all slots.
     let slots = unsafe { record.as_mut_ptr().add(size_of::<Began>()) };
     let Some(picked) = pick(file, slots, stream) else {
-        count(hit, Counter::Unreadable);
-        return ring::discard(record);
+        ring::discard(record);
+        return flight::lose(hit, Counter::Unreadable);
     };
     let map = metadata::find(hit.file(), bias, picked.context.itab, picked.context.data);
     // SAFETY: the entry has no identity yet.

@@ -45,7 +45,8 @@ pub const SAMPLED: u32 = 2;
 /// An entry of the table.
 pub type Entry = in_flight::Entry<Flight>;
 
-/// The goroutine's entry for an RPC that begins. `None`: another attachment of this program has begun it already, or there is no room,
+/// The goroutine's entry for an RPC that begins, of which [`crate::current`] still says what was open before: the caller tells it of the new one, or
+/// that there is none ([`lose`]). `None`: another attachment of this program has begun it already, or there is no room,
 /// which is counted.
 #[inline(always)]
 pub fn enter(hit: &Hit, key: &Key, goid: u64, stream: u64) -> Option<Entry> {
@@ -67,10 +68,6 @@ pub fn enter(hit: &Hit, key: &Key, goid: u64, stream: u64) -> Option<Entry> {
             return None;
         }
         count(hit, Counter::Replaced);
-        // Or this one would seem to be open until the new one's beginning is written down, which may fail.
-        if hit.asks_for_parents() {
-            current::close(hit);
-        }
     }
     flight.generation = generation;
     flight.state = 0;
@@ -96,6 +93,15 @@ pub fn rest(hit: &Hit, key: &Key, mut entry: Entry) {
     if in_flight::is_crowded::<Server>(hit) {
         count(hit, Counter::GaveWay);
         remove(hit, key);
+    }
+}
+
+/// The RPC's beginning cannot be written down. What was open on the goroutine before is not either: none of its ends was seen.
+#[inline(always)]
+pub fn lose(hit: &Hit, counter: Counter) {
+    count(hit, counter);
+    if hit.asks_for_parents() {
+        current::close(hit);
     }
 }
 

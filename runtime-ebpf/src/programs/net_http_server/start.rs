@@ -98,7 +98,8 @@ fn fast<const ROOM: usize>(
         ring::discard(record);
         return Next::Fields;
     };
-    if !connect(file, base, flight, picked.remote) {
+    // A long text goes on where this has been done in the same hit.
+    if ROOM == SMALL_TEXT && !connect(file, base, flight, picked.remote) {
         ring::discard(record);
         return Next::Fields;
     }
