@@ -194,7 +194,7 @@ impl Case<'_> {
     }
 
     /// Where the calls of a function return to that stand in another's copy in this one.
-    fn returns_within(
+    pub(super) fn returns_within(
         &self,
         holder: &GoFunction<'_>,
         caller: &str,

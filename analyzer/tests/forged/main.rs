@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use analyzer::go::types::closure;
-use analyzer::plan::{Library, Plan, Verdict};
+use analyzer::plan::{Code, Library, Plan, Verdict};
 use analyzer::{GoImage, Options};
 use forge::{Forged, OUTER, Types, uvarint};
 
@@ -148,6 +148,46 @@ fn a_name_held_against_a_text_is_the_name_put_together() {
     let map = types.get(map).expect("its descriptor");
     assert!(types.has_underlying_name(&map, "map[int]*net/http.T[a.B]"));
     assert!(!types.has_underlying_name(&map, "map[int]*net/http.T"));
+}
+
+/// An entry whose caller calls by way of another function.
+const BY_WAY: &str = r#"id = "by/way"
+title = "a caller that calls by way of another function"
+module = "a.b/c"
+present = ["a.b/c.seen"]
+
+[[role]]
+name = "start"
+required = true
+[[role.site]]
+function = "a.b/c.seen"
+at = "entry"
+callers = ["a.b/c.caller"]
+through = ["a.b/c.way"]
+"#;
+
+#[test]
+fn a_copied_caller_that_calls_by_way_of_another_function_is_noted() {
+    let entries = offsets::catalog::with_own([("way.toml", BY_WAY)]).expect("an entry");
+    let options = Options { entries: Vec::leak(entries), ..Options::default() };
+    // main.g, which a.b/c.caller was copied into, calls the function before it or the one before that.
+    for (distance, is_noted) in [(-21, true), (-37, false)] {
+        let call = [&[0xe8][..], &i32::to_le_bytes(distance), &[0xc3; 11]].concat();
+        let forged = Forged {
+            inlined: "a.b/c.caller",
+            tree_entries: 1,
+            pctab: one_run(1),
+            more: vec![("a.b/c.seen", vec![0xc3; 16]), ("a.b/c.way", vec![0xc3; 16]), ("main.g", call)],
+            last_has_tree: true,
+            ..Forged::default()
+        };
+        let plan = analyzer::plan(&forged.build(), "forged", &options).expect("a Plan");
+        let library = plan.libraries.iter().find(|library| library.id == "by/way").expect("it is there");
+        let noted = library.findings.iter().any(|finding| finding.code == Code::NoCaller);
+        assert_eq!((library.verdict, noted), (Verdict::Ready, is_noted), "{:?}", library.findings);
+        let returns = library.functions.iter().flat_map(|function| &function.callers).count();
+        assert_eq!(returns == 0, is_noted, "{:?}", library.functions);
+    }
 }
 
 /// What `analyze` says of a file that it may read with 100 MiB of its own, and how long that took.
