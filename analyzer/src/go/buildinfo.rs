@@ -24,6 +24,8 @@ const ALIGN: usize = 16;
 const MAX_VERSION_BYTES: u64 = 256;
 /// Longest module text that is read.
 const MAX_MODULES_BYTES: u64 = 16 << 20;
+/// Most lines of it, a module or a setting each. The shortest have four bytes, and take thirty times as much memory.
+const MAX_LINES: usize = 1 << 16;
 
 /// Build information.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -113,6 +115,11 @@ fn parse(image: &Image<'_>, vaddr: u64, blob: &[u8]) -> Result<BuildInfo> {
         .ok_or_else(|| bad("the module text behind the version is longer than the file or than 16 MiB"))?;
     let mut info = BuildInfo { go_version: lossy(version), ..BuildInfo::default() };
     if let Some(text) = between_sentinels(text) {
+        let lines = memchr::memchr_iter(b'\n', text).count();
+        if lines > MAX_LINES {
+            let (what, count) = ("lines of module text", lines as u64);
+            return Err(ErrorKind::Budget { what, count, limit: MAX_LINES as u64 });
+        }
         info.read_lines(&lossy(text));
     }
     Ok(info)

@@ -54,8 +54,9 @@ pub struct Functions<'a> {
     functab: &'a [u8],
 }
 
-/// One function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One function. Two are the same where their positions are: what they hold reaches to the end of a segment, and to compare that would
+/// read the file.
+#[derive(Debug, Clone, Copy)]
 pub struct Function<'a> {
     /// Position in functab.
     pub index: u64,
@@ -153,7 +154,12 @@ impl<'a> Functions<'a> {
 
     /// A name by its offset.
     pub fn name_at(&self, offset: u32) -> Option<&'a [u8]> {
-        bytes::until_nul(self.names, usize::try_from(offset).ok()?, MAX_NAME_BYTES)
+        self.name_within(offset, MAX_NAME_BYTES)
+    }
+
+    /// The same, if it is no longer than that.
+    pub(super) fn name_within(&self, offset: u32, longest: usize) -> Option<&'a [u8]> {
+        bytes::until_nul(self.names, usize::try_from(offset).ok()?, longest.saturating_add(1))
     }
 
     /// A function's name as it is.

@@ -33,13 +33,19 @@ const MAX_RUNS: u64 = 1 << 24;
 pub const MAX_HOLDERS: usize = 64;
 
 /// A wanted function was inlined.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Inlining<'a> {
     /// Functions that hold a copy, those with the lowest addresses of trees first: up to one more than [`MAX_HOLDERS`], so that
     /// whoever reads this sees that there are more.
     pub holders: Vec<Function<'a>>,
     /// How many copies there are.
     pub copies: u64,
+}
+
+/// How many entries of a tree are looked at that has these indexes into it.
+pub fn len(runs: &[Run]) -> u64 {
+    let last = runs.iter().map(|run| run.value).max().and_then(|last| u64::try_from(last).ok());
+    last.map_or(0, |last| last.saturating_add(1).min(MAX_ENTRIES))
 }
 
 /// The offsets in a function at which it runs what was copied from the function of that name, and what that had inlined itself;
@@ -52,9 +58,7 @@ pub fn bodies(
     name: &str,
 ) -> Option<Vec<Range<u64>>> {
     let form = functions.header.form;
-    let last = runs.iter().map(|run| run.value).max().and_then(|last| u64::try_from(last).ok())?;
-    let len = last.saturating_add(1).min(MAX_ENTRIES);
-    let tree = image.bytes(functions.inline_tree(function)?, len.checked_mul(form.inline_size)?)?;
+    let tree = image.bytes(functions.inline_tree(function)?, len(runs).checked_mul(form.inline_size)?)?;
     let entries: Vec<(u32, u32)> = tree
         .chunks_exact(usize::try_from(form.inline_size).ok()?)
         .filter_map(|entry| {
@@ -62,8 +66,11 @@ pub fn bodies(
             Some((bytes::u32(entry, at)?, bytes::u32(entry, at + 4)?))
         })
         .collect();
+    // As long as the name is with an escape for each byte: of a longer one no more is read.
+    let longest = 3 * name.len();
     let is_it = |&(offset, _): &(u32, u32)| {
-        functions.name_at(offset).is_some_and(|found| *names::plain(found) == *name.as_bytes())
+        let found = functions.name_within(offset, longest);
+        found.is_some_and(|found| *names::plain(found) == *name.as_bytes())
     };
     let mut inside: Vec<Option<bool>> = entries.iter().map(|entry| is_it(entry).then_some(true)).collect();
     if !inside.contains(&Some(true)) {
@@ -147,7 +154,7 @@ pub fn find<'a>(
         keep_owners(&mut all, base, &hits);
         all.sort_unstable();
     }
-    let mut owners = Owners { functions, form, all, current: 0..0, lengths: Vec::new(), runs: 0 };
+    let mut owners = Owners { functions, form, all, current: 0..0, measured: 0..0, runs: 0 };
     for (at, inlined) in hits {
         owners.count(at - base, inlined, &mut out)?;
     }
@@ -189,7 +196,9 @@ fn hits(
     let mut hits = Vec::new();
     for (i, word) in region.chunks_exact(4).enumerate() {
         let Some(inlined) = names.position(bytes::u32(word, 0).unwrap_or(0)) else { continue };
-        hits.push((first.wrapping_add(i as u64 * 4), inlined));
+        // A segment may reach beyond the end of the address space.
+        let Some(at) = first.checked_add(i as u64 * 4) else { break };
+        hits.push((at, inlined));
         if hits.len() > MAX_HITS {
             let (what, count) = ("words of inline trees that may be wanted names", hits.len() as u64);
             return Err(ErrorKind::Budget { what, count, limit: MAX_HITS as u64 });
@@ -202,12 +211,13 @@ fn hits(
 struct Owners<'f, 'a> {
     functions: &'f Functions<'a>,
     form: &'static Pclntab,
-    /// Where the tree is and position of a function that has it; sorted.
+    /// Where the tree is and position of a function that has it; sorted. Of the tree of the last hit how long the function says that it
+    /// is, in place of where it is: hits ascend, so no earlier tree is asked for again, and any number of functions may share one.
     all: Vec<(u32, u32)>,
     /// The tree of the last hit, up to the next tree.
     current: Range<u64>,
-    /// Its functions: how long each says that the tree is, and the function's position; sorted.
-    lengths: Vec<(u64, u64)>,
+    /// Its functions in `all`, sorted by length; what stands before them is done with.
+    measured: Range<usize>,
     /// How many runs were read.
     runs: u64,
 }
@@ -215,19 +225,18 @@ struct Owners<'f, 'a> {
 impl<'a> Owners<'_, 'a> {
     /// Counts the functions whose tree has an entry with its name at `at`, counted as trees are.
     fn count(&mut self, at: u64, inlined: usize, out: &mut BTreeMap<usize, Inlining<'a>>) -> Result<()> {
-        let end = self.all.partition_point(|&(tree, _)| u64::from(tree) <= at);
-        let Some(&(tree, _)) = end.checked_sub(1).and_then(|i| self.all.get(i)) else { return Ok(()) };
-        let distance = (at - u64::from(tree))
-            .checked_sub(self.form.inline_name_at)
-            .filter(|d| d % self.form.inline_size == 0);
-        let Some(entry) = distance.map(|d| d / self.form.inline_size) else { return Ok(()) };
         if !self.current.contains(&at) {
-            let start = self.all.partition_point(|&(t, _)| t < tree);
-            self.measure(start..end)?;
-            self.current = u64::from(tree)..self.all.get(end).map_or(u64::MAX, |&(next, _)| next.into());
+            self.turn_to(at)?;
         }
-        let holders =
-            self.lengths.get(self.lengths.partition_point(|&(len, _)| len <= entry)..).unwrap_or_default();
+        let distance = at.checked_sub(self.current.start + self.form.inline_name_at);
+        let Some(entry) =
+            distance.filter(|d| d % self.form.inline_size == 0).map(|d| d / self.form.inline_size)
+        else {
+            return Ok(());
+        };
+        let holders = self.all.get(self.measured.clone()).unwrap_or_default();
+        let long_enough = holders.partition_point(|&(len, _)| u64::from(len) <= entry);
+        let holders = holders.get(long_enough..).unwrap_or_default();
         let copies = holders.len() as u64;
         if copies == 0 {
             return Ok(());
@@ -235,22 +244,31 @@ impl<'a> Owners<'_, 'a> {
         let known = out.entry(inlined).or_insert(Inlining { holders: Vec::new(), copies: 0 });
         known.copies = known.copies.saturating_add(copies);
         // One function has an entry for each copy that it holds.
-        let mut few: Vec<u64> = holders.iter().take(MAX_HOLDERS + 1).map(|&(_, i)| i).collect();
+        let mut few: Vec<u32> = holders.iter().take(MAX_HOLDERS + 1).map(|&(_, i)| i).collect();
         few.sort_unstable();
-        for holder in few.into_iter().filter_map(|i| self.functions.get(i)) {
-            if known.holders.len() <= MAX_HOLDERS && !known.holders.contains(&holder) {
+        for holder in few.into_iter().filter_map(|i| self.functions.get(i.into())) {
+            let is_it = |known: &Function<'_>| known.index == holder.index;
+            if known.holders.len() <= MAX_HOLDERS && !known.holders.iter().any(is_it) {
                 known.holders.push(holder);
             }
         }
         Ok(())
     }
 
-    /// Reads how long the tree of these functions is, once for each.
-    fn measure(&mut self, range: Range<usize>) -> Result<()> {
-        self.lengths.clear();
-        for &(_, index) in self.all.get(range).unwrap_or_default() {
-            let Some(function) = self.functions.get(index.into()) else { continue };
-            let (len, runs) = self.functions.measure_inline_tree(&function);
+    /// Finds the tree that lies there, and reads how long it is, once for each of its functions.
+    fn turn_to(&mut self, at: u64) -> Result<()> {
+        let left = self.all.get(self.measured.end..).unwrap_or_default();
+        let end = left.partition_point(|&(tree, _)| u64::from(tree) <= at);
+        // No tree begins at or before it that no earlier hit lay in.
+        let Some(&(tree, _)) = end.checked_sub(1).and_then(|i| left.get(i)) else { return Ok(()) };
+        let start = left.partition_point(|&(t, _)| t < tree);
+        self.current = u64::from(tree)..left.get(end).map_or(u64::MAX, |&(next, _)| next.into());
+        self.measured = self.measured.end + start..self.measured.end + end;
+        let functions = self.all.get_mut(self.measured.clone()).unwrap_or_default();
+        for (len, index) in &mut *functions {
+            let function = self.functions.get((*index).into());
+            let (entries, runs) =
+                function.map_or((0, 0), |function| self.functions.measure_inline_tree(&function));
             self.runs = self.runs.saturating_add(runs);
             if self.runs > MAX_RUNS {
                 return Err(ErrorKind::Budget {
@@ -259,9 +277,9 @@ impl<'a> Owners<'_, 'a> {
                     limit: MAX_RUNS,
                 });
             }
-            self.lengths.push((len, index.into()));
+            *len = u32::try_from(entries).unwrap_or(u32::MAX);
         }
-        self.lengths.sort_unstable();
+        functions.sort_unstable();
         Ok(())
     }
 }

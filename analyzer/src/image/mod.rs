@@ -56,8 +56,7 @@ impl<'a> Image<'a> {
         };
         if let Some((offset, size)) = headers.dynamic {
             let table = elf::slice(file, offset, size).unwrap_or_default();
-            let relocations = Relocations::from_dynamic(table, image.arch, |at, len| image.bytes(at, len));
-            image.relocations = relocations;
+            image.relocations = Relocations::from_dynamic(table, image.arch, |at, len| image.bytes(at, len))?;
             image.is_program |= is_position_independent_program(table);
         }
         Ok(image)

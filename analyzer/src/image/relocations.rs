@@ -8,11 +8,15 @@
 
 use crate::arch::Arch;
 use crate::bytes;
+use crate::error::{ErrorKind, Result};
 
 const DT_NULL: u64 = 0;
 const DT_RELA: u64 = 7;
 const DT_RELASZ: u64 = 8;
 const ENTRY_SIZE: usize = 24;
+/// More RELATIVE relocations than this no binary has: there are 3,000 for each megabyte of a Go program (226,000 in the largest PIE of the
+/// corpus, of 77 MB). Each takes up to 12 bytes of memory.
+const MAX_RELATIVE: u64 = 1 << 22;
 /// Entries of a bucket that are looked at one after another.
 const CROWD: usize = 16;
 /// 64 bytes: eight words.
@@ -37,7 +41,7 @@ impl<'a> Relocations<'a> {
         dynamic: &[u8],
         arch: Arch,
         bytes_at: impl FnOnce(u64, u64) -> Option<&'a [u8]>,
-    ) -> Self {
+    ) -> Result<Self> {
         let (mut vaddr, mut size) = (0, 0);
         for entry in dynamic.chunks_exact(16) {
             let value = bytes::u64(entry, 8).unwrap_or(0);
@@ -48,15 +52,18 @@ impl<'a> Relocations<'a> {
                 _ => {}
             }
         }
-        bytes_at(vaddr, size).map(|table| Self::from_table(table, arch)).unwrap_or_default()
+        bytes_at(vaddr, size).map_or_else(|| Ok(Self::default()), |table| Self::from_table(table, arch))
     }
 
-    fn from_table(table: &'a [u8], arch: Arch) -> Self {
+    fn from_table(table: &'a [u8], arch: Arch) -> Result<Self> {
         let relative = arch.relative_relocation();
         let mut out = Relocations { table, relative, ..Relocations::default() };
         let (mut first, mut last, mut count) = (u64::MAX, 0, 0u64);
         for (at, _) in out.iter() {
             (first, last, count) = (first.min(at), last.max(at), count + 1);
+        }
+        if count > MAX_RELATIVE {
+            return Err(ErrorKind::Budget { what: "relocations", count, limit: MAX_RELATIVE });
         }
         if count > 0 {
             out.base = first;
@@ -67,7 +74,7 @@ impl<'a> Relocations<'a> {
             }
             out.fill(usize::try_from((last - first) >> out.shift).unwrap_or(0) + 1);
         }
-        out
+        Ok(out)
     }
 
     /// Sorts by counting.
@@ -106,7 +113,8 @@ impl<'a> Relocations<'a> {
         for pair in self.starts.windows(2) {
             let &[start, end] = pair else { continue };
             if let Some(crowd) = order.get_mut(start as usize..end as usize).filter(|c| c.len() > CROWD) {
-                crowd.sort_by_key(|&i| self.at(i).map(|(at, _)| at));
+                // Those of one address stay in their order.
+                crowd.sort_unstable_by_key(|&i| (self.at(i).map(|(at, _)| at), i));
             }
         }
         self.order = order;
@@ -150,6 +158,10 @@ impl<'a> Relocations<'a> {
 mod tests {
     use super::*;
 
+    fn read(table: &[u8], arch: Arch) -> Relocations<'_> {
+        Relocations::from_table(table, arch).expect("no more than there may be")
+    }
+
     fn table(entries: &[(u64, u32, u64)]) -> Vec<u8> {
         let mut out = Vec::new();
         for &(at, kind, addend) in entries {
@@ -163,12 +175,12 @@ mod tests {
     #[test]
     fn only_relative_entries_count() {
         let bytes = table(&[(8, 8, 100), (16, 8, 200), (64, 8, 300), (4, 6, 9)]);
-        let relocations = Relocations::from_table(&bytes, Arch::Amd64);
+        let relocations = read(&bytes, Arch::Amd64);
         assert_eq!(relocations.value_at(16), Some(200));
         assert_eq!(relocations.value_at(64), Some(300));
         assert_eq!(relocations.value_at(4), None);
         assert_eq!(relocations.iter().count(), 3);
-        assert_eq!(Relocations::from_table(&[], Arch::Amd64).value_at(0), None);
+        assert_eq!(read(&[], Arch::Amd64).value_at(0), None);
     }
 
     #[test]
@@ -176,7 +188,7 @@ mod tests {
         for spread in [8u64, 24, 4096, 1 << 40] {
             let entries: Vec<_> = (1..500u64).map(|i| (i * i * spread, 8, i)).collect();
             let bytes = table(&entries);
-            let relocations = Relocations::from_table(&bytes, Arch::Amd64);
+            let relocations = read(&bytes, Arch::Amd64);
             for (at, _, value) in entries {
                 assert_eq!(relocations.value_at(at), Some(value));
                 assert_eq!(relocations.value_at(at + 1), None);
@@ -188,7 +200,7 @@ mod tests {
     #[test]
     fn order_does_not_matter_but_the_last_of_one_address_does() {
         let bytes = table(&[(64, 1027, 300), (4, 1025, 9), (8, 1027, 100), (64, 1027, 301)]);
-        let relocations = Relocations::from_table(&bytes, Arch::Arm64);
+        let relocations = read(&bytes, Arch::Arm64);
         assert_eq!(relocations.value_at(8), Some(100));
         assert_eq!(relocations.value_at(64), Some(301));
         assert_eq!(relocations.value_at(4), None);
@@ -200,7 +212,7 @@ mod tests {
         entries.extend((0..100).rev().map(|i| (i * 8, 8, i)));
         entries.push((u64::MAX / 2, 8, 7));
         let bytes = table(&entries);
-        let relocations = Relocations::from_table(&bytes, Arch::Amd64);
+        let relocations = read(&bytes, Arch::Amd64);
         assert_eq!(relocations.value_at(800), Some(999));
         assert!((0..100).all(|i| relocations.value_at(i * 8) == Some(i)));
         assert_eq!(relocations.value_at(4), None);
@@ -209,8 +221,18 @@ mod tests {
     #[test]
     fn hostile_addresses_cost_no_memory() {
         let bytes = table(&[(0, 8, 1), (u64::MAX, 8, 2), (1 << 63, 8, 3)]);
-        let relocations = Relocations::from_table(&bytes, Arch::Amd64);
+        let relocations = read(&bytes, Arch::Amd64);
         assert!(relocations.starts.len() <= 8);
         assert_eq!([0, u64::MAX, 1 << 63].map(|at| relocations.value_at(at)), [Some(1), Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn more_than_any_binary_has_are_an_error() {
+        let one = table(&[(8, 8, 100)]);
+        let most = one.repeat(usize::try_from(MAX_RELATIVE).expect("a number"));
+        assert_eq!(read(&most, Arch::Amd64).value_at(8), Some(100));
+        let error = Relocations::from_table(&[most, one].concat(), Arch::Amd64).err().map(|e| e.to_string());
+        let words = "4194305 relocations, the limit is 4194304";
+        assert!(error.as_deref().is_some_and(|error| error.contains(words)), "{error:?}");
     }
 }

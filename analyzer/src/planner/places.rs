@@ -17,7 +17,7 @@ use crate::sites::{self, Code, Site, slots};
 /// Most bytes of code that are decoded for one library; its functions with roles have some ten KB. Each library has its own:
 /// one with a huge function would else take the others down.
 const MAX_DECODED_BYTES: u64 = 4 << 20;
-/// What a run of the stack pointer's table counts for, in bytes of code.
+/// What a run of the stack pointer's table or an entry of an inline tree counts for, in bytes of code.
 const RUN_BYTES: u64 = 4;
 
 /// Whose argument is where the cases of a `select` are.
@@ -71,16 +71,18 @@ impl Case<'_> {
         body: Option<&str>,
         results: u8,
     ) -> Result<Vec<Site>, Failure> {
-        let runs = self.facts.functions.inline_indexes(function);
-        spend(&self.decoded_bytes, RUN_BYTES.saturating_mul(runs.len() as u64))?;
-        let within = body.map(|name| self.bodies(function, &runs, name).unwrap_or_default());
+        let runs = self.inline_indexes(function)?;
+        let within =
+            body.map(|name| self.bodies(function, &runs, name)).transpose()?.map(Option::unwrap_or_default);
         let callee = wanted.callee.as_deref().unwrap_or_default();
         // Those before the last do nothing else, so that a copy of theirs calls the next.
         let last = wanted.by_name.last().map(String::as_str).unwrap_or_default();
-        let mut called = [callee, last].into_iter().filter(|name| !name.is_empty());
-        if let Some(name) = called.find(|name| self.bodies(function, &runs, name).is_some()) {
-            let why = format!("{name} was inlined into it, a probe at or behind its calls would miss some");
-            return Err(Failure(Word::Inlined, why));
+        for name in [callee, last].into_iter().filter(|name| !name.is_empty()) {
+            if self.bodies(function, &runs, name)?.is_some() {
+                let why =
+                    format!("{name} was inlined into it, a probe at or behind its calls would miss some");
+                return Err(Failure(Word::Inlined, why));
+            }
         }
         let vaddrs =
             |name| -> Result<Vec<u64>, Failure> { Ok(self.copies(name)?.iter().map(|f| f.vaddr).collect()) };
@@ -94,12 +96,7 @@ impl Case<'_> {
                 Some(Indirect::Closure) => Callees::Closure,
             },
             by_name: &by_name,
-            counts: &|offset| {
-                let offset = offset as u64;
-                within
-                    .as_ref()
-                    .is_none_or(|ranges: &Vec<Range<u64>>| ranges.iter().any(|r| r.contains(&offset)))
-            },
+            counts: &|offset| within.as_deref().is_none_or(|ranges| are_around(ranges, offset as u64)),
             is_compiled: &|vaddr| functions.beginning_at(vaddr).is_some_and(|f| !f.is_asm()),
             is_guard: &|vaddr| self.is_callable(vaddr) && !self.is_of(vaddr, wanted.indirect, &by_name),
             results,
@@ -127,10 +124,27 @@ impl Case<'_> {
         }
     }
 
-    fn bodies(&self, function: &GoFunction<'_>, runs: &[Run], name: &str) -> Option<Vec<Range<u64>>> {
+    /// Which entry of its inline tree each of a function's instructions belongs to, counted as code is.
+    fn inline_indexes(&self, function: &GoFunction<'_>) -> Result<Vec<Run>, Failure> {
+        let runs = self.facts.functions.inline_indexes(function);
+        spend(&self.decoded_bytes, RUN_BYTES.saturating_mul(runs.len() as u64))?;
+        Ok(runs)
+    }
+
+    /// Where a function has the body of another one, ascending; nothing where it has none. What is read for that is counted as code is.
+    fn bodies(
+        &self,
+        function: &GoFunction<'_>,
+        runs: &[Run],
+        name: &str,
+    ) -> Result<Option<Vec<Range<u64>>>, Failure> {
         let (image, functions) = (&self.go.image, &self.facts.functions);
-        self.facts.inlined_into.get(name)?;
-        inline::bodies(image, functions, function, runs, name)
+        if !self.facts.inlined_into.contains_key(name) {
+            return Ok(None);
+        }
+        let read = (runs.len() as u64).saturating_add(inline::len(runs));
+        spend(&self.decoded_bytes, RUN_BYTES.saturating_mul(read))?;
+        Ok(inline::bodies(image, functions, function, runs, name))
     }
 
     /// Whether an address is that of one of these functions, or of a method table that has one at the method's place.
@@ -180,18 +194,18 @@ impl Case<'_> {
     }
 
     /// Where the calls of a function return to that stand in another's copy in this one.
-    fn returns_within(
+    pub(super) fn returns_within(
         &self,
         holder: &GoFunction<'_>,
         caller: &str,
         callee: &str,
     ) -> Result<Vec<Caller>, Failure> {
         let code = self.code(holder)?;
-        let runs = self.facts.functions.inline_indexes(holder);
-        let bodies = self.bodies(holder, &runs, caller).unwrap_or_default();
+        let runs = self.inline_indexes(holder)?;
+        let bodies = self.bodies(holder, &runs, caller)?.unwrap_or_default();
         let targets = self.copies(callee)?;
         let is_target = |to: u64| targets.iter().any(|f| f.vaddr == code.vaddr.wrapping_add(to));
-        let within = |offset: usize| bodies.iter().any(|body| body.contains(&(offset as u64)));
+        let within = |offset: usize| are_around(&bodies, offset as u64);
         let mut out = Vec::new();
         for (call, next, to) in sites::calls_of(self.go.image.arch, &code) {
             let to = to.ok_or_else(|| {
@@ -247,6 +261,12 @@ impl Case<'_> {
     }
 }
 
+/// Whether one of these ranges, which ascend, holds an offset. There may be as many of them as there are instructions, for each of which
+/// it is asked.
+fn are_around(ranges: &[Range<u64>], offset: u64) -> bool {
+    ranges.get(ranges.partition_point(|range| range.end <= offset)).is_some_and(|range| range.start <= offset)
+}
+
 /// The word for a trouble, when it has one of its own.
 fn word(trouble: Trouble, otherwise: Word) -> Word {
     if trouble == Trouble::Devirtualised { Word::Devirtualised } else { otherwise }
@@ -266,6 +286,16 @@ fn spend(decoded_bytes: &Cell<u64>, bytes: u64) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_offset_is_found_among_ranges() {
+        let ranges = [0..2, 2..2, 2..3, 5..9, 9..12, 40..41];
+        for offset in 0..50 {
+            let want = ranges.iter().any(|range| range.contains(&offset));
+            assert_eq!(are_around(&ranges, offset), want, "{offset}");
+        }
+        assert!(!are_around(&[], 0));
+    }
 
     #[test]
     fn code_is_bounded() {

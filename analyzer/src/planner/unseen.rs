@@ -37,10 +37,14 @@ impl Case<'_> {
         for through in &wanted.through {
             let targets: Vec<u64> =
                 self.copies(through).unwrap_or_default().iter().map(|f| f.vaddr).collect();
+            let is_through = |used: Used| targets.iter().any(|target| used.called.contains(target));
             for name in &wanted.callers {
                 let mut callers = self.copies(name).unwrap_or_default().iter();
-                let is_through = |used: Used| targets.iter().any(|target| used.called.contains(target));
-                if callers.any(|caller| self.used_by(caller).is_some_and(is_through)) {
+                let is_own = callers.any(|caller| self.used_by(caller).is_some_and(is_through));
+                // Where the caller was copied itself, its copies call it.
+                let of_copy =
+                    |holder| self.returns_within(holder, name, through).is_ok_and(|it| !it.is_empty());
+                if is_own || self.holders_of(name).iter().any(of_copy) {
                     let why = format!(
                         "{name} calls {through}, which is mostly copied into it: at role {} its calls are not told from others",
                         role.name

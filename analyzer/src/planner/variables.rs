@@ -72,13 +72,10 @@ impl Case<'_> {
         let register = sites::register(arch, place)?;
         let real = self.facts.functions.beginning_at(function.vaddr)?;
         let code = self.code(&real).ok()?;
-        let variable = |vaddr: u64| {
-            let call = usize::try_from(vaddr.checked_sub(code.vaddr)?).ok()?;
-            let word = variables::loaded_for(&self.go.image, &code, call, register)?;
-            self.go.image.is_writable(word).then_some(word)
-        };
-        let mut found = function.sites.iter().map(|site| variable(site.vaddr));
-        let first = found.next()??;
-        found.all(|other| other == Some(first)).then_some(first)
+        let offset = |vaddr: u64| usize::try_from(vaddr.checked_sub(code.vaddr)?).ok();
+        let mut calls = function.sites.iter().map(|site| offset(site.vaddr)).collect::<Option<Vec<_>>>()?;
+        calls.sort_unstable();
+        let word = variables::loaded_for(&self.go.image, &code, &calls, register)?;
+        self.go.image.is_writable(word).then_some(word)
     }
 }

@@ -275,7 +275,7 @@ pub fn indirect_jumps(code: &Code<'_>) -> Vec<IndirectJump> {
             bases.push(if scaled { x86.memory_base() } else { Register::None });
         }
     }
-    tables::with_tables(bases, &loads)
+    tables::with_tables(&bases, &loads)
 }
 
 #[cfg(test)]

@@ -271,7 +271,7 @@ pub fn indirect_jumps(code: &Code<'_>) -> Vec<IndirectJump> {
         }
         before = word;
     }
-    tables::with_tables(bases, &loads)
+    tables::with_tables(&bases, &loads)
 }
 
 /// No register has this number.

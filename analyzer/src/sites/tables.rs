@@ -16,18 +16,25 @@ const WORD: u64 = 8;
 /// Most entries of all tables of a function; a file could let thousands of jumps share one long table.
 const MAX_ENTRIES: usize = 1 << 16;
 
-/// A jump to an address that the code does not say, with the tables that it may be read from.
+/// Jumps to addresses that the code does not say, by way of one register, with the tables that they may be read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndirectJump {
     /// Addresses that the jump's base register is loaded with in this function; none where it is no jump through a table.
     pub tables: Vec<u64>,
 }
 
-/// Jumps by their base registers, with the addresses that each register is loaded with.
-pub fn with_tables<R: PartialEq>(bases: Vec<R>, loads: &[(R, u64)]) -> Vec<IndirectJump> {
+/// Jumps by their base registers, with the addresses that each register is loaded with. There may be any number of jumps by one register:
+/// they count once.
+pub fn with_tables<R: PartialEq + Copy>(bases: &[R], loads: &[(R, u64)]) -> Vec<IndirectJump> {
+    let mut distinct: Vec<R> = Vec::new();
+    for &base in bases {
+        if !distinct.contains(&base) {
+            distinct.push(base);
+        }
+    }
     let tables =
         |base: R| loads.iter().filter(|(register, _)| *register == base).map(|&(_, at)| at).collect();
-    bases.into_iter().map(|base| IndirectJump { tables: tables(base) }).collect()
+    distinct.into_iter().map(|base| IndirectJump { tables: tables(base) }).collect()
 }
 
 /// Offsets from the function's entry that these jumps lead to; nothing where one of them leads nobody knows where.
@@ -61,4 +68,16 @@ pub fn targets(image: &Image<'_>, code: &Code<'_>, jumps: &[IndirectJump]) -> Op
 fn entry(image: &Image<'_>, code: &Code<'_>, at: u64) -> Option<usize> {
     let offset = usize::try_from(image.pointer(at)?.checked_sub(code.vaddr)?).ok()?;
     (offset < code.bytes.len()).then_some(offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_kept_once_however_many_jumps_may_use_it() {
+        let loads: Vec<(u8, u64)> = (0..3000).map(|i| (u8::try_from(i % 3).expect("small"), i)).collect();
+        let jumps = with_tables(&[0, 1, 0, 4, 1].repeat(1000), &loads);
+        assert_eq!(jumps.iter().map(|jump| jump.tables.len()).collect::<Vec<_>>(), [1000, 1000, 0]);
+    }
 }

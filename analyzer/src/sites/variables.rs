@@ -11,21 +11,28 @@ use super::step::{Flow, Past, Step, Value};
 use super::{indirect_jumps, jump_targets, steps, tables};
 use crate::image::Image;
 
-/// The address that the word in a register was loaded from for the call at that offset; nothing where that cannot be told.
-pub fn loaded_for(image: &Image<'_>, code: &Code<'_>, call: usize, register: u8) -> Option<u64> {
-    let mut past = Past::default();
-    let call = steps(image.arch, code).find(|step| {
-        let is_it = step.offset == call;
-        if !is_it {
-            past.push(*step);
+/// The address that the word in a register was loaded from for all the calls at these offsets; nothing where that cannot be told, or where
+/// it is not the same for all.
+pub fn loaded_for(image: &Image<'_>, code: &Code<'_>, calls: &[usize], register: u8) -> Option<u64> {
+    let (mut past, mut found, mut lines) = (Past::default(), None, Vec::new());
+    for step in steps(image.arch, code) {
+        if calls.binary_search(&step.offset).is_ok() {
+            let (load, vaddr) = source(&past, register)?;
+            if *found.get_or_insert(vaddr) != vaddr {
+                return None;
+            }
+            lines.push((load.offset, step.offset));
         }
-        is_it
-    })?;
-    let (load, vaddr) = source(&past, register)?;
-    let switched = tables::targets(image, code, &indirect_jumps(image.arch, code))?;
-    let jumped_into = |&to: &usize| load.offset < to && to <= call.offset;
-    let mut targets = jump_targets(image.arch, code).into_iter().chain(switched);
-    (!targets.any(|to| jumped_into(&to))).then_some(vaddr)
+        past.push(step);
+    }
+    let mut targets = tables::targets(image, code, &indirect_jumps(image.arch, code))?;
+    targets.extend(jump_targets(image.arch, code));
+    targets.sort_unstable();
+    // Whether a jump leads between a load and its call.
+    let is_entered = |&(load, call): &(usize, usize)| {
+        targets.get(targets.partition_point(|&to| to <= load)).is_some_and(|&to| to <= call)
+    };
+    found.filter(|_| lines.len() == calls.len() && !lines.iter().any(is_entered))
 }
 
 /// The step that loads it from the file's data, by way of other registers or not.
@@ -52,7 +59,7 @@ mod tests {
         let file = forged::file(machine, bytes);
         let image = Image::parse(&file).expect("an image");
         let code = Code { vaddr: forged::VADDR, bytes, pcsp: Vec::new(), frame_end: None };
-        loaded_for(&image, &code, call, register)
+        loaded_for(&image, &code, &[call], register)
     }
 
     #[test]
@@ -67,6 +74,26 @@ mod tests {
         let arm64: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         assert_eq!(found(183, &arm64, 16, 3), Some((forged::VADDR & !0xfff) + 0x1000 + 264));
         assert_eq!(found(183, &arm64, 16, 8), None);
+    }
+
+    #[test]
+    fn all_calls_have_to_be_given_the_same() {
+        // mov 0x100(%rip),%rdi; call; mov 0xf4(%rip),%rdi; call
+        let mut bytes = [0x48, 0x8b, 0x3d, 0, 1, 0, 0, 0xe8, 0, 0, 0, 0].repeat(2);
+        bytes[15] = 0xf4;
+        bytes[16] = 0;
+        let all = |bytes: &[u8], calls: &[usize]| {
+            let file = forged::file(62, bytes);
+            let image = Image::parse(&file).expect("an image");
+            let code = Code { vaddr: forged::VADDR, bytes, pcsp: Vec::new(), frame_end: None };
+            loaded_for(&image, &code, calls, 7)
+        };
+        assert_eq!(all(&bytes, &[7, 19]), Some(forged::VADDR + 0x107));
+        assert_eq!(all(&bytes, &[7, 20]), None, "there is no call");
+        assert_eq!(all(&bytes, &[]), None);
+        bytes[15] = 0xf5;
+        assert_eq!(all(&bytes, &[7, 19]), None);
+        assert_eq!(all(&bytes, &[19]), Some(forged::VADDR + 0x108));
     }
 
     #[test]

@@ -32,8 +32,18 @@ pub struct Forged {
     pub repeats: usize,
     /// How many entries the inline tree has that all of those share; each says that [`PROBED`] was inlined.
     pub tree_entries: u64,
+    /// The function whose name those entries have, if not [`PROBED`]; it is in the table of names alone.
+    pub inlined: &'static str,
     /// The inline index's pc-value table of those, behind the byte that all tables begin with.
     pub pctab: Vec<u8>,
+    /// Functions behind all of those: name and code. Each takes one word.
+    pub more: Vec<(&'static str, Vec<u8>)>,
+    /// Whether the last of them has the inline tree, and its index.
+    pub last_has_tree: bool,
+    /// How many dependencies the build information lists.
+    pub dependencies: usize,
+    /// How many zeros follow behind all tables.
+    pub padding: usize,
     /// The type data.
     pub types: Types,
     /// Addresses of descriptors that typelinks names.
@@ -188,15 +198,26 @@ impl Forged {
         let mut out = vec![0; 0x1000];
         out.extend(b"\xff Go buildinf:\x08\x02");
         out.extend([0; 16]);
-        out.extend(b"\x08go1.24.0\0");
+        out.extend(b"\x08go1.24.0");
+        let modules =
+            [[b's'; 16].as_slice(), &b"dep\ta\tv\n".repeat(self.dependencies), &[b's'; 16]].concat();
+        out.extend(uvarint(modules.len() as u64));
+        out.extend(modules);
         align(&mut out, 64);
         let text = out.len();
         out.push(0x55);
-        out.extend([0xc3; 4095]);
+        let few = usize::try_from(self.outers + self.copies + 1).expect("few") * 16;
+        out.extend(vec![0xc3; if self.more.is_empty() { 4095 } else { few - 1 }]);
+        self.more.iter().for_each(|(_, code)| out.extend(code));
+        let etext = out.len();
+        align(&mut out, 16);
         let gofunc = out.len();
+        let inlined = if self.inlined.is_empty() { PROBED_NAME } else { self.names().1 };
         for _ in 0..self.tree_entries {
-            halves(&mut out, &[0, PROBED_NAME, 0, 0]);
+            halves(&mut out, &[0, inlined, 0, 0]);
         }
+        let one_word = half(out.len() - gofunc);
+        out.extend([0, 8, 0xff]);
         assert!(out.len() <= TYPES, "the tables before the types are too big");
         out.resize(TYPES, 0);
         if self.links.is_empty() {
@@ -216,30 +237,46 @@ impl Forged {
         (0..self.itabs.len()).for_each(|i| words(&mut out, &[vaddr(itabs + 16 * i)]));
         align(&mut out, 8);
         let pclntab = out.len();
-        let [names, pctab, functab] = self.pclntab(&mut out, vaddr(text));
+        let [names, pctab, functab] = self.pclntab(&mut out, vaddr(text), one_word);
         let mut module = [0; 88];
         let at = [(0, pclntab), (1, names), (10, pctab), (13, functab), (16, functab), (22, text)];
         at.iter().for_each(|&(word, place)| module[word] = vaddr(place));
-        (module[23], module[26], module[27]) = (vaddr(text + 4096), vaddr(out.len()), vaddr(out.len() + 8));
+        (module[23], module[26], module[27]) = (vaddr(etext), vaddr(out.len()), vaddr(out.len() + 8));
         (module[37], module[38], module[40]) = (vaddr(TYPES), vaddr(etypes), vaddr(gofunc));
         (module[44], module[45]) = (vaddr(etypes), self.links.len() as u64);
         (module[47], module[48]) = (vaddr(itablinks), self.itabs.len() as u64);
-        (module[17], module[66]) = (self.outers + self.copies + 2, 1);
+        (module[17], module[66]) = (self.outers + self.copies + self.more.len() as u64 + 2, 1);
         words(&mut out, &module);
+        out.resize(out.len() + self.padding, 0);
         header(&mut out, text);
         out
     }
 
+    /// The table of names, where the inlined one is in it, and where those of `more` are.
+    fn names(&self) -> (String, u32, Vec<u32>) {
+        let mut all = format!("\0{PROBED}\0{OUTER}\0");
+        let mut add = |name: &str| {
+            let at = half(all.len());
+            all += &format!("{name}\0");
+            at
+        };
+        let inlined = add(self.inlined);
+        let more = self.more.iter().map(|(name, _)| add(name)).collect();
+        all += &format!("{SHORT}\0").repeat(self.repeats);
+        (all, inlined, more)
+    }
+
     /// Where its parts are.
-    fn pclntab(&self, out: &mut Vec<u8>, text_vaddr: u64) -> [usize; 3] {
+    fn pclntab(&self, out: &mut Vec<u8>, text_vaddr: u64, one_word: u32) -> [usize; 3] {
         let start = out.len();
         let names = 96;
         let outer = PROBED_NAME + half(PROBED.len()) + 1;
-        let all = format!("\0{PROBED}\0{OUTER}\0{}", format!("{SHORT}\0").repeat(self.repeats));
+        let (all, _, more) = self.names();
         let pctab = (names + all.len()).next_multiple_of(8);
         let functab = (pctab + 1 + self.pctab.len()).next_multiple_of(8);
         halves(out, &[0xffff_fff1, 0x0801_0000]);
-        let count = self.outers + self.copies + 1;
+        let few = self.outers + self.copies + 1;
+        let count = few + more.len() as u64;
         let tables = [names, pctab, pctab, pctab, functab].map(|at| at as u64);
         words(out, &[&[count, 0, text_vaddr], &tables[..]].concat());
         out.resize(start + names, 0);
@@ -250,15 +287,27 @@ impl Forged {
         out.resize(start + functab, 0);
         let records = half(usize::try_from(count).expect("few") * 8 + 8);
         // The probed function has no funcdata (44 bytes); the others share a record: three pcdata, four funcdata.
-        for i in 0..count {
+        for i in 0..few {
             let record = if (1..=self.outers).contains(&i) { records + 44 } else { records };
             halves(out, &[u32::try_from(i * 16).expect("few"), record]);
         }
-        halves(out, &[u32::try_from(count * 16).expect("few"), 0]);
+        let (mut at, mut record) = (u32::try_from(few * 16).expect("few"), records + 44 + 72);
+        for (_, code) in &self.more {
+            halves(out, &[at, record]);
+            (at, record) = (at + half(code.len()), record + 80);
+        }
+        halves(out, &[at, 0]);
         halves(out, &[0, PROBED_NAME, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         halves(out, &[0, outer, 0, 0, 0, 0, 0, 3, 0, 0, 4 << 24]);
         halves(out, &[0, 0, 1]);
         halves(out, &[u32::MAX, u32::MAX, u32::MAX, 0]);
+        for (i, name) in more.iter().enumerate() {
+            let has_tree = self.last_has_tree && i + 1 == more.len();
+            halves(out, &[0, *name, 0, 0, 0, 0, 0, 3, 0, 0, 6 << 24]);
+            halves(out, &[0, 0, u32::from(has_tree)]);
+            let tree = if has_tree { 0 } else { u32::MAX };
+            halves(out, &[u32::MAX, u32::MAX, u32::MAX, tree, u32::MAX, one_word]);
+        }
         align(out, 8);
         [start + names, start + pctab, start + functab]
     }

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use analyzer::go::types::closure;
-use analyzer::plan::{Library, Plan, Verdict};
+use analyzer::plan::{Code, Library, Plan, Verdict};
 use analyzer::{GoImage, Options};
 use forge::{Forged, OUTER, Types, uvarint};
 
@@ -150,18 +150,58 @@ fn a_name_held_against_a_text_is_the_name_put_together() {
     assert!(!types.has_underlying_name(&map, "map[int]*net/http.T"));
 }
 
+/// An entry whose caller calls by way of another function.
+const BY_WAY: &str = r#"id = "by/way"
+title = "a caller that calls by way of another function"
+module = "a.b/c"
+present = ["a.b/c.seen"]
+
+[[role]]
+name = "start"
+required = true
+[[role.site]]
+function = "a.b/c.seen"
+at = "entry"
+callers = ["a.b/c.caller"]
+through = ["a.b/c.way"]
+"#;
+
+#[test]
+fn a_copied_caller_that_calls_by_way_of_another_function_is_noted() {
+    let entries = offsets::catalog::with_own([("way.toml", BY_WAY)]).expect("an entry");
+    let options = Options { entries: Vec::leak(entries), ..Options::default() };
+    // main.g, which a.b/c.caller was copied into, calls the function before it or the one before that.
+    for (distance, is_noted) in [(-21, true), (-37, false)] {
+        let call = [&[0xe8][..], &i32::to_le_bytes(distance), &[0xc3; 11]].concat();
+        let forged = Forged {
+            inlined: "a.b/c.caller",
+            tree_entries: 1,
+            pctab: one_run(1),
+            more: vec![("a.b/c.seen", vec![0xc3; 16]), ("a.b/c.way", vec![0xc3; 16]), ("main.g", call)],
+            last_has_tree: true,
+            ..Forged::default()
+        };
+        let plan = analyzer::plan(&forged.build(), "forged", &options).expect("a Plan");
+        let library = plan.libraries.iter().find(|library| library.id == "by/way").expect("it is there");
+        let noted = library.findings.iter().any(|finding| finding.code == Code::NoCaller);
+        assert_eq!((library.verdict, noted), (Verdict::Ready, is_noted), "{:?}", library.findings);
+        let returns = library.functions.iter().flat_map(|function| &function.callers).count();
+        assert_eq!(returns == 0, is_noted, "{:?}", library.functions);
+    }
+}
+
 /// What `analyze` says of a file that it may read with 100 MiB of its own, and how long that took.
-fn analyze(forged: Forged) -> (String, Duration) {
+fn analyze(forged: Forged, status: i32) -> (String, Duration) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("hostile");
     std::fs::write(&path, forged.build()).expect("written");
     let begun = Instant::now();
     // Data is what it allocates and its threads' stacks; the mapped file is none.
     let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -d 102400 && exec \"$0\" \"$1\""]);
+    limited.args(["-c", "ulimit -d 102400 && exec \"$0\" -v \"$1\" 2>&1"]);
     let output = limited.arg(env!("CARGO_BIN_EXE_analyze")).arg(&path).output().expect("sh");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{said}");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(status), "{said}");
     (said, begun.elapsed())
 }
 
@@ -171,16 +211,76 @@ const SOON: Duration = Duration::from_secs(if cfg!(debug_assertions) { 120 } els
 
 #[test]
 fn millions_of_functions_of_one_name_end_in_the_budget_s_error() {
-    let (said, took) = analyze(Forged { copies: (1 << 23) - 2, ..Forged::default() });
+    let (said, took) = analyze(Forged { copies: (1 << 23) - 2, ..Forged::default() }, 2);
     assert!(said.contains("too big: 65537 functions of the names that the catalog wants"), "{said}");
     assert!(took < SOON, "{took:?}");
 }
 
 #[test]
 fn millions_of_places_of_one_name_end_in_the_budget_s_error() {
-    let (said, took) = analyze(Forged { repeats: 30_000_000, ..Forged::default() });
+    let (said, took) = analyze(Forged { repeats: 30_000_000, ..Forged::default() }, 2);
     assert!(said.contains("too big: 65537 places of wanted names in the name table"), "{said}");
     assert!(took < SOON, "{took:?}");
+}
+
+#[test]
+fn millions_of_functions_that_share_a_tree_are_counted_where_they_stand() {
+    let outers = (1 << 23) - 2;
+    let forged = Forged { outers, tree_entries: 1, pctab: one_run(1), ..Forged::default() };
+    let (said, took) = analyze(forged, 1);
+    assert!(said.contains(&format!("it was inlined into {OUTER} and {} more", outers - 1)), "{said}");
+    assert!(took < SOON, "{took:?}");
+}
+
+#[test]
+fn functions_are_told_apart_without_reading_what_lies_behind_them() {
+    let entries = 60_000;
+    let pctab = one_run(entries);
+    let forged =
+        Forged { outers: 60, tree_entries: entries, pctab, padding: 50_000_000, ..Forged::default() };
+    let (said, took) = analyze(forged, 1);
+    assert!(said.contains(&format!("it was inlined into {OUTER} and 3599999 more")), "{said}");
+    assert!(took < SOON, "{took:?}");
+}
+
+#[test]
+fn jumps_and_tables_are_not_multiplied() {
+    // lea 0x1000(%rip),%rcx; jmp *(%rcx,%rax,8)
+    let code = [[0x48, 0x8d, 0x0d, 0, 0x10, 0, 0].repeat(50_000), [0xff, 0x24, 0xc1].repeat(50_000)].concat();
+    let more = vec![("net/http.(*response).finishRequest", code)];
+    let (said, took) = analyze(Forged { more, ..Forged::default() }, 1);
+    let is_probed = |line: &str| line.contains("(*response).finishRequest  0x") && line.ends_with("stepped");
+    assert!(said.lines().any(is_probed), "{said}");
+    assert!(took < SOON, "{took:?}");
+}
+
+#[test]
+fn a_body_in_a_quarter_of_a_million_pieces_is_searched_by_bisection() {
+    // Two bytes in the body's first entry, two in its third, and so on.
+    let pctab = [vec![2, 2], [4, 2, 3, 2].repeat((1 << 17) - 1), vec![4, 2, 0]].concat();
+    let mut code = vec![0x90; 1 << 19];
+    let callee = 16 - (16 + 16 + (1 << 19));
+    code[(1 << 19) - 5] = 0xe8;
+    code[(1 << 19) - 4..].copy_from_slice(&i32::to_le_bytes(callee));
+    let forged = Forged {
+        inlined: "net/http.(*response).finishRequest",
+        tree_entries: 4,
+        pctab,
+        more: vec![("net/http.(*connReader).abortPendingRead", vec![0xc3; 16]), ("main.g", code)],
+        last_has_tree: true,
+        ..Forged::default()
+    };
+    let (said, took) = analyze(forged, 1);
+    assert!(said.contains("net/http.(*response).finishRequest, copied into main.g"), "{said}");
+    assert!(took < SOON, "{took:?}");
+}
+
+#[test]
+fn more_dependencies_than_anybody_has_end_in_the_budget_s_error() {
+    let (said, _) = analyze(Forged { dependencies: 100_000, ..Forged::default() }, 2);
+    assert!(said.contains("too big: 100000 lines of module text, the limit is 65536"), "{said}");
+    let plan = plan(Forged { dependencies: 65_536, ..Forged::default() }).expect("a Plan");
+    assert_eq!(plan.modules.len(), 65_536);
 }
 
 #[test]

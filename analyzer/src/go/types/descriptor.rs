@@ -55,8 +55,8 @@ pub enum Kind {
     Struct,
 }
 
-/// A descriptor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A descriptor. Two are the same where their addresses are, as of functions.
+#[derive(Debug, Clone, Copy)]
 pub struct Type<'a> {
     /// Where it is.
     pub vaddr: u64,
