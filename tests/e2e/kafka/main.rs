@@ -4,6 +4,7 @@
 mod cases;
 mod links;
 mod load;
+mod nested;
 mod partitions;
 mod program;
 
