@@ -25,6 +25,8 @@ pub mod h2;
 pub mod http_client;
 #[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]
 pub mod http_server;
+#[expect(missing_docs, reason = "they are modules of a test, which has no readers of its documentation")]
+pub mod kafka;
 pub mod load;
 pub mod machine;
 pub mod process;

@@ -56,6 +56,17 @@ impl Stage {
         own: &[(&str, &str)],
         variables: &[(&str, &str)],
     ) -> Result<Self> {
+        Self::under(&[], built, arguments, own, variables)
+    }
+
+    /// The same with an agent that another program starts and then becomes.
+    pub fn under(
+        starter: &[&str],
+        built: &Path,
+        arguments: &[&str],
+        own: &[(&str, &str)],
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
         machine::require_probes()?;
         let folder = tempfile::tempdir().context("a folder for the test")?;
         let program = folder.path().join("program");
@@ -65,7 +76,15 @@ impl Stage {
         command.args(arguments);
         let app = Running::start(command.env("OTEL_SERVICE_NAME", SERVICE).envs(own.iter().copied()))?;
         let address = listening(&app)?;
-        let mut command = strobe(&["run", "--pid", &app.pid().to_string()])?;
+        let strobe = strobe(&["run", "--pid", &app.pid().to_string()])?;
+        let mut command = match starter {
+            [] => strobe,
+            [program, arguments @ ..] => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(strobe.get_program()).args(strobe.get_args());
+                command
+            }
+        };
         command
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
             .env("OTEL_TRACES_EXPORTER", "otlp")

@@ -11,6 +11,7 @@ use strobe_tests::golang::{self, Build, go};
 use strobe_tests::grpc::program::Program;
 use strobe_tests::http_client::x_net_cases::X_NET_1_26 as X_NET;
 use strobe_tests::http_server::routers;
+use strobe_tests::kafka::program::Program as Writes;
 use strobe_tests::propagation::sdk;
 use strobe_tests::{machine, programs};
 
@@ -30,6 +31,9 @@ const GRPC: [(&str, Program); 2] = [
     ("grpc-1.22", Program { go: go(22), grpc: "v1.40.0" }),
     ("grpc-1.27", Program { go: go(27), grpc: "v1.85.0" }),
 ];
+
+/// The one that speaks Kafka.
+const KAFKA: (&str, Writes) = ("kafkago-1.27", Writes { go: go(27), kafka: "v0.4.51" });
 
 /// Paths of the built programs.
 #[derive(Debug)]
@@ -61,6 +65,11 @@ pub fn build(arch: Arch) -> Result<Artifacts> {
     for (name, program) in GRPC {
         apps.push((name.to_owned(), program.build_for(arch.name())?));
     }
+    let (name, program) = KAFKA;
+    apps.push((name.to_owned(), program.build_for(arch.name())?));
+    // Nothing traces it: which Go it is of matters to nobody.
+    let broker = golang::build_for("kafkabroker", go(26), Build::Stripped, arch.name())?;
+    apps.push(("kafkabroker".to_owned(), broker));
     let (init, strobe) = if arch.is_here() {
         (target_dir()?.join("release/strobe-vm-init"), programs::path("strobe")?)
     } else {

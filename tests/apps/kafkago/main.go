@@ -4,7 +4,7 @@
 // KAFKA_BROKER is the broker's address. It makes the topics, prints "listening on URL", waits for a request for /go, runs all cases once,
 // prints "done", and serves until SIGTERM. With KAFKA_OPERATIONS it makes so many requests that write, and reads, in place of the cases; with
 // KAFKA_PROFILE, too, at once, and ends. With KAFKA_OPEN it leaves operations open. With KAFKA_OTHER, the address of another broker, it writes
-// in batches of all sizes and reads that. With KAFKA_PARTITIONS it writes to partitions of which some fail.
+// in batches of all sizes and reads that. KAFKA_OF_GROUP is how many messages a group reads, 500 unless it says otherwise. With KAFKA_PARTITIONS it writes to partitions of which some fail.
 package main
 
 import (
@@ -29,6 +29,15 @@ import (
 )
 
 var broker = os.Getenv("KAFKA_BROKER")
+
+// ofGroup is how many messages the group reads.
+var ofGroup = 500
+
+func init() {
+	if n, err := strconv.Atoi(os.Getenv("KAFKA_OF_GROUP")); err == nil {
+		ofGroup = n
+	}
+}
 
 // topics are there before the cases run.
 var topics = []string{"ok", "in", "left", "right", "third", "fourth", "fifth", "tiny", "parted", "group", "synced", "cancelled", "load"}
@@ -143,7 +152,7 @@ func write() {
 	strange.Headers = []kafka.Header{{Key: "traceparent", Value: []byte("00-nothing")}}
 	must(to("ok").WriteMessages(ctx, linked, message("\x00\xff", "secret"), strange))
 	var many []kafka.Message
-	for n := 0; n < 500; n++ {
+	for n := 0; n < ofGroup; n++ {
 		many = append(many, message("many", "secret"))
 	}
 	must(to("group").WriteMessages(ctx, many...))
@@ -240,7 +249,7 @@ func read() {
 		Brokers: []string{broker}, Topic: "group", GroupID: "testers", MaxWait: 100 * time.Millisecond, StartOffset: kafka.FirstOffset,
 		CommitInterval: 100 * time.Millisecond,
 	})
-	for n := 0; n < 500; n++ {
+	for n := 0; n < ofGroup; n++ {
 		_, err := group.ReadMessage(ctx)
 		must(err)
 	}

@@ -10,6 +10,7 @@ mod servers;
 mod sqlite;
 
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Result, ensure};
 use strobe_tests::agent::losses;
@@ -68,6 +69,24 @@ fn the_text_of_statements_is_off_unless_it_is_asked_for() -> Result<()> {
         stage.stop()?;
     }
     Ok(())
+}
+
+/// The kernel's times are CLOCK_MONOTONIC's, which stands still while a machine sleeps. Here CLOCK_BOOTTIME is a day ahead of it.
+#[test]
+fn times_are_right_on_a_machine_that_has_slept() -> Result<()> {
+    let built = golang::build("databasesql", golang::go(26), Build::Stripped)?;
+    let starter = ["unshare", "--time", "--boottime", "86400"];
+    let now_ns = || Ok::<_, anyhow::Error>(UNIX_EPOCH.elapsed()?.as_nanos() as u64);
+    let begin = now_ns()?;
+    let mut stage = Stage::under(&starter, &built, &[], &[], &[])?;
+    let spans = stage.run(cases::due_count())?;
+    let end = now_ns()?;
+    ensure!(spans.len() >= cases::due_count(), "{} spans\n{}", spans.len(), stage.agent.output());
+    for span in spans.iter().map(|span| &span.span) {
+        let times = [begin, span.start_time_unix_nano, span.end_time_unix_nano, end];
+        ensure!(times.is_sorted(), "{}: {times:?}", span.name);
+    }
+    stage.stop()
 }
 
 /// The library has a switch of its own.

@@ -15,6 +15,11 @@ use super::verdicts::{self, Verdicts};
 /// So long before one gives up the tests end themselves, and say what each goroutine waits for.
 const NOTICE: Duration = Duration::from_secs(60);
 
+/// How often a test is run alone to see whether it fails without the agent too.
+pub const ALONE: usize = 300;
+/// No longer than that, however long it takes.
+const ALONE_TIMEOUT: &str = "-test.timeout=2m";
+
 /// A package whose tests are run.
 #[derive(Debug, Clone, Copy)]
 pub struct Package {
@@ -104,6 +109,20 @@ impl Suite {
         self.finish(Command::new(&self.program)).map(|(run, _)| run)
     }
 
+    /// Whether a test fails when it is run alone, again and again, without the agent.
+    pub fn fails_alone(&self, test: &str) -> Result<bool> {
+        // Each part of a name is a pattern of its own.
+        let pattern = test.split('/').map(|part| format!("^{part}$")).collect::<Vec<_>>().join("/");
+        let mut command = Command::new(&self.program);
+        command.arg(format!("-test.run={pattern}")).arg(format!("-test.count={ALONE}"));
+        command.args(["-test.failfast", "-test.short", "-test.v=test2json", ALONE_TIMEOUT]);
+        let mut running = Running::start(self.surround(&mut command))?;
+        // A time that is up is no test's failure: it is the whole program's, and no line says that one has failed.
+        running.wait(self.patience)?;
+        let said = running.stdout.all();
+        Ok(said.iter().any(|line| line.contains(&format!("--- FAIL: {test} "))))
+    }
+
     /// Runs them under this agent, which sends what it builds to a collector.
     pub fn run_traced(&self, mut command: Command) -> Result<Traced> {
         let collector = Collector::start()?;
@@ -121,16 +140,20 @@ impl Suite {
         Ok(Traced { lost, run, spans: of_scope, all: spans.len(), log })
     }
 
-    /// Runs a command that runs them; what is worth reading of what they said, too.
-    fn finish(&self, mut command: Command) -> Result<(Run, String)> {
-        // Some of them read their own sources, and some run the go command.
+    /// Gives them what they expect: some of them read their own sources, and some run the go command.
+    fn surround<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let path =
             format!("{}:{}", self.root.join("bin").display(), std::env::var("PATH").unwrap_or_default());
+        command.current_dir(&self.source);
+        command.env("GOROOT", &self.root).env("GOTOOLCHAIN", "local").env("PATH", path)
+    }
+
+    /// Runs a command that runs them; what is worth reading of what they said, too.
+    fn finish(&self, mut command: Command) -> Result<(Run, String)> {
         let timeout = format!("-test.timeout={}s", self.patience.saturating_sub(NOTICE).as_secs());
-        command.args(["-test.short", "-test.v=test2json", &timeout]).current_dir(&self.source);
-        command.env("GOROOT", &self.root).env("GOTOOLCHAIN", "local").env("PATH", path);
+        command.args(["-test.short", "-test.v=test2json", &timeout]);
         let begin = Instant::now();
-        let mut running = Running::start(&mut command)?;
+        let mut running = Running::start(self.surround(&mut command))?;
         let status = running.wait(self.patience)?;
         let took = begin.elapsed();
         let verdicts = verdicts::read(&running.stdout.all());

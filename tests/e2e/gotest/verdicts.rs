@@ -35,6 +35,16 @@ impl Runs {
         self.0.push(run);
     }
 
+    /// A run like the first one in which this test has failed, and so have those that it is part of.
+    pub fn add_failed(&mut self, test: &str) {
+        let mut run = self.0.first().cloned().unwrap_or_default();
+        let ends = test.match_indices('/').map(|(at, _)| at).chain([test.len()]);
+        for name in ends.filter_map(|end| test.get(..end)) {
+            run.insert(name.to_owned(), "FAIL".to_owned());
+        }
+        self.0.push(run);
+    }
+
     /// The tests that some run has and others have not, or that came out one way and the other.
     pub fn unstable(&self) -> Vec<&String> {
         let is_unstable = |test: &&String| {

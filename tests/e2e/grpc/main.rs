@@ -111,6 +111,27 @@ fn a_build_with_the_profile_of_its_load() -> Result<()> {
     traced(program, &built, known)
 }
 
+/// Nothing of Go's runtime, its scheduler or its channels, is probed, which other agents' servers lose most of their throughput by.
+#[test]
+fn nothing_of_the_runtime_is_probed() -> Result<()> {
+    for grpc in ["v1.40.0", "v1.85.0"] {
+        let built = Program { go: if grpc == "v1.40.0" { go(22) } else { go(27) }, grpc }.build()?;
+        let plan = analyzer::plan_file(&built, &analyzer::Options::default(), &[])?;
+        for id in LIBRARIES {
+            plan.libraries.iter().find(|library| library.id == id).context(id)?;
+        }
+        let all = plan.libraries.iter().flat_map(|library| &library.functions);
+        let probed: Vec<&str> = all
+            .filter(|function| !function.sites.is_empty())
+            .map(|function| function.name.as_str())
+            .collect();
+        let is_runtime = |name: &&&str| name.starts_with("runtime.") || name.starts_with("internal/runtime");
+        let of_runtime: Vec<&&str> = probed.iter().filter(is_runtime).collect();
+        ensure!(probed.len() > 5 && of_runtime.is_empty(), "{grpc}: {of_runtime:?} of {probed:?}");
+    }
+    Ok(())
+}
+
 /// Each side is switched off alone.
 #[test]
 fn each_side_can_be_switched_off() -> Result<()> {

@@ -10,8 +10,8 @@ use strobe_tests::spans::{Received, Value};
 
 /// The scope of the library's spans.
 pub const SCOPE: &str = "strobe/github.com/segmentio/kafka-go";
-/// Messages that the group reads.
-const OF_GROUP: i64 = 500;
+/// Messages that the group reads, unless the program is told otherwise.
+pub const OF_GROUP: usize = 500;
 /// Messages that are committed together, and the calls that have an answer.
 const OF_SYNCED: usize = 3;
 const COMMITS_OF_SYNCED: usize = 1;
@@ -23,7 +23,7 @@ const REQUEST: usize = 2;
 /// Writes by their names, in the order of their starts: the number of messages and `error.type`.
 const SENT: &[(&str, &[(i64, &str)])] = &[
     ("send ok", &[(3, ""), (1, "")]),
-    ("send group", &[(OF_GROUP, "")]),
+    ("send group", &[(OF_GROUP as i64, "")]),
     ("send synced", &[(3, "")]),
     // Of two topics; then among three of which one takes nothing, among five, and on a stack that moves.
     ("send left", &[(1, ""), (2, ""), (1, ""), (2, ""), (1, UNKNOWN), (1, UNKNOWN)]),
@@ -51,19 +51,20 @@ const KEYS: [Option<&str>; 3] = [Some("first"), None, None];
 /// Trace and span that the first of those messages names.
 const LINK: (&str, &str) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
 
-/// How many spans are due.
-pub fn due_count() -> usize {
-    let read = KEYS.len() + OF_GROUP as usize + OF_SYNCED;
+/// How many spans are due, if the group reads so many messages.
+pub fn due_count(of_group: usize) -> usize {
+    let read = KEYS.len() + of_group + OF_SYNCED;
     SENT.iter().map(|(_, all)| all.len()).sum::<usize>()
         + read
-        + OF_GROUP as usize
+        + of_group
         + COMMITS_OF_SYNCED
         + COMMITS_OF_MANY
         + REQUEST
 }
 
-/// What differs; `broker` is the address that the program was given. `links`: messages without a header are linked to what wrote them.
-pub fn compare(spans: &[Received], broker: &str, links_by_offset: bool) -> Vec<String> {
+/// What differs; `broker` is the address that the program was given, and `of_group` how many messages the group reads. `links_by_offset`:
+/// messages without a header are linked to what wrote them.
+pub fn compare(spans: &[Received], broker: &str, of_group: usize, links_by_offset: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut by_name: BTreeMap<&str, Vec<&Received>> = BTreeMap::new();
     for span in spans.iter().filter(|span| span.scope == SCOPE) {
@@ -77,7 +78,8 @@ pub fn compare(spans: &[Received], broker: &str, links_by_offset: bool) -> Vec<S
         }
         for (span, (count, error)) in got.iter().zip(*due) {
             let mut attributes = common("send", "send", name.strip_prefix("send "));
-            attributes.insert("messaging.batch.message_count", Value::Int(*count));
+            let count = if *name == "send group" { of_group as i64 } else { *count };
+            attributes.insert("messaging.batch.message_count", Value::Int(count));
             let at = if *name == "send unreachable" { "127.0.0.1:1" } else { broker };
             wrong.extend(differs(span, at, attributes, error));
         }
@@ -91,7 +93,7 @@ pub fn compare(spans: &[Received], broker: &str, links_by_offset: bool) -> Vec<S
         wrong.extend(differs(span, broker, attributes, ""));
     }
     for (topic, messages, commits) in
-        [("group", OF_GROUP as usize, OF_GROUP as usize), ("synced", OF_SYNCED, COMMITS_OF_SYNCED)]
+        [("group", of_group, of_group), ("synced", OF_SYNCED, COMMITS_OF_SYNCED)]
     {
         let [polls, settled] = ["poll", "commit"]
             .map(|name| by_name.remove(format!("{name} {topic}").as_str()).unwrap_or_default());

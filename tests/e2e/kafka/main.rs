@@ -4,6 +4,7 @@
 mod cases;
 mod links;
 mod load;
+mod nested;
 mod partitions;
 mod program;
 
@@ -25,8 +26,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn writes_and_reads(built: &Path, broker: &str, has_links: bool) -> Result<()> {
     let broker = broker::start(broker)?;
     let mut stage = Stage::new(built, &[("KAFKA_BROKER", &broker.address)], &[])?;
-    let spans = stage.run_for(cases::due_count(), LIMIT)?;
-    let mut wrong = cases::compare(&spans, &broker.address, has_links);
+    let spans = stage.run_for(cases::due_count(cases::OF_GROUP), LIMIT)?;
+    let mut wrong = cases::compare(&spans, &broker.address, cases::OF_GROUP, has_links);
     let lost = losses(&stage.agent);
     if !lost.is_empty() {
         wrong.push(format!("lost: {lost:?}"));

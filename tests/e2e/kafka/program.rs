@@ -24,7 +24,12 @@ pub struct Program {
 impl Program {
     /// Builds it, stripped.
     pub fn build(&self) -> Result<PathBuf> {
-        self.build_with(&["-ldflags=-s -w"])
+        self.build_for(HOST)
+    }
+
+    /// The same for an architecture, as `GOARCH` has it.
+    pub fn build_for(&self, arch: &str) -> Result<PathBuf> {
+        self.build_of(arch, &["-ldflags=-s -w"])
     }
 
     /// The same, built with the profile of its own load. A profile that is there is used again: another one would be another build.
@@ -48,7 +53,11 @@ impl Program {
 
     /// The same with these arguments.
     pub fn build_with(&self, args: &[&str]) -> Result<PathBuf> {
+        self.build_of(HOST, args)
+    }
+
+    fn build_of(&self, arch: &str, args: &[&str]) -> Result<PathBuf> {
         let modules = &[("github.com/segmentio/kafka-go", self.kafka)];
-        Recipe { version: self.go, arch: HOST, mode: "exe", args, files: FILES, modules }.build()
+        Recipe { version: self.go, arch, mode: "exe", args, files: FILES, modules }.build()
     }
 }

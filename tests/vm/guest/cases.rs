@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use strobe_tests::gotest::suite::{GRPC, NET_HTTP};
 
 use crate::{
-    by_hand, carried, clients, databases, features, grpc, lives, loading, machines, namespaces, own,
+    by_hand, carried, clients, databases, features, grpc, kafka, lives, loading, machines, namespaces, own,
     own_tests, privileges,
 };
 
@@ -31,6 +31,7 @@ pub fn run(name: &str) -> Result<String> {
         "grpc1.27" => grpc::rpcs("1.27"),
         "sql1.22" => databases::operations("1.22"),
         "sql1.27" => databases::operations("1.27"),
+        "kafka1.27" => kafka::operations("1.27"),
         "manual1.26" => by_hand::spans("1.26"),
         "calls" => lives::helper_calls("1.24"),
         "exec" => lives::exec("1.24"),

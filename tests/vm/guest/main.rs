@@ -15,6 +15,7 @@ mod clients;
 mod databases;
 mod features;
 mod grpc;
+mod kafka;
 mod lives;
 mod loading;
 mod machines;

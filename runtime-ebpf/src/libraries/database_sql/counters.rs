@@ -15,7 +15,9 @@ crate::counters! { Counter:
     NoTail = "database_sql.lost.tail_call", loss;
     /// Operations of which the goroutine's id or the statement could not be read.
     Unreadable = "database_sql.lost.unreadable", loss;
-    /// An operation began on a goroutine whose last one is still open: that one reached no driver, or its driver panicked or has no
+    /// Operations that a driver has made while it was asked itself, on the same goroutine: their spans are below that operation's.
+    Within = "database_sql.within", info;
+    /// An operation began on a goroutine whose last one is still open and not around it: that one reached no driver, or its driver panicked or has no
     /// ping. The agent counts it as not sent.
     Replaced = "database_sql.replaced", info;
     /// Ends without an entry: the operation began before the agent came, or nothing could be kept of it.

@@ -12,12 +12,13 @@ use runtime_ebpf::{
             BEGAN_SLOTS, Began, KIND_BEGAN, KIND_BEGAN_LARGE, KIND_RESUMED,
         },
     },
-    record::Head,
+    record::{Head, PARENT_LOCAL},
 };
 
 use super::{
     flight::{
-        self, BAD, Entry, Flight, Key, MOST_TRIES, OPEN, PENDING, RETRIED, SAMPLED, Sql, WITHIN, count, find,
+        self, BAD, Entry, Flight, Key, LEFT, MOST_TRIES, OPEN, PENDING, RETRIED, SAMPLED, Sql, WITHIN, count,
+        find,
     },
     which::{Which, which},
 };
@@ -25,10 +26,10 @@ use crate::{
     count::count as count_core,
     enter::Hit,
     ids, in_flight,
-    parent::{self, Context},
+    parent::{self, Context, Parent},
     read::{GoString, opaque},
     ring,
-    stack::is_called_within,
+    stack::is_called_below,
     texts::{excess, fill_next},
 };
 
@@ -64,6 +65,8 @@ pub struct Call {
 pub struct Place {
     /// How deep ([`Hit::depth`]).
     pub depth: u64,
+    /// The stack pointer.
+    pub stack: u64,
     /// The record of its caller's frame.
     pub frame: u64,
     /// Where its function returns to.
@@ -93,15 +96,23 @@ pub fn begin(hit: &Hit, start: &Start, bias: u64, call: &Call, place: Place) -> 
     };
     let may_be_retried = may_be_retried(start, bias, call);
     let may_be_again = may_be_retried && start.retries_itself == 0;
-    let Some((mut entry, before)) = enter(hit, &key, goid, may_be_again, call) else { return false };
-    let is_within = before != 0 && is_called_within::<MOST_FRAMES>(place.frame, entry.get().back_to);
+    let Some((mut entry, mut before)) = enter(hit, &key, goid, may_be_again, call) else { return false };
+    let mut state = if may_be_retried { PENDING | RETRIED } else { PENDING };
+    if entry.get().has(OPEN) {
+        let stack_end = place.depth.wrapping_add(place.stack);
+        let is_within = |open: &Flight| {
+            let top = stack_end.wrapping_sub(open.depth);
+            open.goid == goid && is_called_below::<MOST_FRAMES>(place.frame, open.back_to, top)
+        };
+        flight::unwind(hit, |open| !is_within(open));
+        let Some(open) = find::<Sql>(&key) else { return false };
+        entry = open;
+        (state, before) = beside(hit, state, entry.get_mut(), is_within);
+    }
     let flight = entry.get_mut();
     flight.library = hit.library;
     flight.own = call.operation as u32;
-    flight.state = if may_be_retried { PENDING | RETRIED } else { PENDING };
-    if is_within {
-        flight.state |= WITHIN;
-    }
+    flight.state = state;
     flight.depth = place.depth;
     flight.back_to = place.back_to;
     flight.goid = goid;
@@ -114,6 +125,28 @@ pub fn begin(hit: &Hit, start: &Start, bias: u64, call: &Call, place: Place) -> 
     flight.query_len = call.query.len;
     flight.before = before;
     true
+}
+
+/// The state of an operation that begins while another one is open on its goroutine, and the span there that has no end.
+#[inline(always)]
+fn beside(hit: &Hit, state: u32, open: &mut Flight, is_within: impl Fn(&Flight) -> bool) -> (u32, u64) {
+    let span_id = if open.has(SAMPLED) { open.span_id } else { 0 };
+    if open.has(BAD) {
+        return (state, span_id);
+    }
+    if !is_within(open) {
+        count(Counter::Replaced);
+        return (state, span_id);
+    }
+    let left = if open.has(LEFT) { open.before } else { 0 };
+    open.state &= !LEFT;
+    match flight::lay_aside(hit, open) {
+        Some(level) => {
+            count(Counter::Within);
+            (state | level, left)
+        }
+        None => (state | WITHIN, span_id),
+    }
 }
 
 /// The operation in the goroutine's entry, if the program before this one has left one.
@@ -130,7 +163,14 @@ pub fn record(hit: &Hit) -> bool {
     let Some(flight) = pending(hit) else { return false };
     let (goid, bias, start_ns) = (again(&flight.goid), again(&flight.bias), again(&flight.start_ns));
     let context = Context { itab: again(&flight.context_itab), data: again(&flight.context) };
-    let parent = parent::find(hit, goid, bias, context);
+    let mut parent = parent::find(hit, goid, bias, context);
+    if let Some(outer) = flight::around(hit, flight) {
+        // Its driver's operation is below it, unless its context, or a span that the driver has made, says otherwise.
+        let found = parent.trace.map_or(0, |trace| trace.span_id);
+        if found == 0 || found == outer.parent_span_id || found == flight::outermost_parent(hit) {
+            parent = Parent { trace: Some(outer.as_parent()), kind: PARENT_LOCAL };
+        }
+    }
     let identity = ids::identify(hit, start_ns, parent.trace);
     flight.set_identity(&identity, parent.kind);
     if identity.is_sampled() {
@@ -173,8 +213,8 @@ fn may_be_retried(start: &Start, bias: u64, call: &Call) -> bool {
     start.retry_vaddrs[0] == 0 || is_from
 }
 
-/// The goroutine's entry for an operation that begins, and the span there that has no end yet. `None`: it is tried again, or there is no
-/// room, which is counted.
+/// The goroutine's entry for an operation that begins; and, if nothing is open there, the span of one that ended by a panic within the last.
+/// `None`: it is tried again, or there is no room, which is counted.
 #[inline(always)]
 fn enter(hit: &Hit, key: &Key, goid: u64, may_be_again: bool, call: &Call) -> Option<(Entry, u64)> {
     let generation = hit.process().generation;
@@ -190,21 +230,18 @@ fn enter(hit: &Hit, key: &Key, goid: u64, may_be_again: bool, call: &Call) -> Op
     let old = entry.get_mut();
     if old.generation != generation {
         old.generation = generation;
+        old.state = 0;
         return Some((entry, 0));
     }
     if !old.has(OPEN) {
-        return Some((entry, 0));
+        let left = if old.has(LEFT) { old.before } else { 0 };
+        return Some((entry, left));
     }
-    if old.has(BAD) {
-        if may_be_again && old.goid == goid && is_again(old, call) {
-            resume(hit, old);
-            return None;
-        }
-    } else {
-        count(Counter::Replaced);
+    if old.has(BAD) && may_be_again && old.goid == goid && is_again(old, call) {
+        resume(hit, old);
+        return None;
     }
-    let before = if old.has(SAMPLED) { old.span_id } else { 0 };
-    Some((entry, before))
+    Some((entry, 0))
 }
 
 /// Whether it is the same operation as the one whose connection was bad.

@@ -48,6 +48,7 @@ const ERR_BAD_CONN_LEN: u64 = 22;
 /// The operation that is open on the goroutine has come to an end.
 #[inline(always)]
 pub fn finish(hit: &Hit, file: &File, depth: u64, outcome: Outcome) {
+    flight::unwind(hit, |kept| kept.depth > depth);
     let Some(mut entry) = flight::open(hit, depth) else { return count(Counter::Unmatched) };
     let kept = entry.get_mut();
     if hit.goid() != Some(kept.goid) {

@@ -81,7 +81,12 @@ fn go_on(ctx: &ProbeContext, tail: u32) {
 #[inline(always)]
 fn begin_with(ctx: &ProbeContext, hit: &Hit, start: &Start, call: &Call) {
     let bias = ctx.instruction().wrapping_sub(start.vaddr);
-    let place = Place { depth: hit.depth(ctx.stack()), frame: ctx.frame(), back_to: ctx.back_to() };
+    let place = Place {
+        depth: hit.depth(ctx.stack()),
+        stack: ctx.stack(),
+        frame: ctx.frame(),
+        back_to: ctx.back_to(),
+    };
     if begin::begin(hit, start, bias, call, place) {
         go_on(ctx, RECORD);
     }
