@@ -15,7 +15,7 @@ mod witness;
 pub use crate::arch::Arch;
 pub use finding::{Code, Finding, Severity};
 use serde::{Deserialize, Serialize};
-pub use types::{Descriptor, Held, Size, SizeClaim, Variable};
+pub use types::{Closures, Descriptor, Held, Size, SizeClaim, Variable};
 pub use value::{Value, Word};
 pub use witness::Witness;
 
@@ -118,6 +118,9 @@ pub struct Library {
     /// Variables whose addresses are wanted.
     #[serde(default)]
     pub variables: Vec<Variable>,
+    /// Closures, to recognise what a function value is.
+    #[serde(default)]
+    pub closures: Vec<Closures>,
 }
 
 /// Where a version stands in the database.

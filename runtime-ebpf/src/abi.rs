@@ -112,8 +112,8 @@ pub struct Contexts {
     /// Address in the file of the descriptor of the type of the key by which OpenTelemetry's API puts a span into a context; 0: unknown.
     pub span_key_type: u64,
     /// The same of the spans that programs make by hand, of which the agent knows: `*go.opentelemetry.io/auto/sdk.span`, and what
-    /// `go.opentelemetry.io/otel/trace` has of its own.
-    pub span_types: [u64; 2],
+    /// `go.opentelemetry.io/otel/trace` has of its own, and what the API's global tracer of before v1.33 makes of a span without an SDK.
+    pub span_types: [u64; 3],
     /// The same of what stands for a span of somebody else: the `nonRecordingSpan` of `go.opentelemetry.io/otel/trace`, and that of the
     /// API's global tracer.
     pub remote_types: [u64; 2],
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!((size_of::<Process>(), align_of::<Process>()), (32 + 8 * TABLES, 8));
         assert_eq!(size_of::<File>(), 24);
         assert_eq!(size_of::<ContextSlot>(), 16);
-        assert_eq!(size_of::<Contexts>(), 64 + 64 * 16);
+        assert_eq!(size_of::<Contexts>(), 72 + 64 * 16);
         assert_eq!(size_of::<Current>(), 72);
     }
 }

@@ -23,6 +23,7 @@ macro_rules! libraries {
             12 kafka_go KAFKA_GO "github.com/segmentio/kafka-go";
             13 auto_sdk AUTO_SDK "go.opentelemetry.io/auto/sdk";
             14 otel_trace OTEL_TRACE "go.opentelemetry.io/otel/trace";
+            15 otel_global OTEL_GLOBAL "go.opentelemetry.io/otel/internal/global";
         }
     };
 }

@@ -25,7 +25,7 @@ pub struct File {
 pub const CONTEXT_WORD: usize = 6;
 
 /// Size of the programs' in-flight entry, pinned here for the agent, which removes those of processes that have ended.
-pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 8;
+pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 16;
 
 // What an entry's `state` has.
 
@@ -33,6 +33,11 @@ pub const IN_FLIGHT_BYTES: usize = SPAN_BYTES + 8;
 pub const OPEN: u32 = 1;
 /// It is recorded.
 pub const SAMPLED: u32 = 2;
+/// It begins, and the program has nothing of it yet: the entry is its goroutine's.
+pub const BEGINS: u32 = 4;
+
+/// What an entry's `own` says where the program has a span at two addresses, and this one is the second.
+pub const SECOND: u32 = 1;
 
 /// Open spans at once, over all processes, unless the agent says otherwise.
 pub const DEFAULT_ENTRIES: u32 = 65_536;

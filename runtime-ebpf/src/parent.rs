@@ -221,8 +221,10 @@ fn next(contexts: &Contexts, bias: u64, context: Context, seen: &mut Seen) -> Op
         // 1 if they are equal, without a branch for the verifier to follow. A descriptor that is not known is none of the process's.
         let is = |word: u64, vaddr: u64| is_some(word ^ vaddr.wrapping_add(bias)) ^ 1;
         let holds_span = is(key, contexts.span_key_type) & is_some(contexts.span_key_type);
-        let [one, other] = contexts.span_types;
-        let is_made = is(value, one) & is_some(one) | is(value, other) & is_some(other);
+        let [one, other, third] = contexts.span_types;
+        let is_made = is(value, one) & is_some(one)
+            | is(value, other) & is_some(other)
+            | is(value, third) & is_some(third);
         span = opaque(data & (holds_span & is_made).wrapping_neg());
         // A span of another type, a remote one say, is somebody's whom nobody here knows: the goroutine's it is not.
         seen.is_requests |=

@@ -66,6 +66,9 @@ fn traceable<'a>(plan: &'a Plan, off: &SwitchedOff) -> Vec<&'a plan::Library> {
                 warn!(file = plan.file, "{}: traced in part: {reason}", library.id);
                 found.push(library);
             }
+            Verdict::Ready if library.functions.is_empty() => {
+                info!(file = plan.file, "{}: {reason}", library.id)
+            }
             Verdict::Ready => found.push(library),
         }
     }

@@ -40,6 +40,15 @@ pub struct Descriptor {
     pub witnesses: Vec<Witness>,
 }
 
+/// The closures of a function, and of its copies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closures {
+    /// The function that they are written in.
+    pub of: String,
+    /// Their addresses; at run time the load bias is added. None where the program has none.
+    pub vaddrs: Vec<u64>,
+}
+
 /// A package's variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {

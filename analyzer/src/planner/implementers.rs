@@ -30,7 +30,8 @@ pub(super) struct Implementers {
 /// Those of the interfaces that entries ask for as a whole.
 pub(super) fn find(types: &Types<'_>, present: &[&Entry]) -> Result<HashMap<String, Implementers>> {
     let wanted = present.iter().flat_map(|entry| &entry.itabs).filter(|itab| itab.concrete.is_none());
-    let unless = present.iter().flat_map(|entry| &entry.roles).flat_map(|role| &role.unless);
+    let of_roles = present.iter().flat_map(|entry| &entry.roles).flat_map(|role| &role.unless);
+    let unless = of_roles.chain(present.iter().flat_map(|entry| &entry.unless));
     let unless = unless.filter_map(|unless| match &unless.has {
         Has::Implementer { interface, .. } => Some(interface.as_str()),
         Has::Function(_) => None,

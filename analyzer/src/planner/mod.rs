@@ -31,7 +31,7 @@ use crate::go::notes;
 use crate::go::release::{self, Minor};
 use crate::go_image::{GoImage, Kind};
 use crate::options::Options;
-use crate::plan::{Code, Library, Plan, SCHEMA_VERSION, Status, VersionMatch};
+use crate::plan::{Closures, Code, Library, Plan, SCHEMA_VERSION, Status, Verdict, VersionMatch};
 use case::Case;
 use facts::Facts;
 use owners::Owner;
@@ -91,36 +91,41 @@ fn library(go: &GoImage<'_>, entry: &Entry, facts: &Facts<'_>, options: &Options
     findings.refuse_if(go.minor().and_then(too_new));
     case.judge_version(&mut findings);
     facts.remarks().into_iter().for_each(|matter| findings.note(matter));
-    let functions = case.roles(&mut findings);
-    let fields = case.fields(&mut findings);
-    let itabs = case.itabs(&mut findings);
-    let maps = case.maps(&mut findings);
-    let sizes = case.sizes(&mut findings);
-    let types = case.descriptors(&mut findings);
-    let variables = case.variables(&mut findings);
     let status = match entry.status {
         catalog::Status::Instrumented => Status::Instrumented,
         catalog::Status::Recorded => Status::Recorded,
         catalog::Status::Custom => Status::Custom,
     };
-    let (verdict, reason, findings) = findings.verdict(&entry.id, status);
-    Library {
+    let mut out = Library {
         id: entry.id.clone(),
         module: entry.module.clone(),
         version: version_text,
         version_match,
         status,
-        verdict,
-        reason,
-        findings,
-        functions,
-        fields,
-        itabs,
-        maps,
-        sizes,
-        types,
-        variables,
+        verdict: Verdict::Ready,
+        reason: None,
+        findings: Vec::new(),
+        functions: Vec::new(),
+        fields: Vec::new(),
+        itabs: Vec::new(),
+        maps: Vec::new(),
+        sizes: Vec::new(),
+        types: Vec::new(),
+        variables: Vec::new(),
+        closures: Vec::new(),
+    };
+    if !case.is_left_alone(&mut findings) {
+        out.functions = case.roles(&mut findings);
+        out.fields = case.fields(&mut findings);
+        out.itabs = case.itabs(&mut findings);
+        out.maps = case.maps(&mut findings);
+        out.sizes = case.sizes(&mut findings);
+        out.types = case.descriptors(&mut findings);
+        out.variables = case.variables(&mut findings);
+        out.closures = case.closures();
     }
+    (out.verdict, out.reason, out.findings) = findings.verdict(&entry.id, status);
+    out
 }
 
 /// Why a program of that release is not touched, when it is not. What is found is listed all the same.
@@ -157,6 +162,12 @@ fn version_match(found: offsets::VersionMatch) -> VersionMatch {
 }
 
 impl Case<'_> {
+    /// The closures that the entry asks for.
+    fn closures(&self) -> Vec<Closures> {
+        let found = |of: &String| self.facts.closures.get(of.as_str()).cloned().unwrap_or_default();
+        self.entry.closures.iter().map(|of| Closures { of: of.clone(), vaddrs: found(of) }).collect()
+    }
+
     fn judge_version(&self, findings: &mut Findings) {
         if let Some(why) = &self.owner.unknown {
             let why = format!("its version is unknown ({why}), so the binary's own type data decides");

@@ -18,7 +18,7 @@ impl Case<'_> {
     fn variable(&self, role: &Role, value: &str, findings: &mut Findings) -> Option<Variable> {
         let functions = self.role(role, findings, &mut Vec::new());
         let first = functions.first()?;
-        let unless = self.unless(role);
+        let unless = self.unless(&role.unless);
         if let Some((Unless { because, but_with_ids, .. }, what)) = unless {
             let gives = role.gives.as_deref().unwrap_or(&role.name);
             let but = if *but_with_ids { ", but where the kernel lets probes write those" } else { "" };
@@ -40,10 +40,20 @@ impl Case<'_> {
         Some(Variable { name, function, vaddr, wants_ids: unless.is_some() })
     }
 
-    /// What makes the role none of this program's concern, and its name.
-    fn unless<'r>(&'r self, role: &'r Role) -> Option<(&'r Unless, &'r str)> {
+    /// Whether the whole entry is none of this program's concern.
+    pub fn is_left_alone(&self, findings: &mut Findings) -> bool {
+        let unless = self.unless(&self.entry.unless);
+        if let Some((Unless { because, .. }, what)) = unless {
+            let why = format!("it is left alone, because the program {because} (it has {what})");
+            findings.note(Matter::new(Code::LeftAlone, what, why));
+        }
+        unless.is_some()
+    }
+
+    /// What makes a role none of this program's concern, and its name.
+    fn unless<'r>(&'r self, unless: &'r [Unless]) -> Option<(&'r Unless, &'r str)> {
         let has = |unless: &'r Unless| Some((unless, self.what_it_has(&unless.has)?));
-        let mut found = role.unless.iter().filter_map(has);
+        let mut found = unless.iter().filter_map(has);
         // What rules it out altogether before what does so for want of ids.
         found.clone().find(|(unless, _)| !unless.but_with_ids).or_else(|| found.next())
     }

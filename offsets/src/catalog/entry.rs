@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::operation::Operation;
 use super::range::Range;
 use super::types::WantedType;
-use super::{role::Role, site::Site};
+use super::{
+    role::{Role, Unless},
+    site::Site,
+};
 use crate::later::Later;
 use crate::{Version, names};
 
@@ -26,6 +29,12 @@ pub struct Entry {
     /// Linker names: any of them in pclntab means that the library is in the binary. None at all: the entry is there for
     /// the database alone, and no Plan speaks of it.
     pub present: Vec<String>,
+    /// Linker names: any of them in pclntab means that it is not this entry's copy of the library, but another entry's.
+    pub absent: Vec<String>,
+    /// What makes the library none of the program's concern: it is left alone.
+    pub unless: Vec<Unless>,
+    /// Functions whose closures are told by their addresses: what a caller gets from them is such a function value.
+    pub closures: Vec<String>,
     /// Structs to record beside those of the fields.
     pub structs: Later<Vec<String>>,
     /// Functions to record beside those of `present` and the roles.
@@ -162,6 +171,9 @@ impl Entry {
             module: module.to_owned(),
             versions: Range::default(),
             present: Vec::new(),
+            absent: Vec::new(),
+            unless: Vec::new(),
+            closures: Vec::new(),
             target: None,
             roles: Vec::new(),
             fields: self.fields.iter().filter(is_borrowed).cloned().collect::<Vec<_>>().into(),

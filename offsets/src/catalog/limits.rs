@@ -40,7 +40,7 @@ fn wants(entry: &Entry) -> usize {
     let sites = entry.roles.iter().flat_map(|role| &role.sites);
     let of_sites: usize =
         sites.map(|site| 1 + site.callers.len() + site.through.len() + site.values.len()).sum();
-    let unless = entry.roles.iter().flat_map(|role| &role.unless);
+    let unless = entry.roles.iter().flat_map(|role| &role.unless).chain(&entry.unless);
     let unless: usize = unless
         .map(|unless| match &unless.has {
             Has::Function(_) => 1,
@@ -49,6 +49,8 @@ fn wants(entry: &Entry) -> usize {
         .sum();
     let lists = [
         entry.present.len(),
+        entry.absent.len(),
+        entry.closures.len(),
         entry.structs.len(),
         entry.functions.len(),
         entry.roles.len(),

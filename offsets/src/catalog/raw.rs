@@ -14,7 +14,7 @@ use super::limits;
 use super::operation::{self, RawOperation};
 use super::range::Range;
 use super::reader::{Reader, Text};
-use super::role::{self, RawRole, Role};
+use super::role::{self, RawRole, RawUnless, Role};
 use super::types::{self, RawType};
 use crate::names;
 
@@ -28,6 +28,12 @@ struct RawEntry {
     until: Option<Text>,
     status: Option<Text>,
     present: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    absent: Vec<Text>,
+    #[serde(default)]
+    unless: Vec<RawUnless>,
+    #[serde(default)]
+    closures: Vec<Text>,
     #[serde(default)]
     structs: Vec<Text>,
     #[serde(default)]
@@ -212,6 +218,9 @@ impl Reader<'_> {
             versions: self.range(&module, "", raw.since, raw.until)?,
             status,
             present,
+            absent: self.names("absent", raw.absent)?,
+            unless: role::unless(self, "unless", raw.unless)?,
+            closures: self.names("closures", raw.closures)?,
             structs: structs.into(),
             functions: self.names("functions", raw.functions)?.into(),
             target: raw.target.map(|target| self.target(&module, target)).transpose()?,

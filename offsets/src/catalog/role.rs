@@ -78,7 +78,7 @@ pub(super) struct RawRole {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawUnless {
+pub(super) struct RawUnless {
     function: Option<Text>,
     implements: Option<Text>,
     #[serde(default)]
@@ -108,26 +108,6 @@ pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawRole>) ->
             return Err(reader.error(variable.span().start, "role.variable", reason));
         }
     }
-    let unless = |raw: RawUnless| {
-        let has = match (raw.function, raw.implements) {
-            (Some(function), None) if raw.but.is_empty() => {
-                Has::Function(reader.name("role.unless.function", function)?)
-            }
-            (None, Some(interface)) => {
-                let but = raw.but.into_iter().map(|name| reader.name("role.unless.but", name));
-                Has::Implementer {
-                    interface: reader.name("role.unless.implements", interface)?,
-                    but: but.collect::<Result<_, _>>()?,
-                }
-            }
-            _ => {
-                let reason = "wants `function`, or `implements` with or without `but`";
-                return Err(reader.error(raw.because.span().start, "role.unless", reason));
-            }
-        };
-        let because = reader.text("role.unless.because", raw.because)?;
-        Ok(Unless { has, because, but_with_ids: raw.but_with_ids })
-    };
     Ok(Role {
         name: reader.text("role.name", raw.name)?,
         required: raw.required,
@@ -135,9 +115,39 @@ pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawRole>) ->
         if_present: raw.if_present,
         instead_of: raw.instead_of.map(|name| reader.name("role.instead_of", name)).transpose()?,
         variable: reader.optional("role.variable", raw.variable)?,
-        unless: raw.unless.into_iter().map(unless).collect::<Result<_, CatalogError>>()?,
+        unless: unless(reader, "role.unless", raw.unless)?,
         gives: reader.optional("role.gives", raw.gives)?,
         sites,
         line: reader.line_of(offset),
     })
+}
+
+/// Reads what makes a role, or a whole entry, none of a program's concern.
+pub(super) fn unless(
+    reader: &Reader<'_>,
+    key: &str,
+    raw: Vec<RawUnless>,
+) -> Result<Vec<Unless>, CatalogError> {
+    let of = |part: &str| format!("{key}.{part}");
+    let one = |raw: RawUnless| {
+        let has = match (raw.function, raw.implements) {
+            (Some(function), None) if raw.but.is_empty() => {
+                Has::Function(reader.name(&of("function"), function)?)
+            }
+            (None, Some(interface)) => {
+                let but = raw.but.into_iter().map(|name| reader.name(&of("but"), name));
+                Has::Implementer {
+                    interface: reader.name(&of("implements"), interface)?,
+                    but: but.collect::<Result<_, _>>()?,
+                }
+            }
+            _ => {
+                let reason = "wants `function`, or `implements` with or without `but`";
+                return Err(reader.error(raw.because.span().start, key, reason));
+            }
+        };
+        let because = reader.text(&of("because"), raw.because)?;
+        Ok(Unless { has, because, but_with_ids: raw.but_with_ids })
+    };
+    raw.into_iter().map(one).collect()
 }

@@ -19,6 +19,10 @@ const REQUEST_KEY: &str = "*net/http.contextKey";
 const SPAN_KEY: &str = "go.opentelemetry.io/otel/trace.traceContextKeyType";
 /// What programs make by hand.
 const SPANS: [&str; 2] = ["*go.opentelemetry.io/auto/sdk.span", "*go.opentelemetry.io/otel/trace.autoSpan"];
+/// What a global tracer makes of a span without an SDK: it is a span that a program makes by hand where the Plan asks for this itab, since its
+/// methods are then probed, and else stands for one of somebody else.
+const GLOBAL: (&str, &str) =
+    ("go.opentelemetry.io/otel/trace.Span", "go.opentelemetry.io/otel/internal/global.nonRecordingSpan");
 /// What stands for a span of somebody else.
 const REMOTE: [&str; 2] = [
     "go.opentelemetry.io/otel/trace.nonRecordingSpan",
@@ -52,6 +56,9 @@ pub fn contexts(plan: &Plan) -> Contexts {
     let descriptor = |name: &str| {
         types().find(|t| t.type_name == name && t.vaddr.is_some()).and_then(|t| t.vaddr).unwrap_or(0)
     };
+    let is_global = |itab: &Itab| (itab.interface.as_str(), itab.concrete.as_str()) == GLOBAL;
+    let are_made = plan.libraries.iter().flat_map(|library| &library.itabs).any(is_global);
+    let [one, other] = SPANS.map(descriptor);
     let of_any = |type_name, field| of_any(plan, type_name, field);
     let are_known = has_known_ids(plan);
     let context_of = |span| if are_known { of_any(span, "sc") } else { NO_OFFSET };
@@ -59,7 +66,7 @@ pub fn contexts(plan: &Plan) -> Contexts {
         multiplier,
         request_key_type: descriptor(REQUEST_KEY),
         span_key_type: descriptor(SPAN_KEY),
-        span_types: SPANS.map(descriptor),
+        span_types: [one, other, if are_made { descriptor(GLOBAL.1) } else { 0 }],
         remote_types: REMOTE.map(descriptor),
         remote_contexts: REMOTE.map(context_of),
         request_ctx: of_any("net/http.Request", "ctx"),
@@ -91,8 +98,8 @@ fn slot(itab: &Itab) -> Option<ContextSlot> {
     Some(ContextSlot { itab_vaddr: itab.vaddr.filter(|vaddr| *vaddr != 0)?, offset, kind })
 }
 
-/// Places them by the first multiplier that leads each to a slot of its own, else by the one that leaves out the fewest.
-fn table(known: &[ContextSlot]) -> (u64, [ContextSlot; SLOTS]) {
+/// Places slots by the first multiplier that leads each to a slot of its own, else by the one that leaves out the fewest.
+pub fn table(known: &[ContextSlot]) -> (u64, [ContextSlot; SLOTS]) {
     let mut best = (0, [EMPTY; SLOTS], usize::MAX);
     for n in 0..TRIES {
         // Odd numbers far from one another (Steele, Lea, Flood 2014: the golden ratio's).

@@ -63,19 +63,22 @@ impl<'a> ErrorTexts<'a> {
         self.inner_type_name().or_else(|| self.type_name()).map(without_star)
     }
 
-    /// A name as type data has it: a byte of flags, its length as a varint, its bytes (internal/abi/type.go, `Name`).
     fn name(&self, slot: usize) -> Option<&'a [u8]> {
-        let bytes = self.0.get(slot).copied().flatten()?.bytes;
-        let (low, high) = (*bytes.get(1)?, *bytes.get(2)?);
-        let (len, from) = match low {
-            0..0x80 => (usize::from(low), 2),
-            _ if high < 0x80 => (usize::from(low & 0x7f) | usize::from(high) << 7, 3),
-            _ => return None,
-        };
-        // A longer one than its slot is cut, as every string is.
-        let name = bytes.get(from..)?;
-        Some(name.get(..len).unwrap_or(name)).filter(|name| !name.is_empty())
+        name(self.0.get(slot).copied().flatten()?.bytes)
     }
+}
+
+/// A name as type data has it: a byte of flags, its length as a varint, its bytes (internal/abi/type.go, `Name`).
+pub fn name(bytes: &[u8]) -> Option<&[u8]> {
+    let (low, high) = (*bytes.get(1)?, *bytes.get(2)?);
+    let (len, from) = match low {
+        0..0x80 => (usize::from(low), 2),
+        _ if high < 0x80 => (usize::from(low & 0x7f) | usize::from(high) << 7, 3),
+        _ => return None,
+    };
+    // A longer one than its slot is cut, as every string is.
+    let name = bytes.get(from..)?;
+    Some(name.get(..len).unwrap_or(name)).filter(|name| !name.is_empty())
 }
 
 /// `net.OpError` of `*net.OpError`.

@@ -3,6 +3,8 @@
 
 mod span;
 
+pub use span::of_written;
+
 use analyzer::{
     Plan,
     plan::{self, When},

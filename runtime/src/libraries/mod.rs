@@ -51,6 +51,7 @@ libraries! {
     kafka_go::KafkaGo;
     auto_sdk::LIBRARY;
     otel_trace::LIBRARY;
+    otel_global::OtelGlobal;
 }
 
 /// The library of this catalog id, if this agent traces it.

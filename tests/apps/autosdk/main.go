@@ -19,7 +19,6 @@ import (
 	"syscall"
 	"time"
 
-	"go.opentelemetry.io/auto/sdk"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -29,22 +28,26 @@ import (
 const scope = "strobe.test/autosdk"
 
 var (
-	about  = []trace.TracerOption{trace.WithInstrumentationVersion("v1.2.3"), trace.WithSchemaURL("https://opentelemetry.io/schemas/1.26.0")}
-	tracer = sdk.TracerProvider().Tracer(scope, about...)
+	about = []trace.TracerOption{trace.WithInstrumentationVersion("v1.2.3"), trace.WithSchemaURL("https://opentelemetry.io/schemas/1.26.0")}
 	// Made before anybody attaches.
 	global = otel.Tracer(scope, about...)
+	tracer = global
 )
 
 // passOn writes the context's span into the headers of a request; only a program with passes_on.go does.
 var passOn = func(context.Context, http.Header) {}
 
+// ofSDK makes a tracer of the Auto SDK itself; only a program with sdk.go has it.
+var ofSDK = func() trace.Tracer { panic("no Auto SDK") }
+
 // choose takes the tracer that is asked for.
 func choose() {
 	switch os.Getenv("TRACER") {
 	case "global":
-		tracer = global
 	case "context":
 		tracer = trace.SpanFromContext(context.Background()).TracerProvider().Tracer(scope, about...)
+	default:
+		tracer = ofSDK()
 	}
 }
 

@@ -2,10 +2,12 @@
 //! all that it has, below the span that is its parent, made by hand or not. What each has to look like is in `cases`.
 
 mod cases;
+mod older;
 mod program;
 mod switch;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use analyzer::plan::{Cost, Verdict};
@@ -37,7 +39,7 @@ fn every_span_is_there(program: Program, tracer: &str, library: &str) -> Result<
     let status = stage.agent.wait(Duration::from_secs(20))?;
     ensure!(status.success(), "strobe ended with {status}:\n{}", stage.agent.output());
     let told = writes_from_probes()?;
-    let run = cases::Run { output: &stage.app.stdout.text(), told, passes_on: false };
+    let run = cases::Run { output: &stage.app.stdout.text(), told, passes_on: false, is_older: false };
     let wrong = cases::wrong(&stage.collector.take()?, &losses(&stage.agent), run);
     ensure!(wrong.is_empty(), "{program:?} {tracer}:\n{}\n{}", wrong.join("\n"), stage.agent.output());
     Ok(())
@@ -67,11 +69,17 @@ versions! {
 /// Many at once, and none is lost, or below another's.
 #[test]
 fn many_at_once_are_each_their_own() -> Result<()> {
+    many_at_once(&NEWEST.build()?, &[])
+}
+
+fn many_at_once(built: &Path, own: &[(&str, &str)]) -> Result<()> {
     const GOROUTINES: usize = 64;
     let pairs = std::env::var("STROBE_SPANS").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
         / GOROUTINES
         / 2;
-    let mut stage = Stage::new(&NEWEST.build()?, &[("SPAN_PAIRS", &pairs.to_string())], &[])?;
+    let pairs_text = pairs.to_string();
+    let own: Vec<(&str, &str)> = own.iter().copied().chain([("SPAN_PAIRS", pairs_text.as_str())]).collect();
+    let mut stage = Stage::new(built, &own, &[])?;
     let due = 2 * pairs * GOROUTINES;
     let mut spans = stage.run_for(due + 1, Duration::from_secs(120))?;
     spans.retain(|span| span.scope == cases::SCOPE);

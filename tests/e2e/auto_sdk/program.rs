@@ -7,10 +7,33 @@ use strobe_tests::built::Recipe;
 use strobe_tests::golang::go;
 
 const MAIN: (&str, &str) = ("main.go", include_str!("../../apps/autosdk/main.go"));
+const SDK: (&str, &str) = ("sdk.go", include_str!("../../apps/autosdk/sdk.go"));
 const PASSES_ON: (&str, &str) = ("passes_on.go", include_str!("../../apps/autosdk/passes_on.go"));
 /// The newest.
 pub const NEWEST: Program = Program { go: go(26), sdk: "v1.2.1", otel: "v1.38.0", passes_on: false };
 const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+
+/// The same program without the Auto SDK, of an OpenTelemetry API that has none of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Older {
+    pub go: &'static str,
+    /// Of `go.opentelemetry.io/otel`.
+    pub otel: &'static str,
+}
+
+impl Older {
+    /// Builds it, stripped.
+    pub fn build(&self) -> Result<PathBuf> {
+        let modules =
+            &[("go.opentelemetry.io/otel", self.otel), ("go.opentelemetry.io/otel/trace", self.otel)];
+        let required: String =
+            modules.iter().map(|(path, version)| format!("require {path} {version}\n")).collect();
+        // An older module asks for no Go whose ServeMux has routes.
+        let go_mod = format!("module example.com/app\n\ngo 1.22\n\n{required}");
+        let (args, files) = (&["-ldflags=-s -w"], &[MAIN, ("go.mod", &go_mod)]);
+        Recipe { version: self.go, arch: HOST, mode: "exe", args, files, modules }.build()
+    }
+}
 
 /// Which versions it is built of.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +61,7 @@ impl Program {
             ("go.opentelemetry.io/otel/trace", self.otel),
         ];
         let args = &["-ldflags=-s -w"];
-        let files = if self.passes_on { &[MAIN, PASSES_ON][..] } else { &[MAIN] };
+        let files = if self.passes_on { &[MAIN, SDK, PASSES_ON][..] } else { &[MAIN, SDK] };
         Recipe { version: self.go, arch, mode: "exe", args, files, modules }.build()
     }
 }

@@ -42,7 +42,7 @@ fn run(version: &str, tracer: &str, told: bool) -> Result<()> {
     ensure!(app.wait(PATIENCE)?.success(), "{tracer}: the program ended badly:\n{}", app.output());
     let status = agent.wait(PATIENCE)?;
     ensure!(status.success(), "{tracer}: strobe ended with {status}:\n{}", agent.output());
-    let run = Run { output: &app.stdout.text(), told, passes_on: true };
+    let run = Run { output: &app.stdout.text(), told, passes_on: true, is_older: false };
     let wrong = cases::wrong(&bench.collector.take()?, &losses(&agent), run);
     ensure!(wrong.is_empty(), "{tracer}: {}\n{}", wrong.join("\n"), agent.output());
     ensure!(told || !agent.output().contains(HANDED), "{tracer}: it was not left alone:\n{}", agent.output());

@@ -60,6 +60,8 @@ pub(super) struct Facts<'a> {
     pub itabs: HashMap<(String, String), u64>,
     /// All concrete types of an interface.
     pub implementers: HashMap<String, Implementers>,
+    /// The functions whose closures are wanted → the addresses of these.
+    pub closures: HashMap<&'a str, Vec<u64>>,
     /// `map[K]V` → layout.
     pub maps: HashMap<String, MapLayout>,
 }
@@ -87,6 +89,7 @@ impl<'a> Facts<'a> {
             descriptors: HashMap::new(),
             itabs: HashMap::new(),
             implementers: HashMap::new(),
+            closures: HashMap::new(),
             maps: HashMap::new(),
         };
         let (names, offsets, trees) = facts.find_functions(entries)?;
@@ -97,6 +100,7 @@ impl<'a> Facts<'a> {
         if present.is_empty() {
             return Ok(facts);
         }
+        facts.closures = closures::of(&facts.functions, present.iter().flat_map(|e| &e.closures))?;
         let wanted = |e: &&'a Entry| {
             let fields = e.fields.iter().map(|f| f.type_name.as_str());
             fields.chain(e.sizes.iter().map(|size| size.type_name.as_str())).collect::<Vec<_>>()
@@ -114,7 +118,7 @@ impl<'a> Facts<'a> {
     /// Whether the library is in the binary: one of its functions, or an inlined copy of one.
     pub fn is_present(&self, entry: &Entry) -> bool {
         let is_there = |name: &str| self.copies.contains_key(name) || self.inlined_into.contains_key(name);
-        entry.present.iter().any(|name| is_there(name))
+        entry.present.iter().any(|name| is_there(name)) && !entry.absent.iter().any(|name| is_there(name))
     }
 
     /// Where a wanted function was inlined, for a reader: `main.f and 3 more`.
@@ -135,14 +139,16 @@ impl<'a> Facts<'a> {
     /// The wanted names, their offsets, and where the inline trees are.
     fn find_functions(&mut self, entries: &'a [Entry]) -> Result<(Vec<&'a str>, Offsets, inline::Trees)> {
         let sites = |e: &'a Entry| e.roles.iter().flat_map(|r| &r.sites);
-        let mut names: Vec<&'a str> = entries.iter().flat_map(|e| &e.present).map(String::as_str).collect();
+        let mut names: Vec<&'a str> =
+            entries.iter().flat_map(|e| e.present.iter().chain(&e.absent)).map(String::as_str).collect();
         for site in entries.iter().flat_map(sites) {
             names.push(&site.function);
             names.extend(site.callee.as_deref().into_iter().chain(site.results_of.as_deref()));
             names.extend(site.by_name.iter().chain(&site.callers).chain(&site.through).map(String::as_str));
             names.extend(closures::enclosing(&site.function));
         }
-        let unless = entries.iter().flat_map(|e| &e.roles).flat_map(|role| &role.unless);
+        let of_roles = entries.iter().flat_map(|e| &e.roles).flat_map(|role| &role.unless);
+        let unless = of_roles.chain(entries.iter().flat_map(|e| &e.unless));
         names.extend(unless.filter_map(|unless| match &unless.has {
             Has::Function(name) => Some(name.as_str()),
             Has::Implementer { .. } => None,

@@ -30,8 +30,19 @@ pub fn span(
     let (Some(ScopeSpans { scope, spans, schema_url }), None) = (scopes.next(), scopes.next()) else {
         return Err(no_traces);
     };
-    let Ok([mut written]) = <[Written; 1]>::try_from(spans) else { return Err(no_traces) };
+    let Ok([written]) = <[Written; 1]>::try_from(spans) else { return Err(no_traces) };
     let scope = Scope { encoded: scope.map(|scope| scope.encode_to_vec()).unwrap_or_default(), schema_url };
+    Ok(of_written(head, scope, written, clock, settings))
+}
+
+/// The same of what has been read of it. Times of 0 are those at which the programs were hit.
+pub fn of_written(
+    head: &Head,
+    scope: Scope,
+    mut written: Written,
+    clock: &Clock,
+    settings: &Settings,
+) -> Span<'static> {
     let parent = (head.parent_span_id != [0; 8]).then_some(head.parent_span_id);
     let is_remote = parent.is_some() && head.parent == PARENT_REMOTE;
     let or = |time, hit| if time == 0 { clock.unix_ns(hit) } else { time };
@@ -43,7 +54,7 @@ pub fn span(
     let status = written.status.as_ref();
     let error = status.is_some_and(|status| status.code == StatusCode::Error as i32);
     let message = status.filter(|_| error).map(|status| status.message.clone().into());
-    Ok(Span {
+    Span {
         scope: "",
         trace_id: head.trace_id,
         span_id: head.span_id,
@@ -62,7 +73,7 @@ pub fn span(
         made: Some(Box::new(Made { scope: Arc::new(scope), fields: fields(written) })),
         error,
         message,
-    })
+    }
 }
 
 /// What it has beside who it is, its name and its times.

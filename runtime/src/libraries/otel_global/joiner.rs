@@ -1,0 +1,99 @@
+//! Keeps what is said of a span until it ends.
+
+use runtime_ebpf::{
+    otel_global::records::{
+        KIND_ATTRIBUTES, KIND_BEGUN, KIND_ENDED, KIND_ERROR, KIND_EVENT, KIND_LINKED, KIND_NAMED,
+        KIND_STATUS, Said,
+    },
+    record::Head,
+};
+
+use super::items::Items;
+use super::kept::Kept;
+use crate::libraries::join::{Count, Joiner, SpanContext};
+use crate::libraries::made::of_written;
+use crate::libraries::open::Open;
+use crate::records::{DecodeError, Plain, read};
+
+// SAFETY: repr(C), integers and byte arrays; runtime-ebpf's tests pin that it has no padding.
+unsafe impl Plain for Said {}
+
+/// The library's joiner.
+#[derive(Debug, Default)]
+pub struct OtelGlobalJoiner {
+    open: Open<Kept>,
+    too_many_open: u64,
+    too_large: u64,
+    unmatched: u64,
+}
+
+impl Joiner for OtelGlobalJoiner {
+    fn record(&mut self, head: &Head, bytes: &[u8], cx: &mut SpanContext<'_>) -> Result<(), DecodeError> {
+        let said: Said = read(bytes, 0)?;
+        if head.trace_id == [0; 16] {
+            return Err(DecodeError::ZeroId("trace id"));
+        }
+        if head.span_id == [0; 8] {
+            return Err(DecodeError::ZeroId("span id"));
+        }
+        let items = Items::read(bytes)?;
+        // One without its value is what did not fit.
+        let is_cut = said.is_cut != 0 && items.dropped == 0;
+        if head.kind == KIND_BEGUN {
+            let before = self.open.put(head, Kept::begun(head.start_ns, items, bytes.len(), is_cut));
+            self.too_many_open += u64::from(before.is_some());
+            return Ok(());
+        }
+        if !matches!(
+            head.kind,
+            KIND_ATTRIBUTES | KIND_NAMED | KIND_STATUS | KIND_EVENT | KIND_ERROR | KIND_LINKED | KIND_ENDED
+        ) {
+            return Err(DecodeError::UnknownKind(head.kind));
+        }
+        // What is kept of it takes another amount of memory afterwards.
+        let Some(mut kept) = self.open.take(head, head.span_id) else {
+            self.unmatched += 1;
+            return Ok(());
+        };
+        let now_unix_ns = cx.clock.unix_ns(head.end_ns);
+        let fits = kept.said(head.kind, said.number, now_unix_ns, items, bytes.len());
+        self.too_large += u64::from(!fits);
+        if is_cut {
+            kept.is_cut();
+        }
+        if head.kind != KIND_ENDED {
+            self.open.put(head, kept);
+            return Ok(());
+        }
+        let (scope, written) = kept.into_parts();
+        let mut span = of_written(head, scope, written, cx.clock, cx.settings);
+        span.trace_state =
+            cx.trace_states.of(head.parent_span_id).as_deref().map(|list| list.to_owned().into());
+        cx.settings.limit(&mut span);
+        cx.counts.built += 1;
+        (cx.emit)(&span);
+        Ok(())
+    }
+
+    /// The programs' own table says which of them were open.
+    fn forget(&mut self, tgid: u32, generation: u32) {
+        self.open.forget(tgid, generation);
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.open.held_bytes()
+    }
+
+    fn shed(&mut self) {
+        self.too_many_open += self.open.shed().len() as u64;
+    }
+
+    fn counters(&self) -> Vec<Count> {
+        let count = |name, value, is_loss| Count { name, value, is_loss };
+        vec![
+            count("otel_global.lost.too_many_open", self.too_many_open, true),
+            count("otel_global.lost.span_too_large", self.too_large, true),
+            count("otel_global.unmatched", self.unmatched, false),
+        ]
+    }
+}
