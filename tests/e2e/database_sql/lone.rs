@@ -184,7 +184,7 @@ func what() {
 	must(err)
 }
 "#;
-    let got = names(what, |stage| nothing_lost(stage))?;
+    let got = names(what, nothing_lost)?;
     ensure!(got == ["UPDATE outer", "UPDATE t"], "{got:?}");
     Ok(())
 }
