@@ -11,7 +11,7 @@ use strobe_tests::golang::{self, Build, go};
 use strobe_tests::grpc::program::Program;
 use strobe_tests::http_client::x_net_cases::X_NET_1_26 as X_NET;
 use strobe_tests::http_server::routers;
-use strobe_tests::propagation::sdk;
+use strobe_tests::propagation::{chain, sdk};
 use strobe_tests::{machine, programs};
 
 use crate::arch::Arch;
@@ -29,6 +29,13 @@ const APPS: [&str; 4] = ["httpserver", "httpclient", "carries", "databasesql"];
 const GRPC: [(&str, Program); 2] = [
     ("grpc-1.22", Program { go: go(22), grpc: "v1.40.0" }),
     ("grpc-1.27", Program { go: go(27), grpc: "v1.85.0" }),
+];
+
+/// The services of a chain.
+const CHAIN: [(&str, chain::Versions); 3] = [
+    ("chain-1.22", chain::Versions { go: go(22), net: "v0.30.0", grpc: "v1.60.0" }),
+    ("chain-1.24", chain::Versions { go: go(24), net: "v0.44.0", grpc: "v1.69.0" }),
+    ("chain-1.27", chain::Versions { go: go(27), net: "v0.62.0", grpc: "v1.85.0" }),
 ];
 
 /// Paths of the built programs.
@@ -58,6 +65,9 @@ pub fn build(arch: Arch) -> Result<Artifacts> {
     apps.push((format!("xnet-{name}"), X_NET.build_with(arch.name(), &["-ldflags=-s -w"])?));
     apps.push((format!("autosdk-{name}"), Made { passes_on: true, ..NEWEST }.build_for(arch.name())?));
     apps.push(("sdk-1.27".to_owned(), sdk::NEWEST.build_for(arch.name())?));
+    for (name, versions) in CHAIN {
+        apps.push((name.to_owned(), chain::build_for(&versions, arch.name())?));
+    }
     for (name, program) in GRPC {
         apps.push((name.to_owned(), program.build_for(arch.name())?));
     }

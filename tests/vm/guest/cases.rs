@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::{
-    by_hand, carried, clients, databases, features, grpc, lives, loading, machines, namespaces, own,
+    by_hand, carried, chain, clients, databases, features, grpc, lives, loading, machines, namespaces, own,
     privileges,
 };
 
@@ -22,6 +22,7 @@ pub fn run(name: &str) -> Result<String> {
         "carried1.22" => carried::contexts("1.22"),
         "carried1.27" => carried::contexts("1.27"),
         "own1.27" => own::contexts("1.27"),
+        "chain" => chain::contexts(),
         "go1.26" => lives::every_kind_of_request("1.26"),
         "unix1.26" => lives::over_a_socket("1.26"),
         "routes1.26" => lives::routes("1.26"),

@@ -21,7 +21,12 @@ pub(crate) use joiner::names;
 
 use runtime_ebpf::http_client::IN_FLIGHT_BYTES;
 
-use super::library::Flight;
+use super::library::{Carrier, Flight};
+
+/// Requests over HTTP/1.x: a line in the buffer of the connection's writer.
+pub const LINES: Carrier = Carrier { what: "requests over HTTP/1.x", roles: &["conn", "header"] };
+/// Those over HTTP/2: a field behind the header block.
+pub const BLOCKS: Carrier = Carrier { what: "requests over HTTP/2", roles: &["stream", "frame"] };
 
 /// A library's table of what is in flight, by the names of its maps.
 pub const fn flight(
