@@ -10,20 +10,35 @@ use strobe_tests::agent::losses;
 use strobe_tests::collector::Collector;
 use strobe_tests::http_client::carried::{counted, shown};
 use strobe_tests::process::Running;
-use strobe_tests::propagation::chain::{self, Differences, Service, compare};
+use strobe_tests::propagation::chain::{self, Service, compare};
+use strobe_tests::spans::Received;
 
-use crate::bench::{Bench, PATIENCE, install, tracing};
+use crate::bench::{PATIENCE, STROBE, install, tracing};
 use crate::features::writes_from_probes;
 
-/// Five of each pair of ways.
-const CHAINS: usize = 180;
+/// Two of each pair of ways.
+const CHAINS: usize = 72;
 const CALLERS: usize = 4;
 const SPANS_OF_A_CHAIN: usize = 4;
-/// The services, first to last, with the Go that each is built with. The last one calls nobody.
-const SERVICES: [(&str, &str); 3] = [("a", "1.27"), ("b", "1.22"), ("c", "1.24")];
-const NAMES: [&str; 3] = ["a", "b", "c"];
-/// What requests call the next service: its address, and a name as services have in a cluster. The longer one makes buffers larger.
-const AUTHORITIES: [&str; 2] = ["", "orders.default.svc.cluster.local:8080"];
+/// The Go that each service is built with, first to last. The last one calls nobody.
+const VERSIONS: [&str; 3] = ["1.27", "1.22", "1.24"];
+
+/// Chains of a kind.
+struct Kind {
+    /// The services' names.
+    names: [&'static str; 3],
+    /// What requests call the next service; empty: its address.
+    authority: &'static str,
+    /// Whether the first service sends a context of its own.
+    own: bool,
+}
+
+/// To an address, and to a name as services have in a cluster: the longer one makes buffers larger.
+const KINDS: [Kind; 3] = [
+    Kind { names: ["a1", "b1", "c1"], authority: "", own: false },
+    Kind { names: ["a2", "b2", "c2"], authority: "orders.default.svc.cluster.local:8080", own: false },
+    Kind { names: ["a3", "b3", "c3"], authority: "orders.default.svc.cluster.local:8080", own: true },
+];
 /// Over HTTP/1.x there is always room.
 const LINES: [&str; 2] = ["h1", "h1s"];
 /// What the agents count of requests, by these endings of the counters' names.
@@ -32,53 +47,48 @@ const WRITTEN: &[&str] = &["context.written", "context.h2.written"];
 const OWN: &[&str] = &["context.own"];
 const CLIENTS: [&str; 3] = ["net_http_client", "x_net_http2_client", "grpc_client"];
 
-/// What came of a run: what differs from one trace each, and what the agents have said.
-struct Run {
-    differences: Differences,
-    /// Of the agent of the first service and the last, which calls nobody; and of the one between.
-    logs: [String; 2],
-}
-
-impl Run {
-    /// What these agents have counted.
-    fn counted(&self, agents: &[usize], names: &[&str]) -> u64 {
-        let of = |log: &String| -> u64 {
-            let all =
-                CLIENTS.iter().flat_map(|client| names.iter().map(move |name| format!("{client}.{name}")));
-            all.map(|name| counted(log, &name)).sum()
-        };
-        agents.iter().filter_map(|agent| self.logs.get(*agent)).map(of).sum()
-    }
-
-    fn text(&self) -> String {
-        let [first, second] = &self.logs;
-        format!("{}\n{}\n{}", self.differences.text(), shown(first), shown(second))
-    }
+/// What these agents have counted.
+fn counted_by(logs: &[String], names: &[&str]) -> u64 {
+    let of = |log: &String| -> u64 {
+        let all = CLIENTS.iter().flat_map(|client| names.iter().map(move |name| format!("{client}.{name}")));
+        all.map(|name| counted(log, &name)).sum()
+    };
+    logs.iter().map(of).sum()
 }
 
 /// All is one trace but for what had no room, and that is counted; a context of the program's own stays the only one.
 pub fn contexts() -> Result<String> {
     let written = writes_from_probes();
-    let mut said = vec![format!("{CHAINS} chains, contexts written: {written}")];
-    for authority in AUTHORITIES {
-        let run = run(authority, false)?;
-        let differences = &run.differences;
-        let orphans = differences.orphans.len();
-        let rest = if written { run.counted(&[0, 1], NO_ROOM) } else { 2 * CHAINS as u64 };
-        let none_wrong = differences.wrong.is_empty() && differences.missing.is_empty();
-        ensure!(none_wrong && orphans as u64 == rest, "{rest} are due to be without: {}", run.text());
-        let of_lines = LINES.iter().filter_map(|way| differences.by_way.get(way));
-        ensure!(!written || of_lines.into_iter().all(|[none, _]| *none == 0), "{}", run.text());
-        let name = if authority.is_empty() { "an address" } else { authority };
-        said.push(format!("without room, to {name}: {}", shares(&differences.by_way)));
+    let (spans, logs) = run()?;
+    let said_by_agents = || logs.iter().map(|log| shown(log)).collect::<Vec<_>>().join("\n");
+    let mut said = vec![format!("{} chains, contexts written: {written}", KINDS.len() * CHAINS)];
+    let mut orphans = 0;
+    for Kind { names, authority, own } in KINDS {
+        let differences = compare(&spans, names, 1, CHAINS, own.then_some(chain::own as chain::Own));
+        let wrong = differences.wrong.len() + differences.missing.len();
+        let of_lines =
+            LINES.iter().filter_map(|way| differences.by_way.get(way)).map(|[none, _]| none).sum::<usize>();
+        ensure!(wrong == 0 && !(written && of_lines > 0), "{}\n{}", differences.text(), said_by_agents());
+        orphans += differences.orphans.len();
+        let what = if authority.is_empty() { "an address" } else { authority };
+        let whose = if own { ", their own first" } else { "" };
+        said.push(format!("without a context, to {what}{whose}: {}", shares(&differences.by_way)));
     }
-    let run = run(AUTHORITIES[1], true)?;
-    let differences = &run.differences;
-    let rest = if written { run.counted(&[1], NO_ROOM) } else { CHAINS as u64 };
-    let none_wrong = differences.wrong.is_empty() && differences.missing.is_empty();
-    ensure!(none_wrong && differences.orphans.len() as u64 == rest, "their own: {}", run.text());
-    let (own, others) = (run.counted(&[0], OWN), run.counted(&[0], WRITTEN));
-    ensure!(!written || (own, others) == (CHAINS as u64, 0), "{own} and {others}: {}", run.text());
+    // A service calls the next one twice in each chain; the first one of the last kind has its own.
+    let (calls, own) = (2 * KINDS.len() * CHAINS, CHAINS);
+    if written {
+        let [carried, theirs, none] = [WRITTEN, OWN, NO_ROOM].map(|names| counted_by(&logs, names));
+        let is_all =
+            carried + theirs + none == calls as u64 && theirs == own as u64 && none == orphans as u64;
+        ensure!(
+            is_all,
+            "{carried} + {theirs} + {none}, {orphans} without:\n{}\n{}",
+            said.join("\n"),
+            said_by_agents()
+        );
+    } else {
+        ensure!(orphans == calls - own, "{}", said.join("\n"));
+    }
     Ok(said.join("; "))
 }
 
@@ -87,12 +97,12 @@ fn shares(by_way: &BTreeMap<&'static str, [usize; 2]>) -> String {
     by_way.iter().map(share).collect::<Vec<_>>().join(", ")
 }
 
-/// Runs the chains; `own`: the first service sends a context of its own.
-fn run(authority: &str, own: bool) -> Result<Run> {
-    let bench = Bench::of("chain", SERVICES[0].1)?;
+/// Runs all chains; their spans, and what the agents have said.
+fn run() -> Result<(Vec<Received>, Vec<String>)> {
+    let collector = Collector::start()?;
     let mut programs = Vec::new();
-    for (name, version) in SERVICES {
-        let folder = PathBuf::from("/tmp/case").join(name);
+    for (nth, version) in VERSIONS.iter().enumerate() {
+        let folder = PathBuf::from(format!("/tmp/case/{nth}"));
         std::fs::create_dir_all(&folder)?;
         let program = folder.join("chain");
         install(version, &program)?;
@@ -100,23 +110,15 @@ fn run(authority: &str, own: bool) -> Result<Run> {
     }
     let [a, b, c] = programs.as_slice() else { anyhow::bail!("three services") };
     // Neighbours have different ones.
-    let mut agents = [agent(&bench.collector, &[a, c])?, agent(&bench.collector, &[b])?];
-    let mut last = service("c", c, &[], authority)?;
-    let mut middle = service("b", b, &[("CHAIN_NEXT", &last.places)], authority)?;
-    let (chains, callers) = (CHAINS.to_string(), CALLERS.to_string());
-    let more = [
-        ("CHAIN_OWN", if own { "1" } else { "" }),
-        ("CHAIN_NEXT", middle.places.as_str()),
-        ("CHAIN_REQUESTS", &chains),
-        ("CHAIN_CALLERS", &callers),
-    ];
-    let mut first = service("a", a, &more, authority)?;
-    for (agent, nth) in [(&agents[0], 0), (&agents[0], 1), (&agents[1], 0)] {
-        tracing(agent, nth)?;
+    let mut agents = [agent(&collector, &[a, c])?, agent(&collector, &[b])?];
+    for agent in &agents {
+        let waits = agent.stderr.wait_for("waiting for a process", 0, PATIENCE);
+        waits.with_context(|| format!("strobe never waited for processes:\n{}", agent.output()))?;
     }
-    first.begin()?;
-    first.done_within(CHAINS, PATIENCE)?;
-    bench.collector.wait_for(SPANS_OF_A_CHAIN * CHAINS, PATIENCE);
+    for (round, kind) in KINDS.iter().enumerate() {
+        chains(&agents, round, [a, b, c], kind)?;
+        collector.wait_for(SPANS_OF_A_CHAIN * CHAINS * (round + 1), PATIENCE);
+    }
     for agent in &mut agents {
         agent.signal(libc::SIGTERM)?;
         let status = agent.wait(PATIENCE)?;
@@ -124,13 +126,32 @@ fn run(authority: &str, own: bool) -> Result<Run> {
         let lost = losses(agent);
         ensure!(lost.is_empty(), "lost {lost:?}:\n{}", shown(&agent.output()));
     }
+    Ok((collector.take()?, agents.map(|agent| agent.output()).to_vec()))
+}
+
+/// Runs those of one kind.
+fn chains(agents: &[Running; 2], round: usize, programs: [&PathBuf; 3], kind: &Kind) -> Result<()> {
+    let ([a, b, c], [first, middle, last]) = (programs, kind.names);
+    let mut last = service(last, c, &[], kind.authority)?;
+    let mut middle = service(middle, b, &[("CHAIN_NEXT", &last.places)], kind.authority)?;
+    let (chains, callers) = (CHAINS.to_string(), CALLERS.to_string());
+    let more = [
+        ("CHAIN_OWN", if kind.own { "1" } else { "" }),
+        ("CHAIN_NEXT", middle.places.as_str()),
+        ("CHAIN_REQUESTS", &chains),
+        ("CHAIN_CALLERS", &callers),
+    ];
+    let mut first = service(first, a, &more, kind.authority)?;
+    for (agent, nth) in [(&agents[0], 2 * round), (&agents[0], 2 * round + 1), (&agents[1], round)] {
+        tracing(agent, nth)?;
+    }
+    first.begin()?;
+    first.done_within(CHAINS, PATIENCE)?;
     for service in [&mut first, &mut middle, &mut last] {
         service.app.signal(libc::SIGTERM)?;
         ensure!(service.app.wait(PATIENCE)?.success(), "a service ended badly:\n{}", service.app.output());
     }
-    let sent = own.then_some(chain::own as chain::Own);
-    let differences = compare(&bench.collector.take()?, NAMES, 1, CHAINS, sent);
-    Ok(Run { differences, logs: agents.map(|agent| agent.output()) })
+    Ok(())
 }
 
 fn service(name: &str, program: &PathBuf, more: &[(&str, &str)], authority: &str) -> Result<Service> {
@@ -142,7 +163,7 @@ fn service(name: &str, program: &PathBuf, more: &[(&str, &str)], authority: &str
 
 /// An agent of these programs.
 fn agent(collector: &Collector, programs: &[&PathBuf]) -> Result<Running> {
-    let mut command = Command::new(crate::bench::STROBE);
+    let mut command = Command::new(STROBE);
     command.arg("run");
     for program in programs {
         command.args(["--exe", program.to_str().context("path")?]);
@@ -153,8 +174,5 @@ fn agent(collector: &Collector, programs: &[&PathBuf]) -> Result<Running> {
         .env("OTEL_BSP_SCHEDULE_DELAY", "200")
         .env("OTEL_LOG_LEVEL", "debug")
         .env("STROBE_PROPAGATION", "write");
-    let agent = Running::start(&mut command)?;
-    let waits = agent.stderr.wait_for("waiting for a process", 0, PATIENCE);
-    waits.with_context(|| format!("strobe never waited for processes:\n{}", agent.output()))?;
-    Ok(agent)
+    Running::start(&mut command)
 }
