@@ -152,7 +152,7 @@ pub fn field(parent: &TraceParent, mut put: impl FnMut(u32, u32)) -> u32 {
     // Ones to the end.
     let rest = bits.held | u64::MAX >> bits.count;
     put(bits.words, ((rest >> 32) as u32).to_be());
-    let value_bytes = (bits.words - 3) * 4 + (bits.count + 7) / 8;
+    let value_bytes = (bits.words - 3) * 4 + ((bits.count + 7) >> 3);
     let [begins, goes_on] = beginning(value_bytes);
     put(0, (begins << 8) as u32);
     put(1, (begins >> 24) as u32);

@@ -7,11 +7,15 @@ use runtime_ebpf::{
     http_client::Carrier as Known,
 };
 
-use super::{BLOCKS, LINES};
 use crate::libraries::{
     library::Carrier,
     values::{ANYWHERE, is_called_with, offset, role, walk},
 };
+
+/// Requests over HTTP/1.x: a line in the buffer of the connection's writer.
+pub const LINES: Carrier = Carrier { what: "requests over HTTP/1.x", roles: &["conn", "header"] };
+/// Those over HTTP/2: a field behind the header block.
+pub const BLOCKS: Carrier = Carrier { what: "requests over HTTP/2", roles: &["stream", "frame"] };
 
 const WRITER: &str = "bufio.Writer";
 /// Beyond these a `bufio.Writer`, of 64 bytes, has nothing.

@@ -15,18 +15,14 @@ mod records;
 mod span;
 mod url;
 
+pub use carrier::{BLOCKS, LINES};
 pub use config::HttpClient;
 pub use joiner::Names;
 pub(crate) use joiner::names;
 
 use runtime_ebpf::http_client::IN_FLIGHT_BYTES;
 
-use super::library::{Carrier, Flight};
-
-/// Requests over HTTP/1.x: a line in the buffer of the connection's writer.
-pub const LINES: Carrier = Carrier { what: "requests over HTTP/1.x", roles: &["conn", "header"] };
-/// Those over HTTP/2: a field behind the header block.
-pub const BLOCKS: Carrier = Carrier { what: "requests over HTTP/2", roles: &["stream", "frame"] };
+use super::library::Flight;
 
 /// A library's table of what is in flight, by the names of its maps.
 pub const fn flight(
