@@ -131,13 +131,6 @@ pub fn check_counters(log: &str) -> Result<()> {
     check_counted(log, &COUNTED)
 }
 
-/// What the programs have counted by this name; 0 where the log does not say it.
-pub fn counted(log: &str, name: &str) -> u64 {
-    let last = log.lines().rev().find(|line| line.contains("counters: [")).unwrap_or_default();
-    let said = last.split_once(&format!("name: \"{name}\", value: ")).map_or("", |(_, said)| said);
-    said.split(',').next().and_then(|value| value.parse().ok()).unwrap_or(0)
-}
-
 /// What the programs have counted by these names, as the agent's log says it (`OTEL_LOG_LEVEL=debug`).
 pub fn check_counted(log: &str, due: &[(&str, usize)]) -> Result<()> {
     let last =

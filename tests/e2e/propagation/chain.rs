@@ -143,11 +143,18 @@ impl Differences {
         let [missing, orphans, wrong] = all.map(|all| all.len());
         let first: Vec<String> = all.iter().flat_map(|all| all.iter().take(SHOWN)).cloned().collect();
         format!(
-            "{} chains: {missing} spans missing, {orphans} without their parent, {wrong} wrong, {} chains torn\n{}",
+            "{} chains: {missing} spans missing, {orphans} without their parent ({}), {wrong} wrong, {} chains torn\n{}",
             self.due,
+            self.shares(),
             self.torn,
             first.join("\n")
         )
+    }
+
+    /// Spans without a parent, by the way in which they were called.
+    pub fn shares(&self) -> String {
+        let share = |(way, [none, all]): (&&str, &[usize; 2])| format!("{way} {none} of {all}");
+        self.by_way.iter().map(share).collect::<Vec<_>>().join(", ")
     }
 }
 

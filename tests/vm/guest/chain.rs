@@ -1,14 +1,13 @@
 //! Three services that call one another in every way, with agents that know nothing of each other: what goes on from one service to the next
 //! is the context that was written into the request, where probes may write.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use strobe_tests::agent::losses;
 use strobe_tests::collector::Collector;
-use strobe_tests::http_client::carried::{counted, shown};
+use strobe_tests::http_client::carried::shown;
 use strobe_tests::process::Running;
 use strobe_tests::propagation::chain::{self, Service, compare};
 use strobe_tests::spans::Received;
@@ -47,6 +46,13 @@ const WRITTEN: &[&str] = &["context.written", "context.h2.written"];
 const OWN: &[&str] = &["context.own"];
 const CLIENTS: [&str; 3] = ["net_http_client", "x_net_http2_client", "grpc_client"];
 
+/// What the programs have counted by this name; 0 where the log does not say it.
+fn counted(log: &str, name: &str) -> u64 {
+    let last = log.lines().rev().find(|line| line.contains("counters: [")).unwrap_or_default();
+    let said = last.split_once(&format!("name: \"{name}\", value: ")).map_or("", |(_, said)| said);
+    said.split(',').next().and_then(|value| value.parse().ok()).unwrap_or(0)
+}
+
 /// What these agents have counted.
 fn counted_by(logs: &[String], names: &[&str]) -> u64 {
     let of = |log: &String| -> u64 {
@@ -72,7 +78,7 @@ pub fn contexts() -> Result<String> {
         orphans += differences.orphans.len();
         let what = if authority.is_empty() { "an address" } else { authority };
         let whose = if own { ", their own first" } else { "" };
-        said.push(format!("without a context, to {what}{whose}: {}", shares(&differences.by_way)));
+        said.push(format!("without a context, to {what}{whose}: {}", differences.shares()));
     }
     // A service calls the next one twice in each chain; the first one of the last kind has its own.
     let (calls, own) = (2 * KINDS.len() * CHAINS, CHAINS);
@@ -90,11 +96,6 @@ pub fn contexts() -> Result<String> {
         ensure!(orphans == calls - own, "{}", said.join("\n"));
     }
     Ok(said.join("; "))
-}
-
-fn shares(by_way: &BTreeMap<&'static str, [usize; 2]>) -> String {
-    let share = |(way, [none, all]): (&&str, &[usize; 2])| format!("{way} {none} of {all}");
-    by_way.iter().map(share).collect::<Vec<_>>().join(", ")
 }
 
 /// Runs all chains; their spans, and what the agents have said.
