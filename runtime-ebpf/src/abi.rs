@@ -71,6 +71,8 @@ pub const SWITCH_NO_TEXT: u32 = 2;
 pub const SWITCH_NO_FORWARDED: u32 = 4;
 /// Who sends what a server gets is looked up where the request does not say it ([`crate::sockets`]).
 pub const SWITCH_CORRELATE: u32 = 8;
+/// Whose a request is, is noted for the programs that write trace contexts.
+pub const SWITCH_CARRY: u32 = 16;
 
 /// What the core needs to know of a file's Go runtime. Value of `FILES`.
 #[repr(C)]

@@ -7,7 +7,8 @@ use aya_ebpf::{
 };
 use runtime_ebpf::{
     abi::{
-        File, MAX_FILES, MAX_PROCESSES, Process, SWITCH_CORRELATE, SWITCH_IGNORE_PARENT, SWITCH_NO_FORWARDED,
+        File, MAX_FILES, MAX_PROCESSES, Process, SWITCH_CARRY, SWITCH_CORRELATE, SWITCH_IGNORE_PARENT,
+        SWITCH_NO_FORWARDED,
     },
     counters::Counter,
     libraries::Library,
@@ -147,6 +148,12 @@ impl Hit {
     #[inline(always)]
     pub fn correlates(&self) -> bool {
         self.process().switches & SWITCH_CORRELATE != 0
+    }
+
+    /// Whether it matters to anybody else whose a call is that another goroutine sends.
+    #[inline(always)]
+    pub fn passes_on(&self) -> bool {
+        self.process().switches & (SWITCH_CORRELATE | SWITCH_CARRY) != 0
     }
 
     /// Whether a request may be part of what another process does.

@@ -100,7 +100,7 @@ pub struct File {
     pub carrier: Carrier,
 }
 
-/// What the program needs to know of a file that writes the trace context into requests over HTTP/1.x.
+/// What the programs need to know of a file that write the trace context into requests.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Carrier {
@@ -116,8 +116,10 @@ pub struct Carrier {
     pub used: u16,
     /// `bufio.Writer.wr`.
     pub below: u16,
+    /// `Framer.wbuf` of HTTP/2.
+    pub frame: u16,
     /// Zero.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 4],
 }
 
 /// Connections whose requests are about to be written, over all processes: what lies between two hits that follow one another at once.
@@ -143,6 +145,6 @@ mod tests {
     #[test]
     fn sizes_are_those_of_the_programs() {
         assert_eq!(size_of::<File>(), 3 * 8 + size_of::<Errors>() + 28 * 2 + 5 + 3 + size_of::<Carrier>());
-        assert_eq!(size_of::<Carrier>(), 2 * 8 + size_of::<MapWalk>() + 3 * 2 + 6);
+        assert_eq!(size_of::<Carrier>(), 2 * 8 + size_of::<MapWalk>() + 4 * 2 + 4);
     }
 }

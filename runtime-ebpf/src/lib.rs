@@ -13,6 +13,7 @@ pub mod abi;
 pub mod counters;
 pub mod errors;
 pub mod grpc;
+pub mod hpack;
 pub mod http2_server;
 pub mod http_client;
 pub mod http_server;

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use crate::{
     config::{SwitchedOff, WRITE},
     guard::keeper::Probe,
-    libraries::{self, Library},
+    libraries::{self, Carrier, Library},
     spans::Kind,
 };
 
@@ -114,7 +114,7 @@ fn said_of_writing(library: &plan::Library, off: &SwitchedOff) -> Vec<String> {
     if !alone.is_empty() {
         return alone;
     }
-    let tells = |library: &&dyn Library| !library.telling().is_empty() && !library.carries_contexts();
+    let tells = |library: &&dyn Library| !library.telling().is_empty() && library.carriers().is_empty();
     let tells = libraries::by_id(id).as_ref().is_some_and(tells);
     match (off.writing(), off.telling()) {
         (true, _) if !library.variables.is_empty() => {
@@ -129,10 +129,23 @@ fn said_of_writing(library: &plan::Library, off: &SwitchedOff) -> Vec<String> {
 
 /// Why requests of a library that is traced do not carry their trace context, where they could.
 fn said_of_contexts(library: &plan::Library, plan: &Plan, off: &SwitchedOff) -> Option<String> {
-    let traced = libraries::by_id(&library.id).filter(|library| library.carries_contexts())?;
-    let unsure = || "`analyze` says what is not known of this file".to_owned();
-    let why = off.no_contexts().or_else(|| (!traced.may_tell(library, plan)).then(unsure))?;
-    Some(format!("{}: requests over HTTP/1.x do not carry their trace context: {why}", library.id))
+    let traced = libraries::by_id(&library.id)?;
+    let unsure = |carrier: &Carrier| off.no_contexts().is_some() || !traced.may_carry(carrier, library, plan);
+    // What the program does not have is not missing: HTTP/2 may be left out of it.
+    let has_any = |carrier: &Carrier| {
+        library.functions.iter().any(|function| carrier.roles.contains(&function.role.as_str()))
+    };
+    let without: Vec<&str> = traced
+        .carriers()
+        .iter()
+        .filter(|carrier| has_any(carrier) && unsure(carrier))
+        .map(|carrier| carrier.what)
+        .collect();
+    let why =
+        || off.no_contexts().unwrap_or_else(|| "`analyze` says what is not known of this file".to_owned());
+    (!without.is_empty()).then(|| {
+        format!("{}: {} do not carry their trace context: {}", library.id, without.join(" and "), why())
+    })
 }
 
 fn makes_spans(library: &plan::Library) -> bool {
@@ -216,10 +229,17 @@ impl Part {
         let config = traced.config(library, plan)?;
         let mut probes = Vec::new();
         let mut functions = Vec::new();
-        let may = if traced.carries_contexts() { off.no_contexts().is_none() } else { off.telling() };
-        let telling = may && traced.may_tell(library, plan);
+        let tells = off.telling() && traced.may_tell(library, plan);
+        let carriers = traced.carriers().iter().filter(|_| off.no_contexts().is_none());
+        let carrying: Vec<&str> = carriers
+            .filter(|carrier| traced.may_carry(carrier, library, plan))
+            .flat_map(|carrier| carrier.roles)
+            .copied()
+            .collect();
         let is_wanted = |role: &str| {
-            (off.correlating() || !traced.correlating().contains(&role)) && traced.takes(role, library)
+            let is_of_use =
+                off.correlating() || !traced.correlating().contains(&role) || carrying.contains(&role);
+            is_of_use && traced.takes(role, library)
         };
         for function in library.functions.iter().filter(|function| is_wanted(&function.role)) {
             let of_role = |all: &'static [(&'static str, &'static str)]| {
@@ -229,7 +249,8 @@ impl Part {
             ensure!(own.or(writing).is_some(), "no program for the role `{}`", function.role);
             // A role that only a program that writes has comes last.
             let place = own.map_or(usize::MAX, |(place, _)| place);
-            let program = writing.filter(|_| telling).or(own);
+            let writes = tells || carrying.contains(&function.role.as_str());
+            let program = writing.filter(|_| writes).or(own);
             functions.extend(program.map(|(_, (_, program))| (place, *program, function)));
         }
         // The keeper wants those first that begin something.

@@ -95,21 +95,23 @@ fn way_out(config: &Config, own: Own, stream: Stream) -> anyhow::Result<WayOut> 
         Stream::Stderr => std::io::stderr().is_terminal(),
     };
     let pipeline = Pipeline::start(config, Outputs::choose(config, stream, is_terminal))?;
+    let off = config
+        .switched_off
+        .clone()
+        // What cannot be established is not there.
+        .with_telling(trials::writing_probes().unwrap_or(false))
+        .with_correlation(config.propagation.correlates())
+        .without_contexts(config.writes_no_contexts());
     Ok(WayOut {
         sampling: Sampling {
             sampler: config.sampler,
             extract: config.extract,
             correlate: config.propagation.correlates(),
+            carry: off.no_contexts().is_none(),
             fields_only: config.fields_only,
             forwarded: config.spans.forwarded,
         },
-        // What cannot be established is not there.
-        off: config
-            .switched_off
-            .clone()
-            .with_telling(trials::writing_probes().unwrap_or(false))
-            .with_correlation(config.propagation.correlates())
-            .without_contexts(config.writes_no_contexts()),
+        off,
         sources: Sources::new(config, true),
         sink: Sink::new(libraries::joiners(), config, config.capacity.joiner_bytes, pipeline)?,
         own,

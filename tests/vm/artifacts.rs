@@ -12,7 +12,7 @@ use strobe_tests::grpc::program::Program;
 use strobe_tests::http_client::x_net_cases::X_NET_1_26 as X_NET;
 use strobe_tests::http_server::routers;
 use strobe_tests::kafka::program::Program as Writes;
-use strobe_tests::propagation::sdk;
+use strobe_tests::propagation::{chain, sdk};
 use strobe_tests::{machine, programs};
 
 use crate::arch::Arch;
@@ -34,6 +34,13 @@ const GRPC: [(&str, Program); 2] = [
 
 /// The one that speaks Kafka.
 const KAFKA: (&str, Writes) = ("kafkago-1.27", Writes { go: go(27), kafka: "v0.4.51" });
+
+/// The services of a chain.
+const CHAIN: [(&str, chain::Versions); 3] = [
+    ("chain-1.22", chain::Versions { go: go(22), net: "v0.30.0", grpc: "v1.60.0" }),
+    ("chain-1.24", chain::Versions { go: go(24), net: "v0.44.0", grpc: "v1.69.0" }),
+    ("chain-1.27", chain::Versions { go: go(27), net: "v0.62.0", grpc: "v1.85.0" }),
+];
 
 /// Paths of the built programs.
 #[derive(Debug)]
@@ -62,6 +69,9 @@ pub fn build(arch: Arch) -> Result<Artifacts> {
     apps.push((format!("xnet-{name}"), X_NET.build_with(arch.name(), &["-ldflags=-s -w"])?));
     apps.push((format!("autosdk-{name}"), Made { passes_on: true, ..NEWEST }.build_for(arch.name())?));
     apps.push(("sdk-1.27".to_owned(), sdk::NEWEST.build_for(arch.name())?));
+    for (name, versions) in CHAIN {
+        apps.push((name.to_owned(), chain::build_for(&versions, arch.name())?));
+    }
     for (name, program) in GRPC {
         apps.push((name.to_owned(), program.build_for(arch.name())?));
     }

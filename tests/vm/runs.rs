@@ -16,7 +16,7 @@ use crate::own_tests;
 use crate::verdict::Verdict;
 
 /// What every kernel of the matrix runs (`guest/cases.rs`).
-const CASES: [&str; 31] = [
+const CASES: [&str; 32] = [
     "load",
     "features",
     "go1.22",
@@ -29,6 +29,7 @@ const CASES: [&str; 31] = [
     "carried1.22",
     "carried1.27",
     "own1.27",
+    "chain",
     "go1.26",
     "unix1.26",
     "routes1.26",
@@ -53,8 +54,8 @@ const CASES: [&str; 31] = [
 /// Those of them that the oldest kernel on amd64 and the newest on arm64 have: what a library's programs do with what the kernel gives
 /// them. How probes are attached, and what the verifier and the helpers are, differ between these two as much as between any; `load`
 /// has the verifier of every kernel look at every program, and `carried1.27` writes on every kernel.
-const OF_THE_ENDS: [&str; 7] =
-    ["h2-1.27", "client1.27", "carried1.22", "own1.27", "grpc1.27", "sql1.27", "kafka1.27"];
+const OF_THE_ENDS: [&str; 8] =
+    ["h2-1.27", "client1.27", "carried1.22", "own1.27", "chain", "grpc1.27", "sql1.27", "kafka1.27"];
 
 /// Those of them that only the newest kernel on arm64 has: the same programs on another Go, or with other libraries, whose differences are the
 /// programs' own, and the architecture's, and no kernel's. On amd64 the end-to-end tests run them.

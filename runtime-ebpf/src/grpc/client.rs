@@ -38,9 +38,15 @@ pub struct File {
     pub frame_argument: u8,
     /// 1: the fields site is a call with the frame, which has the fields; 0: it has the fields themselves.
     pub frame_has_fields: u8,
+    /// `golang.org/x/net/http2.Framer.wbuf`; [`crate::abi::NO_OFFSET`]: unknown, as in those below.
+    pub frame: u16,
+    /// `hpack.HeaderField.Name`.
+    pub field_name: u16,
+    /// Bytes of a `hpack.HeaderField`; 0: not known.
+    pub field_bytes: u16,
     /// Zero.
-    pub reserved: [u8; 8],
-    /// `streamID` of the frame that is sent, four bytes at any multiple of them; [`crate::abi::NO_OFFSET`]: unknown, as in those below.
+    pub reserved: [u8; 2],
+    /// `streamID` of the frame that is sent, four bytes at any multiple of them.
     pub frame_stream: u16,
     /// Its `hf`.
     pub frame_fields: u16,

@@ -37,19 +37,23 @@ macro_rules! http_client_counters {
             /// Streams of HTTP/2 that were sent for a round trip of which nobody knows: it began before the agent came, or its caller has
             /// given it up. Whoever serves them does not learn whose they are.
             StreamUnknown = concat!($prefix, ".streams_unknown"), info;
-            /// Requests into which the trace context was written.
+            /// Requests over HTTP/1.x into which the trace context was written.
             Carried = concat!($prefix, ".context.written"), info;
+            /// The same of HTTP/2.
+            CarriedInBlock = concat!($prefix, ".context.h2.written"), info;
             /// Requests that have a `traceparent` of the program's own, or of another agent: theirs was left alone.
             OwnHeader = concat!($prefix, ".context.own"), info;
-            /// Requests without the trace context: the connection's buffer has no room for it.
+            /// Requests over HTTP/1.x without the trace context: the connection's buffer has no room for it.
             NoRoom = concat!($prefix, ".context.no_room"), info;
+            /// Requests over HTTP/2 without the trace context: the connection's buffer, or the frame, has no room for it.
+            NoRoomInBlock = concat!($prefix, ".context.h2.no_room"), info;
             /// Requests without the trace context: their header or the connection's buffer could not be read to its end, or not be written
             /// to.
             HeaderUnread = concat!($prefix, ".context.unreadable"), info;
             /// Requests without the trace context, of which it is not known whose they are: the program has written them itself, or they
             /// began before the agent came, or are not traced.
             NotOurs = concat!($prefix, ".context.not_known"), info;
-            /// Requests without the trace context: there was no room to note whose connection it is.
+            /// Requests without the trace context: there was no room to note whose connection it is, or whose stream.
             CarrierFull = concat!($prefix, ".context.too_many"), info;
             /// Goroutines whose entry was removed when a round trip ended, because many are kept.
             GaveWay = concat!($prefix, ".gave_way"), info;

@@ -27,6 +27,18 @@ pub mod counters {
         /// Attempts of RPCs of which nobody knows: one began before the agent came, or is tried again by who reads its answer. Whoever serves
         /// them does not learn whose they are.
         AttemptUnknown = "grpc_client.attempts_unknown", info;
+        /// Attempts into whose header the trace context was written.
+        Carried = "grpc_client.context.written", info;
+        /// Attempts that have a `traceparent` of the program's own, or of another agent: theirs was left alone.
+        OwnHeader = "grpc_client.context.own", info;
+        /// Attempts without the trace context: the connection's buffer, or the frame, has no room for it.
+        NoRoom = "grpc_client.context.no_room", info;
+        /// Attempts without the trace context: their header or the connection's buffer could not be read to its end, or not be written to.
+        HeaderUnread = "grpc_client.context.unreadable", info;
+        /// Attempts without the trace context: what was sent is not what was noted.
+        NotOurs = "grpc_client.context.not_known", info;
+        /// Attempts without the trace context: there was no room to note whose stream it is.
+        CarrierFull = "grpc_client.context.too_many", info;
         /// Goroutines whose entry was removed, because many are kept.
         GaveWay = "grpc_client.gave_way", info;
     }

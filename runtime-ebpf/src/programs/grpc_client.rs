@@ -5,13 +5,15 @@
 //! bind    its *clientStream is about to get a transport
 //! fields  the header of an attempt has been made
 //! send    it is about to be sent: it is noted who sends it
+//! frame   the framer has its header together            ► its field, where requests carry the context
 //! fail    behind that: an error is the end               ► KIND_FAILED
 //! end     (*clientStream).finish entered                 ► KIND_ENDED or KIND_FAILED
 //! ```
-//! All but `end` and `send` are on the caller's goroutine, which is the key until the RPC has its `*clientStream`, the key from then on: who finishes a
+//! All but `end`, `send` and `frame` are on the caller's goroutine, which is the key until the RPC has its `*clientStream`, the key from then on: who finishes a
 //! stream is whoever reads its end, or a goroutine that waits for its context. That happens twice for most streams, and the first
 //! counts.
 
+mod carry;
 mod end;
 mod flight;
 mod send;
@@ -62,7 +64,28 @@ pub fn grpc_client_fields(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn grpc_client_send(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |file| file.send_check) {
-        send::note(&ctx, &hit, file);
+        // It is of use to who writes contexts.
+        let _ = send::note(&ctx, &hit, file);
+    }
+    0
+}
+
+/// The same where requests carry the context.
+#[uprobe]
+pub fn grpc_client_send_carrying(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |file| file.send_check)
+        && let Some(attempt) = send::note(&ctx, &hit, file)
+    {
+        carry::note(&hit, &attempt);
+    }
+    0
+}
+
+/// At the call of `(*Framer).endWrite(f)` in `WriteHeaders`, of whatever is sent. Only where the kernel lets probes write.
+#[uprobe]
+pub fn grpc_client_frame(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |_| 0) {
+        carry::carry(&ctx, &hit, file);
     }
     0
 }

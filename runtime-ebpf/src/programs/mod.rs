@@ -2,6 +2,7 @@
 
 mod floor;
 mod grpc;
+mod header_block;
 mod http2_server;
 mod http_client;
 mod http_server;

@@ -7,6 +7,7 @@
 //! end     behind (*persistConn).roundTrip, and where HTTP/2's branch joins it
 //! h2_end  behind HTTP/2's round trip
 //! header  at the call of Header.writeSubset in (*Request).write
+//! frame   at HTTP/2's call of endWrite in (*Framer).WriteHeaders
 //! ```
 //! A request that opens an HTTP/2 connection passes `h2_end` and then `end`, with the same results: the first of them counts. With
 //! golang.org/x/net's HTTP/2 in place of the standard library's, that one's programs see what `h2_end` would.
@@ -86,9 +87,30 @@ fn connected(ctx: &ProbeContext, hit: &Hit, file: &File) {
 #[uprobe]
 pub fn net_http_client_stream(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive_at_stream::<NetHttp>(&ctx)
-        && !connect::stream::<NetHttp>(&ctx, &hit, file)
+        && connect::stream::<NetHttp>(&ctx, &hit, file).is_none()
     {
         http_client::count(&hit, Counter::StreamUnknown);
+    }
+    0
+}
+
+/// The same where requests carry the context.
+#[uprobe]
+pub fn net_http_client_stream_carrying(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive_at_stream::<NetHttp>(&ctx) {
+        match connect::stream::<NetHttp>(&ctx, &hit, file) {
+            Some(stream) => carry::note_stream(&hit, &stream),
+            None => http_client::count(&hit, Counter::StreamUnknown),
+        }
+    }
+    0
+}
+
+/// At the call of `(*Framer).endWrite(f)` in `WriteHeaders`, of whatever is sent. Only where the kernel lets probes write.
+#[uprobe]
+pub fn net_http_client_frame(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive::<NetHttp>(&ctx) {
+        carry::carry_in_block(&ctx, &hit, file);
     }
     0
 }

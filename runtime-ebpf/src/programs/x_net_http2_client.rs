@@ -5,6 +5,7 @@
 //! conn    behind GetClientConn, which dials
 //! stream  encodeAndWriteHeaders entered
 //! end     behind (*ClientConn).RoundTrip
+//! frame   at the call of endWrite in (*Framer).WriteHeaders
 //! ```
 //! `http2.ConfigureTransport` makes it net/http's HTTP/2. Then a round trip of net/http passes here too, on the same goroutine and with the
 //! same header, and is one span, net/http's. Its end is seen here: net/http's own sites are passed by the request that opens a connection
@@ -12,7 +13,9 @@
 
 use super::{
     http_client::{
-        arrive, arrive_at_copy, arrive_at_start, arrive_at_stream, bias, connect, count,
+        arrive, arrive_at_copy, arrive_at_start, arrive_at_stream, bias, carry,
+        connect::{self, Stream},
+        count,
         flight::{Entry, FAILED, HANDED_ON},
         http_client,
         start::{self, Call},
@@ -81,9 +84,39 @@ pub fn x_net_http2_client_conn(ctx: ProbeContext) -> u32 {
 /// `encodeAndWriteHeaders(cs, req)`, after its stack check, of a round trip of either library.
 #[uprobe]
 pub fn x_net_http2_client_stream(ctx: ProbeContext) -> u32 {
-    let Some((hit, file)) = arrive_at_stream::<XNet>(&ctx) else { return 0 };
-    if !connect::stream::<XNet>(&ctx, &hit, file) && !connect::stream::<NetHttp>(&ctx, &hit, file) {
+    if let Some((hit, file)) = arrive_at_stream::<XNet>(&ctx)
+        && sent(&ctx, &hit, file).is_none()
+    {
         count(&hit, Counter::StreamUnknown);
+    }
+    0
+}
+
+/// The same where requests carry the context.
+#[uprobe]
+pub fn x_net_http2_client_stream_carrying(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive_at_stream::<XNet>(&ctx) {
+        match sent(&ctx, &hit, file) {
+            Some(stream) => carry::note_stream(&hit, &stream),
+            None => count(&hit, Counter::StreamUnknown),
+        }
+    }
+    0
+}
+
+#[inline(always)]
+fn sent(ctx: &ProbeContext, hit: &Hit, file: &File) -> Option<Stream> {
+    match connect::stream::<XNet>(ctx, hit, file) {
+        None => connect::stream::<NetHttp>(ctx, hit, file),
+        stream => stream,
+    }
+}
+
+/// At the call of `(*Framer).endWrite(f)` in `WriteHeaders`, of whatever is sent. Only where the kernel lets probes write.
+#[uprobe]
+pub fn x_net_http2_client_frame(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive::<XNet>(&ctx) {
+        carry::carry_in_block(&ctx, &hit, file);
     }
     0
 }

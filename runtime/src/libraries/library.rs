@@ -36,11 +36,15 @@ pub trait Library: Sync {
     fn telling(&self) -> &'static [(&'static str, &'static str)] {
         &[]
     }
-    /// Whether they do so for those whom the program calls, in its requests, and not for the program itself.
-    fn carries_contexts(&self) -> bool {
+    /// What they do for those whom the program calls, in its requests, where that is what they do, and not for the program itself.
+    fn carriers(&self) -> &'static [Carrier] {
+        &[]
+    }
+    /// Whether what a carrier's programs take for granted is so in this file.
+    fn may_carry(&self, _carrier: &Carrier, _library: &plan::Library, _plan: &Plan) -> bool {
         false
     }
-    /// Whether what those programs take for granted is so in this file.
+    /// The same of programs that tell the program itself.
     fn may_tell(&self, _library: &plan::Library, _plan: &Plan) -> bool {
         false
     }
@@ -70,6 +74,15 @@ pub trait Library: Sync {
     fn config(&self, library: &plan::Library, plan: &Plan) -> Result<Vec<u8>, ConfigError>;
     /// What makes spans of its records.
     fn joiner(&self) -> Box<dyn join::Joiner>;
+}
+
+/// A way in which trace contexts go out with a program's requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carrier {
+    /// What carries them.
+    pub what: &'static str,
+    /// The roles that are needed for it.
+    pub roles: &'static [&'static str],
 }
 
 /// A library's in-flight table, as far as the agent has to know it. Keys are two words, goroutine and tgid; a value's first four

@@ -17,13 +17,13 @@ mod router;
 mod values;
 
 use runtime_ebpf::{
-    abi::{SWITCH_CORRELATE, SWITCH_IGNORE_PARENT, SWITCH_NO_FORWARDED, SWITCH_NO_TEXT},
+    abi::{SWITCH_CARRY, SWITCH_CORRELATE, SWITCH_IGNORE_PARENT, SWITCH_NO_FORWARDED, SWITCH_NO_TEXT},
     sampler::Sampler,
 };
 
 pub use connections::connections;
 pub use contexts::contexts;
-pub use library::{ConfigError, Flight, Library, LostAtExit};
+pub use library::{Carrier, ConfigError, Flight, Library, LostAtExit};
 pub use values::{bytes_of, core, stack_check};
 
 macro_rules! libraries {
@@ -78,6 +78,8 @@ pub struct Sampling {
     pub extract: bool,
     /// Whether it is looked up who sends a request that does not say it.
     pub correlate: bool,
+    /// Whether whose a request is, is noted for the programs that write trace contexts.
+    pub carry: bool,
     /// Whether requests are taken field by field, never as text.
     pub fields_only: bool,
     /// Whether what proxies say of a request is looked at.
@@ -90,6 +92,7 @@ impl Sampling {
         let unless = |condition: bool, switch| if condition { 0 } else { switch };
         unless(self.extract, SWITCH_IGNORE_PARENT)
             | unless(!self.correlate, SWITCH_CORRELATE)
+            | unless(!self.carry, SWITCH_CARRY)
             | unless(!self.fields_only, SWITCH_NO_TEXT)
             | unless(self.forwarded, SWITCH_NO_FORWARDED)
     }

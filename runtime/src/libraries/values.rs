@@ -2,14 +2,18 @@
 
 use analyzer::{
     Plan,
-    plan::{self, Arch, Function, MapImplementation, MapLayout},
+    plan::{self, Arch, Function, MapImplementation, MapLayout, When, Word},
 };
+use offsets::abi::integer_registers;
 use runtime_ebpf::abi::{
     self, CHECK_BELOW, CHECK_BELOW_OR_EQUAL, CHECK_NONE, HEADERS_HMAP, HEADERS_NONE, HEADERS_SWISS, MapWalk,
     NO_OFFSET,
 };
 
 use super::library::ConfigError;
+
+/// For a field that is read by itself.
+pub(super) const ANYWHERE: u64 = abi::MAX_OFFSET as u64;
 
 /// What the core needs to know of a file, from whichever of its libraries' fields name it.
 pub fn core(plan: &Plan) -> abi::File {
@@ -86,6 +90,27 @@ pub(super) fn offset_of(library: &plan::Library, type_name: &str, field: &str, m
 /// The function that the Plan chose for a role.
 pub(super) fn role<'a>(library: &'a plan::Library, role: &str) -> Option<&'a Function> {
     library.functions.iter().find(|f| f.role == role && !f.sites.is_empty())
+}
+
+/// Whether the sites of a role are calls, with these values in the registers of these words of their arguments, and nowhere else.
+pub(super) fn is_called_with(
+    library: &plan::Library,
+    plan: &Plan,
+    name: &str,
+    values: &[(&str, &[usize])],
+) -> bool {
+    let Some(function) = role(library, name) else { return false };
+    let registers = integer_registers(plan.arch.name());
+    let is_there = |(name, words): &(&str, &[usize])| {
+        let Some(value) = function.values.iter().find(|value| value.name == *name) else { return false };
+        let wanted = words.iter().map(|word| registers.get(*word).copied());
+        let found = value.words.iter().map(|word| match word {
+            Word::Register(register) => Some(register.as_str()),
+            _ => None,
+        });
+        found.eq(wanted)
+    };
+    function.sites.iter().all(|site| site.when == When::Call) && values.iter().all(is_there)
 }
 
 /// How a `map[string][]string` of this layout is walked; not at all where the programs do not know it.

@@ -2,7 +2,7 @@
 
 use runtime_ebpf::libraries::X_NET_HTTP2_CLIENT;
 
-use super::http_client::{HttpClient, flight, names};
+use super::http_client::{BLOCKS, HttpClient, flight, names};
 use crate::spans::semconv::scope;
 
 /// The library. Its table is half as large as the others': fewer programs call by it alone.
@@ -15,7 +15,8 @@ pub const LIBRARY: HttpClient = HttpClient {
         ("stream", "x_net_http2_client_stream"),
         ("end", "x_net_http2_client_end"),
     ],
-    telling: &[],
+    telling: &[("stream", "x_net_http2_client_stream_carrying"), ("frame", "x_net_http2_client_frame")],
+    carriers: &[BLOCKS],
     file_map: "X_NET_HTTP2_CLIENT_FILES",
     flight: flight("X_NET_HTTP2_CLIENT_FLIGHT", "X_NET_HTTP2_CLIENT_USE", "X_NET_HTTP2_CLIENT_ENTRIES", 2),
     scope: scope::X_NET_HTTP2,

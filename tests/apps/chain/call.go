@@ -34,6 +34,8 @@ var next = func() map[string]string {
 	return places
 }()
 
+var authority = os.Getenv("CHAIN_AUTHORITY")
+
 var anybody = &tls.Config{InsecureSkipVerify: true}
 
 var clients = func() map[string]*http.Client {
@@ -55,7 +57,11 @@ func none() map[string]func(string, *tls.Conn) http.RoundTripper {
 
 var channels = sync.OnceValue(func() map[string]*grpc.ClientConn {
 	channel := func(way string, how credentials.TransportCredentials) *grpc.ClientConn {
-		conn, err := grpc.Dial("passthrough:///"+next[way], grpc.WithTransportCredentials(how))
+		options := []grpc.DialOption{grpc.WithTransportCredentials(how)}
+		if authority != "" {
+			options = append(options, grpc.WithAuthority(authority))
+		}
+		conn, err := grpc.Dial("passthrough:///"+next[way], options...)
 		if err != nil {
 			panic(err)
 		}
@@ -88,6 +94,7 @@ func call(ctx context.Context, id string, rest []string) error {
 	if err != nil {
 		return err
 	}
+	r.Host = authority
 	if own != "" {
 		r.Header.Set("Traceparent", own)
 	}

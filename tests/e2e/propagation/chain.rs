@@ -34,6 +34,11 @@ pub struct Versions {
 
 /// Builds it, stripped.
 pub fn build(versions: &Versions) -> Result<PathBuf> {
+    build_for(versions, HOST)
+}
+
+/// The same for an architecture, as `GOARCH` has it.
+pub fn build_for(versions: &Versions, arch: &str) -> Result<PathBuf> {
     let Versions { go, net, grpc } = versions;
     // Older than Go 1.21, a module has no OnceValue.
     let module = format!(
@@ -41,7 +46,7 @@ pub fn build(versions: &Versions) -> Result<PathBuf> {
     );
     let files = [&[("go.mod", module.as_str())], SOURCES].concat();
     let modules = &[("golang.org/x/net", *net), ("google.golang.org/grpc", *grpc)];
-    Recipe { version: go, arch: HOST, mode: "exe", args: &["-ldflags=-s -w"], files: &files, modules }.build()
+    Recipe { version: go, arch, mode: "exe", args: &["-ldflags=-s -w"], files: &files, modules }.build()
 }
 
 /// A running service.
@@ -63,7 +68,12 @@ impl Service {
         };
         command.env("OTEL_SERVICE_NAME", name).env("CHAIN_ID", name);
         let app = Running::start(command.envs(more.iter().map(|(name, value)| (name, value))))?;
-        let places = app.expect_stdout("places ", 0)?;
+        Self::started(app, Duration::from_secs(10))
+    }
+
+    /// Waits until it listens.
+    pub fn started(app: Running, limit: Duration) -> Result<Self> {
+        let places = app.stdout.wait_for("places ", 0, limit).with_context(|| app.output())?;
         let (_, places) = places.split_once("places ").context("its places")?;
         Ok(Self { places: places.to_owned(), app })
     }
@@ -75,13 +85,26 @@ impl Service {
 
     /// Waits until they are done; gives how many it began in a second. None may have failed.
     pub fn done(&self, requests: usize) -> Result<u64> {
-        let limit = Duration::from_secs(30) + PATIENCE_EACH * u32::try_from(requests)?;
+        self.done_within(requests, Duration::from_secs(30) + PATIENCE_EACH * u32::try_from(requests)?)
+    }
+
+    /// The same on a machine that takes its time.
+    pub fn done_within(&self, requests: usize, limit: Duration) -> Result<u64> {
         let done = self.app.stdout.wait_for("done ", 0, limit).with_context(|| self.app.output())?;
         let words: Vec<u64> = done.split(' ').filter_map(|word| word.parse().ok()).collect();
         let [failed, ms] = words.as_slice() else { anyhow::bail!("{done}") };
         ensure!(*failed == 0, "{failed} chains failed\n{}", self.app.output());
         Ok(requests as u64 * 1000 / (*ms).max(1))
     }
+}
+
+/// The ways to call, as the program has them: a chain takes two of them, by its number.
+const WAYS: [&str; 6] = ["h1", "h1s", "h2", "h2c", "grpc", "grpcs"];
+
+/// In which way a service of a chain is called by the one before it, `hop` 0 being the first call.
+fn called_by(nth: usize, hop: usize) -> &'static str {
+    let pair = nth % (WAYS.len() * WAYS.len());
+    WAYS[if hop == 0 { pair / WAYS.len() } else { pair % WAYS.len() }]
 }
 
 /// What is the same in all programs of a chain, and copied so that each has its own probes.
@@ -106,6 +129,8 @@ pub struct Differences {
     pub missing: Vec<String>,
     /// Spans without a parent that should have one.
     pub orphans: Vec<String>,
+    /// How many of them, and of how many, by the way in which they were called.
+    pub by_way: BTreeMap<&'static str, [usize; 2]>,
     /// Spans below another one than their caller's, or that came twice.
     pub wrong: Vec<String>,
     /// Chains that are more than one trace.
@@ -118,11 +143,18 @@ impl Differences {
         let [missing, orphans, wrong] = all.map(|all| all.len());
         let first: Vec<String> = all.iter().flat_map(|all| all.iter().take(SHOWN)).cloned().collect();
         format!(
-            "{} chains: {missing} spans missing, {orphans} without their parent, {wrong} wrong, {} chains torn\n{}",
+            "{} chains: {missing} spans missing, {orphans} without their parent ({}), {wrong} wrong, {} chains torn\n{}",
             self.due,
+            self.shares(),
             self.torn,
             first.join("\n")
         )
+    }
+
+    /// Spans without a parent, by the way in which they were called.
+    pub fn shares(&self) -> String {
+        let share = |(way, [none, all]): (&&str, &[usize; 2])| format!("{way} {none} of {all}");
+        self.by_way.iter().map(share).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -172,6 +204,11 @@ pub fn compare(
             };
             found[step] = Some(span);
             let parent = &span.span.parent_span_id;
+            if let (SpanKind::Server, true) = (kind, nth >= from) {
+                let [orphans, all] = out.by_way.entry(called_by(nth, step / 2)).or_default();
+                *orphans += usize::from(parent.is_empty());
+                *all += 1;
+            }
             let due = match (above, own) {
                 (None, _) => Some((hex(&span.span.trace_id), String::new())),
                 (Some(0), Some(own)) => Some(own(&id)),

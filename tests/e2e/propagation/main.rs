@@ -5,6 +5,7 @@
 //! it no more than one span in 10,000. `scripts/test --full` makes 100,000.
 
 mod chain;
+mod hpack;
 mod islands;
 mod over;
 mod own;

@@ -20,8 +20,10 @@ const SOURCE: &str = include_str!("../../apps/sdk/main.go");
 const CALLS: usize = 24;
 /// Its calls over HTTP: to the recorder, to itself, and to a handler that calls on.
 pub const OVER_HTTP: usize = 3 * CALLS;
+/// Its calls of gRPC, to itself in both ways.
+pub const OVER_GRPC: usize = 2 * CALLS;
 /// The agent's spans of all calls, with those of gRPC, by callers and handlers, and of what serves them, which is all but the recorder.
-pub const SPANS: usize = (OVER_HTTP + 2 * CALLS) + (OVER_HTTP + 2 * CALLS - CALLS);
+pub const SPANS: usize = (OVER_HTTP + OVER_GRPC) + (OVER_HTTP + OVER_GRPC - CALLS);
 /// As the program spells the header's name, in turn.
 const SPELLINGS: [&str; 4] = ["Traceparent", "traceparent", "TRACEPARENT", "tRaCePaReNt"];
 /// The scopes that its spans may have: none is of what the SDK makes, and exports itself.

@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 use strobe_tests::gotest::suite::{GRPC, NET_HTTP};
 
 use crate::{
-    by_hand, carried, clients, databases, features, grpc, kafka, lives, loading, machines, namespaces, own,
-    own_tests, privileges,
+    by_hand, carried, chain, clients, databases, features, grpc, kafka, lives, loading, machines, namespaces,
+    own, own_tests, privileges,
 };
 
 /// Runs one; what it says goes into the table.
@@ -23,6 +23,7 @@ pub fn run(name: &str) -> Result<String> {
         "carried1.22" => carried::contexts("1.22"),
         "carried1.27" => carried::contexts("1.27"),
         "own1.27" => own::contexts("1.27"),
+        "chain" => chain::contexts(),
         "go1.26" => lives::every_kind_of_request("1.26"),
         "unix1.26" => lives::over_a_socket("1.26"),
         "routes1.26" => lives::routes("1.26"),

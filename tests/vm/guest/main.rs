@@ -11,6 +11,7 @@ mod boot;
 mod by_hand;
 mod carried;
 mod cases;
+mod chain;
 mod clients;
 mod databases;
 mod features;

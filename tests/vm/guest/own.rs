@@ -10,7 +10,7 @@ use strobe_tests::{
     http_client::carried::{check_counted, shown},
     process::Running,
     propagation::{
-        sdk::{OVER_HTTP, SPANS, Said},
+        sdk::{OVER_GRPC, OVER_HTTP, SPANS, Said},
         thousand::{self, Due, REQUESTS},
     },
     recorder::Recorder,
@@ -62,6 +62,8 @@ pub fn contexts(version: &str) -> Result<String> {
                 ("net_http_client.context.own", due.own + OVER_HTTP),
                 ("net_http_client.context.no_room", due.no_room),
                 ("net_http_client.context.unreadable", 0),
+                ("grpc_client.context.own", OVER_GRPC),
+                ("grpc_client.context.written", 0),
             ],
         )?;
     }

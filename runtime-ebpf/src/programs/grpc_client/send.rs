@@ -4,7 +4,9 @@
 //! in common is where the header's fields lie.
 
 use aya_ebpf::programs::ProbeContext;
-use runtime_ebpf::{grpc::client::File, libraries::grpc_client::counters::Counter};
+use runtime_ebpf::{
+    grpc::client::File, libraries::grpc_client::counters::Counter, trace_parent::TraceParent,
+};
 
 use super::flight::{self, Key, PASSED_ON, count};
 use crate::{
@@ -22,7 +24,7 @@ pub fn keep(ctx: &ProbeContext, hit: &Hit, file: &File) {
     // As numbers, or LLVM would choose among the registers' places, which the verifier does not allow.
     let (fields, frame) = (opaque(ctx.argument::<0>()), opaque(ctx.argument::<3>()));
     let fields = if file.frame_has_fields == 0 { fields } else { word_or_zero(frame, file.frame_fields, 0) };
-    if !hit.correlates() || fields == 0 {
+    if !hit.passes_on() || fields == 0 {
         return;
     }
     let entry = flight::live(hit, &Key::of(hit));
@@ -33,29 +35,42 @@ pub fn keep(ctx: &ProbeContext, hit: &Hit, file: &File) {
     senders::keep(hit, fields, span.map(|entry| entry.get().as_parent()));
 }
 
+/// An attempt that is about to be sent.
+pub struct Attempt {
+    pub span: TraceParent,
+    pub id: u64,
+    /// Its header's fields: where they are, and how many.
+    pub fields: [u64; 2],
+}
+
 /// It is about to be sent.
 #[inline(always)]
-pub fn note(ctx: &ProbeContext, hit: &Hit, file: &File) {
+pub fn note(ctx: &ProbeContext, hit: &Hit, file: &File) -> Option<Attempt> {
     let writer = ctx.argument::<0>();
     // As above.
     let (second, third, fourth) =
         (opaque(ctx.argument::<1>()), opaque(ctx.argument::<2>()), opaque(ctx.argument::<3>()));
-    let (fields, id) = match file.frame_argument {
-        0 => (fourth, second),
+    let fifth = opaque(ctx.argument::<4>());
+    let (fields, len, id) = match file.frame_argument {
+        0 => (fourth, fifth, second),
         nth => {
             let frame = if nth == 1 { second } else { third };
-            (word_or_zero(frame, file.frame_fields, 0), word_or_zero(frame, file.frame_stream, 0))
+            let of_fields = |beyond| word_or_zero(frame, file.frame_fields, beyond);
+            (of_fields(0), of_fields(8), word_or_zero(frame, file.frame_stream, 0))
         }
     };
     // A server's answers may pass here, too: nothing is kept of them.
-    let Some(span) = senders::take(hit, fields) else { return };
+    let span = senders::take(hit, fields)?;
     // Of a frame's eight bytes the number has four.
     let id = id & 0xffff_ffff;
-    let mut net = Conn::at(writer, file.writer_net);
-    if net.itab == 0 {
-        let framer = word_or_zero(writer, file.writer_framer, 0);
-        net = Conn::at(word_or_zero(framer, file.framer_writer, 0), file.buffered_net);
+    if hit.correlates() {
+        let mut net = Conn::at(writer, file.writer_net);
+        if net.itab == 0 {
+            let framer = word_or_zero(writer, file.writer_framer, 0);
+            net = Conn::at(word_or_zero(framer, file.framer_writer, 0), file.buffered_net);
+        }
+        let bias = ctx.instruction().wrapping_sub(file.send_vaddr);
+        senders::note(hit, connection::link(hit, bias, net, End::Client), id, span);
     }
-    let bias = ctx.instruction().wrapping_sub(file.send_vaddr);
-    senders::note(hit, connection::link(hit, bias, net, End::Client), id, span);
+    Some(Attempt { span, id, fields: [fields, len] })
 }

@@ -1,5 +1,5 @@
 //! The trace context in requests over HTTP/1.x: a line that is written into the buffer of the connection's writer, at the place where net/http
-//! is about to put the request's own header there (docs/decisions/propagation-writes.md).
+//! is about to put the request's own header there (docs/decisions/propagation-writes.md). Over HTTP/2: [`crate::programs::header_block`].
 //!
 //! ```text
 //! conn    behind getConn, on the caller's goroutine   ► the connection carries this round trip's request
@@ -17,6 +17,7 @@ use runtime_ebpf::{
 };
 
 use super::{
+    connect::Stream,
     end::is_outer,
     flight::{self, Client, Key, OPEN, count},
 };
@@ -24,6 +25,7 @@ use crate::{
     enter::Hit,
     header_names::{ANY_TRACEPARENT, AnyCase},
     headers,
+    programs::header_block::{self, Outcome},
     read::{known, try_read},
     registers::GoRegisters,
     ring,
@@ -127,13 +129,48 @@ fn is_open<C: Client>(hit: &Hit, carried: &Carried) -> bool {
 /// Whether the program has put a `traceparent` into the request's header itself, however it is spelled. `None`: nobody knows.
 #[inline(always)]
 fn has_own(carrier: &Carrier, header: u64) -> Option<bool> {
-    // Room that the verifier forgets numbers in.
     let mut scratch = ring::reserve(8)?;
-    // SAFETY: eight bytes, and aligned to 8.
-    let found = unsafe { headers::find::<AnyCase>(header, &carrier.walk, scratch.as_mut_ptr().cast()) };
-    let answer = found.is_whole().then(|| found.has_any(&[ANY_TRACEPARENT]));
+    let answer = has_own_by(carrier, header, scratch.as_mut_ptr().cast());
     ring::discard(scratch);
     answer
+}
+
+/// The same, with a word of a record that the verifier forgets numbers in.
+#[inline(always)]
+fn has_own_by(carrier: &Carrier, header: u64, scratch: *mut u64) -> Option<bool> {
+    // SAFETY: eight bytes, and aligned to 8.
+    let found = unsafe { headers::find::<AnyCase>(header, &carrier.walk, scratch) };
+    found.is_whole().then(|| found.has_any(&[ANY_TRACEPARENT]))
+}
+
+/// A stream of HTTP/2 is about to be sent.
+#[inline(always)]
+pub fn note_stream(hit: &Hit, stream: &Stream) {
+    if !header_block::note(hit, stream.span, stream.id, [stream.header, 0]) {
+        count(hit, Counter::CarrierFull);
+    }
+}
+
+/// A framer of HTTP/2 is about to put a frame's length in front of it.
+#[inline(always)]
+pub fn carry_in_block(ctx: &ProbeContext, hit: &Hit, file: &File) {
+    let carrier = &file.carrier;
+    header_block::carry(
+        ctx,
+        hit,
+        carrier.frame,
+        |block, scratch| has_own_by(carrier, block.header, scratch),
+        |outcome| {
+            let counter = match outcome {
+                Outcome::Written => Counter::CarriedInBlock,
+                Outcome::Own => Counter::OwnHeader,
+                Outcome::NoRoom => Counter::NoRoomInBlock,
+                Outcome::Unreadable => Counter::HeaderUnread,
+                Outcome::Another => Counter::NotOurs,
+            };
+            count(hit, counter);
+        },
+    );
 }
 
 /// Writes the line behind what the buffer holds, and then how much it holds.

@@ -1,7 +1,7 @@
 //! A round trip has its connection, or its stream: a server at the other end, if this agent traces it, learns of whom its request is.
 
 use aya_ebpf::programs::ProbeContext;
-use runtime_ebpf::{http_client::File, sockets::NO_LINK};
+use runtime_ebpf::{http_client::File, sockets::NO_LINK, trace_parent::TraceParent};
 
 use super::flight::{Client, Entry, FAILED, Flight, Key, OPEN, find};
 use crate::{
@@ -33,11 +33,20 @@ pub fn connection(hit: &Hit, file: &File, conn: u64, bias: u64, entry: Option<En
     }
 }
 
+/// A stream of HTTP/2 that is about to be sent for a round trip.
+pub struct Stream {
+    pub span: TraceParent,
+    /// 0: it is not known.
+    pub id: u64,
+    /// The request's `Header`.
+    pub header: u64,
+}
+
 /// HTTP/2: a stream is about to be sent by a goroutine that the caller's has made, as `encodeAndWriteHeaders(cs, req)`.
 #[inline(always)]
-pub fn stream<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File) -> bool {
+pub fn stream<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File) -> Option<Stream> {
     let (stream, request) = (ctx.argument::<0>(), ctx.argument::<1>());
-    let Some(entry) = callers::<C>(hit) else { return false };
+    let entry = callers::<C>(hit)?;
     let header = word_or_zero(request, file.stream_header, 0);
     // The second word of an interface value is its data.
     let context = word_or_zero(stream, file.stream_ctx, 8);
@@ -51,14 +60,16 @@ pub fn stream<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File) -> bool {
     let start_ns = begun(kept);
     let span = kept.as_parent();
     if !is_it(kept) || begun(kept) != start_ns {
-        return false;
+        return None;
     }
     // Four bytes; the next ones are of the same struct.
     let id = word_or_zero(stream, file.stream_id, 0) & 0xffff_ffff;
-    let net = Conn::at(word_or_zero(stream, file.stream_conn, 0), file.h2_conn_net);
-    let link = connection::link(hit, kept.bias, net, End::Client);
-    senders::note(hit, if id == 0 { NO_LINK } else { link }, id, span);
-    true
+    if hit.correlates() {
+        let net = Conn::at(word_or_zero(stream, file.stream_conn, 0), file.h2_conn_net);
+        let link = connection::link(hit, kept.bias, net, End::Client);
+        senders::note(hit, if id == 0 { NO_LINK } else { link }, id, span);
+    }
+    Some(Stream { span, id, header })
 }
 
 /// When the round trip began that is there now: its goroutine may begin another one at any time.

@@ -8,8 +8,9 @@
 //! stream  a stream of HTTP/2 is about to be sent: it is noted who sends it
 //! end     behind the connection's round trip     ► KIND_ENDED or KIND_FAILED
 //! header  a request is about to be written         ► its line, where requests carry the context ([`carry`])
+//! frame   HTTP/2's framer has a header together     ► its field
 //! ```
-//! All but `stream` and `header` are hits on the caller's goroutine, which is the key. Round trips are repeated by the library in one call, where an old
+//! All but `stream`, `header` and `frame` are hits on the caller's goroutine, which is the key. Round trips are repeated by the library in one call, where an old
 //! connection turned out to be dead: a failure leaves the entry open for another end ([`records`]).
 //!
 //! [`records`]: runtime_ebpf::http_client::records

@@ -108,7 +108,7 @@ pub fn begin<C: Client>(hit: &Hit, file: &File, call: Call, bias: u64) {
         count(hit, Counter::Unreadable);
         return flight::remove::<C>(hit, &key);
     };
-    if file.streams != 0 && hit.correlates() {
+    if file.streams != 0 && hit.passes_on() {
         senders::note_caller(hit, goid);
     }
     let Some(mut record) = ring::reserve(RESERVED_BYTES) else {

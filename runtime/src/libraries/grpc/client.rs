@@ -2,19 +2,19 @@
 
 use analyzer::{Plan, plan};
 use runtime_ebpf::{
-    abi::{CHECK_NONE, NO_OFFSET},
+    abi::{CHECK_NONE, MAX_OFFSET, NO_OFFSET},
     grpc::client::{File, IN_FLIGHT_BYTES},
     libraries::GRPC_CLIENT,
 };
 
-use super::config::{ANYWHERE, Part};
+use super::config::Part;
 use super::joiner::Joiner;
 use super::records::Side;
 use crate::libraries::{
     errors::{self, Wrapper},
     join,
-    library::{ConfigError, Flight, Library},
-    values::{self, bytes_of},
+    library::{Carrier, ConfigError, Flight, Library},
+    values::{self, ANYWHERE, bytes_of, is_called_with},
 };
 use crate::spans::Kind;
 
@@ -58,6 +58,26 @@ impl Library for GrpcClient {
         !self.correlating().contains(&role) || values::role(library, "fail").is_some()
     }
 
+    fn telling(&self) -> &'static [(&'static str, &'static str)] {
+        &[("send", "grpc_client_send_carrying"), ("frame", "grpc_client_frame")]
+    }
+
+    fn carriers(&self) -> &'static [Carrier] {
+        &[Carrier { what: "RPCs", roles: &["fields", "send", "frame"] }]
+    }
+
+    fn may_carry(&self, carrier: &Carrier, library: &plan::Library, plan: &Plan) -> bool {
+        let Ok(file) = file(Part { id: GRPC_CLIENT.id, library, plan }) else { return false };
+        let offsets = [file.frame, file.field_name, file.frame_stream, file.frame_fields];
+        // Of fields that stand in registers the program needs no offsets.
+        let needed = if file.frame_argument == 0 { 2 } else { offsets.len() };
+        let is_there = |role: &&str| values::role(library, role).is_some() && self.takes(role, library);
+        offsets.iter().take(needed).all(|offset| *offset != NO_OFFSET)
+            && file.field_bytes != 0
+            && carrier.roles.iter().all(is_there)
+            && is_called_with(library, plan, "frame", &OF_FRAME)
+    }
+
     fn file_map(&self) -> Option<&'static str> {
         Some("GRPC_CLIENT_FILES")
     }
@@ -95,6 +115,17 @@ const FRAMES: [&str; 2] = [
     "google.golang.org/grpc/internal/transport.headerFrame",
 ];
 
+/// What a header is made of.
+const FIELD: &str = "golang.org/x/net/http2/hpack.HeaderField";
+/// The value of the site where a frame is written, and the word of the arguments that the program takes for it.
+const OF_FRAME: [(&str, &[usize]); 1] = [("framer", &[0])];
+
+/// The size of a field; 0 where it is not known.
+fn field_bytes(library: &plan::Library) -> u16 {
+    let size = library.sizes.iter().find(|size| size.type_name == FIELD).and_then(|size| size.size);
+    size.and_then(|size| u16::try_from(size).ok()).filter(|size| *size <= MAX_OFFSET).unwrap_or(0)
+}
+
 /// What the programs need to know of this binary.
 fn file(part: Part<'_>) -> Result<File, ConfigError> {
     let (start, bind, end) = (part.site("start")?, part.site("bind")?, part.site("end")?);
@@ -124,7 +155,10 @@ fn file(part: Part<'_>) -> Result<File, ConfigError> {
         frame_has_fields: u8::from(
             part.role("fields").is_some_and(|role| role.site.as_deref() == Some("frame")),
         ),
-        reserved: [0; 8],
+        frame: part.offset("golang.org/x/net/http2.Framer", "wbuf", ANYWHERE),
+        field_name: part.offset(FIELD, "Name", ANYWHERE),
+        field_bytes: field_bytes(part.library),
+        reserved: [0; 2],
         frame_stream: in_frame(&|frame| part.offset_of_half(frame, "streamID")),
         frame_fields: in_frame(&|frame| part.offset(frame, "hf", ANYWHERE)),
         writer_net: of_transport("loopyWriter", "conn"),

@@ -4,18 +4,12 @@ use analyzer::{
     Plan,
     plan::{self, Function, Site, When},
 };
-use runtime_ebpf::{
-    abi::{CHECK_NONE, MAX_OFFSET},
-    grpc::StatusFields,
-};
+use runtime_ebpf::{abi::CHECK_NONE, grpc::StatusFields};
 
 use crate::libraries::{
     library::ConfigError,
-    values::{needed, offset, offset_of_half, role, stack_check},
+    values::{ANYWHERE, needed, offset, offset_of_half, role, stack_check},
 };
-
-/// For a field that is read by itself.
-pub const ANYWHERE: u64 = MAX_OFFSET as u64;
 
 /// A library's part of a Plan.
 #[derive(Clone, Copy)]

@@ -10,13 +10,13 @@ use runtime_ebpf::{
     libraries::GRPC_SERVER,
 };
 
-use super::config::{ANYWHERE, Part};
+use super::config::Part;
 use super::joiner::Joiner;
 use super::records::Side;
 use crate::libraries::{
     join,
     library::{ConfigError, Flight, Library},
-    values::{bytes_of, walk},
+    values::{ANYWHERE, bytes_of, walk},
 };
 use crate::spans::Kind;
 

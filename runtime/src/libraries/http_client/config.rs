@@ -5,7 +5,7 @@ use analyzer::{
     plan::{self, Site, When},
 };
 use runtime_ebpf::{
-    abi::{CHECK_NONE, MAX_OFFSET, NO_OFFSET},
+    abi::{CHECK_NONE, NO_OFFSET},
     http_client::{File, REQUEST_WINDOW, RESPONSE_WINDOW, URL_WINDOW},
     libraries as kernel,
 };
@@ -15,8 +15,8 @@ use super::joiner::{Joiner, Names};
 use crate::libraries::{
     errors::{self, Wrapper},
     join,
-    library::{ConfigError, Flight, Library},
-    values::{bytes_of, offset, offset_of_half, role, stack_check, unusable},
+    library::{Carrier, ConfigError, Flight, Library},
+    values::{ANYWHERE, bytes_of, offset, offset_of_half, role, stack_check, unusable},
 };
 use crate::spans::Kind;
 
@@ -28,6 +28,8 @@ pub struct HttpClient {
     pub programs: &'static [(&'static str, &'static str)],
     /// The programs that put the trace context into requests.
     pub telling: &'static [(&'static str, &'static str)],
+    /// Into which.
+    pub carriers: &'static [Carrier],
     /// The map of its configurations.
     pub file_map: &'static str,
     /// The table of its round trips in flight.
@@ -53,7 +55,6 @@ const INTERNAL: &str = "internal";
 /// A Go string and an interface value are two words.
 const STRING_BYTES: u16 = 16;
 const WORD_BYTES: u16 = 8;
-const ANYWHERE: u64 = MAX_OFFSET as u64;
 /// The last offsets in the windows that leave room for what is read there.
 const REQUEST_LIMIT: u64 = REQUEST_WINDOW as u64 - STRING_BYTES as u64;
 const URL_LIMIT: u64 = URL_WINDOW as u64 - STRING_BYTES as u64;
@@ -84,12 +85,12 @@ impl Library for HttpClient {
         self.telling
     }
 
-    fn carries_contexts(&self) -> bool {
-        !self.telling.is_empty()
+    fn carriers(&self) -> &'static [Carrier] {
+        self.carriers
     }
 
-    fn may_tell(&self, library: &plan::Library, plan: &Plan) -> bool {
-        is_sure(library, plan)
+    fn may_carry(&self, carrier: &Carrier, library: &plan::Library, plan: &Plan) -> bool {
+        is_sure(carrier, library, plan)
     }
 
     fn file_map(&self) -> Option<&'static str> {

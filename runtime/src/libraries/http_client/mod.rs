@@ -15,6 +15,7 @@ mod records;
 mod span;
 mod url;
 
+pub use carrier::{BLOCKS, LINES};
 pub use config::HttpClient;
 pub use joiner::Names;
 pub(crate) use joiner::names;
