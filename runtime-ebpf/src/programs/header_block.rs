@@ -58,6 +58,24 @@ pub struct Block {
     pub header: u64,
     /// How many fields those are.
     pub fields: u64,
+    /// All these words and whose they are together: who reads them while the place is given to another goroutine sees that they are not whole.
+    seal: u64,
+}
+
+impl Block {
+    #[inline(always)]
+    fn seal(&self, key: &Key) -> u64 {
+        let [first, second] = self.trace_id;
+        let of_span = first ^ second ^ self.span_id ^ self.trace_flags;
+        key.goroutine
+            ^ key.tgid as u64
+            ^ self.goid
+            ^ self.generation
+            ^ self.stream
+            ^ of_span
+            ^ self.header
+            ^ self.fields
+    }
 }
 
 #[map]
@@ -80,7 +98,8 @@ pub enum Outcome {
 /// The goroutine is about to write this stream's request. Whether there was room to note that.
 #[inline(always)]
 pub fn note(hit: &Hit, span: TraceParent, stream: u64, [header, fields]: [u64; 2]) -> bool {
-    let block = Block {
+    let key = Key::of(hit);
+    let mut block = Block {
         // Of one that is not known nothing is written: no goroutine has this id.
         goid: hit.goid().unwrap_or(0),
         generation: hit.process().generation as u64,
@@ -90,8 +109,10 @@ pub fn note(hit: &Hit, span: TraceParent, stream: u64, [header, fields]: [u64; 2
         trace_flags: span.flags as u64,
         header,
         fields,
+        seal: 0,
     };
-    HEADER_BLOCKS.insert(&Key::of(hit), &block, 0).is_ok()
+    block.seal = block.seal(&key);
+    HEADER_BLOCKS.insert(&key, &block, 0).is_ok()
 }
 
 /// What the running goroutine is about to write, if it has noted that.
@@ -103,7 +124,9 @@ fn take(hit: &Hit) -> Option<Block> {
     let block = unsafe { place.read_volatile() };
     // One field for each request that is written.
     let _ = HEADER_BLOCKS.remove(&key);
-    let is_its = block.generation == hit.process().generation as u64 && hit.goid() == Some(block.goid);
+    let is_its = block.generation == hit.process().generation as u64
+        && hit.goid() == Some(block.goid)
+        && block.seal == block.seal(&key);
     is_its.then_some(block)
 }
 

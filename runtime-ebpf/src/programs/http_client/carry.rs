@@ -123,7 +123,8 @@ pub fn carry<C: Carries>(ctx: &ProbeContext, hit: &Hit, file: &File) {
 fn is_open<C: Client>(hit: &Hit, carried: &Carried) -> bool {
     let Some(entry) = flight::find::<C>(&Key::at(hit, carried.goroutine)) else { return false };
     let open = entry.get();
-    open.generation == hit.process().generation && open.has(OPEN) && open.span_id == carried.span_id
+    let is_same = open.span_id == carried.span_id && open.trace_id == carried.trace_id;
+    open.generation == hit.process().generation && open.has(OPEN) && is_same
 }
 
 /// Whether the program has put a `traceparent` into the request's header itself, however it is spelled. `None`: nobody knows.
