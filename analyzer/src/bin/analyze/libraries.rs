@@ -102,7 +102,9 @@ mod tests {
     fn a_library_that_moved_is_one() {
         let mut ids = Vec::new();
         for (entry, versions) in libraries(offsets::catalog::entries()) {
-            assert!(versions.until.is_none(), "{}: {versions:?}", entry.id);
+            // From 1.33 on the API makes spans through the Auto SDK, which is another library.
+            let has_ended = entry.id == "go.opentelemetry.io/otel/internal/global";
+            assert_eq!(versions.until.is_some(), has_ended, "{}: {versions:?}", entry.id);
             ids.push(&entry.id);
         }
         let count = ids.len();
