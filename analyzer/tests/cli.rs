@@ -255,6 +255,7 @@ fn json_has_the_documented_keys() {
             "reason",
             "findings",
             "functions",
+            "closures",
             "fields",
             "itabs",
             "maps",
