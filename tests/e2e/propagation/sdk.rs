@@ -51,7 +51,7 @@ pub const NEWEST: Program = Program {
     ],
 };
 
-/// Its API hands no spans to anybody but an SDK: there is nothing to be left alone.
+/// Its API knows of no Auto SDK.
 pub const OLDER: Program = Program {
     go: go(22),
     modules: &[
