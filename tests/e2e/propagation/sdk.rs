@@ -29,7 +29,7 @@ const SPELLINGS: [&str; 4] = ["Traceparent", "traceparent", "TRACEPARENT", "tRaC
 /// The scopes that its spans may have: none is of what the SDK makes, and exports itself.
 const SCOPES: [&str; 2] = ["strobe/net/http", "strobe/google.golang.org/grpc"];
 /// What the agent's log, and the Plan, say of such a program (docs/strobe.md, "Spans made by hand").
-pub const LEFT_ALONE: &str = "because the program has an SDK, which exports them";
+pub const LEFT_ALONE: &str = "because the program has an SDK, which exports";
 
 /// What it is built of.
 #[derive(Debug, Clone, Copy)]
