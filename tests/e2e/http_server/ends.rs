@@ -89,7 +89,7 @@ fn the_preface_of_http2_makes_no_span() -> Result<()> {
     let _ = connection.receive(false);
     let due = drive(service.http, vec![Exchange::get("/raw/ok")], 1)?;
     bench.settle(&mut agent, &due)?;
-    ensure!(!agent.stderr.text().contains("HTTP/2"), "{}", agent.output());
+    ensure!(!agent.stderr.text().contains("serves HTTP/2"), "{}", agent.output());
     let counted = losses(&agent);
     ensure!(counted.is_empty(), "counted {counted:?}:\n{}", agent.output());
     service.stop()

@@ -76,7 +76,7 @@ pub fn traced(
     let got = bench.settle(&mut agent, &due)?;
     check_lengths(&got)?;
     // That nothing is known of a handler's Request is said.
-    ensure!(!knows_handlers || !agent.stderr.text().contains("HTTP/2"), "{}", agent.output());
+    ensure!(!knows_handlers || !agent.stderr.text().contains("serves HTTP/2"), "{}", agent.output());
     let losses = harness::losses(&agent);
     ensure!(losses.is_empty(), "counted {losses:?}:\n{}", agent.output());
     service.stop()

@@ -17,8 +17,8 @@ use super::harness::{Service, Stage, text};
 #[test]
 fn too_many_open_files_passes() -> Result<()> {
     let stage = Stage::new()?;
-    // Its programs and maps take 85 of them, once it traces something.
-    let wrapper = ["prlimit", "--nofile=110:110"];
+    // Its programs and maps take 100 of them, once it traces something.
+    let wrapper = ["prlimit", "--nofile=125:125"];
     let mut agent = Running::start(&mut stage.wrapped(&wrapper, &["run", "--exe", text(&stage.app)?])?)?;
     agent.expect_stderr("waiting for a process", 0)?;
     let mut services = Vec::new();
@@ -28,7 +28,7 @@ fn too_many_open_files_passes() -> Result<()> {
     let last = services.pop().context("a service")?;
     let traced = format!("tracing pid {} ", last.running.pid());
     agent.expect_stderr("it will be tried again", 0)?;
-    ensure!(!agent.stderr.text().contains(&traced), "110 descriptors were enough:\n{}", agent.output());
+    ensure!(!agent.stderr.text().contains(&traced), "125 descriptors were enough:\n{}", agent.output());
     drop(services);
     agent.expect_stderr(&traced, 0)?;
     last.requests(10)?;
