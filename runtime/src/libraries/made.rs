@@ -39,6 +39,18 @@ pub struct ByHand {
     pub file_map: &'static str,
 }
 
+/// Where spans made by hand are kept while they are open, whichever library makes them.
+pub fn flight() -> Flight {
+    Flight {
+        map: "BY_HAND_FLIGHT",
+        value_bytes: IN_FLIGHT_BYTES,
+        use_map: "BY_HAND_USE",
+        entries_global: "BY_HAND_ENTRIES",
+        part: 1,
+        lost: Some(LostAtExit { counter: "by_hand.lost.open_at_exit", state: OPEN | SAMPLED, kinds: &[0] }),
+    }
+}
+
 impl Library for ByHand {
     fn id(&self) -> &'static str {
         self.kernel.id
@@ -76,18 +88,7 @@ impl Library for ByHand {
     }
 
     fn flight(&self) -> Option<Flight> {
-        Some(Flight {
-            map: "BY_HAND_FLIGHT",
-            value_bytes: IN_FLIGHT_BYTES,
-            use_map: "BY_HAND_USE",
-            entries_global: "BY_HAND_ENTRIES",
-            part: 1,
-            lost: Some(LostAtExit {
-                counter: "by_hand.lost.open_at_exit",
-                state: OPEN | SAMPLED,
-                kinds: &[0],
-            }),
-        })
+        Some(flight())
     }
 
     fn asks_for_parents(&self) -> bool {

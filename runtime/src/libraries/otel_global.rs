@@ -7,13 +7,11 @@ mod joiner;
 mod kept;
 
 use analyzer::{Plan, plan};
-use runtime_ebpf::{
-    libraries::OTEL_GLOBAL,
-    made::{IN_FLIGHT_BYTES, OPEN, SAMPLED},
-};
+use runtime_ebpf::libraries::OTEL_GLOBAL;
 
 use super::join::Joiner;
-use super::library::{ConfigError, Flight, Library, LostAtExit};
+use super::library::{ConfigError, Flight, Library};
+use super::made;
 use super::values::bytes_of;
 use crate::spans::Kind;
 
@@ -71,18 +69,7 @@ impl Library for OtelGlobal {
     }
 
     fn flight(&self) -> Option<Flight> {
-        Some(Flight {
-            map: "BY_HAND_FLIGHT",
-            value_bytes: IN_FLIGHT_BYTES,
-            use_map: "BY_HAND_USE",
-            entries_global: "BY_HAND_ENTRIES",
-            part: 1,
-            lost: Some(LostAtExit {
-                counter: "by_hand.lost.open_at_exit",
-                state: OPEN | SAMPLED,
-                kinds: &[0],
-            }),
-        })
+        Some(made::flight())
     }
 
     fn asks_for_parents(&self) -> bool {

@@ -42,9 +42,8 @@ use crate::{
     ids,
     in_flight::Span,
     parent::{self, Context, Parent},
-    read::{GoString, read, read_or_zero, try_read, word_or_zero},
+    read::{GoString, is_some, read_or_zero, try_read, word_or_zero},
     registers::GoRegisters,
-    texts::string_in,
 };
 use gather::{Call, NOTHING, Source, class, class_of_option, tell, tell_little, tell_much};
 
@@ -141,29 +140,31 @@ fn start<const LARGE: bool>(ctx: &ProbeContext) {
         return;
     };
     let options = GoString { address: ctx.argument::<5>(), len: ctx.argument::<6>() };
-    let span = if LARGE { by_hand::begun(&hit, goid) } else { begin(ctx, &hit, file, bias, goid, options) };
-    let Some(span) = span else { return };
+    if !LARGE && !begin(ctx, &hit, file, bias, goid, options) {
+        return;
+    }
+    // It is read anew: verifiers before Linux 6.3 would follow what comes behind a reservation once for each way in which it came to be.
+    let Some(span) = by_hand::begun(&hit, goid) else { return };
     let name = GoString { address: ctx.argument::<3>(), len: ctx.argument::<4>() };
     let source = Source {
-        texts: [(ITEM_NAME, name), (ITEM_SCOPE, string_in(tracer, file.name))],
+        texts: [(ITEM_NAME, name), (ITEM_SCOPE, text_in(tracer, file.name))],
         options,
-        tracers: string_in(tracer, file.options),
+        tracers: text_in(tracer, file.options),
         ..Source::EMPTY
     };
     let call = Call { hit: &hit, file, bias, span: &span, kind: KIND_BEGUN, number: 0 };
     say::<LARGE>(ctx, START_LARGE, call, &source);
 }
 
-/// A span begins, and is kept by its goroutine until its function returns; it is given if it is recorded.
+/// A string or a slice; of what cannot be read none. Without a branch, for the verifier's sake as above.
 #[inline(always)]
-fn begin(
-    ctx: &ProbeContext,
-    hit: &Hit,
-    file: &File,
-    bias: u64,
-    goid: u64,
-    options: GoString,
-) -> Option<Span> {
+fn text_in(base: u64, offset: u16) -> GoString {
+    GoString { address: word_or_zero(base, offset, 0), len: word_or_zero(base, offset, 8) }
+}
+
+/// A span begins, and is kept by its goroutine until its function returns. Whether it is recorded.
+#[inline(always)]
+fn begin(ctx: &ProbeContext, hit: &Hit, file: &File, bias: u64, goid: u64, options: GoString) -> bool {
     // SAFETY: plain helper call.
     let start_ns = unsafe { bpf_ktime_get_ns() };
     let parent = if file.has_new_root != 0 && is_root(file, bias, options) {
@@ -189,10 +190,10 @@ fn begin(
     span.set_identity(&identity, parent.kind);
     if by_hand::begins(hit, &span).is_none() {
         count(hit, if is_sampled { Counter::FlightFull } else { Counter::UnsampledFull });
-        return None;
+        return false;
     }
     count(hit, if is_sampled { Counter::Started } else { Counter::Unsampled });
-    is_sampled.then_some(span)
+    is_sampled
 }
 
 /// Whether one of the options makes the span a root.
@@ -323,21 +324,19 @@ fn record_error<const LARGE: bool>(ctx: &ProbeContext) {
     if itab == 0 {
         return;
     }
-    // An itab's second word is its type; its TFlag is at 20, its name's offset at 40 (internal/abi/type.go).
+    // An itab's second word is its type; its TFlag is at 20, its name's offset at 40 (internal/abi/type.go). All without a branch, as above.
     let kind = read_or_zero(itab + 8);
-    let flags = read::<u32>(kind + 20).unwrap_or(0) & 0xff;
-    let mut texts = [(0, NOTHING); 2];
-    if file.types_vaddr != 0
-        && let Some(offset) = read::<u32>(kind + 40)
-    {
-        let address = file.types_vaddr.wrapping_add(bias).wrapping_add(offset as u64);
-        texts[0] = (ITEM_ERROR_TYPE, GoString { address, len: ERROR_TYPE_BYTES });
-    }
-    if class(file, bias, kind) == ERROR {
-        texts[1] = (ITEM_ERROR_TEXT, string_in(ctx.argument::<2>(), 0));
-    }
+    let flags = read_or_zero(kind + 16) >> 32 & 0xff;
+    let offset = read_or_zero(kind + 40) & 0xffff_ffff;
+    let is_named = (is_some(file.types_vaddr) & is_some(offset)).wrapping_neg();
+    let address = file.types_vaddr.wrapping_add(bias).wrapping_add(offset);
+    let holds_text = (is_some((class(file, bias, kind) ^ ERROR) as u64) ^ 1).wrapping_neg();
+    let texts = [
+        (ITEM_ERROR_TYPE & is_named as u16, GoString { address, len: ERROR_TYPE_BYTES }),
+        (ITEM_ERROR_TEXT & holds_text as u16, text_in(ctx.argument::<2>(), 0)),
+    ];
     let options = GoString { address: ctx.argument::<3>(), len: ctx.argument::<4>() };
-    let call = Call { hit: &hit, file, bias, span: &span, kind: KIND_ERROR, number: flags as u64 };
+    let call = Call { hit: &hit, file, bias, span: &span, kind: KIND_ERROR, number: flags };
     say::<LARGE>(ctx, RECORD_ERROR_LARGE, call, &Source { texts, options, ..Source::EMPTY });
 }
 
