@@ -115,6 +115,7 @@ pub struct Contexts {
     pub span_key_type: u64,
     /// The same of the spans that programs make by hand, of which the agent knows: `*go.opentelemetry.io/auto/sdk.span`, and what
     /// `go.opentelemetry.io/otel/trace` has of its own, and what the API's global tracer of before v1.33 makes of a span without an SDK.
+    /// In place of one that is unknown a known one stands again.
     pub span_types: [u64; 3],
     /// The same of what stands for a span of somebody else: the `nonRecordingSpan` of `go.opentelemetry.io/otel/trace`, and that of the
     /// API's global tracer.

@@ -222,9 +222,7 @@ fn next(contexts: &Contexts, bias: u64, context: Context, seen: &mut Seen) -> Op
         let is = |word: u64, vaddr: u64| is_some(word ^ vaddr.wrapping_add(bias)) ^ 1;
         let holds_span = is(key, contexts.span_key_type) & is_some(contexts.span_key_type);
         let [one, other, third] = contexts.span_types;
-        let is_made = is(value, one) & is_some(one)
-            | is(value, other) & is_some(other)
-            | is(value, third) & is_some(third);
+        let is_made = (is(value, one) | is(value, other) | is(value, third)) & is_some(one);
         span = opaque(data & (holds_span & is_made).wrapping_neg());
         // A span of another type, a remote one say, is somebody's whom nobody here knows: the goroutine's it is not.
         seen.is_requests |=

@@ -66,13 +66,19 @@ pub fn contexts(plan: &Plan) -> Contexts {
         multiplier,
         request_key_type: descriptor(REQUEST_KEY),
         span_key_type: descriptor(SPAN_KEY),
-        span_types: [one, other, if are_made { descriptor(GLOBAL.1) } else { 0 }],
+        span_types: filled([one, other, if are_made { descriptor(GLOBAL.1) } else { 0 }]),
         remote_types: REMOTE.map(descriptor),
         remote_contexts: REMOTE.map(context_of),
         request_ctx: of_any("net/http.Request", "ctx"),
         reserved: 0,
         slots,
     }
+}
+
+/// Those that are known, again and again: the programs ask of one whether there are any, and compare with all.
+fn filled(types: [u64; 3]) -> [u64; 3] {
+    let known = types.iter().copied().find(|vaddr| *vaddr != 0).unwrap_or(0);
+    types.map(|vaddr| if vaddr == 0 { known } else { vaddr })
 }
 
 /// Whether a SpanContext of this binary has its ids and flags where the programs read and write them.
