@@ -236,9 +236,8 @@ fn json_has_the_documented_keys() {
             "error",
         ],
     );
-    assert_eq!(plan["arch"], "amd64");
-    assert!(plan["go_version"].as_str().expect("a version").starts_with("go1."));
-    assert!(plan["database"].as_str().expect("a digest").starts_with("sha256:"));
+    let begins = |key: &str, with| plan[key].as_str().expect("a text").starts_with(with);
+    assert!(begins("arch", "amd64") && begins("go_version", "go1.") && begins("database", "sha256:"));
     has_keys(&plan["build_id"], &["go", "gnu"]);
     has_keys(&plan["modules"][0], &["path", "version", "replaced_by"]);
     let libraries = plan["libraries"].as_array().expect("libraries");
