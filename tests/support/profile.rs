@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use analyzer::plan::{Library, Severity};
 use anyhow::{Context, Result};
 use prost::Message;
 
@@ -158,4 +159,12 @@ impl Profile {
         self.location.push(Location { id, line: vec![Line { function_id, line: number(line)? }] });
         Ok(id)
     }
+}
+
+/// What a library's spans are without in such a build, but for what is written where the kernel lets probes write: where samples fall is chance, so a
+/// profile may copy the functions that are written at, which is said and loses no span.
+pub fn missing(library: &Library) -> Vec<&str> {
+    let losses = library.findings.iter().filter(|finding| finding.severity == Severity::Loss);
+    let texts = losses.map(|finding| finding.loses.as_deref().unwrap_or(&finding.message));
+    texts.filter(|text| !text.ends_with("where the kernel lets probes write")).collect()
 }

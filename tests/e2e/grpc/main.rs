@@ -14,11 +14,12 @@ mod trace_context;
 use std::path::Path;
 use std::time::Duration;
 
-use analyzer::plan::{Code, Cost, Severity, Verdict};
+use analyzer::plan::{Code, Cost, Verdict};
 use anyhow::{Context, Result, ensure};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use strobe_tests::agent::losses;
 use strobe_tests::golang::go;
+use strobe_tests::profile::missing;
 
 use cases::{MANY, SERVED};
 use compare::Found;
@@ -99,12 +100,10 @@ fn a_build_with_the_profile_of_its_load() -> Result<()> {
     for id in LIBRARIES {
         let library = plan.libraries.iter().find(|library| library.id == id).context(id)?;
         // Where the samples fall is chance: the writer's functions may be copied into its loop, and nobody sees there whose stream it sends.
-        let is_sender = |loses: Option<&str>| loses == Some("the sender of a request, by its connection");
-        let mut losses = library.findings.iter().filter(|finding| finding.severity == Severity::Loss);
-        let is_all = losses.all(|finding| is_sender(finding.loses.as_deref()));
-        let is_ready = library.verdict == Verdict::Ready || library.verdict == Verdict::Partial && is_all;
-        ensure!(is_ready, "{id}: {:?}", library.reason);
-        known.sender &= library.verdict == Verdict::Ready;
+        let missing = missing(library);
+        let is_all = missing.iter().all(|loses| *loses == "the sender of a request, by its connection");
+        ensure!(library.verdict != Verdict::Refused && is_all, "{id}: {:?}", library.reason);
+        known.sender &= missing.is_empty();
         // Or `WriteStatus` is not copied into `handleStream`, and who calls it cannot be told.
         known.method &= library.findings.iter().all(|finding| finding.code != Code::NoCaller);
     }

@@ -5,22 +5,19 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use analyzer::plan::{Code, Cost, Finding, Library, Verdict};
+use analyzer::plan::{Cost, Library, Verdict};
 use anyhow::{Context, Result, ensure};
 use strobe_tests::golang::{self, Build, go};
 use strobe_tests::process::Running;
+use strobe_tests::profile::missing;
 
 use super::everything;
 
 fn client(built: &Path) -> Result<Library> {
     let plan = analyzer::plan_file(built, &analyzer::Options::default(), &[])?;
     let client = plan.libraries.into_iter().find(|l| l.id == "net/http.client").context("net/http.client")?;
-    // A profile may have copied into `(*Request).write` what writes the header that the trace context goes in front of: that is said, and
-    // every round trip is traced all the same.
-    let is_copied =
-        |finding: &Finding| finding.code == Code::Inlined && finding.subject == "net/http.(*Request).write";
-    let is_traced = client.verdict == Verdict::Partial && client.findings.iter().all(is_copied);
-    ensure!(client.verdict == Verdict::Ready || is_traced, "{:?}", client.reason);
+    let is_traced = client.verdict != Verdict::Refused;
+    ensure!(is_traced && missing(&client).is_empty(), "{:?}", client.reason);
     let mut sites = client.functions.iter().flat_map(|f| &f.sites);
     ensure!(sites.all(|site| site.cost == Cost::Emulated), "{:?}", client.functions);
     Ok(client)

@@ -24,8 +24,8 @@ const OBJECT: &str = "/strobe.o";
 const LOG_STEPS: u32 = 1;
 const LOG_STATS: u32 = 4;
 /// No program may be more to any of these verifiers, of the million that they take: those before Linux 6.3 compare states more strictly than the
-/// kernel that the unit tests run on, whose ceiling of 100,000 all programs keep on amd64. The beginning of a call by x/net's client is 121,282 on arm64.
-const MOST_INSTRUCTIONS: u32 = 125_000;
+/// kernel that the unit tests run on.
+const MOST_INSTRUCTIONS: u32 = 100_000;
 /// How many lines of a refused program's log are shown.
 const SHOWN_STEPS: usize = 40;
 /// `BPF_PROG_TYPE_…` and `BPF_TRACE_ITER` (include/uapi/linux/bpf.h).

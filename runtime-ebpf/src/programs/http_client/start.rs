@@ -108,13 +108,14 @@ pub fn begin<C: Client>(hit: &Hit, file: &File, call: Call, bias: u64) {
         count(hit, Counter::Unreadable);
         return flight::remove::<C>(hit, &key);
     };
-    if file.streams != 0 && hit.passes_on() {
-        senders::note_caller(hit, goid);
-    }
     let Some(mut record) = ring::reserve(RESERVED_BYTES) else {
         count(hit, Counter::BeginningLost);
         return flight::remove::<C>(hit, &key);
     };
+    // Behind that, as all that has ways of its own: verifiers before Linux 6.3 follow what comes behind a reservation once for each way to it.
+    if file.streams != 0 && hit.passes_on() {
+        senders::note_caller(hit, goid);
+    }
     let base = record.as_mut_ptr();
     let Some(picked) = pick_request(file, base, call.request) else {
         count(hit, Counter::Unreadable);

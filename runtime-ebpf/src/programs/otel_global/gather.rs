@@ -162,14 +162,16 @@ fn piece(work: *mut Work, tag: u16, of: u16, address: u64, len: u64) {
     set!(work len = len);
 }
 
-/// Copies the piece behind the others: an item begins below `ROOM`, and none is longer. `false`: it does not fit.
+/// Copies the piece behind the others: an item begins below `ROOM`, a power of two, and none is longer. `false`: it does not fit.
 #[inline(always)]
 fn put<const ROOM: usize>(work: *mut Work, base: *mut u8) -> bool {
     let (at, mut len) = (opaque(get!(work at)), opaque(get!(work len)));
-    if at > ROOM as u64 || len > ROOM as u64 {
+    if at >= ROOM as u64 || len > ROOM as u64 {
         return false;
     }
-    // SAFETY: `at` is no more than ROOM, and the reservation is twice as long and more.
+    // LLVM may keep it on the stack meanwhile, where older verifiers forget what it was compared with.
+    let at = opaque(at) & (ROOM as u64 - 1);
+    // SAFETY: `at` is less than ROOM, and the reservation is twice as long and more.
     let place = unsafe { base.add(size_of::<Said>()).add(at as usize) };
     // SAFETY: as above: so many bytes and a word of the reservation are behind it. Nothing is read of no bytes.
     let is_read = read_bytes(unsafe { place.add(8) }, len as u32, get!(work address));

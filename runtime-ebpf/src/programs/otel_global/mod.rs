@@ -12,6 +12,8 @@
 
 mod gather;
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{
     helpers::bpf_ktime_get_ns,
     macros::{map, uprobe},
@@ -20,6 +22,7 @@ use aya_ebpf::{
 };
 use runtime_ebpf::{
     abi::MAX_FILES,
+    counters,
     libraries::OTEL_GLOBAL,
     made::{BEGINS, OPEN, SAMPLED},
     otel_global::{
@@ -37,12 +40,12 @@ use runtime_ebpf::{
 
 use crate::{
     by_hand,
-    count::count_of,
+    count::{self, count_of},
     enter::{Hit, arrive},
     ids,
     in_flight::Span,
     parent::{self, Context, Parent},
-    read::{GoString, is_some, read_or_zero, try_read, word_or_zero},
+    read::{GoString, is_some, known, opaque, read, read_result, try_read},
     registers::GoRegisters,
 };
 use gather::{Call, NOTHING, Source, class, class_of_option, tell, tell_little, tell_much};
@@ -131,8 +134,12 @@ fn enter<const ENTRY: usize>(ctx: &ProbeContext) -> Option<(Hit, &'static File, 
 fn start<const LARGE: bool>(ctx: &ProbeContext) {
     let Some((hit, file, bias)) = enter::<START>(ctx) else { return };
     let tracer = ctx.argument::<0>();
+    let Some(delegate) = known(tracer, file.delegate).and_then(read::<u64>) else {
+        count(&hit, Counter::Unreadable);
+        return;
+    };
     // An SDK is there: the span is its own.
-    if word_or_zero(tracer, file.delegate, 0) != 0 {
+    if delegate != 0 {
         return;
     }
     let Some(goid) = hit.goid() else {
@@ -146,20 +153,48 @@ fn start<const LARGE: bool>(ctx: &ProbeContext) {
     // It is read anew: verifiers before Linux 6.3 would follow what comes behind a reservation once for each way in which it came to be.
     let Some(span) = by_hand::begun(&hit, goid) else { return };
     let name = GoString { address: ctx.argument::<3>(), len: ctx.argument::<4>() };
+    let mut words = Words { fault: 0 };
     let source = Source {
-        texts: [(ITEM_NAME, name), (ITEM_SCOPE, text_in(tracer, file.name))],
+        texts: [(ITEM_NAME, name), (ITEM_SCOPE, words.text(tracer + file.name as u64))],
         options,
-        tracers: text_in(tracer, file.options),
+        tracers: words.text(tracer + file.options as u64),
         ..Source::EMPTY
     };
     let call = Call { hit: &hit, file, bias, span: &span, kind: KIND_BEGUN, number: 0 };
     say::<LARGE>(ctx, START_LARGE, call, &source);
+    words.count();
 }
 
-/// A string or a slice; of what cannot be read none. Without a branch, for the verifier's sake as above.
-#[inline(always)]
-fn text_in(base: u64, offset: u16) -> GoString {
-    GoString { address: word_or_zero(base, offset, 0), len: word_or_zero(base, offset, 8) }
+/// Reads words of the target's memory without a branch, for the verifier's sake as above.
+struct Words {
+    /// A bit of it is set if something could not be read.
+    fault: u64,
+}
+
+impl Words {
+    /// Zeros where they cannot be read.
+    #[inline(always)]
+    fn at<const N: usize>(&mut self, address: u64) -> [u64; N] {
+        let mut value = MaybeUninit::<[u64; N]>::uninit();
+        self.fault |= opaque(read_result(value.as_mut_ptr().cast(), 8 * N as u32, address).cast_unsigned());
+        // SAFETY: the helper has filled all of it, with zeros where it failed.
+        unsafe { value.assume_init() }
+    }
+
+    /// A string or a slice.
+    #[inline(always)]
+    fn text(&mut self, address: u64) -> GoString {
+        let [address, len] = self.at(address);
+        GoString { address, len }
+    }
+
+    /// Nothing may be missing unseen.
+    #[inline(always)]
+    fn count(&self) {
+        if self.fault != 0 {
+            count::count(counters::Counter::ReadFault);
+        }
+    }
 }
 
 /// A span begins, and is kept by its goroutine until its function returns. Whether it is recorded.
@@ -325,19 +360,25 @@ fn record_error<const LARGE: bool>(ctx: &ProbeContext) {
         return;
     }
     // An itab's second word is its type; its TFlag is at 20, its name's offset at 40 (internal/abi/type.go). All without a branch, as above.
-    let kind = read_or_zero(itab + 8);
-    let flags = read_or_zero(kind + 16) >> 32 & 0xff;
-    let offset = read_or_zero(kind + 40) & 0xffff_ffff;
+    let mut words = Words { fault: 0 };
+    let [kind] = words.at(itab + 8);
+    let [flags, _, _, offset] = words.at(kind + 16);
+    let (flags, offset) = (flags >> 32 & 0xff, offset & 0xffff_ffff);
     let is_named = (is_some(file.types_vaddr) & is_some(offset)).wrapping_neg();
     let address = file.types_vaddr.wrapping_add(bias).wrapping_add(offset);
     let holds_text = (is_some((class(file, bias, kind) ^ ERROR) as u64) ^ 1).wrapping_neg();
+    let mut of_text = Words { fault: 0 };
+    let text = of_text.text(ctx.argument::<2>());
+    // Of another type's data it is no matter what is read.
+    words.fault |= of_text.fault & holds_text;
     let texts = [
         (ITEM_ERROR_TYPE & is_named as u16, GoString { address, len: ERROR_TYPE_BYTES }),
-        (ITEM_ERROR_TEXT & holds_text as u16, text_in(ctx.argument::<2>(), 0)),
+        (ITEM_ERROR_TEXT & holds_text as u16, text),
     ];
     let options = GoString { address: ctx.argument::<3>(), len: ctx.argument::<4>() };
     let call = Call { hit: &hit, file, bias, span: &span, kind: KIND_ERROR, number: flags };
     say::<LARGE>(ctx, RECORD_ERROR_LARGE, call, &Source { texts, options, ..Source::EMPTY });
+    words.count();
 }
 
 #[inline(always)]
