@@ -7,7 +7,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use offsets::database::format::{Document, INDEX, LICENSE, SCHEMA_ID, file_name};
+use offsets::abi::{Kind, shape};
+use offsets::catalog::At;
+use offsets::database::format::{Document, FunctionRun, INDEX, LICENSE, Parameter, SCHEMA_ID, file_name};
 use offsets::{Database, Lookup, STD, VersionMatch};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -175,5 +177,45 @@ fn catalog_and_data_agree() {
                 }
             }
         }
+    }
+}
+
+/// Arguments that no version of a function has make a site that is never found, and a role of one alternative fewer than it seems.
+#[test]
+fn every_site_takes_arguments_that_its_function_was_seen_with() {
+    let database = Database::embedded();
+    let mut seen = 0;
+    for entry in offsets::catalog::entries() {
+        for site in entry.roles.iter().flat_map(|role| &role.sites) {
+            let name = if site.at == At::Call { site.callee.as_ref() } else { Some(&site.function) };
+            let (Some(args), Some(name)) = (&site.args, name) else { continue };
+            // What no target reaches is in no document: of it nothing can be said here.
+            let mut documents = database.modules().filter_map(|module| database.document(module));
+            let Some(function) = documents.find_map(|document| document.functions.get(name)) else {
+                continue;
+            };
+            let shape = shape::parse(args).expect("the catalog is read with it");
+            let words: Vec<usize> = shape.kinds.iter().map(words).collect();
+            let has_them = |run: &FunctionRun| {
+                // Where it lies on the stack, one place stands for all its words.
+                let is_so = |(one, words): (&Parameter, &usize)| {
+                    one.at.starts_with("stack") || one.at.split_whitespace().count() == *words
+                };
+                run.params.iter().zip(&words).all(is_so)
+                    && (run.params.len() == words.len() || !shape.is_whole)
+            };
+            let runs = &function.runs;
+            assert!(runs.is_empty() || runs.iter().any(has_them), "{site:?}\n{runs:?}");
+            seen += usize::from(!runs.is_empty());
+        }
+    }
+    assert!(seen > 50, "only {seen} sites were held against what was recorded");
+}
+
+fn words(kind: &Kind) -> usize {
+    match kind {
+        Kind::Words { words, .. } => words.len(),
+        Kind::Struct { parts, .. } => parts.iter().map(self::words).sum(),
+        Kind::Array { count, element, .. } => self::words(element) * usize::try_from(*count).expect("a few"),
     }
 }

@@ -71,14 +71,14 @@ struct Function {
 /// A call that a profile says is made all the time.
 #[derive(Debug, Clone, Copy)]
 pub struct Hot {
-    /// Where caller and callee are, below `src/net/http`. Releases that have it elsewhere, or do not have it, have no such call.
-    file: &'static str,
+    /// Where caller and callee are, below the sources of one package. Releases that have it elsewhere, or do not have it, have no such call.
+    pub file: &'static str,
     /// The caller's declaration, and its name.
-    caller: (&'static str, &'static str),
+    pub caller: (&'static str, &'static str),
     /// The call's text.
-    call: &'static str,
+    pub call: &'static str,
     /// The callee's declaration, and its name.
-    callee: (&'static str, &'static str),
+    pub callee: (&'static str, &'static str),
 }
 
 const SERVER: &str = "server.go";
@@ -113,8 +113,8 @@ pub const INTERNAL_ROUND_TRIP: Hot = Hot {
     callee: ("func (t *Transport) RoundTripOpt(", "net/http/internal/http2.(*Transport).RoundTripOpt"),
 };
 
-/// The profile for the standard library of the Go toolchain at `root`: these calls are made all the time.
-pub fn of_calls(root: &Path, calls: &[Hot]) -> Result<Vec<u8>> {
+/// The profile for the package whose sources are there: these calls are made all the time.
+pub fn of_calls(package: &Path, calls: &[Hot]) -> Result<Vec<u8>> {
     let mut profile = Profile {
         sample_type: vec![ValueType { name: 1, unit: 2 }],
         sample: Vec::new(),
@@ -123,7 +123,7 @@ pub fn of_calls(root: &Path, calls: &[Hot]) -> Result<Vec<u8>> {
         string_table: ["", "samples", "count"].map(str::to_owned).to_vec(),
     };
     for call in calls {
-        let file = root.join("src/net/http").join(call.file);
+        let file = package.join(call.file);
         if file.is_file() {
             let source = std::fs::read_to_string(&file).context(call.file)?;
             profile.add(&source, call).context(call.file)?;

@@ -44,8 +44,10 @@ pub struct File {
     pub field_name: u16,
     /// Bytes of a `hpack.HeaderField`; 0: not known.
     pub field_bytes: u16,
+    /// 1: the site of failed calls is passed by each attempt that fails, without an error if there is to be another one; 0: once by each call.
+    pub fail_is_of_attempts: u8,
     /// Zero.
-    pub reserved: [u8; 2],
+    pub reserved: u8,
     /// `streamID` of the frame that is sent, four bytes at any multiple of them.
     pub frame_stream: u16,
     /// Its `hf`.

@@ -14,7 +14,7 @@ mod trace_context;
 use std::path::Path;
 use std::time::Duration;
 
-use analyzer::plan::{Code, Cost, Verdict};
+use analyzer::plan::{Code, Cost, Function, Verdict};
 use anyhow::{Context, Result, ensure};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use strobe_tests::agent::losses;
@@ -103,11 +103,29 @@ fn a_build_with_the_profile_of_its_load() -> Result<()> {
         let missing = missing(library);
         let is_all = missing.iter().all(|loses| *loses == "the sender of a request, by its connection");
         ensure!(library.verdict != Verdict::Refused && is_all, "{id}: {:?}", library.reason);
-        known.sender &= missing.is_empty();
+        let of_attempts = |function: &Function| function.site.as_deref() == Some("attempts");
+        known.sender &= missing.is_empty() && !library.functions.iter().any(of_attempts);
         // Or `WriteStatus` is not copied into `handleStream`, and who calls it cannot be told.
         known.method &= library.findings.iter().all(|finding| finding.code != Code::NoCaller);
     }
     traced(program, &built, known)
+}
+
+/// Where it copies what makes an RPC's attempts into what makes the RPC, every RPC is traced all the same, those that fail before they have a stream
+/// included; only whose an attempt is, is not known.
+#[test]
+fn a_build_with_the_attempts_copied() -> Result<()> {
+    for program in [Program { go: go(26), grpc: "v1.85.0" }, Program { go: go(22), grpc: "v1.40.0" }] {
+        let built = program.build_with_copied_attempts()?;
+        let plan = analyzer::plan_file(&built, &analyzer::Options::default(), &[])?;
+        let client =
+            plan.libraries.iter().find(|library| library.id == LIBRARIES[1]).context(LIBRARIES[1])?;
+        ensure!(client.verdict == Verdict::Ready, "{program:?}: {:?}", client.reason);
+        let fails = client.functions.iter().find(|function| function.role == "fail").context("fail")?;
+        ensure!(fails.site.as_deref() == Some("attempts"), "{program:?}: {fails:?}");
+        traced(program, &built, Known { sender: false, method: true })?;
+    }
+    Ok(())
 }
 
 /// Nothing of Go's runtime, its scheduler or its channels, is probed, which other agents' servers lose most of their throughput by.

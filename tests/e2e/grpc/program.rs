@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use strobe_tests::built::Recipe;
 use strobe_tests::machine;
 use strobe_tests::process::Running;
+use strobe_tests::profile::{self, Hot};
 
 use super::places::Places;
 
@@ -21,6 +22,14 @@ macro_rules! sources {
 
 /// All but go.mod, which is said anew for each version.
 const SOURCES: &[(&str, &str)] = sources!("cases.go" "inside.go" "main.go" "raw.go" "server.go");
+
+/// What makes the attempts of an RPC, the first one included.
+const WITH_RETRY: Hot = Hot {
+    file: "stream.go",
+    caller: ("func newClientStreamWithParams(", "google.golang.org/grpc.newClientStreamWithParams"),
+    call: "cs.withRetry(op, ",
+    callee: ("func (cs *clientStream) withRetry(", "google.golang.org/grpc.(*clientStream).withRetry"),
+};
 
 /// Which versions it is built of.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +63,17 @@ impl Program {
         }
         let profile = format!("-pgo={}", profile.display());
         self.build_with(HOST, &["-ldflags=-s -w", &profile])
+    }
+
+    /// The same, built with a profile by which the compiler copies into `newClientStreamWithParams` what makes an attempt.
+    pub fn build_with_copied_attempts(&self) -> Result<PathBuf> {
+        // The sources are there once it was built.
+        self.build()?;
+        let profile =
+            machine::cache_dir("grpc-profiles")?.join(format!("attempts-{}-{}.pprof", self.go, self.grpc));
+        let module = machine::cache_dir("gomod")?.join(format!("google.golang.org/grpc@{}", self.grpc));
+        fs::write(&profile, profile::of_calls(&module, &[WITH_RETRY])?).context("the profile")?;
+        self.build_with(HOST, &["-ldflags=-s -w", &format!("-pgo={}", profile.display())])
     }
 
     /// The same with other arguments.

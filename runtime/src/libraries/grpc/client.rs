@@ -55,7 +55,8 @@ impl Library for GrpcClient {
     fn takes(&self, role: &str, library: &plan::Library) -> bool {
         // Whose an attempt is, is known until `fail` says that the first one is over: without it a later attempt of another RPC, made on the
         // same goroutine, would be taken for this one's.
-        !self.correlating().contains(&role) || values::role(library, "fail").is_some()
+        let says_when = || values::role(library, "fail").is_some_and(|function| !is_of_attempts(function));
+        !self.correlating().contains(&role) || says_when()
     }
 
     fn telling(&self) -> &'static [(&'static str, &'static str)] {
@@ -126,6 +127,11 @@ fn field_bytes(library: &plan::Library) -> u16 {
     size.and_then(|size| u16::try_from(size).ok()).filter(|size| *size <= MAX_OFFSET).unwrap_or(0)
 }
 
+/// Whether the site of failed calls is passed by failed attempts alone.
+fn is_of_attempts(function: &plan::Function) -> bool {
+    function.site.as_deref() == Some("attempts")
+}
+
 /// What the programs need to know of this binary.
 fn file(part: Part<'_>) -> Result<File, ConfigError> {
     let (start, bind, end) = (part.site("start")?, part.site("bind")?, part.site("end")?);
@@ -158,7 +164,8 @@ fn file(part: Part<'_>) -> Result<File, ConfigError> {
         frame: part.offset("golang.org/x/net/http2.Framer", "wbuf", ANYWHERE),
         field_name: part.offset(FIELD, "Name", ANYWHERE),
         field_bytes: field_bytes(part.library),
-        reserved: [0; 2],
+        fail_is_of_attempts: u8::from(part.role("fail").is_some_and(is_of_attempts)),
+        reserved: 0,
         frame_stream: in_frame(&|frame| part.offset_of_half(frame, "streamID")),
         frame_fields: in_frame(&|frame| part.offset(frame, "hf", ANYWHERE)),
         writer_net: of_transport("loopyWriter", "conn"),
