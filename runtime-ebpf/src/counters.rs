@@ -63,6 +63,15 @@ counters! { Counter:
     LinkDiffers = "correlation.readings_differ", info;
     /// Senders that found no room, or gave way while they were looked for.
     SenderLost = "correlation.lost", loss;
+    /// A `tracestate` that does not go on: it is longer than 512 bytes, has other characters than those from space to tilde, or another request of
+    /// the trace came to the process with another one.
+    StateNotKept = "tracestate.not_kept", info;
+    /// Requests made without the `tracestate` of their trace: it has given way, or could not be written.
+    StateLost = "tracestate.lost", loss;
+    /// `tracestate` headers written beside a `traceparent`.
+    StateWritten = "tracestate.written", info;
+    /// `tracestate` headers left out of requests: there was no room.
+    StateNoRoom = "tracestate.no_room", info;
 }
 
 #[cfg(test)]

@@ -156,6 +156,12 @@ impl Hit {
         self.process().switches & (SWITCH_CORRELATE | SWITCH_CARRY) != 0
     }
 
+    /// Whether requests that the process makes are given their context.
+    #[inline(always)]
+    pub fn carries(&self) -> bool {
+        self.process().switches & SWITCH_CARRY != 0
+    }
+
     /// Whether a request may be part of what another process does.
     #[inline(always)]
     pub fn takes_parents(&self) -> bool {

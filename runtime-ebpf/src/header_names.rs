@@ -46,6 +46,13 @@ impl Names for HttpNames {
         &[TRACEPARENT, USER_AGENT, TRACESTATE, FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO];
 }
 
+/// What is looked for where all else is known.
+pub struct TraceState;
+
+impl Names for TraceState {
+    const ALL: &'static [Name] = &[TRACESTATE];
+}
+
 /// What is looked for in gRPC's metadata, whose keys are in lower case.
 pub struct MetadataNames;
 
@@ -61,11 +68,12 @@ impl Names for MetadataNames {
 pub struct AnyCase;
 
 pub const ANY_TRACEPARENT: Name = Name::new(b"traceparent").folded();
+pub const ANY_TRACESTATE: Name = Name::new(b"tracestate").folded();
 /// Sets the bit that tells lower from upper case in letters. Nothing but the two cases of a letter becomes that letter.
 const LOWER_CASE: u64 = 0x2020_2020_2020_2020;
 
 impl Names for AnyCase {
-    const ALL: &'static [Name] = &[ANY_TRACEPARENT];
+    const ALL: &'static [Name] = &[ANY_TRACEPARENT, ANY_TRACESTATE];
     const FOLD: u64 = LOWER_CASE;
 }
 

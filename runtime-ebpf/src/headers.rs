@@ -334,6 +334,18 @@ impl<N: Names> Found<N> {
         self.places & bits::<N>(names) != 0
     }
 
+    /// 1 if one of these headers is there, else 0: without a branch.
+    #[inline(always)]
+    pub fn number_of(&self, names: &[Name]) -> u64 {
+        is_some(self.places & bits::<N>(names))
+    }
+
+    /// 0 if all of the map was seen, else 1: without a branch.
+    #[inline(always)]
+    pub fn unseen(&self) -> u64 {
+        is_some(self.cut | self.failed)
+    }
+
     /// Forgets these headers unless the number is 0.
     #[inline(always)]
     pub fn keep_if_none(&mut self, names: &[Name], number: u64) {

@@ -25,6 +25,7 @@ pub mod sampler;
 pub mod signals;
 pub mod sockets;
 pub mod trace_parent;
+pub mod trace_state;
 
 pub use libraries::*;
 

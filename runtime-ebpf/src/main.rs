@@ -26,6 +26,7 @@ mod ring;
 mod senders;
 mod stack;
 mod texts;
+mod trace_states;
 mod traceparent;
 mod tracestate;
 mod whole_key;

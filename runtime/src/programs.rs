@@ -42,11 +42,13 @@ pub struct LoadOptions {
     pub in_flight_entries: u32,
     /// Bytes of the record ring: a power of two, and a multiple of the page size.
     pub ring_bytes: u32,
+    /// Whether requests are given their trace context.
+    pub carries: bool,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { in_flight_entries: 65_536, ring_bytes: 4 * 1024 * 1024 }
+        Self { in_flight_entries: 65_536, ring_bytes: 4 * 1024 * 1024, carries: true }
     }
 }
 
@@ -63,6 +65,7 @@ pub struct Counted {
 
 const PROCESSES: &str = "PROCESSES";
 const FILES: &str = "FILES";
+const TRACE_STATES: &str = "TRACE_STATES";
 const CONTEXTS: &str = "CONTEXTS";
 const CONNECTIONS: &str = "CONNECTIONS";
 const CURRENT: &str = "CURRENT";
@@ -113,6 +116,9 @@ impl Programs {
         loader.override_global("WAKE_ABOVE_LARGE_BYTES", &wake_above_large, true);
         loader.map_max_entries("RECORDS", options.ring_bytes).map_max_entries("LARGE_RECORDS", large);
         loader.map_max_entries(CURRENT, options.in_flight_entries.saturating_mul(abi::PLACES));
+        if !options.carries {
+            loader.map_max_entries(TRACE_STATES, 1);
+        }
         let sizes: Vec<u64> =
             flights.iter().map(|flight| u64::from(options.in_flight_entries / flight.part)).collect();
         for (flight, size) in flights.iter().zip(&sizes) {

@@ -61,6 +61,7 @@ pub fn programs(witness: Option<u32>, config: &Config) -> Result<Programs, Refus
     let options = LoadOptions {
         in_flight_entries: config.capacity.in_flight_entries,
         ring_bytes: config.capacity.ring_bytes,
+        carries: config.writes_no_contexts().is_none() && trials::writing_probes().unwrap_or(false),
     };
     Programs::load(&options).map_err(|error| match facts.missing_for_programs(&error) {
         Missing::Limit(reason) => Refusal { status: STATUS_FAILED, reason },

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-use strobe_tests::auto_sdk::program::{NEWEST, Program as Made};
+use strobe_tests::auto_sdk::program::{NEWEST, NEWEST_OLDER, Program as Made};
 use strobe_tests::golang::{self, Build, go};
 use strobe_tests::grpc::program::Program;
 use strobe_tests::http_client::x_net_cases::X_NET_1_26 as X_NET;
@@ -68,6 +68,7 @@ pub fn build(arch: Arch) -> Result<Artifacts> {
     apps.push((format!("routers-{name}"), routers::build(version, "v1.11.0", arch.name())?));
     apps.push((format!("xnet-{name}"), X_NET.build_with(arch.name(), &["-ldflags=-s -w"])?));
     apps.push((format!("autosdk-{name}"), Made { passes_on: true, ..NEWEST }.build_for(arch.name())?));
+    apps.push((format!("older-{name}"), NEWEST_OLDER.build_for(arch.name())?));
     apps.push(("sdk-1.27".to_owned(), sdk::NEWEST.build_for(arch.name())?));
     for (name, versions) in CHAIN {
         apps.push((name.to_owned(), chain::build_for(&versions, arch.name())?));

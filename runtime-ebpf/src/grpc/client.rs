@@ -44,10 +44,11 @@ pub struct File {
     pub field_name: u16,
     /// Bytes of a `hpack.HeaderField`; 0: not known.
     pub field_bytes: u16,
-    /// 1: the site of failed calls is passed by each attempt that fails, without an error if there is to be another one; 0: once by each call.
-    pub fail_is_of_attempts: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// 1: each call passes the site of failed calls once, failed or not; 0: each attempt that fails does, without an error if there is to be another
+    /// one.
+    pub fail_is_final: u8,
+    /// 1: each attempt passes the site where a stream is bound; 0: the first one alone.
+    pub bind_is_of_attempts: u8,
     /// `streamID` of the frame that is sent, four bytes at any multiple of them.
     pub frame_stream: u16,
     /// Its `hf`.

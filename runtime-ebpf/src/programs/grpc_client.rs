@@ -76,7 +76,7 @@ pub fn grpc_client_send_carrying(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |file| file.send_check)
         && let Some(attempt) = send::note(&ctx, &hit, file)
     {
-        carry::note(&hit, &attempt);
+        carry::note(&hit, file, &attempt);
     }
     0
 }

@@ -21,6 +21,7 @@ use runtime_ebpf::{
 
 use crate::{
     enter::Hit,
+    programs::state_field::{self, Form},
     read::{is_some, known, opaque, try_read, try_read_bytes},
     registers::GoRegisters,
     ring,
@@ -54,10 +55,10 @@ pub struct Block {
     trace_id: [u64; 2],
     span_id: u64,
     trace_flags: u64,
-    /// Where the header is that is written: a map, or gRPC's fields.
+    /// Where the header's map is that is written; 0: the program's own has been looked for in it.
     pub header: u64,
-    /// How many fields those are.
-    pub fields: u64,
+    /// What of the program's own was found there, as far as it is known.
+    pub own: u64,
     /// All these words and whose they are together: who reads them while the place is given to another goroutine sees that they are not whole.
     seal: u64,
 }
@@ -74,12 +75,18 @@ impl Block {
             ^ self.stream
             ^ of_span
             ^ self.header
-            ^ self.fields
+            ^ self.own << 32
     }
 }
 
 #[map]
 static HEADER_BLOCKS: LruHashMap<Key, Block> = LruHashMap::with_max_entries(BLOCKS, 0);
+
+/// What the program has put into a request itself, as bits of a number: the verifier would follow all that comes for each kind of a struct.
+pub const OWN_PARENT: u64 = 1;
+pub const OWN_STATE: u64 = 2;
+/// Nobody knows.
+pub const OWN_UNKNOWN: u64 = 4;
 
 /// What became of a block.
 #[derive(Clone, Copy)]
@@ -97,7 +104,7 @@ pub enum Outcome {
 
 /// The goroutine is about to write this stream's request. Whether there was room to note that.
 #[inline(always)]
-pub fn note(hit: &Hit, span: TraceParent, stream: u64, [header, fields]: [u64; 2]) -> bool {
+pub fn note(hit: &Hit, span: TraceParent, stream: u64, header: u64, own: u64) -> bool {
     let key = Key::of(hit);
     let mut block = Block {
         // Of one that is not known nothing is written: no goroutine has this id.
@@ -108,16 +115,16 @@ pub fn note(hit: &Hit, span: TraceParent, stream: u64, [header, fields]: [u64; 2
         span_id: span.span_id,
         trace_flags: span.flags as u64,
         header,
-        fields,
+        own,
         seal: 0,
     };
     block.seal = block.seal(&key);
     HEADER_BLOCKS.insert(&key, &block, 0).is_ok()
 }
 
-/// What the running goroutine is about to write, if it has noted that.
+/// What the running goroutine is about to write, if it has noted that; `Some(None)`: what is there is not whole, or another one's.
 #[inline(always)]
-fn take(hit: &Hit) -> Option<Block> {
+fn take(hit: &Hit) -> Option<Option<Block>> {
     let key = Key::of(hit);
     let place = HEADER_BLOCKS.get_ptr(&key)?;
     // SAFETY: the value is the map's, and of this type. Volatile: it may be given to another key meanwhile.
@@ -127,27 +134,31 @@ fn take(hit: &Hit) -> Option<Block> {
     let is_its = block.generation == hit.process().generation as u64
         && hit.goid() == Some(block.goid)
         && block.seal == block.seal(&key);
-    is_its.then_some(block)
+    Some(is_its.then_some(block))
 }
 
-/// At the call of `(*Framer).endWrite(f)` in `WriteHeaders`; `buffer` is where the framer has what it is writing. `has_own` says whether the
-/// program has put a `traceparent` into the block itself (`None`: nobody knows), and has a word of a record for itself.
+/// At the call of `(*Framer).endWrite(f)` in `WriteHeaders`; `buffer` is where the framer has what it is writing. `own` says what the
+/// program has put into the block itself, and has a word of a record for itself.
 #[inline(always)]
 pub fn carry(
     ctx: &ProbeContext,
     hit: &Hit,
     buffer: u16,
-    has_own: impl FnOnce(&Block, *mut u64) -> Option<bool>,
+    own: impl FnOnce(&Block, *mut u64) -> u64,
     count: impl Fn(Outcome),
 ) {
-    let Some(block) = take(hit) else { return };
+    let Some(noted) = take(hit) else { return };
+    let Some(block) = noted else { return count(Outcome::Another) };
     let Some(place) = known(ctx.argument::<0>(), buffer) else { return };
     let Some(mut room) = ring::reserve(ROOM_BYTES) else { return count(Outcome::Unreadable) };
     let scratch = room.as_mut_ptr();
-    let outcome = match has_own(&block, scratch.cast()) {
-        Some(false) => write(place, &block, scratch),
-        Some(true) => Outcome::Own,
-        None => Outcome::Unreadable,
+    let own = own(&block, scratch.cast());
+    let outcome = if own & OWN_UNKNOWN != 0 {
+        Outcome::Unreadable
+    } else if own & OWN_PARENT != 0 {
+        Outcome::Own
+    } else {
+        write(hit, place, &block, scratch, own)
     };
     ring::discard(room);
     count(outcome);
@@ -161,9 +172,9 @@ const _: () = assert!(FIELD_AT + 2 * LENGTHS as usize - 1 <= 4 * FIELD_WORDS);
 const _: () =
     assert!(11 + *VALUE_BYTES.start() as u64 >= LENGTHS && 11 + (*VALUE_BYTES.end() as u64) < 2 * LENGTHS);
 
-/// Writes the field behind the block, and then how much the framer has.
+/// Writes the field behind the block, before it that of `tracestate` where it fits and the program has none, and then how much the framer has.
 #[inline(always)]
-fn write(place: u64, block: &Block, scratch: *mut u8) -> Outcome {
+fn write(hit: &Hit, place: u64, block: &Block, scratch: *mut u8, own: u64) -> Outcome {
     let Some([address, used, most]) = try_read::<[u64; 3]>(place) else { return Outcome::Unreadable };
     if address == 0 || used < FRAME_HEAD_BYTES || used > most {
         return Outcome::Another;
@@ -190,15 +201,25 @@ fn write(place: u64, block: &Block, scratch: *mut u8) -> Outcome {
     if ends_with_one(address + used) != 0 {
         return Outcome::Own;
     }
-    let more = used + bytes;
+    let end = address + used;
+    // In the buffer, and in one frame. Before the field, which whoever else writes here looks for at the end.
+    let least = used + bytes;
+    let in_frame = MOST_FRAME_BYTES + FRAME_HEAD_BYTES - least;
+    let room = if most - least < in_frame { most - least } else { in_frame };
+    let state = state_field::write(hit, block.trace_id, own & OWN_STATE, Form::Field, end, room);
+    let more = used + state + bytes;
     // The length last: what is behind it is read by nobody.
     // SAFETY: the helpers check the addresses, and that they are the process's own; the field's words are as long as `bytes` can be.
     let is_written = unsafe {
-        generated::bpf_probe_write_user((address + used) as *mut _, text.add(FIELD_AT).cast(), bytes as u32)
-            == 0
+        generated::bpf_probe_write_user((end + state) as *mut _, text.add(FIELD_AT).cast(), bytes as u32) == 0
             && bpf_probe_write_user((place + 8) as *mut u64, &raw const more).is_ok()
     };
-    if is_written { Outcome::Written } else { Outcome::Unreadable }
+    if is_written {
+        state_field::written(state);
+        Outcome::Written
+    } else {
+        Outcome::Unreadable
+    }
 }
 
 /// Not 0 if a block that ends here ends with such a field: another agent may have been here. Without a branch.

@@ -9,6 +9,7 @@ mod http_server;
 mod made;
 mod process;
 mod signals;
+mod state_field;
 
 macro_rules! modules {
     ($($code:literal $module:ident $name:ident $id:literal;)+) => { $(mod $module;)+ };

@@ -52,7 +52,7 @@ impl Library for NetHttpServer {
     }
 
     fn tails(&self) -> &'static [&'static str] {
-        &["net_http_server_fields", "net_http_server_whole", "net_http_server_large"]
+        &["net_http_server_fields", "net_http_server_whole", "net_http_server_large", "net_http_server_state"]
     }
 
     fn tail_map(&self) -> &'static str {

@@ -4,7 +4,7 @@
 // It listens on CHAIN_HOST (127.0.0.1), prints "places " and its addresses by way, and serves until SIGTERM. CHAIN_NEXT are the places of
 // the next service. At SIGUSR1 it begins CHAIN_REQUESTS chains with CHAIN_CALLERS callers at once, CHAIN_RATE a second at most (0: as many as
 // it can), and prints "done", how many failed, and how many ms it took. Their ids are CHAIN_ID-1, CHAIN_ID-2 and so on. With CHAIN_OWN it
-// sends a traceparent of its own along, as an SDK would. CHAIN_AUTHORITY is what requests call the next service, in place of its address.
+// sends a traceparent of its own along, as an SDK would, and with most of them a tracestate. CHAIN_AUTHORITY is what requests call the next service, in place of its address.
 package main
 
 import (

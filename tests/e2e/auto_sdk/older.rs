@@ -12,10 +12,9 @@ use strobe_tests::samples::Ran;
 use strobe_tests::stage::Stage;
 
 use crate::cases;
-use crate::program::Older;
+use crate::program::{NEWEST_OLDER, Older};
 
 const GLOBAL: &str = "go.opentelemetry.io/otel/internal/global";
-const NEWEST: Older = Older { go: go(26), otel: "v1.32.0" };
 
 fn every_span_is_there(program: Older) -> Result<()> {
     let built = program.build()?;
@@ -56,7 +55,7 @@ versions! {
 /// Many at once, and none is lost, or below another's.
 #[test]
 fn older_many_at_once_are_each_their_own() -> Result<()> {
-    crate::many_at_once(&NEWEST.build()?, &[("TRACER", "global")])
+    crate::many_at_once(&NEWEST_OLDER.build()?, &[("TRACER", "global")])
 }
 
 /// A program whose spans are an SDK's from some moment on: `PROVIDER` is set in the middle.

@@ -13,6 +13,9 @@ const PASSES_ON: (&str, &str) = ("passes_on.go", include_str!("../../apps/autosd
 pub const NEWEST: Program = Program { go: go(26), sdk: "v1.2.1", otel: "v1.38.0", passes_on: false };
 const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
 
+/// The newest whose API has no Auto SDK.
+pub const NEWEST_OLDER: Older = Older { go: go(26), otel: "v1.32.0" };
+
 /// The same program without the Auto SDK, of an OpenTelemetry API that has none of its own.
 #[derive(Debug, Clone, Copy)]
 pub struct Older {
@@ -24,6 +27,11 @@ pub struct Older {
 impl Older {
     /// Builds it, stripped.
     pub fn build(&self) -> Result<PathBuf> {
+        self.build_for(HOST)
+    }
+
+    /// The same for an architecture.
+    pub fn build_for(&self, arch: &str) -> Result<PathBuf> {
         let modules =
             &[("go.opentelemetry.io/otel", self.otel), ("go.opentelemetry.io/otel/trace", self.otel)];
         let required: String =
@@ -31,7 +39,7 @@ impl Older {
         // An older module asks for no Go whose ServeMux has routes.
         let go_mod = format!("module example.com/app\n\ngo 1.22\n\n{required}");
         let (args, files) = (&["-ldflags=-s -w"], &[MAIN, ("go.mod", &go_mod)]);
-        Recipe { version: self.go, arch: HOST, mode: "exe", args, files, modules }.build()
+        Recipe { version: self.go, arch, mode: "exe", args, files, modules }.build()
     }
 }
 

@@ -135,6 +135,8 @@ pub struct Differences {
     pub wrong: Vec<String>,
     /// Chains that are more than one trace.
     pub torn: usize,
+    /// Of the last spans that have a parent, how many have its `tracestate`, and how many lack it.
+    pub states: [usize; 2],
 }
 
 impl Differences {
@@ -216,6 +218,16 @@ pub fn compare(
                     found[above].map(|above| (hex(&above.span.trace_id), hex(&above.span.span_id)))
                 }
             };
+            let (said, state) =
+                (&span.span.trace_state, if own.is_some() { own_state(&id) } else { String::new() });
+            // The first span is none of the trace that it sends along.
+            let state = if above.is_none() || parent.is_empty() { String::new() } else { state };
+            if step == 3 && !state.is_empty() {
+                out.states[usize::from(said.is_empty())] += 1;
+            }
+            if *said != state && (step < 3 || !said.is_empty()) {
+                out.wrong.push(format!("{what} has the tracestate {said:?}, due is {state:?}"));
+            }
             if due == Some((hex(&span.span.trace_id), hex(parent))) || due.is_none() && parent.is_empty() {
                 continue;
             }
@@ -255,9 +267,16 @@ fn id(span: &Received) -> Option<&str> {
 
 /// The traceparent that a service with `CHAIN_OWN` sends for an id: trace and span.
 pub fn own(id: &str) -> (String, String) {
-    let hash = |seed: u64| {
-        let sum = 14_695_981_039_346_656_037_u64 ^ seed;
-        id.bytes().fold(sum, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(1_099_511_628_211)) | 1
-    };
-    (format!("{:032x}", hash(1)), format!("{:016x}", hash(2)))
+    (format!("{:032x}", hash(id, 1)), format!("{:016x}", hash(id, 2)))
+}
+
+/// The tracestate beside it, of one header or two.
+fn own_state(id: &str) -> String {
+    let member = |nth| format!("k{nth:02}={:015x}", hash(id, 10 + nth) >> 4);
+    (0..hash(id, 3) % 26).map(member).collect::<Vec<_>>().join(",")
+}
+
+fn hash(id: &str, seed: u64) -> u64 {
+    let sum = 14_695_981_039_346_656_037_u64 ^ seed;
+    id.bytes().fold(sum, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(1_099_511_628_211)) | 1
 }

@@ -69,6 +69,7 @@ pub fn contexts() -> Result<String> {
     let said_by_agents = || logs.iter().map(|log| shown(log)).collect::<Vec<_>>().join("\n");
     let mut said = vec![format!("{} chains, contexts written: {written}", KINDS.len() * CHAINS)];
     let mut orphans = 0;
+    let mut states = [0; 2];
     for Kind { names, authority, own } in KINDS {
         let differences = compare(&spans, names, 1, CHAINS, own.then_some(chain::own as chain::Own));
         let wrong = differences.wrong.len() + differences.missing.len();
@@ -76,6 +77,7 @@ pub fn contexts() -> Result<String> {
             LINES.iter().filter_map(|way| differences.by_way.get(way)).map(|[none, _]| none).sum::<usize>();
         ensure!(wrong == 0 && !(written && of_lines > 0), "{}\n{}", differences.text(), said_by_agents());
         orphans += differences.orphans.len();
+        states = [0, 1].map(|nth| states[nth] + differences.states[nth]);
         let what = if authority.is_empty() { "an address" } else { authority };
         let whose = if own { ", their own first" } else { "" };
         said.push(format!("without a context, to {what}{whose}: {}", differences.shares()));
@@ -92,6 +94,15 @@ pub fn contexts() -> Result<String> {
             said.join("\n"),
             said_by_agents()
         );
+        // What the first one's own says of its trace goes on behind what names the trace.
+        let [with, without] = ["tracestate.written", "tracestate.no_room"]
+            .map(|name| logs.iter().map(|log| counted(log, name)).sum::<u64>() as usize);
+        ensure!(
+            states == [with, without] && with > 0,
+            "{states:?}, {with} and {without}:\n{}",
+            said_by_agents()
+        );
+        said.push(format!("tracestate: {with} written, {without} without room"));
     } else {
         ensure!(orphans == calls - own, "{}", said.join("\n"));
     }

@@ -6,7 +6,7 @@ use runtime_ebpf::{grpc::client::File, libraries::grpc_client::counters::Counter
 use super::{flight::count, send::Attempt};
 use crate::{
     enter::Hit,
-    programs::header_block::{self, Block, Outcome},
+    programs::header_block::{self, OWN_PARENT, OWN_STATE, Outcome},
     read::{GoString, known, try_read, try_read_bytes},
 };
 
@@ -15,12 +15,19 @@ const MOST_FIELDS: u64 = 64;
 /// `traceparent`, with the bit in each letter that tells lower from upper case.
 const TRACEPARENT: [u64; 2] = [u64::from_le_bytes(*b"tracepar"), u64::from_le_bytes(*b"ent\0\0\0\0\0")];
 const TRACEPARENT_BYTES: u64 = 11;
+/// `tracestate` likewise.
+const TRACESTATE: [u64; 2] = [u64::from_le_bytes(*b"tracesta"), u64::from_le_bytes(*b"te\0\0\0\0\0\0")];
+const TRACESTATE_BYTES: u64 = 10;
 const LOWER_CASE: u64 = 0x2020_2020_2020_2020;
 
-/// An attempt is about to be sent.
+/// An attempt is about to be sent. Its header is looked through here: it is an argument, and when the framer writes it nobody has it any more.
 #[inline(always)]
-pub fn note(hit: &Hit, attempt: &Attempt) {
-    if !header_block::note(hit, attempt.span, attempt.id, attempt.fields) {
+pub fn note(hit: &Hit, file: &File, attempt: &Attempt) {
+    let Some(own) = own(file, attempt.fields) else { return count(hit, Counter::HeaderUnread) };
+    if own & OWN_PARENT != 0 {
+        return count(hit, Counter::OwnHeader);
+    }
+    if !header_block::note(hit, attempt.span, attempt.id, 0, own) {
         count(hit, Counter::CarrierFull);
     }
 }
@@ -32,7 +39,7 @@ pub fn carry(ctx: &ProbeContext, hit: &Hit, file: &File) {
         ctx,
         hit,
         file.frame,
-        |block, _| has_own(file, block),
+        |block, _| block.own,
         |outcome| {
             let counter = match outcome {
                 Outcome::Written => Counter::Carried,
@@ -46,39 +53,43 @@ pub fn carry(ctx: &ProbeContext, hit: &Hit, file: &File) {
     );
 }
 
-/// Whether the program has put a `traceparent` into its metadata, however it is spelled. `None`: nobody knows.
+/// What the program has put into its metadata, however it is spelled: `OWN_` bits. `None`: nobody knows.
 #[inline(always)]
-fn has_own(file: &File, block: &Block) -> Option<bool> {
-    if block.fields > MOST_FIELDS {
+fn own(file: &File, [fields, len]: [u64; 2]) -> Option<u64> {
+    if len == 0 || len > MOST_FIELDS {
         return None;
     }
-    let mut field = known(block.header, file.field_name)?;
+    let mut field = known(fields, file.field_name)?;
+    let mut own = 0;
     for nth in 0..MOST_FIELDS {
-        if nth >= block.fields {
-            return Some(false);
+        if nth >= len {
+            break;
         }
         let name = try_read::<GoString>(field)?;
-        if name.len == TRACEPARENT_BYTES && spells_it(name.address)? {
-            return Some(true);
+        if name.len == TRACEPARENT_BYTES && spells(name.address, TRACEPARENT_BYTES, TRACEPARENT)? {
+            return Some(OWN_PARENT);
+        }
+        if name.len == TRACESTATE_BYTES && spells(name.address, TRACESTATE_BYTES, TRACESTATE)? {
+            own = OWN_STATE;
         }
         field += file.field_bytes as u64;
     }
-    Some(false)
+    Some(own)
 }
 
-/// Whether eleven bytes do.
+/// Whether these bytes, nine to sixteen, are this name.
 #[inline(always)]
-fn spells_it(address: u64) -> Option<bool> {
+fn spells(address: u64, bytes: u64, name: [u64; 2]) -> Option<bool> {
     let mut text = core::mem::MaybeUninit::<[u64; 2]>::uninit();
     let word = text.as_mut_ptr().cast::<u64>();
-    // SAFETY: two words, of which the second has five bytes that are not read.
+    // SAFETY: two words, of which the second has bytes that are not read.
     unsafe {
         word.add(1).write_volatile(0);
-        if !try_read_bytes(word.cast(), TRACEPARENT_BYTES as u32, address) {
+        if !try_read_bytes(word.cast(), bytes as u32, address) {
             return None;
         }
         let first = word.read_volatile() | LOWER_CASE;
-        let second = (word.add(1).read_volatile() | LOWER_CASE) & 0xff_ffff;
-        Some(first == TRACEPARENT[0] && second == TRACEPARENT[1])
+        let second = (word.add(1).read_volatile() | LOWER_CASE) & (1 << (8 * (bytes - 8))) - 1;
+        Some(first == name[0] && second == name[1])
     }
 }

@@ -22,7 +22,7 @@ const EOF: u32 = u32::from_le_bytes(*b"EOF\0");
 /// The goroutine's RPC has a transport's stream, or has failed to get one.
 #[inline(always)]
 pub fn fail(hit: &Hit, file: &File, error: u64, data: u64) {
-    if file.fail_is_of_attempts != 0 && error == 0 {
+    if file.fail_is_final == 0 && error == 0 {
         return;
     }
     let key = Key::of(hit);

@@ -87,6 +87,14 @@ pub fn rest(hit: &Hit, key: &Key, flight: &mut Flight) {
     }
 }
 
+/// Where nothing will say that the goroutine's first attempt is over, its entry gives way at once if there are many.
+#[inline(always)]
+pub fn give_way(hit: &Hit, key: &Key, flight: &mut Flight) {
+    if in_flight::is_crowded::<Client>(hit) {
+        rest(hit, key, flight);
+    }
+}
+
 /// Adds one to a counter.
 #[inline(always)]
 pub fn count(hit: &Hit, counter: Counter) {

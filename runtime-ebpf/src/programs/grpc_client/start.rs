@@ -133,6 +133,10 @@ pub fn bind(hit: &Hit, file: &File, stream: u64) {
         count(hit, Counter::Mismatch);
         return flight::rest(hit, &key, flight);
     }
+    // A later attempt of another RPC, whose stream is its own: the goroutine's has failed before it had one.
+    if file.bind_is_of_attempts != 0 && is_bound(hit, file, stream) {
+        return;
+    }
     if flight.has(UNRECORDED) {
         // One that was never finished may have had its stream at the same address: its entry would take this one's end.
         let _ = flight::remove::<Client>(hit, &Key::at(hit, stream));
@@ -146,8 +150,17 @@ pub fn bind(hit: &Hit, file: &File, stream: u64) {
     if !flight::hand_over(hit, flight, stream) {
         count(hit, Counter::FlightFull);
         flight::rest(hit, &key, flight);
+    } else if file.fail_is_final == 0 {
+        flight::give_way(hit, &key, flight);
     }
     const _: () = assert!(OPEN & BOUND == 0 && (OPEN | BOUND) & UNRECORDED == 0);
+}
+
+/// Whether a stream has its RPC.
+#[inline(always)]
+fn is_bound(hit: &Hit, file: &File, stream: u64) -> bool {
+    let kept = flight::live(hit, &Key::at(hit, stream));
+    kept.is_some_and(|kept| kept.get().has(BOUND) && is_of(file, stream, kept.get()))
 }
 
 /// Whether a `*clientStream` is one of the RPC's channel.

@@ -35,7 +35,7 @@ use crate::{
     registers::GoRegisters,
     ring, senders,
     texts::{Window, fill},
-    traceparent, tracestate,
+    trace_states, traceparent, tracestate,
 };
 
 const SMALL_BYTES: usize = size_of::<Began>() + total(&BEGAN_SLOTS);
@@ -113,17 +113,24 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
     if hit.asks_for_parents() {
         current::open(hit, goid, picked.context.data, &identity);
     }
-    if !identity.is_sampled() {
-        flight.state = OPEN;
-        count(hit, Counter::Unsampled);
-        return ring::discard(record);
-    }
-    let authority = found.first_of(AUTHORITY, &file.headers);
-    let peer = peer::of(file, bias, transport, slots);
-    let texts = Texts { method: picked.method, authority, peer };
     flight.state = OPEN;
-    if send(hit, file, flight, &texts, &mut found, record) {
-        flight.state = OPEN | SAMPLED;
+    if identity.is_sampled() {
+        let authority = found.first_of(AUTHORITY, &file.headers);
+        let peer = peer::of(file, bias, transport, slots);
+        let texts = Texts { method: picked.method, authority, peer };
+        if send(hit, file, flight, &texts, &mut found, record) {
+            flight.state = OPEN | SAMPLED;
+        }
+    } else {
+        count(hit, Counter::Unsampled);
+        ring::discard(record);
+    }
+    // Last of all, where the verifier has the fewest ways to follow.
+    if trace_states::concerns(hit, flight.parent) {
+        // As in `send`.
+        found.keep_if_none(&[LOWER_TRACESTATE], (flight.parent ^ PARENT_REMOTE) as u64);
+        let values = found.all_of(LOWER_TRACESTATE, &file.headers);
+        trace_states::note(hit, flight.trace_id, values, &mut found);
     }
     found.count_failures();
 }

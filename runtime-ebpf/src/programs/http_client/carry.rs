@@ -23,9 +23,10 @@ use super::{
 };
 use crate::{
     enter::Hit,
-    header_names::{ANY_TRACEPARENT, AnyCase},
+    header_names::{ANY_TRACEPARENT, ANY_TRACESTATE, AnyCase},
     headers,
-    programs::header_block::{self, Outcome},
+    programs::header_block::{self, OWN_PARENT, OWN_STATE, OWN_UNKNOWN, Outcome},
+    programs::state_field::{self, Form},
     read::{known, try_read},
     registers::GoRegisters,
     ring,
@@ -110,12 +111,14 @@ pub fn carry<C: Carries>(ctx: &ProbeContext, hit: &Hit, file: &File) {
     if !is_its || !is_open::<C>(hit, &carried) {
         return count(hit, Counter::NotOurs);
     }
-    match has_own(carrier, header) {
-        Some(false) => {}
-        Some(true) => return count(hit, Counter::OwnHeader),
-        None => return count(hit, Counter::HeaderUnread),
+    let own = own(carrier, header);
+    if own & OWN_UNKNOWN != 0 {
+        return count(hit, Counter::HeaderUnread);
     }
-    write(hit, carrier, writer, &carried);
+    if own & OWN_PARENT != 0 {
+        return count(hit, Counter::OwnHeader);
+    }
+    write(hit, carrier, writer, &carried, own);
 }
 
 /// Whether the caller's goroutine has that very round trip open.
@@ -123,31 +126,35 @@ pub fn carry<C: Carries>(ctx: &ProbeContext, hit: &Hit, file: &File) {
 fn is_open<C: Client>(hit: &Hit, carried: &Carried) -> bool {
     let Some(entry) = flight::find::<C>(&Key::at(hit, carried.goroutine)) else { return false };
     let open = entry.get();
-    let is_same = open.span_id == carried.span_id && open.trace_id == carried.trace_id;
+    let is_same = open.span_id == carried.span_id
+        && open.trace_id == carried.trace_id
+        && open.trace_flags as u64 == carried.trace_flags;
     open.generation == hit.process().generation && open.has(OPEN) && is_same
 }
 
-/// Whether the program has put a `traceparent` into the request's header itself, however it is spelled. `None`: nobody knows.
+/// What the program has put into the request's header itself, however it is spelled: `OWN_` bits.
 #[inline(always)]
-fn has_own(carrier: &Carrier, header: u64) -> Option<bool> {
-    let mut scratch = ring::reserve(8)?;
-    let answer = has_own_by(carrier, header, scratch.as_mut_ptr().cast());
+fn own(carrier: &Carrier, header: u64) -> u64 {
+    let Some(mut scratch) = ring::reserve(8) else { return OWN_UNKNOWN };
+    let own = own_by(carrier, header, scratch.as_mut_ptr().cast());
     ring::discard(scratch);
-    answer
+    own
 }
 
 /// The same, with a word of a record that the verifier forgets numbers in.
 #[inline(always)]
-fn has_own_by(carrier: &Carrier, header: u64, scratch: *mut u64) -> Option<bool> {
+fn own_by(carrier: &Carrier, header: u64, scratch: *mut u64) -> u64 {
+    const _: () = assert!(OWN_PARENT == 1 && OWN_STATE == 2 && OWN_UNKNOWN == 4);
     // SAFETY: eight bytes, and aligned to 8.
     let found = unsafe { headers::find::<AnyCase>(header, &carrier.walk, scratch) };
-    found.is_whole().then(|| found.has_any(&[ANY_TRACEPARENT]))
+    let (parent, state) = (found.number_of(&[ANY_TRACEPARENT]), found.number_of(&[ANY_TRACESTATE]));
+    parent | state << 1 | found.unseen() << 2
 }
 
 /// A stream of HTTP/2 is about to be sent.
 #[inline(always)]
 pub fn note_stream(hit: &Hit, stream: &Stream) {
-    if !header_block::note(hit, stream.span, stream.id, [stream.header, 0]) {
+    if !header_block::note(hit, stream.span, stream.id, stream.header, 0) {
         count(hit, Counter::CarrierFull);
     }
 }
@@ -160,7 +167,7 @@ pub fn carry_in_block(ctx: &ProbeContext, hit: &Hit, file: &File) {
         ctx,
         hit,
         carrier.frame,
-        |block, scratch| has_own_by(carrier, block.header, scratch),
+        |block, scratch| own_by(carrier, block.header, scratch),
         |outcome| {
             let counter = match outcome {
                 Outcome::Written => Counter::CarriedInBlock,
@@ -174,9 +181,10 @@ pub fn carry_in_block(ctx: &ProbeContext, hit: &Hit, file: &File) {
     );
 }
 
-/// Writes the line behind what the buffer holds, and then how much it holds.
+/// Writes the line behind what the buffer holds, before it that of `tracestate` where it fits and the program has none, and then how much the
+/// buffer holds.
 #[inline(always)]
-fn write(hit: &Hit, carrier: &Carrier, writer: u64, carried: &Carried) {
+fn write(hit: &Hit, carrier: &Carrier, writer: u64, carried: &Carried, own: u64) {
     let buffer = known(writer, carrier.buffer).and_then(try_read::<[u64; 2]>);
     let used = known(writer, carrier.used).and_then(try_read::<u64>);
     let (Some([address, len]), Some(used)) = (buffer, used) else {
@@ -208,12 +216,18 @@ fn write(hit: &Hit, carrier: &Carrier, writer: u64, carried: &Carried) {
         )+ };
     }
     put!(0 1 2 3 4 5 6 7 8);
-    let more = used + LINE_BYTES;
+    // Before the line, which whoever else writes here looks for at the end.
+    let (place, room) = (address + used, len - used - LINE_BYTES);
+    let state = state_field::write(hit, carried.trace_id, own & OWN_STATE, Form::Line, place, room);
+    let more = used + state + LINE_BYTES;
     // The length last: what is behind it is read by nobody.
     // SAFETY: the helper checks the addresses, and that they are the process's own; the text is as long as the line.
     let is_written = unsafe {
-        bpf_probe_write_user((address + used) as *mut [u8; LINE_BYTES as usize], word.cast()).is_ok()
+        bpf_probe_write_user((place + state) as *mut [u8; LINE_BYTES as usize], word.cast()).is_ok()
             && bpf_probe_write_user((writer + carrier.used as u64) as *mut u64, &raw const more).is_ok()
     };
+    if is_written {
+        state_field::written(state);
+    }
     count(hit, if is_written { Counter::Carried } else { Counter::HeaderUnread });
 }

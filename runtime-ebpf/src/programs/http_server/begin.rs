@@ -10,7 +10,7 @@ use runtime_ebpf::{
 
 use super::{
     count,
-    flight::{self, ANNOUNCED, Entry, Flight, Key, OPEN, SAMPLED, UNASKED},
+    flight::{self, ANNOUNCED, Entry, Flight, Key, OPEN, SAMPLED, STATED, UNASKED},
 };
 use crate::{
     count::count as count_core,
@@ -143,7 +143,7 @@ pub fn admit(
     let identity = ids::identify(hit, flight.start_ns, parent);
     flight.set_identity(&identity, remote);
     let sampled = identity.is_sampled();
-    flight.state = if sampled { OPEN | SAMPLED | announced } else { OPEN };
+    flight.state = if sampled { OPEN | SAMPLED | announced } else { OPEN | announced & STATED };
     if hit.asks_for_parents() {
         // The second word of an interface value is its data.
         let context = known(flight.request, fields.ctx).and_then(|ctx| read::<u64>(ctx + 8));

@@ -15,7 +15,7 @@ use runtime_ebpf::{
             KIND_ENDED_WHOLE, KIND_ENDED_WHOLE_MORE, PEER_BYTES,
         },
     },
-    record::ABSENT,
+    record::{ABSENT, PARENT_REMOTE},
 };
 
 use super::{
@@ -26,11 +26,12 @@ use super::{
 };
 use crate::{
     enter::Hit,
-    header_names::{HttpNames, USER_AGENT},
+    header_names::{HttpNames, TRACESTATE, USER_AGENT},
     headers::{self, Found},
     read::{GoString, known, put, read},
     ring,
     texts::{Window, cut_len, fill, string_in},
+    trace_states,
 };
 
 const BEGAN_BYTES: usize = size_of::<Began>() + total(&BEGAN_SLOTS);
@@ -83,6 +84,13 @@ pub fn begin(
         } else {
             count(hit, Counter::Unannounced);
         }
+    }
+    // Last of all, where the verifier has the fewest ways to follow.
+    if trace_states::concerns(hit, flight.parent) {
+        // It counts behind a valid `traceparent` alone (W3C, 3.3).
+        found.keep_if_none(&[TRACESTATE], (flight.parent ^ PARENT_REMOTE) as u64);
+        let values = found.all_of(TRACESTATE, request.headers);
+        trace_states::note(hit, flight.trace_id, values, &mut found);
     }
     found.count_failures();
 }

@@ -79,6 +79,8 @@ pub const ANNOUNCED: u32 = 4;
 pub const PENDING: u32 = 8;
 /// It was found to be unsampled before its goroutine was asked for its id: `goid` and what hangs on it are of an earlier one.
 pub const UNASKED: u32 = 16;
+/// Its text has a `tracestate`.
+pub const STATED: u32 = 32;
 /// Where `how` stands in `state`.
 pub const HOW_SHIFT: u32 = 24;
 

@@ -49,7 +49,7 @@ use crate::{
 static NET_HTTP_SERVER_FILES: Array<File> = Array::with_max_entries(MAX_FILES, 0);
 /// The programs of the slow ways, by `TAIL_`; the agent puts them there.
 #[map]
-static NET_HTTP_SERVER_TAILS: ProgramArray = ProgramArray::with_max_entries(3, 0);
+static NET_HTTP_SERVER_TAILS: ProgramArray = ProgramArray::with_max_entries(4, 0);
 
 /// In `Process::told`.
 const TOLD_HTTP2: u32 = 1;
@@ -57,6 +57,7 @@ const TOLD_HTTP2: u32 = 1;
 const TAIL_FIELDS: u32 = 0;
 const TAIL_WHOLE: u32 = 1;
 const TAIL_LARGE: u32 = 2;
+const TAIL_STATE: u32 = 3;
 
 /// Those that trace HTTP/2.
 const HTTP2: u64 = NET_HTTP_SERVER_H2.bit() | X_NET_HTTP2_SERVER.bit();
@@ -113,6 +114,11 @@ fn follow(ctx: &ProbeContext, hit: &Hit, next: Next) {
         Next::Done => {}
         Next::Large => go_on(ctx, hit, TAIL_LARGE),
         Next::Fields => go_on(ctx, hit, TAIL_FIELDS),
+        Next::State => {
+            // SAFETY: as in `go_on`. The request has begun, whatever becomes of this.
+            unsafe { NET_HTTP_SERVER_TAILS.tail_call(ctx, TAIL_STATE) };
+            count_core(Core::StateLost);
+        }
     }
 }
 
@@ -130,6 +136,15 @@ pub fn net_http_server_large(ctx: ProbeContext) -> u32 {
 pub fn net_http_server_fields(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive(&ctx, |_| 0) {
         slow::begin(&hit, file, bias(&ctx, file));
+    }
+    0
+}
+
+/// A request whose text was taken has begun, and has a `tracestate`, or others have.
+#[uprobe]
+pub fn net_http_server_state(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive(&ctx, |_| 0) {
+        slow::note_state(&hit, file);
     }
     0
 }

@@ -2,20 +2,23 @@
 //!
 //! Programs of their own, reached by tail call: the header walk's steps and stack are then not those of the fast way.
 
-use runtime_ebpf::{http_server::records::HOW_FINISHED, net_http_server::File, record::ABSENT};
+use runtime_ebpf::{http_server::records::HOW_FINISHED, net_http_server::File, record::{ABSENT, PARENT_REMOTE}};
 
 use super::{
     super::http_server::{
         fields::{self, Request},
-        flight::{self, Flight, HOW_SHIFT, KEPT_PEER, Key, PENDING},
+        flight::{self, Flight, HOW_SHIFT, KEPT_PEER, Key, PENDING, STATED},
     },
     close, start, tell_http2,
 };
 use crate::{
     connection::{Conn, link_apart},
     enter::Hit,
+    header_names::{TRACESTATE, TraceState},
+    headers,
     read::{known, put, read},
     texts::{fill, string_in},
+    trace_states,
 };
 
 fn request(file: &File) -> Request<'_> {
@@ -50,6 +53,26 @@ pub fn whole(hit: &Hit, file: &File) {
     let how = (flight.state >> HOW_SHIFT) as u8;
     fields::whole(hit, request(file), &file.last, flight, |flight, _| close::ending(file, flight, how));
     if how == HOW_FINISHED { flight::rest(hit, &key, entry) } else { flight::remove(hit, &key) }
+}
+
+/// Notes what the trace of the request carries that has just begun.
+#[inline(always)]
+pub fn note_state(hit: &Hit, file: &File) {
+    let Some(mut entry) = flight::live(hit, &Key::of(hit)) else { return };
+    let flight = entry.get_mut();
+    if !flight.has(STATED) {
+        return trace_states::note_none(hit, flight.trace_id);
+    }
+    let map = known(flight.request, file.request.header).and_then(read::<u64>).unwrap_or(0);
+    let peer = flight.peer[0];
+    // SAFETY: the word is put back.
+    let mut found = unsafe { headers::find::<TraceState>(map, &file.headers, &raw mut flight.peer[0]) };
+    put(&mut flight.peer[0], peer);
+    // It counts behind a valid `traceparent` alone (W3C, 3.3).
+    found.keep_if_none(&[TRACESTATE], (flight.parent ^ PARENT_REMOTE) as u64);
+    let values = found.all_of(TRACESTATE, &file.headers);
+    // Of what could not be read nothing goes on, which is counted; the request itself lacks nothing.
+    trace_states::note(hit, flight.trace_id, values, &mut found);
 }
 
 /// The connection's own fields, where the fast way has not come so far.

@@ -19,7 +19,7 @@ use super::{
     super::http_server::{
         begin,
         end::write_head,
-        flight::{self, ANNOUNCED, Flight, KEPT_PEER, Key, OPEN, PENDING},
+        flight::{self, ANNOUNCED, Flight, KEPT_PEER, Key, OPEN, PENDING, STATED},
     },
     count_own, tell_http2, wire,
 };
@@ -30,6 +30,7 @@ use crate::{
     read::{GoString, known, put, read},
     ring,
     texts::{Window, cut_len, fill, string_in},
+    trace_states,
 };
 
 /// What lies behind the text in the reservation: the request line, and what a load of eight bytes reaches beyond it.
@@ -81,6 +82,8 @@ pub enum Next {
     Large,
     /// In the slow way's.
     Fields,
+    /// What its trace carries is noted in a program of its own.
+    State,
 }
 
 /// Takes the fast way with a record that has room for `ROOM` bytes of text.
@@ -111,11 +114,7 @@ fn fast<const ROOM: usize>(
         ring::discard(record);
         return if len > LARGE_TEXT as u64 { Next::Fields } else { Next::Large };
     }
-    if text::<ROOM>(hit, file, bias, flight, &picked, record, buffer, len) {
-        Next::Done
-    } else {
-        Next::Fields
-    }
+    text::<ROOM>(hit, file, bias, flight, &picked, record, buffer, len)
 }
 
 /// Goes on where `begin` has found the text too long for its record.
@@ -226,18 +225,18 @@ fn text<const ROOM: usize>(
     mut record: RingBufBytes<'static>,
     buffer: u64,
     len: u64,
-) -> bool {
+) -> Next {
     let base = record.as_mut_ptr();
     let Some(wire) = wire::take::<ROOM>(base, text_of(base), buffer, len, picked) else {
         ring::discard(record);
-        return false;
+        return Next::Fields;
     };
     if picked.proto_major == 2 {
         // The preface of HTTP/2: its handler serves the whole connection.
         tell_http2(hit);
         flight.state = 0;
         ring::discard(record);
-        return true;
+        return Next::Done;
     }
     let parent = match wire.parent {
         _ if !hit.extracts() => None,
@@ -249,9 +248,11 @@ fn text<const ROOM: usize>(
         wire::Parent::Valid(parent) => Some(parent),
     };
     let link = |flight: &mut Flight| link(file, flight, |net| connection::link(hit, bias, net, End::Server));
-    if !begin::admit(hit, &file.request, flight, parent, ANNOUNCED, link) {
+    // Kept in memory: held by a branch, it would have the verifier follow all that comes twice.
+    let announced = ANNOUNCED | wire.stated as u32 * STATED;
+    if !begin::admit(hit, &file.request, flight, parent, announced, link) {
         ring::discard(record);
-        return true;
+        return note_state(hit, flight);
     }
     write(hit, base, flight, picked, KIND_BEGAN_WIRE, (size_of::<Began>() + len as usize) as u32);
     // SAFETY: the reservation is at least a Began long.
@@ -261,7 +262,16 @@ fn text<const ROOM: usize>(
     clear_lens(began);
     count_own(Own::Text);
     ring::submit(record);
-    true
+    note_state(hit, flight)
+}
+
+/// What the trace of a request that has begun carries, is noted in another program: also that it carries nothing, where other traces do.
+#[inline(always)]
+fn note_state(hit: &Hit, flight: &Flight) -> Next {
+    if trace_states::concerns(hit, flight.parent) && (flight.has(STATED) || trace_states::are_there()) {
+        return Next::State;
+    }
+    Next::Done
 }
 
 /// Over which connection the request has come: asked for once for each, and kept.

@@ -15,7 +15,7 @@ use runtime_ebpf::{net_http_server::LINE_BYTES, trace_parent::TraceParent};
 
 use super::start::Picked;
 use crate::{
-    read::{forget, load_u8, load_u32, load_u64, opaque, read, read_bytes},
+    read::{forget, is_some, load_u8, load_u32, load_u64, opaque, read, read_bytes},
     traceparent,
 };
 
@@ -23,6 +23,8 @@ use crate::{
 pub struct Wire {
     pub header_count: u32,
     pub parent: Parent,
+    /// 1 if there is a `tracestate`, else 0: a number, so that no branch keeps it.
+    pub stated: u64,
 }
 
 /// What it says of the parent.
@@ -43,7 +45,9 @@ const fn turns(room: usize) -> u64 {
 /// `traceparent:` and the one space that nearly everybody writes.
 const NAME_BYTES: u64 = 12;
 /// Where the positions in [`Scan::parent`] end; above them it is counted how many there are.
-const SECOND: u64 = 1 << 32;
+const ONE_PARENT: u64 = 1 << 32;
+/// The bit of the same word that says that there is a `tracestate`.
+const STATE_BIT: u32 = 63;
 
 /// Takes the text into `text`, which has `ROOM` bytes for it and [`LINE_BYTES`] and a few behind. `None`: it is not proven.
 /// `base` is where the record begins.
@@ -92,10 +96,10 @@ pub fn take<const ROOM: usize>(
     }
     let parent = match scan.parent {
         0 => Parent::None,
-        at if at < SECOND => parent::<ROOM>(text, at)?,
+        one if one < 2 * ONE_PARENT => parent::<ROOM>(text, one - ONE_PARENT)?,
         _ => Parent::Invalid,
     };
-    Some(Wire { header_count: header_count as u32, parent })
+    Some(Wire { header_count: header_count as u32, parent, stated: opaque(scan.stated) })
 }
 
 /// Length of `Method SP RequestURI SP`, if both are parts of one string as `parseRequestLine` leaves them.
@@ -160,10 +164,12 @@ fn begins_with(word: *mut u64, text: *const u8, start: u64, line: *const u8, len
 struct Scan {
     /// Lines up to the first blank one.
     lines: u64,
-    /// Position of the `traceparent` line, 0 without one; [`SECOND`] is added by each further one.
+    /// How many `traceparent` lines there are, in [`ONE_PARENT`]s, and the position of the one.
     parent: u64,
     /// Where the first blank line ends; 0 if there is none.
     end: u64,
+    /// 1 if a line begins with `tracesta`, else 0: the header's map says what it is.
+    stated: u64,
 }
 
 /// Goes through the lines from `from` on, which lies in the first. What it finds is kept in `words` of the record, so that
@@ -213,12 +219,22 @@ fn scan<const ROOM: usize>(words: *mut u64, text: *const u8, from: u64, len: u64
                 end.write_volatile(at + blank);
                 break;
             }
-            if is_traceparent(first, load_u32(next.add(8))) {
+            // One branch for all lines but two or three, and none within: the verifier follows each of them in every turn.
+            let lower = first | 0x20 * ONES;
+            if lower << 24 == TRACE << 24 {
+                let is_parent = is_some(parent_name(lower, load_u32(next.add(8)))) ^ 1;
+                let is_state = is_some(lower ^ u64::from_le_bytes(*b"tracesta")) ^ 1;
                 let before = parent.read_volatile();
-                parent.write_volatile(if before == 0 { at } else { before + SECOND });
+                parent.write_volatile(before + is_parent * (at + ONE_PARENT) | is_state << STATE_BIT);
             }
         }
-        Scan { lines: lines.read_volatile(), parent: parent.read_volatile(), end: end.read_volatile() }
+        let parent = parent.read_volatile();
+        Scan {
+            lines: lines.read_volatile(),
+            parent: parent & !(1 << STATE_BIT),
+            end: end.read_volatile(),
+            stated: parent >> STATE_BIT,
+        }
     }
 }
 
@@ -231,11 +247,13 @@ fn blank(first: u64) -> u64 {
     if first as u16 == u16::from_le_bytes(*b"\r\n") { 2 } else { 0 }
 }
 
-/// Whether these twelve bytes are `traceparent:` in whatever case.
+/// `trace`, of which five bytes count.
+const TRACE: u64 = u64::from_le_bytes(*b"trace\0\0\0");
+
+/// 0 if these eight bytes, in lower case, and four are `traceparent:` in whatever case.
 #[inline(always)]
-fn is_traceparent(first: u64, more: u32) -> bool {
-    let (first, more) = (first | 0x20 * ONES, more | 0x2020_2020);
-    first == u64::from_le_bytes(*b"tracepar") && more == u32::from_le_bytes(*b"ent:")
+fn parent_name(lower: u64, more: u32) -> u64 {
+    lower ^ u64::from_le_bytes(*b"tracepar") | (more | 0x2020_2020) as u64 ^ u32::from_le_bytes(*b"ent:") as u64
 }
 
 /// The top bit of each byte that is a newline, exactly.

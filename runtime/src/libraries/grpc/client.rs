@@ -127,7 +127,7 @@ fn field_bytes(library: &plan::Library) -> u16 {
     size.and_then(|size| u16::try_from(size).ok()).filter(|size| *size <= MAX_OFFSET).unwrap_or(0)
 }
 
-/// Whether the site of failed calls is passed by failed attempts alone.
+/// Whether a site is passed by attempts, where another alternative is passed once by each call.
 fn is_of_attempts(function: &plan::Function) -> bool {
     function.site.as_deref() == Some("attempts")
 }
@@ -164,8 +164,8 @@ fn file(part: Part<'_>) -> Result<File, ConfigError> {
         frame: part.offset("golang.org/x/net/http2.Framer", "wbuf", ANYWHERE),
         field_name: part.offset(FIELD, "Name", ANYWHERE),
         field_bytes: field_bytes(part.library),
-        fail_is_of_attempts: u8::from(part.role("fail").is_some_and(is_of_attempts)),
-        reserved: 0,
+        fail_is_final: u8::from(part.role("fail").is_some_and(|function| !is_of_attempts(function))),
+        bind_is_of_attempts: u8::from(part.role("bind").is_some_and(is_of_attempts)),
         frame_stream: in_frame(&|frame| part.offset_of_half(frame, "streamID")),
         frame_fields: in_frame(&|frame| part.offset(frame, "hf", ANYWHERE)),
         writer_net: of_transport("loopyWriter", "conn"),
