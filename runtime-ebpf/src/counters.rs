@@ -66,7 +66,8 @@ counters! { Counter:
     /// A `tracestate` that does not go on: it is longer than 512 bytes, has other characters than those from space to tilde, or another request of
     /// the trace came to the process with another one.
     StateNotKept = "tracestate.not_kept", info;
-    /// Requests made without the `tracestate` of their trace: it has given way, or could not be written.
+    /// Requests made without the `tracestate` of their trace: it has given way, or could not be written. And requests without one of which that
+    /// could not be noted.
     StateLost = "tracestate.lost", loss;
     /// `tracestate` headers written beside a `traceparent`.
     StateWritten = "tracestate.written", info;

@@ -322,12 +322,6 @@ impl<N: Names> Found<N> {
         }
     }
 
-    /// Whether all of the map was seen.
-    #[inline(always)]
-    pub fn is_whole(&self) -> bool {
-        self.cut | self.failed == 0
-    }
-
     /// Whether one of these headers is there.
     #[inline(always)]
     pub fn has_any(&self, names: &[Name]) -> bool {

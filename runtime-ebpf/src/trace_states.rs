@@ -109,7 +109,7 @@ pub fn note<N: Names>(hit: &Hit, trace_id: [u64; 2], values: GoString, found: &m
         let scratch = room.as_mut_ptr();
         // SAFETY: behind the first word there is twice the room of a list.
         let len = unsafe { tracestate::join::<LIST_BYTES, _>(scratch.add(8), values, found) };
-        if found.is_whole() {
+        if found.unseen() == 0 {
             is_kept = keep(&key, scratch, len as u64);
         }
         ring::discard(room);
@@ -136,8 +136,10 @@ fn spoil(key: &Key) {
         return unsafe { (&raw mut (*part).len).write_volatile(0) };
     }
     let Some(blank) = TRACE_STATES_BLANK.get_at(0) else { return };
-    // Where all places were used just now by other processors, there is none that could be taken for it either.
-    let _ = TRACE_STATES.insert(key, blank, 0);
+    // No place gives way where all were used just now by programs on other processors: another request's list may then go on in this one's calls.
+    if TRACE_STATES.insert(key, blank, 0).is_err() {
+        count(Counter::StateLost);
+    }
 }
 
 /// Keeps a list that stands behind the first word of the scratch. 0: it is too long, or the trace has another one.
