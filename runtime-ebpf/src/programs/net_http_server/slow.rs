@@ -2,7 +2,11 @@
 //!
 //! Programs of their own, reached by tail call: the header walk's steps and stack are then not those of the fast way.
 
-use runtime_ebpf::{http_server::records::HOW_FINISHED, net_http_server::File, record::{ABSENT, PARENT_REMOTE}};
+use runtime_ebpf::{
+    http_server::records::HOW_FINISHED,
+    net_http_server::File,
+    record::{ABSENT, PARENT_REMOTE},
+};
 
 use super::{
     super::http_server::{

@@ -253,7 +253,8 @@ const TRACE: u64 = u64::from_le_bytes(*b"trace\0\0\0");
 /// 0 if these eight bytes, in lower case, and four are `traceparent:` in whatever case.
 #[inline(always)]
 fn parent_name(lower: u64, more: u32) -> u64 {
-    lower ^ u64::from_le_bytes(*b"tracepar") | (more | 0x2020_2020) as u64 ^ u32::from_le_bytes(*b"ent:") as u64
+    lower ^ u64::from_le_bytes(*b"tracepar")
+        | (more | 0x2020_2020) as u64 ^ u32::from_le_bytes(*b"ent:") as u64
 }
 
 /// The top bit of each byte that is a newline, exactly.
