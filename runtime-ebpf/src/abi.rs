@@ -8,6 +8,7 @@
 //! <ID>_FILES  file index                        -> what the library's module says
 //! WAKE        0, 1 -> u64: 1 after the programs have woken the agent for RECORDS or LARGE_RECORDS, set back to 0 by the agent when it has
 //!             emptied both
+//! GIVEN_WAY   tgid -> entries of the process that had to give way, in the table of spans made by hand (u64)
 //! FLIGHT_USE  0 -> entries that programs have made, less those that they removed; 1 -> those that the agent has swept
 //! ```
 
@@ -43,6 +44,9 @@ pub struct Process {
     /// In-flight entries of this process and generation in each table, counted by the programs; the agent writes 0.
     pub entries: [u64; TABLES],
 }
+
+/// One process may have one in so many of a table's entries: what it never ends, nobody else misses.
+pub const SHARES: u64 = 2;
 
 /// In-flight tables that count how much of them a process has, by the place of its number in [`Process::entries`].
 pub const TABLES: usize = 8;

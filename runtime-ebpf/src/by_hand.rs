@@ -18,7 +18,7 @@ use crate::{
 /// The table.
 pub struct ByHand;
 
-table! { ByHand BY_HAND_TABLE Open, DEFAULT_ENTRIES; BY_HAND_FLIGHT BY_HAND_BLANK BY_HAND_USE BY_HAND_ENTRIES }
+table! { ByHand BY_HAND_TABLE Open, DEFAULT_ENTRIES, gives_way; BY_HAND_FLIGHT BY_HAND_BLANK BY_HAND_USE BY_HAND_ENTRIES }
 
 /// An open span.
 #[repr(C)]

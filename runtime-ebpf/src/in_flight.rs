@@ -3,8 +3,15 @@
 
 use core::ptr::NonNull;
 
-use aya_ebpf::maps::{Array, HashMap};
-use runtime_ebpf::{abi::SPAN_BYTES, record::Head, trace_parent::TraceParent};
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, HashMap},
+};
+use runtime_ebpf::{
+    abi::{MAX_PROCESSES, SHARES, SPAN_BYTES},
+    record::Head,
+    trace_parent::TraceParent,
+};
 
 use crate::{
     enter::{Hit, atomic_add},
@@ -12,6 +19,10 @@ use crate::{
     read::sign,
     whole_key::WholeKey as _,
 };
+
+/// What the agent has removed of processes that go on, where [`Table::GIVES_WAY`].
+#[map]
+static GIVEN_WAY: HashMap<u32, u64> = HashMap::with_max_entries(MAX_PROCESSES, 0);
 
 /// Whose entry.
 #[repr(C)]
@@ -165,6 +176,8 @@ pub trait Table {
     type Entry: 'static;
     /// Where a process's entries in it are counted.
     const NUMBER: usize;
+    /// Whether the agent removes the oldest of what a process never ends.
+    const GIVES_WAY: bool;
 
     /// What is in flight. Preallocated; the agent sets the real size at load.
     fn flight() -> &'static HashMap<Key, Self::Entry>;
@@ -178,7 +191,9 @@ pub trait Table {
 
 /// The maps of a table, by the name that stands for it here, its entry, and the maps' names.
 macro_rules! table {
-    ($table:ident $number:ident $entry:ty, $default:expr; $flight:ident $blank:ident $uses:ident $entries:ident) => {
+    (@) => { false };
+    (@ gives_way) => { true };
+    ($table:ident $number:ident $entry:ty, $default:expr $(, $gives_way:ident)?; $flight:ident $blank:ident $uses:ident $entries:ident) => {
         #[aya_ebpf::macros::map]
         static $flight: aya_ebpf::maps::HashMap<$crate::in_flight::Key, $entry> =
             aya_ebpf::maps::HashMap::with_max_entries($default, 0);
@@ -192,6 +207,7 @@ macro_rules! table {
         impl $crate::in_flight::Table for $table {
             type Entry = $entry;
             const NUMBER: usize = runtime_ebpf::abi::$number;
+            const GIVES_WAY: bool = $crate::in_flight::table!(@ $($gives_way)?);
 
             #[inline(always)]
             fn flight() -> &'static aya_ebpf::maps::HashMap<$crate::in_flight::Key, $entry> {
@@ -262,13 +278,21 @@ pub fn is_crowded<T: Table>(hit: &Hit) -> bool {
     let limit = T::entries() / 4 * 3;
     // In one, for the verifier to follow one branch.
     let is_full = sign(limit.wrapping_sub(used(T::uses())));
-    is_full | sign((limit / 2).wrapping_sub(owned::<T>(hit) as u64)) != 0
+    is_full | sign((limit / SHARES).wrapping_sub(owned::<T>(hit) as u64)) != 0
 }
 
-/// Whether the process has less than its share, which is half of the table: what one never ends, nobody else misses.
+/// Whether the process has less than its share.
 #[inline(always)]
 fn has_room<T: Table>(hit: &Hit) -> bool {
-    sign((owned::<T>(hit) as u64).wrapping_sub(T::entries() / 2)) != 0
+    let (owned, share) = (owned::<T>(hit) as u64, T::entries() / SHARES);
+    if sign(owned.wrapping_sub(share)) != 0 {
+        return true;
+    }
+    // SAFETY: the pointer is the map's. Volatile: the agent writes to it meanwhile.
+    T::GIVES_WAY
+        && GIVEN_WAY.at(hit.tgid).is_some_and(|given| {
+            sign(owned.wrapping_sub(unsafe { given.as_ptr().read_volatile() }).wrapping_sub(share)) != 0
+        })
 }
 
 /// Entries of this process. It may fall below 0 by what an earlier program in the same process left behind and this one has removed.

@@ -3,12 +3,14 @@
 //! Its maps are made when it is loaded; a library's programs are loaded when the first file needs them.
 
 mod error;
+mod give_way;
 mod multi;
 mod open;
 mod raw;
 mod refusal;
 mod rings;
 mod sweep;
+mod tables;
 
 use std::{
     io,
@@ -33,7 +35,8 @@ use raw::{RawMap, raw};
 pub use refusal::Refusal;
 pub use rings::Rings;
 use rings::{WAKE, Wake, large_bytes};
-use sweep::{Generations, Sweep};
+use sweep::Generations;
+use tables::Table;
 
 /// What is decided at load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,28 +73,12 @@ const CONTEXTS: &str = "CONTEXTS";
 const CONNECTIONS: &str = "CONNECTIONS";
 const CURRENT: &str = "CURRENT";
 const COUNTERS: &str = "COUNTERS";
-/// Entries of one table that a sweep looks at in one call: three system calls each.
-const SWEPT_AT_ONCE: usize = 256;
-
-/// A table that is swept: keys are two words, the second of which begins with the tgid; values begin with the generation.
-struct Table {
-    map: &'static str,
-    value_bytes: usize,
-    /// Where it is said how many entries were removed.
-    use_map: Option<&'static str>,
-}
-
-impl From<Flight> for Table {
-    fn from(flight: Flight) -> Self {
-        Self { map: flight.map, value_bytes: flight.value_bytes, use_map: Some(flight.use_map) }
-    }
-}
 
 /// The loaded programs.
 pub struct Programs {
     ebpf: Ebpf,
     generations: Generations,
-    sweeps: Vec<(Table, Sweep)>,
+    tables: Vec<Table>,
     /// The tables of which something is lost when a process ends.
     open: Vec<Open>,
     /// Of the larger ring.
@@ -130,14 +117,14 @@ impl Programs {
             Ok(()) => Some(Multi::new(runtime_ebpf::object(), &ebpf).map_err(ProgramsError::Relocate)?),
             Err(_) => None, // An older kernel. `Facts` has tried the same and says what a privilege is lacking for.
         };
-        let open = Table { map: CURRENT, value_bytes: size_of::<abi::Current>(), use_map: None };
         let open_at_exit = flights.iter().filter_map(Open::of).collect();
-        let tables = flights.into_iter().map(Table::from).chain([open]);
-        let sweeps = tables.map(|table| (table, Sweep::default())).collect();
+        let current = Table::of_nobody(CURRENT, size_of::<abi::Current>());
+        let tables = flights.iter().zip(sizes).map(|(flight, size)| Table::of(flight, size));
+        let tables = tables.chain([current]).collect();
         Ok(Self {
             ebpf,
             generations: Generations::default(),
-            sweeps,
+            tables,
             open: open_at_exit,
             ring_bytes: options.ring_bytes.max(large) as usize,
             multi,
@@ -272,6 +259,7 @@ impl Programs {
 
     /// From now on the programs trace this process. Its `generation` must be one that this tgid has not had.
     pub fn trace(&mut self, tgid: u32, process: abi::Process) -> Result<(), ProgramsError> {
+        tables::forget(&mut self.tables, &self.ebpf, tgid)?;
         // SAFETY: a Process is repr(C), integers without padding (pinned by a test in runtime-ebpf).
         self.write(PROCESSES, &tgid.to_ne_bytes(), &unsafe { bytes_of(&process) })?;
         self.generations.begin(tgid, process.generation, Instant::now());
@@ -283,6 +271,7 @@ impl Programs {
         let key = tgid.to_ne_bytes();
         let deleted = self.raw(PROCESSES, key.len(), size_of::<abi::Process>())?.delete(&key);
         deleted.map_err(|source| ProgramsError::Element { action: "writing to", map: PROCESSES, source })?;
+        tables::forget(&mut self.tables, &self.ebpf, tgid)?;
         if let Some(generation) = self.generations.end(tgid, Instant::now()) {
             open::count(&mut self.open, &self.ebpf, tgid, generation)?;
         }
@@ -294,19 +283,10 @@ impl Programs {
     pub fn sweep(&mut self) -> Result<u64, ProgramsError> {
         let mut removed = 0;
         if self.generations.forget_old(Instant::now()) {
-            self.sweeps.iter_mut().for_each(|(_, sweep)| sweep.wake());
+            self.tables.iter_mut().for_each(Table::wake);
         }
-        for (swept, sweep) in &mut self.sweeps {
-            let failed = |source| ProgramsError::Element { action: "sweeping", map: swept.map, source };
-            let table = raw(&self.ebpf, swept.map, 16, swept.value_bytes)?;
-            let here = sweep.slice(&table, &self.generations, SWEPT_AT_ONCE).map_err(failed)?;
-            if here > 0
-                && let Some(use_map) = swept.use_map
-            {
-                let counts = raw(&self.ebpf, use_map, 4, 8)?;
-                counts.update(&1u32.to_ne_bytes(), &sweep.removed.to_ne_bytes()).map_err(failed)?;
-            }
-            removed += here;
+        for table in &mut self.tables {
+            removed += table.sweep(&self.ebpf, &self.generations)?;
         }
         Ok(removed)
     }
@@ -340,11 +320,10 @@ impl Programs {
             }
         }
         let open = self.open.iter();
-        counted.extend(open.map(|open| Counted {
-            name: open.lost.counter,
-            value: open.count,
-            is_loss: true,
-        }));
+        let at_exit = open.map(|open| (open.lost.at_exit, open.count));
+        let gave_way = self.tables.iter().filter_map(|table| table.give_way.as_ref());
+        let all = at_exit.chain(gave_way.map(|table| (table.counter, table.count)));
+        counted.extend(all.map(|(name, value)| Counted { name, value, is_loss: true }));
         Ok(counted)
     }
 }

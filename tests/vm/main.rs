@@ -8,6 +8,7 @@ mod artifacts;
 mod initramfs;
 mod kernels;
 mod machine;
+mod messages;
 mod options;
 mod own_tests;
 mod queue;

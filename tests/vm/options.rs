@@ -10,10 +10,11 @@ use crate::runs::{self, Run};
 
 /// Printed with a usage error.
 pub const USAGE: &str = "\
-usage: scripts/vm [--all | --own-tests] [--json] [--only RUN]… [--case CASE]… [--kernel FILE [--arch amd64|arm64]]
+usage: scripts/vm [--all | --own-tests | --messages N] [--json] [--only RUN]… [--case CASE]… [--kernel FILE [--arch amd64|arm64]]
   with no option: the oldest kernel on amd64 and the newest on arm64
   --all          every kernel on both architectures, and the special runs
   --own-tests    the tests that net/http and gRPC have of their own, under an agent that writes; an hour
+  --messages N   N messages over each way to carry them, under an agent that writes: what arrives is what was sent
   --only RUN     those runs of --all whose name contains RUN
   --case CASE    this case alone
   --kernel FILE  this kernel in place of Debian's (what it lacks as built in cannot be tested)
@@ -25,6 +26,7 @@ usage: scripts/vm [--all | --own-tests] [--json] [--only RUN]… [--case CASE]�
 pub struct Options {
     all: bool,
     own_tests: bool,
+    messages: Option<u32>,
     /// One object per case.
     pub json: bool,
     only: Vec<String>,
@@ -43,6 +45,11 @@ impl Options {
                 "--all" => options.all = true,
                 "--own-tests" => options.own_tests = true,
                 "--json" => options.json = true,
+                "--messages" => {
+                    let number = value()?;
+                    let messages = number.parse().map_err(|error| format!("--messages {number}: {error}"))?;
+                    options.messages = Some(messages);
+                }
                 "--only" => options.only.push(value()?),
                 "--case" => options.cases.push(value()?),
                 "--kernel" => options.kernel = Some(value()?.into()),
@@ -65,6 +72,7 @@ impl Options {
         let mut runs = match &self.kernel {
             Some(file) => vec![self.given(kernels::of_file(file)?)],
             None if self.own_tests => runs::own_tests(),
+            None if let Some(messages) = self.messages => runs::messages(messages),
             None if self.all || !self.only.is_empty() => runs::all(),
             None => runs::few(),
         };
@@ -98,14 +106,19 @@ mod tests {
         assert_eq!(runs(&["--all"]).expect("all").len(), 12);
         assert_eq!(runs(&["--only", "5.10 amd64", "--case", "load"]).expect("one"), ["5.10 amd64: 1"]);
         assert_eq!(runs(&["--own-tests"]).expect("two").len(), 2);
+        assert_eq!(runs(&["--messages", "7"]).expect("four").len(), 4);
         assert!(runs(&["--only", "4.19"]).is_err());
     }
 
     #[test]
     fn usage_errors() {
-        for arguments in
-            [&["--every"][..], &["--only"], &["--arch", "arm64"], &["--kernel", "x", "--arch", "mips"]]
-        {
+        for arguments in [
+            &["--every"][..],
+            &["--only"],
+            &["--messages", "many"],
+            &["--arch", "arm64"],
+            &["--kernel", "x", "--arch", "mips"],
+        ] {
             assert!(Options::parse(arguments.iter().map(|a| (*a).to_owned())).is_err(), "{arguments:?}");
         }
     }

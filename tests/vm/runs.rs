@@ -1,5 +1,6 @@
 //! The matrix: which kernels are booted, with which command line, and which cases each of them runs.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -12,11 +13,12 @@ use crate::artifacts::Artifacts;
 use crate::initramfs::Initramfs;
 use crate::kernels::{self, Kernel};
 use crate::machine::{Machine, Seen};
+use crate::messages;
 use crate::own_tests;
 use crate::verdict::Verdict;
 
 /// What every kernel of the matrix runs (`guest/cases.rs`).
-const CASES: [&str; 32] = [
+const CASES: [&str; 33] = [
     "load",
     "features",
     "go1.22",
@@ -29,6 +31,7 @@ const CASES: [&str; 32] = [
     "carried1.22",
     "carried1.27",
     "own1.27",
+    "states1.27",
     "chain",
     "go1.26",
     "unix1.26",
@@ -54,16 +57,29 @@ const CASES: [&str; 32] = [
 /// Those of them that the oldest kernel on amd64 and the newest on arm64 have: what a library's programs do with what the kernel gives
 /// them. How probes are attached, and what the verifier and the helpers are, differ between these two as much as between any; `load`
 /// has the verifier of every kernel look at every program, and `carried1.27` writes on every kernel.
-const OF_THE_ENDS: [&str; 8] =
-    ["h2-1.27", "client1.27", "carried1.22", "own1.27", "chain", "grpc1.27", "sql1.27", "kafka1.27"];
+const OF_THE_ENDS: [&str; 12] = [
+    "go1.22",
+    "go1.24",
+    "h2-1.27",
+    "client1.27",
+    "carried1.22",
+    "own1.27",
+    "states1.27",
+    "chain",
+    "grpc1.27",
+    "sql1.27",
+    "kafka1.27",
+    "manual1.26",
+];
 
 /// Those of them that only the newest kernel on arm64 has: the same programs on another Go, or with other libraries, whose differences are the
 /// programs' own, and the architecture's, and no kernel's. On amd64 the end-to-end tests run them.
 const OF_THE_NEWEST_ARM64: [&str; 8] =
     ["h2-1.22", "client1.22", "go1.26", "unix1.26", "routes1.26", "x-net1.26", "grpc1.22", "sql1.22"];
 
-/// Those of them that do on the newest arm64 what another case does there with a newer Go, or over TCP: `--all` alone has the time for them.
-const DONE_BY_ANOTHER: [&str; 6] = ["h2-1.22", "client1.22", "go1.26", "unix1.26", "grpc1.22", "sql1.22"];
+/// Those of them that do what another case does with a newer Go, or over TCP: `--all` alone has the time for them.
+const DONE_BY_ANOTHER: [&str; 9] =
+    ["go1.22", "go1.24", "carried1.22", "h2-1.22", "client1.22", "go1.26", "unix1.26", "grpc1.22", "sql1.22"];
 
 /// What is always looked at last.
 const ALWAYS: &str = "kernel log";
@@ -74,7 +90,7 @@ pub struct Run {
     pub name: String,
     pub arch: Arch,
     source: Source,
-    command_line: &'static str,
+    command_line: Cow<'static, str>,
     pub cases: Vec<&'static str>,
 }
 
@@ -139,7 +155,7 @@ pub fn all() -> Vec<Run> {
             name: format!("{version} {}", arch.name()),
             arch,
             source: Source::Suite(suite),
-            command_line: "",
+            command_line: "".into(),
             cases: CASES.iter().copied().filter(|case| runs(arch, case)).collect(),
         })
     });
@@ -147,7 +163,7 @@ pub fn all() -> Vec<Run> {
         name: special.name.to_owned(),
         arch: special.arch,
         source: Source::Suite(special.suite),
-        command_line: special.command_line,
+        command_line: special.command_line.into(),
         cases: special.cases.to_vec(),
     });
     matrix.chain(special).collect()
@@ -169,10 +185,22 @@ pub fn own_tests() -> Vec<Run> {
         name: format!("6.1 {case} amd64"),
         arch: Arch::Amd64,
         source: Source::Suite("bookworm"),
-        command_line: "",
+        command_line: "".into(),
         cases: vec![case],
     };
     own_tests::CASES.map(run).into()
+}
+
+/// So many messages over each way to carry them, a machine for each.
+pub fn messages(messages: u32) -> Vec<Run> {
+    let run = |case: &'static str| Run {
+        name: format!("6.1 {case} amd64"),
+        arch: Arch::Amd64,
+        source: Source::Suite("bookworm"),
+        command_line: format!("strobe_messages={messages}").into(),
+        cases: vec![case],
+    };
+    messages::CASES.map(run).into()
 }
 
 /// What came of a run.
@@ -199,7 +227,7 @@ impl Run {
     /// All cases on a kernel that the user gave.
     pub fn given(arch: Arch, kernel: Kernel) -> Self {
         let name = format!("given {}", arch.name());
-        Run { name, arch, source: Source::Given(kernel), command_line: "", cases: CASES.to_vec() }
+        Run { name, arch, source: Source::Given(kernel), command_line: "".into(), cases: CASES.to_vec() }
     }
 
     /// How much there is to do, as a figure to order runs by: a case, and the boot, take about a quarter longer on arm64.
@@ -259,11 +287,11 @@ impl Run {
         archive.file("strobe.o", &fs::read(&artifacts.object).context("read the eBPF object")?)?;
         // Some calls are to a host by its name.
         archive.file("etc/hosts", b"127.0.0.1 localhost\n")?;
-        let mut has_own_tests = false;
+        let mut has_its_own = false;
         for case in &self.cases {
-            has_own_tests |= own_tests::put(&mut archive, case)?;
+            has_its_own |= own_tests::put(&mut archive, case)? || messages::put(&mut archive, case)?;
         }
-        for (name, app) in artifacts.apps.iter().filter(|_| !has_own_tests) {
+        for (name, app) in artifacts.apps.iter().filter(|_| !has_its_own) {
             archive.program(&format!("apps/{name}"), app)?;
         }
         for module in &kernel.modules {

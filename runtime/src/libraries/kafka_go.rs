@@ -17,7 +17,7 @@ use runtime_ebpf::{
 };
 
 use super::join::Joiner;
-use super::library::{ConfigError, Flight, Library, LostAtExit};
+use super::library::{ConfigError, Flight, Library, NeverEnded};
 use super::values::bytes_of;
 use crate::spans::Kind;
 
@@ -81,8 +81,9 @@ impl Library for KafkaGo {
             // An entry has room for several topics, and writes are batched: few goroutines need one at once.
             part: 4,
             // A reader that waits for a message loses nothing.
-            lost: Some(LostAtExit {
-                counter: "kafka_go.lost.open_at_exit",
+            lost: Some(NeverEnded {
+                at_exit: "kafka_go.lost.open_at_exit",
+                gave_way: None,
                 state: OPEN | SAMPLED,
                 kinds: &[WRITE, COMMIT],
             }),

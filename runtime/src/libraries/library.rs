@@ -99,22 +99,24 @@ pub struct Flight {
     pub entries_global: &'static str,
     /// It has room for one of so many of the requests that may be in flight: 1 for all of them.
     pub part: u32,
-    /// What of it is lost when its process ends, where the agent knows of no beginning.
-    pub lost: Option<LostAtExit>,
+    /// What of it is lost when it never ends, where the agent knows of no beginning.
+    pub lost: Option<NeverEnded>,
 }
 
-/// Entries of which a span would have come. They begin with a `Span` of the programs.
+/// Entries of which a span would have come, had they ended. They begin with a `Span` of the programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LostAtExit {
-    /// Where they are counted.
-    pub counter: &'static str,
+pub struct NeverEnded {
+    /// Where those are counted that their process had when it ended.
+    pub at_exit: &'static str,
+    /// And those that gave way since it had too many, the oldest first; `None`: nothing gives way there.
+    pub gave_way: Option<&'static str>,
     /// The bits that their state has.
     pub state: u32,
     /// The library's own numbers of the operations that count.
     pub kinds: &'static [u32],
 }
 
-impl LostAtExit {
+impl NeverEnded {
     /// Whether an entry is one of those.
     pub fn is(&self, entry: &[u8], generation: u32) -> bool {
         const STATE: usize = 4;

@@ -22,7 +22,7 @@ use runtime_ebpf::{
 
 use super::contexts::has_known_ids;
 use super::join::{Joiner, SpanContext, Whole};
-use super::library::{ConfigError, Flight, Library, LostAtExit};
+use super::library::{ConfigError, Flight, Library, NeverEnded};
 use super::values::{bytes_of, role, stack_check};
 use crate::records::{DecodeError, Plain, read};
 use crate::spans::{Kind, Span};
@@ -47,7 +47,12 @@ pub fn flight() -> Flight {
         use_map: "BY_HAND_USE",
         entries_global: "BY_HAND_ENTRIES",
         part: 1,
-        lost: Some(LostAtExit { counter: "by_hand.lost.open_at_exit", state: OPEN | SAMPLED, kinds: &[0] }),
+        lost: Some(NeverEnded {
+            at_exit: "by_hand.lost.open_at_exit",
+            gave_way: Some("by_hand.lost.gave_way"),
+            state: OPEN | SAMPLED,
+            kinds: &[0],
+        }),
     }
 }
 

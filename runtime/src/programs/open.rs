@@ -1,22 +1,24 @@
 //! What a process that has ended leaves open in the in-flight tables, where the agent knows of no beginning: it is lost, and counted.
 
-use std::{collections::HashSet, io};
+use std::io;
 
 use aya::Ebpf;
 
 use super::error::ProgramsError;
 use super::raw::{RawMap, raw};
-use crate::libraries::{Flight, LostAtExit};
+use super::sweep::tgid_of;
+use super::tables::KEY_BYTES;
+use crate::libraries::{Flight, NeverEnded};
 
-/// Steps through a table when a process ends: as many as the largest has entries.
-const MOST_STEPS: usize = 1 << 20;
+/// Entries that are looked at in one call.
+const AT_ONCE: u32 = 4096;
 
 /// A table of which something is lost when a process ends.
 pub struct Open {
     /// The table.
     pub flight: Flight,
     /// What of it counts.
-    pub lost: LostAtExit,
+    pub lost: NeverEnded,
     /// How much has been lost.
     pub count: u64,
 }
@@ -28,18 +30,16 @@ impl Open {
     }
 
     fn count(&mut self, table: &RawMap<'_>, tgid: u32, generation: u32) -> io::Result<()> {
-        let (mut last, mut seen): (Option<Vec<u8>>, HashSet<Vec<u8>>) = (None, HashSet::new());
-        // From a key that another process removes meanwhile the kernel begins anew.
-        for _ in 0..MOST_STEPS {
-            let Some(key) = table.next_key(last.as_deref())? else { break };
-            let is_its = key.get(8..12) == Some(&tgid.to_ne_bytes());
-            if is_its && seen.insert(key.clone()) {
-                let entry = table.lookup(&key)?;
-                self.count += u64::from(entry.is_some_and(|entry| self.lost.is(&entry, generation)));
+        let mut bucket = None;
+        loop {
+            let entries = table.entries(&mut bucket, AT_ONCE)?;
+            let its = entries.iter().filter(|(key, _)| tgid_of(key) == Some(tgid));
+            let open = its.filter(|(_, entry)| self.lost.is(entry, generation)).count();
+            self.count += u64::try_from(open).unwrap_or(u64::MAX);
+            if bucket.is_none() {
+                return Ok(());
             }
-            last = Some(key);
         }
-        Ok(())
     }
 }
 
@@ -47,7 +47,7 @@ impl Open {
 pub fn count(all: &mut [Open], ebpf: &Ebpf, tgid: u32, generation: u32) -> Result<(), ProgramsError> {
     for open in all {
         let map = open.flight.map;
-        let table = raw(ebpf, map, 16, open.flight.value_bytes)?;
+        let table = raw(ebpf, map, KEY_BYTES, open.flight.value_bytes)?;
         let counted = open.count(&table, tgid, generation);
         counted.map_err(|source| ProgramsError::Element { action: "reading", map, source })?;
     }

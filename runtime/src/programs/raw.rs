@@ -14,7 +14,7 @@ use super::error::{ProgramsError, missing_map};
 const BPF_MAP_LOOKUP_ELEM: libc::c_long = 1;
 const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
 const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
-const BPF_MAP_GET_NEXT_KEY: libc::c_long = 4;
+const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24; // Of hash maps since Linux 5.6.
 
 /// The part of `union bpf_attr` that the element calls have.
 #[repr(C)]
@@ -25,6 +25,39 @@ struct Element {
     /// The value, or the next key.
     value: u64,
     flags: u64,
+}
+
+/// The part of it that [`BPF_MAP_LOOKUP_BATCH`] has.
+#[repr(C)]
+struct Batch {
+    /// Where to begin, and where that is said of the next call: the number of a bucket.
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    elem_flags: u64,
+    flags: u64,
+}
+
+/// How far somebody has read in a hash map: the next bucket; `None` is the first. Unlike a key it is not lost with an entry that is removed
+/// meanwhile.
+pub type Bucket = Option<u32>;
+
+/// Some entries of a hash map.
+pub struct Entries {
+    keys: Vec<u8>,
+    values: Vec<u8>,
+    sizes: [usize; 2],
+}
+
+impl Entries {
+    /// Keys with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let [key, value] = self.sizes;
+        self.keys.chunks_exact(key).zip(self.values.chunks_exact(value))
+    }
 }
 
 /// A map whose keys and values have these sizes; whoever makes one has them from the same source as the programs.
@@ -73,14 +106,50 @@ impl RawMap<'_> {
         found(self.call(BPF_MAP_DELETE_ELEM, key.as_ptr(), std::ptr::null_mut()))
     }
 
-    /// The key that follows; the first one for none, and for one that is not there any more.
-    pub fn next_key(&self, key: Option<&[u8]>) -> io::Result<Option<Vec<u8>>> {
-        key.map_or(Ok(()), |key| self.check(key, None))?;
-        let mut next = vec![0; self.key_bytes];
-        let key = key.map_or(std::ptr::null(), <[u8]>::as_ptr);
-        found(self.call(BPF_MAP_GET_NEXT_KEY, key, next.as_mut_ptr())).map(|found| found.then_some(next))
+    /// Up to `limit` entries of a hash map from a bucket on, which is set to the next one, or `None` at the end. Those of one bucket come together:
+    /// where more lie in it than that, all of them do.
+    pub fn entries(&self, bucket: &mut Bucket, limit: u32) -> io::Result<Entries> {
+        let mut limit = limit.max(1);
+        loop {
+            let room = |bytes: usize| vec![0; bytes * limit as usize];
+            let mut entries = Entries {
+                keys: room(self.key_bytes),
+                values: room(self.value_bytes),
+                sizes: [self.key_bytes, self.value_bytes],
+            };
+            let (from, mut next) = (*bucket, 0_u32);
+            let mut batch = Batch {
+                in_batch: from.as_ref().map_or(0, |from| &raw const *from as u64),
+                out_batch: &raw mut next as u64,
+                keys: entries.keys.as_mut_ptr() as u64,
+                values: entries.values.as_mut_ptr() as u64,
+                count: limit,
+                map_fd: self.map.fd().as_fd().as_raw_fd().cast_unsigned(),
+                elem_flags: 0,
+                flags: 0,
+            };
+            // SAFETY: the attributes are ours and their size is stated; there is room for so many keys and values of the map's sizes.
+            let result = unsafe {
+                libc::syscall(libc::SYS_bpf, BPF_MAP_LOOKUP_BATCH, &raw mut batch, size_of::<Batch>())
+            };
+            let is_there = found(if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) });
+            match is_there {
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && limit < MOST_IN_A_BUCKET => {
+                    limit *= 2
+                }
+                Err(error) => return Err(error),
+                Ok(goes_on) => {
+                    *bucket = goes_on.then_some(next);
+                    entries.keys.truncate(self.key_bytes * batch.count as usize);
+                    return Ok(entries);
+                }
+            }
+        }
     }
 }
+
+/// No table has more.
+const MOST_IN_A_BUCKET: u32 = 1 << 20;
 
 /// "No such element" is an answer, not a failure.
 fn found(result: io::Result<()>) -> io::Result<bool> {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::raw::RawMap;
+use super::raw::{Bucket, RawMap};
 
 /// How long a generation's entries are left alone after its end: programs run for microseconds.
 const GRACE: Duration = Duration::from_secs(1);
@@ -37,10 +37,14 @@ impl Generations {
         Some(before)
     }
 
+    /// Whether the process has this generation now.
+    pub fn is_live(&self, tgid: u32, generation: u32) -> bool {
+        self.live.get(&tgid) == Some(&generation)
+    }
+
     /// Whether nobody can use an entry of this generation any more.
     fn is_over(&self, tgid: u32, generation: u32) -> bool {
-        self.live.get(&tgid) != Some(&generation)
-            && !self.ended.iter().any(|(_, t, g)| (*t, *g) == (tgid, generation))
+        !self.is_live(tgid, generation) && !self.ended.iter().any(|(_, t, g)| (*t, *g) == (tgid, generation))
     }
 
     /// Whether some of those that had ended only just now are over.
@@ -56,7 +60,7 @@ impl Generations {
 /// Where a table's sweep has come to.
 #[derive(Debug, Default)]
 pub struct Sweep {
-    last: Option<Vec<u8>>,
+    bucket: Bucket,
     /// There may be something to remove. An empty table costs a step through all of its buckets, so that nobody looks at it for
     /// nothing.
     is_due: bool,
@@ -74,38 +78,38 @@ impl Sweep {
     }
 
     /// Looks at up to `limit` entries from where the last slice ended; gives how many were removed.
-    pub fn slice(&mut self, table: &RawMap<'_>, generations: &Generations, limit: usize) -> io::Result<u64> {
+    pub fn slice(&mut self, table: &RawMap<'_>, generations: &Generations, limit: u32) -> io::Result<u64> {
         if !self.is_due {
             return Ok(0);
         }
         let before = self.removed;
-        for _ in 0..limit {
-            let Some(key) = table.next_key(self.last.as_deref())? else {
-                self.last = None;
-                self.is_due = std::mem::take(&mut self.again);
-                break;
-            };
-            // The next key is asked for before this one can go: from a key that is gone the kernel begins anew.
-            if is_over(table, &key, generations)? && table.delete(&key)? {
+        let entries = table.entries(&mut self.bucket, limit)?;
+        for (key, value) in entries.iter() {
+            let is_over =
+                |value: &[u8]| whose(key, value).is_some_and(|(tgid, of)| generations.is_over(tgid, of));
+            // Somebody may have another one there by now.
+            if is_over(value)
+                && table.lookup(key)?.is_some_and(|value| is_over(&value))
+                && table.delete(key)?
+            {
                 self.removed += 1;
-            } else {
-                self.last = Some(key);
             }
+        }
+        if self.bucket.is_none() {
+            self.is_due = std::mem::take(&mut self.again);
         }
         Ok(self.removed - before)
     }
 }
 
-/// Keys are goroutine and tgid, two words; values begin with the generation (`libraries::Flight`).
-fn is_over(table: &RawMap<'_>, key: &[u8], generations: &Generations) -> io::Result<bool> {
-    let Some(tgid) = key.get(8..12).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes) else {
-        return Ok(false);
-    };
-    let Some(value) = table.lookup(key)? else { return Ok(false) };
-    let Some(generation) = value.first_chunk::<4>().map(|bytes| u32::from_ne_bytes(*bytes)) else {
-        return Ok(false);
-    };
-    Ok(generations.is_over(tgid, generation))
+/// The process of a key of goroutine and tgid, two words.
+pub fn tgid_of(key: &[u8]) -> Option<u32> {
+    Some(u32::from_ne_bytes(key.get(8..12)?.try_into().ok()?))
+}
+
+/// The same and the generation, by which values begin (`libraries::Flight`).
+pub fn whose(key: &[u8], value: &[u8]) -> Option<(u32, u32)> {
+    Some((tgid_of(key)?, u32::from_ne_bytes(*value.first_chunk::<4>()?)))
 }
 
 #[cfg(test)]

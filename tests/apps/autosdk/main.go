@@ -1,6 +1,7 @@
 // Command autosdk makes spans by hand through OpenTelemetry's Auto SDK, in every way that its tests know of (tests/e2e/auto_sdk): it prints
 // "listening on http://ADDRESS", runs its cases when it is asked for /go, and prints "done". TRACER says whose tracer it has: of the SDK
-// itself, of the API's global provider ("global"), or of a context without a span ("context").
+// itself, of the API's global provider ("global"), or of a context without a span ("context"). With SPAN_PAIRS it makes many spans at once in place of
+// the cases, behind SPANS_FORGOTTEN that never end; with SPANS_PROFILE, too, at once, writes a profile of that there, and ends.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -170,6 +172,17 @@ func load(goroutines, pairs int) {
 	all.Wait()
 }
 
+var forgotten []trace.Span
+
+// forget begins spans that never end, 200 in a second. Each stays where it is.
+func forget(n int) {
+	for i := 0; i < n; i++ {
+		_, span := tracer.Start(context.Background(), "forgotten")
+		forgotten = append(forgotten, span)
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 // flood makes spans of nearly 64 KiB each for so long, as fast as two goroutines can.
 func flood(long time.Duration) {
 	text := strings.Repeat("x", 60_000)
@@ -206,9 +219,20 @@ func main() {
 		span(r.Context(), "in a handler", nil)
 	})
 	pairs, begin := number("SPAN_PAIRS"), make(chan struct{})
+	if path := os.Getenv("SPANS_PROFILE"); path != "" {
+		choose()
+		f, err := os.Create(path)
+		must(err)
+		must(pprof.StartCPUProfile(f))
+		load(64, pairs)
+		pprof.StopCPUProfile()
+		must(f.Close())
+		return
+	}
 	go func() {
 		// Not on a goroutine that a request has started.
 		<-begin
+		forget(number("SPANS_FORGOTTEN"))
 		load(64, pairs)
 		fmt.Println("done")
 	}()

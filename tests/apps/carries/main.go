@@ -2,7 +2,8 @@
 // (tests/support/recorder.rs). Each case has a path of its own. What it sends is the same in each run, byte for byte.
 //
 // It prints "listening on http://ADDRESS", waits for a request for /go, runs all cases once, prints "done", and serves until SIGTERM. With a
-// second argument, "thousand", it has other cases: a thousand requests with 40 headers each.
+// second argument, "thousand", it has other cases: a thousand requests with 40 headers each. A request for /relay/NAME has it send one for /NAME
+// meanwhile, at any time.
 package main
 
 import (
@@ -36,6 +37,10 @@ func main() {
 	var once sync.Once
 	mux := http.NewServeMux()
 	mux.HandleFunc("/go", func(http.ResponseWriter, *http.Request) { once.Do(func() { close(begin) }) })
+	relays := &http.Transport{}
+	mux.HandleFunc("/relay/", func(_ http.ResponseWriter, r *http.Request) {
+		send(relays, request("GET", strings.TrimPrefix(r.URL.Path, "/relay"), nil).WithContext(r.Context()))
+	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(err)
 	go http.Serve(l, mux)

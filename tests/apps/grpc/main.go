@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"strconv"
@@ -58,6 +59,7 @@ func main() {
 	must(err)
 	go http.Serve(control, mux)
 	at := servers()
+	defer os.RemoveAll(filepath.Dir(at.unix))
 	fmt.Printf("plain %s\nserved %s\nclosed %s\nunix %s\nrefuses %s\n", at.plain, at.served, at.closed, at.unix, at.refuses)
 	fmt.Printf("control %s\n", control.Addr())
 	select {

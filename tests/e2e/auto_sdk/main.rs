@@ -25,13 +25,18 @@ const OTEL_TRACE: &str = "go.opentelemetry.io/otel/trace";
 /// Every case, by a tracer of this kind, whose spans this library makes.
 fn every_span_is_there(program: Program, tracer: &str, library: &str) -> Result<()> {
     let built = program.build()?;
-    let plan = analyzer::plan_file(&built, &analyzer::Options::default(), &[])?;
+    every_span_of(&built, tracer, library).with_context(|| format!("{program:?} {tracer}"))
+}
+
+/// The same of a build.
+fn every_span_of(built: &Path, tracer: &str, library: &str) -> Result<()> {
+    let plan = analyzer::plan_file(built, &analyzer::Options::default(), &[])?;
     let library = plan.libraries.iter().find(|found| found.id == library).context("it is not in the Plan")?;
     ensure!(library.verdict == Verdict::Ready, "{:?}", library.reason);
     let mut sites = library.functions.iter().flat_map(|function| &function.sites);
     ensure!(sites.all(|site| site.cost == Cost::Emulated), "{:?}", library.functions);
 
-    let mut stage = Stage::new(&built, &[("TRACER", tracer)], &[])?;
+    let mut stage = Stage::new(built, &[("TRACER", tracer)], &[])?;
     stage.agent.expect_stderr(HANDED, 0)?;
     stage.begin(Duration::from_secs(10))?;
     stage.collector.wait_for(cases::SPANS, Duration::from_secs(10));
@@ -41,7 +46,16 @@ fn every_span_is_there(program: Program, tracer: &str, library: &str) -> Result<
     let told = writes_from_probes()?;
     let run = cases::Run { output: &stage.app.stdout.text(), told, passes_on: false, is_older: false };
     let wrong = cases::wrong(&stage.collector.take()?, &losses(&stage.agent), run);
-    ensure!(wrong.is_empty(), "{program:?} {tracer}:\n{}\n{}", wrong.join("\n"), stage.agent.output());
+    ensure!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), stage.agent.output());
+    Ok(())
+}
+
+/// A build with the profile of the program's own load is as ready as another.
+#[test]
+fn a_profile_changes_nothing() -> Result<()> {
+    for (tracer, library) in [("sdk", AUTO_SDK), ("context", OTEL_TRACE)] {
+        every_span_of(&NEWEST.build_guided(tracer)?, tracer, library).context(tracer)?;
+    }
     Ok(())
 }
 
@@ -97,6 +111,30 @@ fn many_at_once(built: &Path, own: &[(&str, &str)]) -> Result<()> {
     }
     ensure!(lost.is_empty(), "{lost:?}");
     println!("{due} spans, each its own");
+    stage.stop()
+}
+
+/// Spans that never end give way to those that come after them, before a process has no more than its share, and are counted.
+#[test]
+fn what_never_ends_gives_way() -> Result<()> {
+    never_ended(&NEWEST.build()?, &[])
+}
+
+fn never_ended(built: &Path, own: &[(&str, &str)]) -> Result<()> {
+    const FORGOTTEN: usize = 2_000;
+    const PAIRS: usize = 64;
+    let forgotten = FORGOTTEN.to_string();
+    let own = [own, &[("SPANS_FORGOTTEN", &forgotten), ("SPAN_PAIRS", "1")]].concat();
+    // A process may have half of them.
+    let mut stage = Stage::new(built, &own, &[("STROBE_MAX_IN_FLIGHT", "2048")])?;
+    let mut spans = stage.run_for(2 * PAIRS + 1, Duration::from_secs(60))?;
+    spans.retain(|span| span.scope == cases::SCOPE);
+    let lost = losses(&stage.agent);
+    let gave_way = lost.get("by_hand.lost.gave_way").copied().unwrap_or(0);
+    ensure!(spans.len() == 2 * PAIRS, "{} spans: {lost:?}", spans.len());
+    // What has given way is not open any more, whoever has it at two addresses has half the room.
+    ensure!((1_000..2_000).contains(&gave_way) && lost.len() == 1, "{lost:?}:\n{}", stage.agent.output());
+    println!("{gave_way} of {FORGOTTEN} gave way");
     stage.stop()
 }
 

@@ -1,6 +1,7 @@
 //! The same program with an API of before v1.33, which has no Auto SDK to hand spans to: what it says of its spans is seen as it says it, whatever
 //! the kernel lets probes write. With an SDK it is left alone.
 
+use std::path::Path;
 use std::time::Duration;
 
 use analyzer::plan::{Code, Cost, Library, Verdict};
@@ -17,14 +18,18 @@ use crate::program::{NEWEST_OLDER, Older};
 const GLOBAL: &str = "go.opentelemetry.io/otel/internal/global";
 
 fn every_span_is_there(program: Older) -> Result<()> {
-    let built = program.build()?;
-    let plan = analyzer::plan_file(&built, &analyzer::Options::default(), &[])?;
+    every_span_of(&program.build()?).with_context(|| format!("{program:?}"))
+}
+
+/// The same of a build.
+fn every_span_of(built: &Path) -> Result<()> {
+    let plan = analyzer::plan_file(built, &analyzer::Options::default(), &[])?;
     let library = plan.libraries.iter().find(|found| found.id == GLOBAL).context("it is not in the Plan")?;
     ensure!(library.verdict == Verdict::Ready, "{:?}", library.reason);
     for function in library.functions.iter().filter(|function| function.role != "started") {
         ensure!(function.sites.iter().all(|site| site.cost == Cost::Emulated), "{function:?}");
     }
-    let mut stage = Stage::new(&built, &[("TRACER", "global")], &[])?;
+    let mut stage = Stage::new(built, &[("TRACER", "global")], &[])?;
     stage.begin(Duration::from_secs(10))?;
     stage.collector.wait_for(cases::SPANS_OF_OLDER, Duration::from_secs(10));
     stage.stop()?;
@@ -32,7 +37,7 @@ fn every_span_is_there(program: Older) -> Result<()> {
     ensure!(status.success(), "strobe ended with {status}:\n{}", stage.agent.output());
     let run = cases::Run { output: &stage.app.stdout.text(), told: false, passes_on: false, is_older: true };
     let wrong = cases::wrong(&stage.collector.take()?, &losses(&stage.agent), run);
-    ensure!(wrong.is_empty(), "{program:?}:\n{}\n{}", wrong.join("\n"), stage.agent.output());
+    ensure!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), stage.agent.output());
     Ok(())
 }
 
@@ -56,6 +61,18 @@ versions! {
 #[test]
 fn older_many_at_once_are_each_their_own() -> Result<()> {
     crate::many_at_once(&NEWEST_OLDER.build()?, &[("TRACER", "global")])
+}
+
+/// A build with the profile of the program's own load is as ready as another.
+#[test]
+fn older_a_profile_changes_nothing() -> Result<()> {
+    every_span_of(&NEWEST_OLDER.build_guided()?)
+}
+
+/// What never ends gives way, at both of its addresses.
+#[test]
+fn older_ones_that_never_end_give_way() -> Result<()> {
+    crate::never_ended(&NEWEST_OLDER.build()?, &[("TRACER", "global")])
 }
 
 /// A program whose spans are an SDK's from some moment on: `PROVIDER` is set in the middle.

@@ -1,8 +1,9 @@
 //! The program, in the versions that a test asks for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use strobe_tests::built::Recipe;
 use strobe_tests::golang::go;
 
@@ -32,15 +33,39 @@ impl Older {
 
     /// The same for an architecture.
     pub fn build_for(&self, arch: &str) -> Result<PathBuf> {
+        self.build_of(arch, &["-ldflags=-s -w"])
+    }
+
+    /// The same, built with the profile of its own load.
+    pub fn build_guided(&self) -> Result<PathBuf> {
+        let profile = profile(&self.build()?, &format!("older-{}-{}", self.go, self.otel), "global")?;
+        self.build_of(HOST, &["-ldflags=-s -w", &profile])
+    }
+
+    fn build_of(&self, arch: &str, args: &[&str]) -> Result<PathBuf> {
         let modules =
             &[("go.opentelemetry.io/otel", self.otel), ("go.opentelemetry.io/otel/trace", self.otel)];
         let required: String =
             modules.iter().map(|(path, version)| format!("require {path} {version}\n")).collect();
         // An older module asks for no Go whose ServeMux has routes.
         let go_mod = format!("module example.com/app\n\ngo 1.22\n\n{required}");
-        let (args, files) = (&["-ldflags=-s -w"], &[MAIN, ("go.mod", &go_mod)]);
+        let files = &[MAIN, ("go.mod", &go_mod)];
         Recipe { version: self.go, arch, mode: "exe", args, files, modules }.build()
     }
+}
+
+/// The argument of `go build` for the profile of a program's load. One that is there is used again: another would be another build.
+fn profile(built: &Path, name: &str, tracer: &str) -> Result<String> {
+    let profile = strobe_tests::machine::cache_dir("span-profiles")?.join(name);
+    if !profile.is_file() {
+        let partial = profile.with_extension("partial");
+        let mut command = Command::new(built);
+        command.env("TRACER", tracer).env("SPAN_PAIRS", "20000").env("SPANS_PROFILE", &partial);
+        let out = command.output().context("run the program")?;
+        ensure!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        std::fs::rename(&partial, &profile).context("the profile")?;
+    }
+    Ok(format!("-pgo={}", profile.display()))
 }
 
 /// Which versions it is built of.
@@ -63,12 +88,21 @@ impl Program {
 
     /// The same for an architecture.
     pub fn build_for(&self, arch: &str) -> Result<PathBuf> {
+        self.build_of(arch, &["-ldflags=-s -w"])
+    }
+
+    /// The same, built with the profile of its own load.
+    pub fn build_guided(&self, tracer: &str) -> Result<PathBuf> {
+        let profile = profile(&self.build()?, &format!("{tracer}-{}-{}", self.go, self.otel), tracer)?;
+        self.build_of(HOST, &["-ldflags=-s -w", &profile])
+    }
+
+    fn build_of(&self, arch: &str, args: &[&str]) -> Result<PathBuf> {
         let modules = &[
             ("go.opentelemetry.io/auto/sdk", self.sdk),
             ("go.opentelemetry.io/otel", self.otel),
             ("go.opentelemetry.io/otel/trace", self.otel),
         ];
-        let args = &["-ldflags=-s -w"];
         let files = if self.passes_on { &[MAIN, SDK, PASSES_ON][..] } else { &[MAIN, SDK] };
         Recipe { version: self.go, arch, mode: "exe", args, files, modules }.build()
     }

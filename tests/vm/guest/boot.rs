@@ -129,13 +129,14 @@ pub fn kernel_version() -> Result<(u32, u32, u32)> {
 
 /// The cases that the host asks for, on the kernel's command line.
 pub fn wanted_cases() -> Result<Vec<String>> {
+    Ok(said("strobe_cases=")?.split(',').map(str::to_owned).collect())
+}
+
+/// What the kernel's command line says behind this.
+pub fn said(name: &str) -> Result<String> {
     let line = fs::read_to_string("/proc/cmdline").context("read /proc/cmdline")?;
-    let wanted = line.split_whitespace().find_map(|word| word.strip_prefix("strobe_cases="));
-    Ok(wanted
-        .context("no strobe_cases= on the kernel's command line")?
-        .split(',')
-        .map(str::to_owned)
-        .collect())
+    let said = line.split_whitespace().find_map(|word| word.strip_prefix(name)).map(str::to_owned);
+    said.with_context(|| format!("no {name} on the kernel's command line"))
 }
 
 /// Writes a message in one piece, with a line end on both sides: the kernel may have left its own line unfinished.

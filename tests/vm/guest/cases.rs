@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 use strobe_tests::gotest::suite::{GRPC, NET_HTTP};
 
 use crate::{
-    by_hand, carried, chain, clients, databases, features, grpc, kafka, lives, loading, machines, namespaces,
-    own, own_tests, privileges,
+    by_hand, carried, chain, clients, databases, features, grpc, kafka, lives, loading, machines, messages,
+    namespaces, own, own_tests, privileges, states,
 };
 
 /// Runs one; what it says goes into the table.
@@ -23,6 +23,7 @@ pub fn run(name: &str) -> Result<String> {
         "carried1.22" => carried::contexts("1.22"),
         "carried1.27" => carried::contexts("1.27"),
         "own1.27" => own::contexts("1.27"),
+        "states1.27" => states::go_on("1.27"),
         "chain" => chain::contexts(),
         "go1.26" => lives::every_kind_of_request("1.26"),
         "unix1.26" => lives::over_a_socket("1.26"),
@@ -48,6 +49,10 @@ pub fn run(name: &str) -> Result<String> {
         "missing" => privileges::each_missing_in_turn("1.24"),
         "own-tests-net-http" => own_tests::are_unchanged(name, NET_HTTP),
         "own-tests-grpc" => own_tests::are_unchanged(name, GRPC),
+        "messages-h1" => messages::arrive("h1"),
+        "messages-h2" => messages::arrive("h2"),
+        "messages-h2c" => messages::arrive("h2c"),
+        "messages-grpc" => messages::arrive("grpc"),
         "lockdown" => machines::is_locked_down(),
         "preempt" => machines::is_fully_preemptible(),
         _ => bail!("no case is named {name}"),

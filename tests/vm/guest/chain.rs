@@ -41,9 +41,9 @@ const KINDS: [Kind; 3] = [
 /// Over HTTP/1.x there is always room.
 const LINES: [&str; 2] = ["h1", "h1s"];
 /// What the agents count of requests, by these endings of the counters' names.
-const NO_ROOM: &[&str] = &["context.no_room", "context.h2.no_room"];
-const WRITTEN: &[&str] = &["context.written", "context.h2.written"];
-const OWN: &[&str] = &["context.own"];
+pub const NO_ROOM: &[&str] = &["context.no_room", "context.h2.no_room"];
+pub const WRITTEN: &[&str] = &["context.written", "context.h2.written"];
+pub const OWN: &[&str] = &["context.own"];
 const CLIENTS: [&str; 3] = ["net_http_client", "x_net_http2_client", "grpc_client"];
 
 /// What the programs have counted by this name; 0 where the log does not say it.
@@ -53,8 +53,8 @@ fn counted(log: &str, name: &str) -> u64 {
     said.split(',').next().and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
-/// What these agents have counted.
-fn counted_by(logs: &[String], names: &[&str]) -> u64 {
+/// What these agents have counted, of all clients.
+pub fn counted_by(logs: &[String], names: &[&str]) -> u64 {
     let of = |log: &String| -> u64 {
         let all = CLIENTS.iter().flat_map(|client| names.iter().map(move |name| format!("{client}.{name}")));
         all.map(|name| counted(log, &name)).sum()

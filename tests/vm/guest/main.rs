@@ -20,10 +20,12 @@ mod kafka;
 mod lives;
 mod loading;
 mod machines;
+mod messages;
 mod namespaces;
 mod own;
 mod own_tests;
 mod privileges;
+mod states;
 
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -35,8 +37,8 @@ use verdict::{Message, Verdict};
 
 /// How long a case may take. On a busy host the emulated processors are a hundred times slower than real ones.
 const LIMIT: Duration = Duration::from_secs(300);
-/// And the tests that Go and gRPC have of their own.
-const LIMIT_OF_OWN_TESTS: Duration = Duration::from_secs(7_200);
+/// And the tests that Go and gRPC have of their own, or a million messages.
+const LIMIT_OF_LONG_ONES: Duration = Duration::from_secs(7_200);
 /// How much of a failed case's output is shown from its beginning, and twice as much from its end.
 const SHOWN_BYTES: usize = 3 * 1024;
 
@@ -113,7 +115,8 @@ fn run_case_where_pages_move(name: &str) -> Result<String> {
 /// Runs it in a process of its own, and leaves nothing of it behind.
 fn run_case(name: &str) -> Result<String> {
     let mut running = Running::start(Command::new("/init").args(["case", name]))?;
-    let limit = if name.starts_with("own-tests") { LIMIT_OF_OWN_TESTS } else { LIMIT };
+    let is_long = name.starts_with("own-tests") || name.starts_with("messages");
+    let limit = if is_long { LIMIT_OF_LONG_ONES } else { LIMIT };
     let status = running.wait(limit);
     boot::end_everything();
     let status = status?;

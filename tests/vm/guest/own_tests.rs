@@ -32,8 +32,7 @@ pub fn are_unchanged(name: &str, package: Package) -> Result<String> {
     let program = PathBuf::from(format!("/own-tests/{name}"));
     let suite =
         Suite { package, program, root: PathBuf::from("/go"), source: source.into(), patience: PATIENCE };
-    // Ends with this process.
-    std::thread::spawn(stay_alive);
+    stay_alive();
     let mut without = Runs::default();
     for _ in 0..RUNS {
         without.add(suite.run()?.verdicts);
@@ -74,11 +73,13 @@ fn written(log: &str) -> u64 {
     last.split("Counted").filter_map(of).sum()
 }
 
-/// A machine of which nothing is heard is taken for dead.
-fn stay_alive() {
-    let Ok(mut console) = File::create("/dev/console") else { return };
-    // Where the console is gone nobody is there who could hear of it.
-    while writeln!(console, "\nown tests: still running").is_ok() {
-        std::thread::sleep(SIGN_OF_LIFE);
-    }
+/// A machine of which nothing is heard is taken for dead: from now on something is, until this process ends.
+pub fn stay_alive() {
+    std::thread::spawn(|| {
+        let Ok(mut console) = File::create("/dev/console") else { return };
+        // Where the console is gone nobody is there who could hear of it.
+        while writeln!(console, "\nstill running").is_ok() {
+            std::thread::sleep(SIGN_OF_LIFE);
+        }
+    });
 }

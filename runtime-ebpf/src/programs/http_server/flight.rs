@@ -11,7 +11,7 @@ use aya_ebpf::{
     maps::{Array, HashMap},
 };
 use runtime_ebpf::{
-    abi::HTTP_SERVER_TABLE,
+    abi::{HTTP_SERVER_TABLE, SHARES},
     http_server::{DEFAULT_ENTRIES, IN_FLIGHT_BYTES, counters::Counter},
 };
 
@@ -212,17 +212,17 @@ fn entries() -> u64 {
     unsafe { core::ptr::read_volatile(&HTTP_SERVER_ENTRIES) }
 }
 
-/// What one process may have of the table: half.
+/// What one process may have of the table.
 #[inline(always)]
 fn share() -> u64 {
-    entries() / 2
+    entries() / SHARES
 }
 
 /// Above three quarters of the table, or of the process's share, idle entries give way.
 #[inline(always)]
 fn is_crowded(hit: &Hit) -> bool {
     let limit = entries() / 4 * 3;
-    in_flight::used(&HTTP_SERVER_USE) > limit || hit.process().entries[HTTP_SERVER_TABLE] > limit / 2
+    in_flight::used(&HTTP_SERVER_USE) > limit || hit.process().entries[HTTP_SERVER_TABLE] > limit / SHARES
 }
 
 #[inline(always)]

@@ -1,0 +1,87 @@
+//! The tables that are swept: keys are two words, the second of which begins with the tgid; values begin with the generation.
+
+use aya::Ebpf;
+
+use super::error::ProgramsError;
+use super::give_way::GiveWay;
+use super::raw::raw;
+use super::sweep::{Generations, Sweep};
+use crate::libraries::Flight;
+
+const GIVEN_WAY: &str = "GIVEN_WAY";
+/// Bytes of a key.
+pub const KEY_BYTES: usize = 16;
+/// Entries of one table that are looked at in one call.
+const AT_ONCE: u32 = 1024;
+
+/// One of them.
+pub struct Table {
+    map: &'static str,
+    value_bytes: usize,
+    sweep: Sweep,
+    uses: Option<Uses>,
+    /// Where the oldest entries give way.
+    pub give_way: Option<GiveWay>,
+}
+
+/// How many entries it has.
+struct Uses {
+    /// The map whose word 0 says how many programs have made, and whose word 1 takes how many were removed here.
+    map: &'static str,
+    /// How many it has room for.
+    entries: u64,
+}
+
+impl Table {
+    /// A library's, with room for so many.
+    pub fn of(flight: &Flight, entries: u64) -> Self {
+        let uses = Some(Uses { map: flight.use_map, entries });
+        let give_way = GiveWay::of(flight);
+        Self { map: flight.map, value_bytes: flight.value_bytes, sweep: Sweep::default(), uses, give_way }
+    }
+
+    /// One whose entries nobody counts.
+    pub fn of_nobody(map: &'static str, value_bytes: usize) -> Self {
+        Self { map, value_bytes, sweep: Sweep::default(), uses: None, give_way: None }
+    }
+
+    /// A generation is over: its entries are to be removed.
+    pub fn wake(&mut self) {
+        self.sweep.wake();
+    }
+
+    /// Removes some of what is to go; gives how many entries.
+    pub fn sweep(&mut self, ebpf: &Ebpf, generations: &Generations) -> Result<u64, ProgramsError> {
+        let failed = |source| ProgramsError::Element { action: "sweeping", map: self.map, source };
+        let table = raw(ebpf, self.map, KEY_BYTES, self.value_bytes)?;
+        let mut removed = self.sweep.slice(&table, generations, AT_ONCE).map_err(failed)?;
+        let Some(uses) = &self.uses else { return Ok(removed) };
+        let counts = raw(ebpf, uses.map, 4, 8)?;
+        let mut all = self.sweep.removed;
+        if let Some(give_way) = &mut self.give_way {
+            let made = counts.lookup(&0u32.to_ne_bytes()).map_err(failed)?.unwrap_or_default();
+            let made = made.first_chunk::<8>().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+            let used = made.saturating_sub(all + give_way.removed);
+            let before = give_way.removed;
+            let given = give_way.slice(&table, generations, [uses.entries, used], AT_ONCE).map_err(failed)?;
+            for (tgid, given) in given {
+                let updated = raw(ebpf, GIVEN_WAY, 4, 8)?.update(&tgid.to_ne_bytes(), &given.to_ne_bytes());
+                updated.map_err(failed)?;
+            }
+            removed += give_way.removed - before;
+            all += give_way.removed;
+        }
+        if removed > 0 {
+            counts.update(&1u32.to_ne_bytes(), &all.to_ne_bytes()).map_err(failed)?;
+        }
+        Ok(removed)
+    }
+}
+
+/// The process is another program now, or none: what of it gave way counts no more.
+pub fn forget(tables: &mut [Table], ebpf: &Ebpf, tgid: u32) -> Result<(), ProgramsError> {
+    let deleted = raw(ebpf, GIVEN_WAY, 4, 8)?.delete(&tgid.to_ne_bytes());
+    deleted.map_err(|source| ProgramsError::Element { action: "writing to", map: GIVEN_WAY, source })?;
+    tables.iter_mut().filter_map(|table| table.give_way.as_mut()).for_each(|table| table.forget(tgid));
+    Ok(())
+}

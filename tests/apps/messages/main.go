@@ -1,0 +1,203 @@
+// Command messages sends messages to itself over one way to carry them (its argument: h1, h2, h2c or grpc), and holds what arrives against what
+// was sent: each has its own path, headers and body, and says their sum. It prints "listening on http://ADDRESS", waits for a request for /go,
+// sends MESSAGES of them, prints "done" with what it has counted, and serves until SIGTERM.
+//
+// One in eight has a traceparent of the program's own. Anything that the program has not sent, but one traceparent, is wrong.
+package main
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+const callers = 16
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// message is what is sent.
+type message struct {
+	path    string
+	headers map[string]string
+	body    []byte
+	// A traceparent of its own, or nothing.
+	own string
+}
+
+// of makes the message of a number, always the same.
+func of(nth int) message {
+	r := rand.New(rand.NewSource(int64(nth)))
+	m := message{path: fmt.Sprintf("/m/%d", nth), headers: map[string]string{}, body: make([]byte, r.Intn(1024))}
+	r.Read(m.body)
+	for i := r.Intn(24); i > 0; i-- {
+		value := make([]byte, r.Intn(1+r.Intn(120)))
+		for at := range value {
+			value[at] = byte('!' + r.Intn('~'-'!'+1))
+		}
+		m.headers[fmt.Sprintf("x-n-%d", r.Intn(1000))] = string(value)
+	}
+	if nth%8 == 0 {
+		m.own = fmt.Sprintf("00-%032x-%016x-01", nth+1, nth+1)
+	}
+	return m
+}
+
+// sum is of all that a message says.
+func sum(path string, headers map[string]string, body []byte) string {
+	names := make([]string, 0, len(headers))
+	for name := range headers {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%q", path)
+	for _, name := range names {
+		fmt.Fprintf(h, "%q%q", name, headers[name])
+	}
+	h.Write(body)
+	return fmt.Sprintf("%016x", h.Sum64())
+}
+
+var counted struct{ sent, carried, own, none, wrong atomic.Int64 }
+
+// expected are the headers that a message may have beside its own: what net/http, gRPC and HTTP/2 add.
+var expected = map[string]bool{
+	"user-agent": true, "accept-encoding": true, "content-length": true, "content-type": true, "te": true, "connection": true,
+	"grpc-accept-encoding": true, "grpc-timeout": true, ":authority": true, "x-sum": true, "x-own": true,
+}
+
+var wellFormed = regexp.MustCompile("^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$")
+
+func wrong(path, format string, values ...any) {
+	if counted.wrong.Add(1) < 10 {
+		fmt.Printf("wrong: %s: %s\n", path, fmt.Sprintf(format, values...))
+	}
+}
+
+// arrived looks at a message. Names are in small letters.
+func arrived(path string, all map[string][]string, body []byte) {
+	headers, said, own := map[string]string{}, "", ""
+	var parents []string
+	for name, values := range all {
+		switch {
+		case name == "traceparent":
+			parents = values
+		case len(values) != 1:
+			wrong(path, "%s: %q", name, values)
+		case name == "x-sum":
+			said = values[0]
+		case name == "x-own":
+			own = values[0]
+		case strings.HasPrefix(name, "x-n-"):
+			headers[name] = values[0]
+		case !expected[name]:
+			wrong(path, "%s: %q", name, values)
+		}
+	}
+	if got := sum(path, headers, body); got != said {
+		wrong(path, "its sum is %s, not %s: %q", got, said, headers)
+	}
+	switch {
+	case own != "":
+		counted.own.Add(1)
+		if len(parents) != 1 || parents[0] != own {
+			wrong(path, "its own is %s: %q", own, parents)
+		}
+	case len(parents) == 0:
+		counted.none.Add(1)
+	default:
+		counted.carried.Add(1)
+		if len(parents) != 1 || !wellFormed.MatchString(parents[0]) {
+			wrong(path, "%q", parents)
+		}
+	}
+}
+
+func handle(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		wrong(r.URL.Path, "%v", err)
+	}
+	all := map[string][]string{}
+	for name, values := range r.Header {
+		all[strings.ToLower(name)] = values
+	}
+	arrived(r.URL.Path, all, body)
+	w.Write([]byte(r.URL.Path))
+}
+
+// run sends all messages by a way to send one, which gives the answer.
+func run(send func(nth int, m message) (string, error)) {
+	messages, err := strconv.Atoi(os.Getenv("MESSAGES"))
+	must(err)
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for i := 0; i < callers; i++ {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for {
+				nth := int(next.Add(1))
+				if nth > messages {
+					return
+				}
+				m := of(nth)
+				counted.sent.Add(1)
+				answer, err := send(nth, m)
+				if err != nil || answer != m.path {
+					wrong(m.path, "%q, %v", answer, err)
+				}
+			}
+		}()
+	}
+	all.Wait()
+	fmt.Printf("done %d sent, %d carried, %d own, %d none, %d wrong\n", counted.sent.Load(), counted.carried.Load(), counted.own.Load(), counted.none.Load(), counted.wrong.Load())
+}
+
+func main() {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	begin := make(chan struct{})
+	var once sync.Once
+	mux := http.NewServeMux()
+	mux.HandleFunc("/go", func(http.ResponseWriter, *http.Request) { once.Do(func() { close(begin) }) })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(err)
+	go http.Serve(l, mux)
+	send := ways[os.Args[1]]()
+	fmt.Printf("listening on http://%s\n", l.Addr())
+	select {
+	case <-begin:
+		run(send)
+		<-stop
+	case <-stop:
+	}
+}
+
+// all is what a message is sent with, but for its path and body.
+func (m message) all() map[string]string {
+	all := map[string]string{"x-sum": sum(m.path, m.headers, m.body)}
+	for name, value := range m.headers {
+		all[name] = value
+	}
+	if m.own != "" {
+		all["x-own"], all["traceparent"] = m.own, m.own
+	}
+	return all
+}
