@@ -8,8 +8,8 @@
 //! <ID>_FILES  file index                        -> what the library's module says
 //! WAKE        0, 1 -> u64: 1 after the programs have woken the agent for RECORDS or LARGE_RECORDS, set back to 0 by the agent when it has
 //!             emptied both
-//! GIVEN_WAY   tgid -> entries of the process that had to give way, in the table of spans made by hand (u64)
-//! FLIGHT_USE  0 -> entries that programs have made, less those that they removed; 1 -> those that the agent has swept
+//! GIVEN_WAY   tgid, place of a table (u32 each) -> entries of the process that the agent has removed there, since it had too many (u64)
+//! FLIGHT_USE  0 -> entries that programs have made, less those that they removed; 1 -> those that the agent has removed
 //! ```
 
 use crate::sampler::Sampler;
@@ -19,6 +19,10 @@ pub const NO_OFFSET: u16 = u16::MAX;
 
 /// Bytes of what every entry of an in-flight table begins with: generation, state, the goroutine's id, start, ids, flags.
 pub const SPAN_BYTES: usize = 64;
+/// Where its state is, four bytes.
+pub const SPAN_STATE_AT: usize = 4;
+/// Where its beginning is, eight bytes: CLOCK_MONOTONIC in ns.
+pub const SPAN_START_AT: usize = 16;
 /// Offsets of single fields must be below this (they are read at `base + offset`).
 pub const MAX_OFFSET: u16 = 4096;
 

@@ -5,6 +5,7 @@
 //! is believed, and compared with its seal: the kernel gives the memory of a removed entry to the next one at once.
 
 use runtime_ebpf::{
+    abi::BY_HAND_TABLE,
     made::{BEGINS, DEFAULT_ENTRIES, IN_FLIGHT_BYTES, OPEN, SECOND},
     trace_parent::TraceParent,
 };
@@ -70,14 +71,20 @@ pub fn open_twice(hit: &Hit, address: u64, second: u64, span: &Span) -> Option<u
 #[inline(always)]
 fn write(hit: &Hit, address: u64, other: u64, span: &Span) -> Option<u32> {
     let key = Key::at(hit, address);
-    let mut entry = in_flight::find::<ByHand>(&key).or_else(|| in_flight::make::<ByHand>(hit, &key))?;
-    let kept = entry.get_mut();
-    let is_ours = kept.span.generation == span.generation && kept.span.own != SECOND;
-    let before = if is_ours { kept.span.state } else { 0 };
+    let mut before = 0;
+    if let Some(entry) = in_flight::find::<ByHand>(&key) {
+        // SAFETY: the entry is the map's, and of this type. Volatile: others write to it meanwhile.
+        let kept = unsafe { core::ptr::from_ref(&entry.get().span).read_volatile() };
+        if kept.generation != span.generation {
+            // What an earlier program of the process has left is not among what this one has.
+            hit.add_entries(BY_HAND_TABLE, 1);
+        } else if kept.own != SECOND {
+            before = kept.state;
+        }
+    }
+    // In a piece: the agent may remove it at any moment, and the memory is another's then.
     let made = Open { span: *span, seal: seal(span) ^ address ^ other, other };
-    // SAFETY: the entry is the map's, and of this type. Volatile: others read it meanwhile.
-    unsafe { core::ptr::from_mut(kept).write_volatile(made) };
-    Some(before)
+    in_flight::copy::<ByHand>(hit, &key, &made).then_some(before)
 }
 
 /// A span begins whose address will be known when its function returns, on this goroutine. What has begun there before and is not open yet.

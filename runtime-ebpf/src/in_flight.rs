@@ -8,7 +8,7 @@ use aya_ebpf::{
     maps::{Array, HashMap},
 };
 use runtime_ebpf::{
-    abi::{MAX_PROCESSES, SHARES, SPAN_BYTES},
+    abi::{MAX_PROCESSES, SHARES, SPAN_BYTES, SPAN_START_AT, SPAN_STATE_AT},
     record::Head,
     trace_parent::TraceParent,
 };
@@ -22,7 +22,7 @@ use crate::{
 
 /// What the agent has removed of processes that go on, where [`Table::GIVES_WAY`].
 #[map]
-static GIVEN_WAY: HashMap<u32, u64> = HashMap::with_max_entries(MAX_PROCESSES, 0);
+static GIVEN_WAY: HashMap<u64, u64> = HashMap::with_max_entries(MAX_PROCESSES, 0);
 
 /// Whose entry.
 #[repr(C)]
@@ -101,6 +101,8 @@ pub struct Span {
 }
 
 const _: () = assert!(size_of::<Span>() == SPAN_BYTES);
+const _: () = assert!(core::mem::offset_of!(Span, state) == SPAN_STATE_AT);
+const _: () = assert!(core::mem::offset_of!(Span, start_ns) == SPAN_START_AT);
 
 impl Span {
     #[inline(always)]
@@ -276,23 +278,29 @@ pub fn remove<T: Table>(hit: &Hit, key: &Key) -> bool {
 #[inline(always)]
 pub fn is_crowded<T: Table>(hit: &Hit) -> bool {
     let limit = T::entries() / 4 * 3;
-    // In one, for the verifier to follow one branch.
-    let is_full = sign(limit.wrapping_sub(used(T::uses())));
-    is_full | sign((limit / SHARES).wrapping_sub(owned::<T>(hit) as u64)) != 0
+    sign(limit.wrapping_sub(used(T::uses()))) != 0 || !has_less::<T>(hit, limit / SHARES + 1)
 }
 
 /// Whether the process has less than its share.
 #[inline(always)]
 fn has_room<T: Table>(hit: &Hit) -> bool {
-    let (owned, share) = (owned::<T>(hit) as u64, T::entries() / SHARES);
-    if sign(owned.wrapping_sub(share)) != 0 {
+    has_less::<T>(hit, T::entries() / SHARES)
+}
+
+/// Whether the process has fewer entries than so many.
+#[inline(always)]
+fn has_less<T: Table>(hit: &Hit, limit: u64) -> bool {
+    let owned = owned::<T>(hit) as u64;
+    if sign(owned.wrapping_sub(limit)) != 0 {
         return true;
     }
+    if !T::GIVES_WAY {
+        return false;
+    }
+    let key = hit.tgid as u64 | (T::NUMBER as u64) << 32;
     // SAFETY: the pointer is the map's. Volatile: the agent writes to it meanwhile.
-    T::GIVES_WAY
-        && GIVEN_WAY.at(hit.tgid).is_some_and(|given| {
-            sign(owned.wrapping_sub(unsafe { given.as_ptr().read_volatile() }).wrapping_sub(share)) != 0
-        })
+    let given = GIVEN_WAY.get_ptr(&key).map_or(0, |given| unsafe { given.read_volatile() });
+    sign(owned.wrapping_sub(given).wrapping_sub(limit)) != 0
 }
 
 /// Entries of this process. It may fall below 0 by what an earlier program in the same process left behind and this one has removed.

@@ -25,6 +25,7 @@ use crate::{
     libraries::Sampling,
     planning::Own,
     programs::Programs,
+    records::Gone,
     resource::Totals,
     sink::Sink,
     sources::{Source, Sources},
@@ -153,5 +154,9 @@ impl Audience for Listener {
 
     fn forget(&self, tgid: u32, generation: u32) {
         self.0.forget(tgid, generation);
+    }
+
+    fn gave_way(&self, gone: Gone) {
+        self.0.gave_way(gone);
     }
 }

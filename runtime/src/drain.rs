@@ -22,7 +22,7 @@ use nix::sys::eventfd::EventFd;
 use tracing::{error, warn};
 
 use crate::priority;
-use crate::records;
+use crate::records::{self, Gone};
 use crate::sink::{Output, Sink};
 use crate::sources::Source;
 
@@ -59,6 +59,7 @@ pub trait RecordRing: Send {
 enum Message {
     Know { tgid: u32, generation: u32, source: Arc<Source> },
     Forget { tgid: u32, generation: u32 },
+    GaveWay(Gone),
     Stop,
 }
 
@@ -88,6 +89,11 @@ impl<O: Output + 'static> Drain<O> {
     /// Has a process forgotten once its records are taken. To be said when the kernel has forgotten it.
     pub fn forget(&self, tgid: u32, generation: u32) {
         self.tell(Message::Forget { tgid, generation });
+    }
+
+    /// What a process never ends is kept no longer. (Of one that ended just then, and is still in the ring, the span is lost.)
+    pub fn gave_way(&self, gone: Gone) {
+        self.tell(Message::GaveWay(gone));
     }
 
     fn tell(&self, message: Message) {
@@ -238,6 +244,7 @@ fn listen<O: Output>(
             Ok(Message::Forget { tgid, generation }) => {
                 leaving.push(Leaving { tgid, generation, heard: Instant::now(), by_taken_bytes });
             }
+            Ok(Message::GaveWay(gone)) => sink.gave_way(gone),
             // Whoever held the other end is gone without a word: the thread must not outlive it.
             Ok(Message::Stop) | Err(TryRecvError::Disconnected) => {
                 *is_stopping = true;

@@ -26,6 +26,7 @@ use aya::{
 use runtime_ebpf::{abi, counters, libraries as kernel, sockets::Connections};
 
 use crate::libraries::{self, Flight, Library, bytes_of};
+use crate::records::Gone;
 pub use error::ProgramsError;
 use error::{failed, missing_map};
 use multi::Multi;
@@ -271,15 +272,16 @@ impl Programs {
         let key = tgid.to_ne_bytes();
         let deleted = self.raw(PROCESSES, key.len(), size_of::<abi::Process>())?.delete(&key);
         deleted.map_err(|source| ProgramsError::Element { action: "writing to", map: PROCESSES, source })?;
+        let before = self.generations.end(tgid, Instant::now());
         tables::forget(&mut self.tables, &self.ebpf, tgid)?;
-        if let Some(generation) = self.generations.end(tgid, Instant::now()) {
+        if let Some(generation) = before {
             open::count(&mut self.open, &self.ebpf, tgid, generation)?;
         }
         Ok(())
     }
 
-    /// Removes some of what processes that have ended left in the in-flight tables; gives how many entries. To be called now
-    /// and then, each call takes less than a millisecond.
+    /// Removes some of what processes that have ended left in the in-flight tables, and of what a process has too much of; gives how many
+    /// entries. To be called now and then: each call looks at a part of each table where anything is to go, and at none otherwise.
     pub fn sweep(&mut self) -> Result<u64, ProgramsError> {
         let mut removed = 0;
         if self.generations.forget_old(Instant::now()) {
@@ -289,6 +291,11 @@ impl Programs {
             removed += table.sweep(&self.ebpf, &self.generations)?;
         }
         Ok(removed)
+    }
+
+    /// What processes have left that go on: it is gone from the tables and counted, since the last call.
+    pub fn gone(&mut self) -> Vec<Gone> {
+        self.tables.iter_mut().flat_map(Table::gone).collect()
     }
 
     fn raw(
@@ -320,10 +327,16 @@ impl Programs {
             }
         }
         let open = self.open.iter();
-        let at_exit = open.map(|open| (open.lost.at_exit, open.count));
+        counted.extend(open.map(|open| Counted {
+            name: open.lost.at_exit,
+            value: open.count,
+            is_loss: true,
+        }));
         let gave_way = self.tables.iter().filter_map(|table| table.give_way.as_ref());
-        let all = at_exit.chain(gave_way.map(|table| (table.counter, table.count)));
-        counted.extend(all.map(|(name, value)| Counted { name, value, is_loss: true }));
+        counted.extend(gave_way.map(|table| {
+            let (name, is_loss) = table.counter();
+            Counted { name, value: table.count, is_loss }
+        }));
         Ok(counted)
     }
 }

@@ -130,6 +130,17 @@ pub fn slots<'a, const N: usize>(
     Ok(texts)
 }
 
+/// Of what this process never ends nothing is left in the kernel that began no later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// The process, in the kernel.
+    pub tgid: u32,
+    /// Its generation.
+    pub generation: u32,
+    /// CLOCK_MONOTONIC.
+    pub until_ns: u64,
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;

@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 use crate::config::Config;
 use crate::export::Pipeline;
 use crate::libraries::join::{Count, Joiner, SpanContext};
-use crate::records::{self, DecodeError};
+use crate::records::{self, DecodeError, Gone};
 use crate::resource::Resource;
 use crate::sources::Source;
 use crate::spans::{Counts, Settings, Span, clock::Clock, trace_state::TraceStates};
@@ -102,6 +102,12 @@ impl<O: Output> Sink<O> {
         }
         self.held_bytes = self.joiners.values().map(|joiner| joiner.held_bytes()).sum();
         self.sources.remove(&(tgid, generation));
+    }
+
+    /// What a process never ends is gone in the kernel, and counted.
+    pub fn gave_way(&mut self, gone: Gone) {
+        self.joiners.values_mut().for_each(|joiner| joiner.gave_way(gone));
+        self.held_bytes = self.joiners.values().map(|joiner| joiner.held_bytes()).sum();
     }
 
     /// Ends what has waited long enough for a record that did not come. To be called now and then.

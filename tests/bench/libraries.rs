@@ -30,6 +30,9 @@ pub const WHOLE: Extent = Extent { turns: 240, limit: Duration::from_secs(30) };
 pub const QUICK: Extent = Extent { turns: WHOLE.turns / 5, limit: Duration::from_secs(6) };
 
 pub const GRPC: (&str, &str) = ("google.golang.org/grpc", "v1.85.0");
+const AUTO_SDK: (&str, &str) = ("go.opentelemetry.io/auto/sdk", "v1.2.1");
+const OTEL: [(&str, &str); 2] =
+    [("go.opentelemetry.io/otel", "v1.38.0"), ("go.opentelemetry.io/otel/trace", "v1.38.0")];
 const KAFKA: (&str, &str) = ("github.com/segmentio/kafka-go", "v0.4.51");
 
 const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
@@ -49,6 +52,7 @@ pub fn run(is_quick: bool) -> Result<bool> {
     let grpc = build(source!("grpc.go"), &[GRPC])?;
     let sql = build(source!("sql.go"), &[])?;
     let kafka = build(source!("kafka.go"), &[KAFKA])?;
+    let spans = build(source!("spans.go"), &[&[AUTO_SDK][..], &OTEL[..]].concat())?;
     measure::pin(0, 1).context("pinning the bench to processor 1")?;
     let copies = Copies::of_built(&grpc)?;
     // On the bench's own processor, which a child inherits.
@@ -58,8 +62,8 @@ pub fn run(is_quick: bool) -> Result<bool> {
 
     let extent = if is_quick { QUICK } else { WHOLE };
     println!(
-        "at most {} turns of {TURN} operations in each of three services, Go {}, grpc {}, kafka-go {}",
-        extent.turns, grpc.version, GRPC.1, KAFKA.1
+        "at most {} turns of {TURN} operations in each of three services, Go {}, grpc {}, kafka-go {}, Auto SDK {}",
+        extent.turns, grpc.version, GRPC.1, KAFKA.1, AUTO_SDK.1
     );
     table::print_head();
     let of = |built, args, library| Service {
@@ -75,12 +79,14 @@ pub fn run(is_quick: bool) -> Result<bool> {
     let called = of(&grpc, &calling, &["google.golang.org/grpc.client"]);
     let queried = of(&sql, &[], &["database/sql"]);
     let queued = of(&kafka, &[], &[KAFKA.0]);
+    let made = of(&spans, &[], &[AUTO_SDK.0]);
     let rows = [
         row::<Streams>("gRPC server, unary", &served, extent, &rpc, 2..=3)?,
         row::<Calls>("gRPC client, unary", &called, extent, "call", 2..=6)?,
         row::<Calls>("database/sql, query", &queried, extent, "query", 2..=2)?,
         row::<Calls>("kafka-go, WriteMessages", &queued, extent, "write", 2..=6)?,
         row::<Calls>("kafka-go, FetchMessage", &queued, extent, "fetch", 2..=2)?,
+        row::<Calls>("a span made by hand", &made, extent, "span", 2..=2)?,
     ];
     if let Some(error) = rows.iter().find_map(|row| row.uncounted.as_ref()) {
         println!(

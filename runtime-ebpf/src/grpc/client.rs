@@ -68,6 +68,9 @@ pub struct File {
 /// Size of the programs' in-flight entry, pinned here for the agent.
 pub const IN_FLIGHT_BYTES: usize = 64 + 24;
 
+/// What an entry's state has where an RPC has a stream, whose entry is the RPC's.
+pub const BOUND: u32 = 2;
+
 /// The fixed part of a beginning.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use crate::{
     libraries::Sampling,
     planning::Own,
     programs::Programs,
+    records::Gone,
     sources::{Source, Sources},
 };
 
@@ -18,6 +19,8 @@ pub trait Audience: Send {
     fn know(&self, tgid: u32, generation: u32, source: Arc<Source>);
     /// After they have forgotten it: what is in the ring still counts.
     fn forget(&self, tgid: u32, generation: u32);
+    /// What it never ends had to give way, and is counted.
+    fn gave_way(&self, gone: Gone);
 }
 
 /// A process's spans lack what a library could add that waits for that

@@ -227,6 +227,7 @@ impl Worker {
         self.take_wishes();
         self.switch();
         self.programs.sweep()?;
+        self.programs.gone().into_iter().for_each(|gone| self.audience.gave_way(gone));
         if self.counted.elapsed() >= COUNT {
             self.counted = Instant::now();
             self.count()?;

@@ -88,6 +88,7 @@ impl Library for DatabaseSql {
             entries_global: "DATABASE_SQL_ENTRIES",
             part: 1,
             lost: None,
+            gives_way: None,
         })
     }
 

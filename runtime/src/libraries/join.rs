@@ -6,7 +6,7 @@
 
 use runtime_ebpf::record::Head;
 
-use crate::records::DecodeError;
+use crate::records::{DecodeError, Gone};
 use crate::spans::clock::Clock;
 use crate::spans::trace_state::TraceStates;
 use crate::spans::{Counts, Settings, Span};
@@ -60,6 +60,9 @@ pub trait Joiner: Send {
 
     /// A process, or a generation of it, is gone and all its records have been taken: nothing of it is kept any more.
     fn forget(&mut self, tgid: u32, generation: u32);
+
+    /// Spans made by hand that a process never ends are gone in the kernel, and counted.
+    fn gave_way(&mut self, _gone: Gone) {}
 
     /// About how much memory is taken by what is kept.
     fn held_bytes(&self) -> usize;

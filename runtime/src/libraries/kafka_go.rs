@@ -83,10 +83,10 @@ impl Library for KafkaGo {
             // A reader that waits for a message loses nothing.
             lost: Some(NeverEnded {
                 at_exit: "kafka_go.lost.open_at_exit",
-                gave_way: None,
                 state: OPEN | SAMPLED,
                 kinds: &[WRITE, COMMIT],
             }),
+            gives_way: None,
         })
     }
 

@@ -1,6 +1,7 @@
 //! What the agent has to know of a library, whichever it is.
 
 use analyzer::{Plan, plan};
+use runtime_ebpf::abi::{SPAN_BYTES, SPAN_STATE_AT};
 
 use super::join;
 use crate::spans::Kind;
@@ -101,6 +102,33 @@ pub struct Flight {
     pub part: u32,
     /// What of it is lost when it never ends, where the agent knows of no beginning.
     pub lost: Option<NeverEnded>,
+    /// What of it gives way when a process has too much, the oldest first; `None`: nothing does.
+    pub gives_way: Option<GivesWay>,
+}
+
+/// Entries that the agent removes before a process has no room for others: what it never ends may be more than any table has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GivesWay {
+    /// Where those are counted that did; of those that are lost so, if any are.
+    pub counter: &'static str,
+    /// Whether the agent knows of no beginning, so that nobody else counts them.
+    pub is_loss: bool,
+    /// The state of such an entry has one of these bits.
+    pub states: u32,
+    /// The table's place among those that count how much of them a process has.
+    pub table: usize,
+}
+
+impl GivesWay {
+    /// Whether it is one of those.
+    pub fn is(&self, entry: &[u8]) -> bool {
+        word(entry, SPAN_STATE_AT).is_some_and(|state| state & self.states != 0)
+    }
+}
+
+/// A word of an entry.
+fn word(entry: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(entry.get(at..at + 4)?.try_into().ok()?))
 }
 
 /// Entries of which a span would have come, had they ended. They begin with a `Span` of the programs.
@@ -108,8 +136,6 @@ pub struct Flight {
 pub struct NeverEnded {
     /// Where those are counted that their process had when it ended.
     pub at_exit: &'static str,
-    /// And those that gave way since it had too many, the oldest first; `None`: nothing gives way there.
-    pub gave_way: Option<&'static str>,
     /// The bits that their state has.
     pub state: u32,
     /// The library's own numbers of the operations that count.
@@ -119,16 +145,11 @@ pub struct NeverEnded {
 impl NeverEnded {
     /// Whether an entry is one of those.
     pub fn is(&self, entry: &[u8], generation: u32) -> bool {
-        const STATE: usize = 4;
-        const OWN: usize = runtime_ebpf::abi::SPAN_BYTES - 4;
-        let word = |at: usize| {
-            let bytes = entry.get(at..at + 4)?;
-            Some(u32::from_ne_bytes(bytes.try_into().ok()?))
-        };
+        const OWN: usize = SPAN_BYTES - 4;
         let is_recorded = |state: u32| state & self.state == self.state;
-        word(0) == Some(generation)
-            && word(STATE).is_some_and(is_recorded)
-            && word(OWN).is_some_and(|own| self.kinds.contains(&own))
+        word(entry, 0) == Some(generation)
+            && word(entry, SPAN_STATE_AT).is_some_and(is_recorded)
+            && word(entry, OWN).is_some_and(|own| self.kinds.contains(&own))
     }
 }
 

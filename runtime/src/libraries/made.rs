@@ -11,10 +11,10 @@ use analyzer::{
 };
 use offsets::abi::integer_registers;
 use runtime_ebpf::{
-    abi::CHECK_NONE,
+    abi::{BY_HAND_TABLE, CHECK_NONE},
     libraries as kernel,
     made::{
-        CONTEXT_WORD, File, IN_FLIGHT_BYTES, OPEN, SAMPLED,
+        BEGINS, CONTEXT_WORD, File, IN_FLIGHT_BYTES, OPEN, SAMPLED,
         records::{Ended, KIND_ENDED},
     },
     record::Head,
@@ -22,7 +22,7 @@ use runtime_ebpf::{
 
 use super::contexts::has_known_ids;
 use super::join::{Joiner, SpanContext, Whole};
-use super::library::{ConfigError, Flight, Library, NeverEnded};
+use super::library::{ConfigError, Flight, GivesWay, Library, NeverEnded};
 use super::values::{bytes_of, role, stack_check};
 use crate::records::{DecodeError, Plain, read};
 use crate::spans::{Kind, Span};
@@ -47,11 +47,12 @@ pub fn flight() -> Flight {
         use_map: "BY_HAND_USE",
         entries_global: "BY_HAND_ENTRIES",
         part: 1,
-        lost: Some(NeverEnded {
-            at_exit: "by_hand.lost.open_at_exit",
-            gave_way: Some("by_hand.lost.gave_way"),
-            state: OPEN | SAMPLED,
-            kinds: &[0],
+        lost: Some(NeverEnded { at_exit: "by_hand.lost.open_at_exit", state: OPEN | SAMPLED, kinds: &[0] }),
+        gives_way: Some(GivesWay {
+            counter: "by_hand.lost.gave_way",
+            is_loss: true,
+            states: OPEN | BEGINS,
+            table: BY_HAND_TABLE,
         }),
     }
 }

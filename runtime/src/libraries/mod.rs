@@ -23,7 +23,7 @@ use runtime_ebpf::{
 
 pub use connections::connections;
 pub use contexts::contexts;
-pub use library::{Carrier, ConfigError, Flight, Library, NeverEnded};
+pub use library::{Carrier, ConfigError, Flight, GivesWay, Library, NeverEnded};
 pub use values::{bytes_of, core, stack_check};
 
 macro_rules! libraries {

@@ -5,13 +5,15 @@ use std::io;
 use aya::Ebpf;
 
 use super::error::ProgramsError;
-use super::raw::{RawMap, raw};
+use super::raw::{RawMap, is_passing, raw};
 use super::sweep::tgid_of;
 use super::tables::KEY_BYTES;
 use crate::libraries::{Flight, NeverEnded};
 
 /// Entries that are looked at in one call.
 const AT_ONCE: u32 = 4096;
+/// How often it is tried again where the kernel could not be read just then.
+const MOST_FAILURES: u32 = 8;
 
 /// A table of which something is lost when a process ends.
 pub struct Open {
@@ -30,9 +32,15 @@ impl Open {
     }
 
     fn count(&mut self, table: &RawMap<'_>, tgid: u32, generation: u32) -> io::Result<()> {
-        let mut bucket = None;
+        let (mut bucket, mut failures) = (None, 0);
         loop {
-            let entries = table.entries(&mut bucket, AT_ONCE)?;
+            let entries = match table.entries(&mut bucket, AT_ONCE) {
+                Err(error) if is_passing(&error) && failures < MOST_FAILURES => {
+                    failures += 1;
+                    continue;
+                }
+                entries => entries?,
+            };
             let its = entries.iter().filter(|(key, _)| tgid_of(key) == Some(tgid));
             let open = its.filter(|(_, entry)| self.lost.is(entry, generation)).count();
             self.count += u64::try_from(open).unwrap_or(u64::MAX);

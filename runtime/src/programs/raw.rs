@@ -148,8 +148,15 @@ impl RawMap<'_> {
     }
 }
 
-/// No table has more.
+/// More than any bucket has: they are as many as entries.
 const MOST_IN_A_BUCKET: u32 = 1 << 20;
+
+/// Whether the same call may succeed the next time: a bucket's lock was held for too long (`htab_lock_bucket` in kernel/bpf/hashtab.c; EBUSY since
+/// Linux 5.11, the others where it is a resilient lock), or there was no memory.
+pub fn is_passing(error: &io::Error) -> bool {
+    let passing = [libc::EBUSY, libc::ETIMEDOUT, libc::EDEADLK, libc::EAGAIN, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|number| passing.contains(&number))
+}
 
 /// "No such element" is an answer, not a failure.
 fn found(result: io::Result<()>) -> io::Result<bool> {

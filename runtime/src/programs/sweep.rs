@@ -37,6 +37,11 @@ impl Generations {
         Some(before)
     }
 
+    /// The generation that the process has now.
+    pub fn of(&self, tgid: u32) -> Option<u32> {
+        self.live.get(&tgid).copied()
+    }
+
     /// Whether the process has this generation now.
     pub fn is_live(&self, tgid: u32, generation: u32) -> bool {
         self.live.get(&tgid) == Some(&generation)
@@ -77,12 +82,11 @@ impl Sweep {
         self.is_due = true;
     }
 
-    /// Looks at up to `limit` entries from where the last slice ended; gives how many were removed.
-    pub fn slice(&mut self, table: &RawMap<'_>, generations: &Generations, limit: u32) -> io::Result<u64> {
+    /// Looks at up to `limit` entries from where the last slice ended, and removes what is over.
+    pub fn slice(&mut self, table: &RawMap<'_>, generations: &Generations, limit: u32) -> io::Result<()> {
         if !self.is_due {
-            return Ok(0);
+            return Ok(());
         }
-        let before = self.removed;
         let entries = table.entries(&mut self.bucket, limit)?;
         for (key, value) in entries.iter() {
             let is_over =
@@ -98,7 +102,7 @@ impl Sweep {
         if self.bucket.is_none() {
             self.is_due = std::mem::take(&mut self.again);
         }
-        Ok(self.removed - before)
+        Ok(())
     }
 }
 

@@ -1,17 +1,19 @@
 //! The tables that are swept: keys are two words, the second of which begins with the tgid; values begin with the generation.
 
 use aya::Ebpf;
+use tracing::debug;
 
 use super::error::ProgramsError;
 use super::give_way::GiveWay;
-use super::raw::raw;
+use super::raw::{is_passing, raw};
 use super::sweep::{Generations, Sweep};
 use crate::libraries::Flight;
+use crate::records::Gone;
 
 const GIVEN_WAY: &str = "GIVEN_WAY";
 /// Bytes of a key.
 pub const KEY_BYTES: usize = 16;
-/// Entries of one table that are looked at in one call.
+/// Entries of one table that a sweep looks at in one call.
 const AT_ONCE: u32 = 1024;
 
 /// One of them.
@@ -54,34 +56,58 @@ impl Table {
     pub fn sweep(&mut self, ebpf: &Ebpf, generations: &Generations) -> Result<u64, ProgramsError> {
         let failed = |source| ProgramsError::Element { action: "sweeping", map: self.map, source };
         let table = raw(ebpf, self.map, KEY_BYTES, self.value_bytes)?;
-        let mut removed = self.sweep.slice(&table, generations, AT_ONCE).map_err(failed)?;
-        let Some(uses) = &self.uses else { return Ok(removed) };
+        let before = self.removed();
+        let mut result = self.sweep.slice(&table, generations, AT_ONCE);
+        let Some(uses) = &self.uses else {
+            return passing(result).map(|()| self.removed() - before).map_err(failed);
+        };
         let counts = raw(ebpf, uses.map, 4, 8)?;
-        let mut all = self.sweep.removed;
         if let Some(give_way) = &mut self.give_way {
             let made = counts.lookup(&0u32.to_ne_bytes()).map_err(failed)?.unwrap_or_default();
             let made = made.first_chunk::<8>().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
-            let used = made.saturating_sub(all + give_way.removed);
-            let before = give_way.removed;
-            let given = give_way.slice(&table, generations, [uses.entries, used], AT_ONCE).map_err(failed)?;
-            for (tgid, given) in given {
-                let updated = raw(ebpf, GIVEN_WAY, 4, 8)?.update(&tgid.to_ne_bytes(), &given.to_ne_bytes());
-                updated.map_err(failed)?;
+            let used = made.saturating_sub(self.sweep.removed + give_way.removed);
+            result = result.and(give_way.slice(&table, generations, [uses.entries, used]));
+            // Of what was removed the programs hear even where not all could be.
+            for (tgid, given) in give_way.news() {
+                let key = give_way.key(tgid).to_ne_bytes();
+                raw(ebpf, GIVEN_WAY, 8, 8)?.update(&key, &given.to_ne_bytes()).map_err(failed)?;
             }
-            removed += give_way.removed - before;
-            all += give_way.removed;
         }
+        let removed = self.removed() - before;
         if removed > 0 {
-            counts.update(&1u32.to_ne_bytes(), &all.to_ne_bytes()).map_err(failed)?;
+            counts.update(&1u32.to_ne_bytes(), &self.removed().to_ne_bytes()).map_err(failed)?;
         }
+        passing(result).map_err(failed)?;
         Ok(removed)
+    }
+
+    /// What is gone and counted since this was asked last.
+    pub fn gone(&mut self) -> Vec<Gone> {
+        self.give_way.as_mut().map(GiveWay::gone).unwrap_or_default()
+    }
+
+    fn removed(&self) -> u64 {
+        self.sweep.removed + self.give_way.as_ref().map_or(0, |table| table.removed)
+    }
+}
+
+/// What may succeed the next time is no failure: what was to be done is still to be done then.
+fn passing(result: std::io::Result<()>) -> std::io::Result<()> {
+    match result {
+        Err(error) if is_passing(&error) => {
+            debug!("a table could not be read to its end, it will be read again: {error}");
+            Ok(())
+        }
+        result => result,
     }
 }
 
 /// The process is another program now, or none: what of it gave way counts no more.
 pub fn forget(tables: &mut [Table], ebpf: &Ebpf, tgid: u32) -> Result<(), ProgramsError> {
-    let deleted = raw(ebpf, GIVEN_WAY, 4, 8)?.delete(&tgid.to_ne_bytes());
-    deleted.map_err(|source| ProgramsError::Element { action: "writing to", map: GIVEN_WAY, source })?;
-    tables.iter_mut().filter_map(|table| table.give_way.as_mut()).for_each(|table| table.forget(tgid));
+    for give_way in tables.iter_mut().filter_map(|table| table.give_way.as_mut()) {
+        give_way.forget(tgid);
+        let deleted = raw(ebpf, GIVEN_WAY, 8, 8)?.delete(&give_way.key(tgid).to_ne_bytes());
+        deleted.map_err(|source| ProgramsError::Element { action: "writing to", map: GIVEN_WAY, source })?;
+    }
     Ok(())
 }

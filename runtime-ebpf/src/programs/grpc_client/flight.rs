@@ -13,12 +13,13 @@ use crate::{
     enter::Hit,
     in_flight::{self, Span, begins_with_span, table},
 };
+pub use runtime_ebpf::grpc::client::BOUND;
 
 /// The library's.
 pub struct Client;
 
 table! {
-    Client GRPC_CLIENT_TABLE Flight, DEFAULT_ENTRIES;
+    Client GRPC_CLIENT_TABLE Flight, DEFAULT_ENTRIES, gives_way;
     GRPC_CLIENT_FLIGHT GRPC_CLIENT_BLANK GRPC_CLIENT_USE GRPC_CLIENT_ENTRIES
 }
 
@@ -41,8 +42,6 @@ const _: () = assert!(size_of::<Flight>() == IN_FLIGHT_BYTES);
 
 /// An RPC is open that is recorded, and the agent has its beginning; it has no stream yet.
 pub const OPEN: u32 = 1;
-/// It has a stream, whose entry is the RPC's.
-pub const BOUND: u32 = 2;
 /// An RPC has begun that is not recorded; it has no stream yet.
 pub const UNRECORDED: u32 = 4;
 

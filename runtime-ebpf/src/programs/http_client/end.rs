@@ -56,8 +56,7 @@ pub fn close<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File, mut entry: E
     }
     if !kept.has(SAMPLED) {
         if let Outcome::Error { .. } = outcome {
-            kept.state |= FAILED;
-            return;
+            return flight::fails::<C>(hit, entry);
         }
         return flight::rest::<C>(hit, entry);
     }
@@ -82,7 +81,7 @@ pub fn close<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File, mut entry: E
         }
         Outcome::Error { error, data } => {
             if send_error(hit, file, kept, error, data, 0) {
-                kept.state |= FAILED;
+                flight::fails::<C>(hit, entry);
             } else {
                 // The agent must not take it for a call that sent nothing, when the next one begins here.
                 flight::rest::<C>(hit, entry);

@@ -2,8 +2,8 @@
 
 use analyzer::{Plan, plan};
 use runtime_ebpf::{
-    abi::{CHECK_NONE, MAX_OFFSET, NO_OFFSET},
-    grpc::client::{File, IN_FLIGHT_BYTES},
+    abi::{CHECK_NONE, GRPC_CLIENT_TABLE, MAX_OFFSET, NO_OFFSET},
+    grpc::client::{BOUND, File, IN_FLIGHT_BYTES},
     libraries::GRPC_CLIENT,
 };
 
@@ -13,7 +13,7 @@ use super::records::Side;
 use crate::libraries::{
     errors::{self, Wrapper},
     join,
-    library::{Carrier, ConfigError, Flight, Library},
+    library::{Carrier, ConfigError, Flight, GivesWay, Library},
     values::{self, ANYWHERE, bytes_of, is_called_with},
 };
 use crate::spans::Kind;
@@ -91,6 +91,12 @@ impl Library for GrpcClient {
             entries_global: "GRPC_CLIENT_ENTRIES",
             part: 1,
             lost: None,
+            gives_way: Some(GivesWay {
+                counter: "grpc_client.streams_gave_way",
+                is_loss: false,
+                states: BOUND,
+                table: GRPC_CLIENT_TABLE,
+            }),
         })
     }
 

@@ -68,6 +68,7 @@ impl Library for GrpcServer {
             entries_global: "GRPC_SERVER_ENTRIES",
             part: 1,
             lost: None,
+            gives_way: None,
         })
     }
 

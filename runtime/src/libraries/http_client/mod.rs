@@ -31,5 +31,5 @@ pub const fn flight(
     entries_global: &'static str,
     part: u32,
 ) -> Flight {
-    Flight { map, value_bytes: IN_FLIGHT_BYTES, use_map, entries_global, part, lost: None }
+    Flight { map, value_bytes: IN_FLIGHT_BYTES, use_map, entries_global, part, lost: None, gives_way: None }
 }

@@ -30,4 +30,5 @@ pub const FLIGHT: Flight = Flight {
     entries_global: "HTTP_SERVER_ENTRIES",
     part: 1,
     lost: None,
+    gives_way: None,
 };

@@ -12,8 +12,8 @@ use super::items::Items;
 use super::kept::Kept;
 use crate::libraries::join::{Count, Joiner, SpanContext};
 use crate::libraries::made::of_written;
-use crate::libraries::open::Open;
-use crate::records::{DecodeError, Plain, read};
+use crate::libraries::open::{Kept as _, Open};
+use crate::records::{DecodeError, Gone, Plain, read};
 
 // SAFETY: repr(C), integers and byte arrays; runtime-ebpf's tests pin that it has no padding.
 unsafe impl Plain for Said {}
@@ -78,6 +78,10 @@ impl Joiner for OtelGlobalJoiner {
     /// The programs' own table says which of them were open.
     fn forget(&mut self, tgid: u32, generation: u32) {
         self.open.forget(tgid, generation);
+    }
+
+    fn gave_way(&mut self, gone: Gone) {
+        self.open.take_if(gone.tgid, gone.generation, |kept| kept.start_ns() <= gone.until_ns);
     }
 
     fn held_bytes(&self) -> usize {
