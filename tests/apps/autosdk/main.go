@@ -174,10 +174,10 @@ func load(goroutines, pairs int) {
 
 var forgotten []trace.Span
 
-// forget begins spans that never end, 200 in a second. Each stays where it is.
+// forget begins spans, 200 in a second, each of which stays where it is. Of the first and the last ten it remembers in the end.
 func forget(n int) {
 	for i := 0; i < n; i++ {
-		_, span := tracer.Start(context.Background(), "forgotten")
+		_, span := tracer.Start(context.Background(), fmt.Sprintf("forgotten %d", i))
 		forgotten = append(forgotten, span)
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -220,6 +220,8 @@ func main() {
 	})
 	pairs, begin := number("SPAN_PAIRS"), make(chan struct{})
 	if path := os.Getenv("SPANS_PROFILE"); path != "" {
+		// The API is told some time after the start that somebody listens.
+		time.Sleep(2 * time.Second)
 		choose()
 		f, err := os.Create(path)
 		must(err)
@@ -234,6 +236,11 @@ func main() {
 		<-begin
 		forget(number("SPANS_FORGOTTEN"))
 		load(64, pairs)
+		for i, span := range forgotten {
+			if i < 10 || i >= len(forgotten)-10 {
+				span.End()
+			}
+		}
 		fmt.Println("done")
 	}()
 	http.HandleFunc("/go", func(w http.ResponseWriter, r *http.Request) {

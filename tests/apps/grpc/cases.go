@@ -195,7 +195,7 @@ func load(at *place, n int) {
 	fmt.Printf("took %d ms\n", time.Since(began).Milliseconds())
 }
 
-// leak opens n streams whose ends nobody reads.
+// leak opens n streams whose ends nobody reads, 200 in a second, and then makes a hundred calls.
 func leak(at *place, n int) []grpc.ClientStream {
 	cc := dial(at.plain)
 	var open []grpc.ClientStream
@@ -203,6 +203,10 @@ func leak(at *place, n int) []grpc.ClientStream {
 		s, err := stream(context.Background(), cc, "nobody-reads")
 		must(err)
 		open = append(open, s)
+		time.Sleep(5 * time.Millisecond)
+	}
+	for i := 0; i < 100; i++ {
+		must(call(context.Background(), cc, "behind-a-leak"))
 	}
 	return open
 }

@@ -112,7 +112,7 @@ func service(at *place) *grpc.ServiceDesc {
 		methods[fmt.Sprintf("code-%d", code)] = answers(status.Error(code, fmt.Sprintf("number %d", code)))
 	}
 	plain := []string{"unix", "traced", "traced-twice", "traced-invalid", "served", "served-traced", "on-another", "large",
-		"child-context", "child-background", "child-started", "child-served", "child-stream", "many"}
+		"child-context", "child-background", "child-started", "child-served", "child-stream", "many", "behind-a-leak"}
 	for _, name := range plain {
 		methods[name] = answers(nil)
 	}

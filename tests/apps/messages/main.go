@@ -2,7 +2,8 @@
 // was sent: each has its own path, headers and body, and says their sum. It prints "listening on http://ADDRESS", waits for a request for /go,
 // sends MESSAGES of them, prints "done" with what it has counted, and serves until SIGTERM.
 //
-// One in eight has a traceparent of the program's own. Anything that the program has not sent, but one traceparent, is wrong.
+// One in eight has a traceparent of the program's own. Anything that the program has not sent is wrong, but one traceparent, whose span no other
+// message has. Of those that say that their span is recorded it prints the path and the traceparent behind "recorded ".
 package main
 
 import (
@@ -76,11 +77,13 @@ func sum(path string, headers map[string]string, body []byte) string {
 
 var counted struct{ sent, carried, own, none, wrong atomic.Int64 }
 
-// expected are the headers that a message may have beside its own: what net/http, gRPC and HTTP/2 add.
-var expected = map[string]bool{
-	"user-agent": true, "accept-encoding": true, "content-length": true, "content-type": true, "te": true, "connection": true,
-	"grpc-accept-encoding": true, "grpc-timeout": true, ":authority": true, "x-sum": true, "x-own": true,
+// added are the headers that a message may have beside its own: what net/http, gRPC and HTTP/2 add, always the same.
+var added = map[string]*atomic.Pointer[string]{
+	"user-agent": {}, "accept-encoding": {}, "content-type": {}, "te": {}, "connection": {}, "grpc-accept-encoding": {}, ":authority": {},
 }
+
+// spans are those that messages have named.
+var spans sync.Map
 
 var wellFormed = regexp.MustCompile("^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$")
 
@@ -106,8 +109,17 @@ func arrived(path string, all map[string][]string, body []byte) {
 			own = values[0]
 		case strings.HasPrefix(name, "x-n-"):
 			headers[name] = values[0]
-		case !expected[name]:
+		case name == "content-length":
+			if values[0] != strconv.Itoa(len(body)) {
+				wrong(path, "%s: %q", name, values)
+			}
+		case added[name] == nil:
 			wrong(path, "%s: %q", name, values)
+		default:
+			added[name].CompareAndSwap(nil, &values[0])
+			if before := *added[name].Load(); before != values[0] {
+				wrong(path, "%s: %q, not %q", name, values, before)
+			}
 		}
 	}
 	if got := sum(path, headers, body); got != said {
@@ -123,8 +135,15 @@ func arrived(path string, all map[string][]string, body []byte) {
 		counted.none.Add(1)
 	default:
 		counted.carried.Add(1)
-		if len(parents) != 1 || !wellFormed.MatchString(parents[0]) {
+		if len(parents) != 1 || !wellFormed.MatchString(parents[0]) || strings.Contains(parents[0], "-0000000000000000") {
 			wrong(path, "%q", parents)
+			return
+		}
+		if other, is := spans.LoadOrStore(parents[0][36:52], path); is {
+			wrong(path, "%q names the span of %s", parents, other)
+		}
+		if strings.HasSuffix(parents[0], "1") {
+			fmt.Printf("recorded %s %s\n", path, parents[0])
 		}
 	}
 }

@@ -22,7 +22,7 @@ fn every_span_is_there(program: Older) -> Result<()> {
 }
 
 /// The same of a build.
-fn every_span_of(built: &Path) -> Result<()> {
+pub fn every_span_of(built: &Path) -> Result<()> {
     let plan = analyzer::plan_file(built, &analyzer::Options::default(), &[])?;
     let library = plan.libraries.iter().find(|found| found.id == GLOBAL).context("it is not in the Plan")?;
     ensure!(library.verdict == Verdict::Ready, "{:?}", library.reason);
@@ -61,12 +61,6 @@ versions! {
 #[test]
 fn older_many_at_once_are_each_their_own() -> Result<()> {
     crate::many_at_once(&NEWEST_OLDER.build()?, &[("TRACER", "global")])
-}
-
-/// A build with the profile of the program's own load is as ready as another.
-#[test]
-fn older_a_profile_changes_nothing() -> Result<()> {
-    every_span_of(&NEWEST_OLDER.build_guided()?)
 }
 
 /// What never ends gives way, at both of its addresses.

@@ -1,9 +1,10 @@
 //! The program, in the versions that a test asks for.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use strobe_tests::agent::strobe;
 use strobe_tests::built::Recipe;
 use strobe_tests::golang::go;
 
@@ -38,7 +39,7 @@ impl Older {
 
     /// The same, built with the profile of its own load.
     pub fn build_guided(&self) -> Result<PathBuf> {
-        let profile = profile(&self.build()?, &format!("older-{}-{}", self.go, self.otel), "global")?;
+        let profile = profile(&self.build()?, "global", "global.(*tracer).Start")?;
         self.build_of(HOST, &["-ldflags=-s -w", &profile])
     }
 
@@ -54,15 +55,21 @@ impl Older {
     }
 }
 
-/// The argument of `go build` for the profile of a program's load. One that is there is used again: another would be another build.
-fn profile(built: &Path, name: &str, tracer: &str) -> Result<String> {
-    let profile = strobe_tests::machine::cache_dir("span-profiles")?.join(name);
+/// The argument of `go build` for the profile of a program's load, under an agent: otherwise most tracers do nothing. One that is there is used
+/// again: another would be another build.
+fn profile(built: &Path, tracer: &str, hot: &str) -> Result<String> {
+    let name = built.file_name().context("a name")?.to_string_lossy();
+    let profile = strobe_tests::machine::cache_dir("span-profiles")?.join(format!("{name}-{tracer}"));
     if !profile.is_file() {
-        let partial = profile.with_extension("partial");
-        let mut command = Command::new(built);
+        let partial = profile.with_file_name(format!("{name}-{tracer}.partial"));
+        let mut command = strobe(&["exec", "--strict", "--"])?;
+        command.arg(built).env("OTEL_TRACES_EXPORTER", "none");
         command.env("TRACER", tracer).env("SPAN_PAIRS", "20000").env("SPANS_PROFILE", &partial);
         let out = command.output().context("run the program")?;
         ensure!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let plain = Command::new("zcat").arg(&partial).stdin(Stdio::null()).output().context("run zcat")?;
+        let is_hot = plain.stdout.windows(hot.len()).any(|text| text == hot.as_bytes());
+        ensure!(is_hot, "there is no {hot} in the profile of {tracer}");
         std::fs::rename(&partial, &profile).context("the profile")?;
     }
     Ok(format!("-pgo={}", profile.display()))
@@ -91,9 +98,9 @@ impl Program {
         self.build_of(arch, &["-ldflags=-s -w"])
     }
 
-    /// The same, built with the profile of its own load.
-    pub fn build_guided(&self, tracer: &str) -> Result<PathBuf> {
-        let profile = profile(&self.build()?, &format!("{tracer}-{}-{}", self.go, self.otel), tracer)?;
+    /// The same, built with the profile of its own load, by this tracer, in which this is hot.
+    pub fn build_guided(&self, tracer: &str, hot: &str) -> Result<PathBuf> {
+        let profile = profile(&self.build()?, tracer, hot)?;
         self.build_of(HOST, &["-ldflags=-s -w", &profile])
     }
 

@@ -1,14 +1,17 @@
-//! A program that opens streams and never ends them fills what it may have of the client's table, and nobody else's.
+//! A program that opens streams and never ends them has as many as it likes: the oldest give way before it has used up its share of the
+//! client's table, and what it calls behind that, and what others call, is all there.
 
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use strobe_tests::agent::{SERVICE, losses, strobe, tracing};
 use strobe_tests::collector::Collector;
 use strobe_tests::golang::go;
 use strobe_tests::machine;
 use strobe_tests::process::Running;
+use strobe_tests::spans::Received;
 
 use super::places::Places;
 use super::program::Program;
@@ -19,9 +22,11 @@ const ENTRIES: usize = 1_024;
 const LEAKED: usize = 1_100;
 /// Calls of the program beside it.
 const CALLS: usize = 100;
+/// Calls of its own behind that.
+const BEHIND: usize = 100;
 
 #[test]
-fn what_one_process_never_ends_nobody_else_misses() -> Result<()> {
+fn what_a_process_never_ends_neither_it_nor_another_misses() -> Result<()> {
     machine::require_probes()?;
     let folder = tempfile::tempdir().context("a folder for the test")?;
     let program = folder.path().join("grpc");
@@ -47,8 +52,8 @@ fn what_one_process_never_ends_nobody_else_misses() -> Result<()> {
         Places::of(app)?.begin()?;
         app.stdout.wait_for("done", 0, limit).with_context(|| app.output())?;
     }
-    // Ends of its own that come from the server, and all of the other's.
-    collector.wait_for(LEAKED + 4 * CALLS, Duration::from_secs(10));
+    // Ends of its own that come from the server, both sides of its calls, and all of the other's.
+    collector.wait_for(LEAKED + 2 * BEHIND + 4 * CALLS, Duration::from_secs(10));
     let status = agent.terminate()?;
     ensure!(status.success(), "strobe ended with {status}:\n{}", agent.output());
     let spans = collector.take()?;
@@ -61,9 +66,15 @@ fn what_one_process_never_ends_nobody_else_misses() -> Result<()> {
     let said = || format!("{lost:?}\n{}", agent.output());
     // A load's spans, and its request for /go.
     ensure!(of_calls == 4 * CALLS + 1, "{of_calls} spans beside the leak: {}", said());
-    let full = lost.get("grpc_client.lost.in_flight_full").copied().unwrap_or(0);
-    // One entry is the goroutine's own.
-    ensure!(full as usize >= LEAKED - ENTRIES / 2, "{full} found no room: {}", said());
+    let behind = |kind| {
+        let is_behind =
+            |span: &&Received| span.span.kind() == kind && span.span.name.ends_with("/behind-a-leak");
+        spans.iter().filter(is_behind).count()
+    };
+    let behind = [SpanKind::Client, SpanKind::Server].map(behind);
+    ensure!(behind == [BEHIND; 2], "{behind:?} spans behind the leak: {}", said());
+    // Nothing but the streams that are open at the end is lost.
+    ensure!(lost.keys().all(|name| name == "grpc_client.lost.open_at_exit"), "{}", said());
     for app in [&mut leaks, &mut calls] {
         ensure!(app.terminate()?.success(), "the program was harmed:\n{}", app.output());
     }

@@ -47,7 +47,7 @@ pub const OWN: &[&str] = &["context.own"];
 const CLIENTS: [&str; 3] = ["net_http_client", "x_net_http2_client", "grpc_client"];
 
 /// What the programs have counted by this name; 0 where the log does not say it.
-fn counted(log: &str, name: &str) -> u64 {
+pub fn counted(log: &str, name: &str) -> u64 {
     let last = log.lines().rev().find(|line| line.contains("counters: [")).unwrap_or_default();
     let said = last.split_once(&format!("name: \"{name}\", value: ")).map_or("", |(_, said)| said);
     said.split(',').next().and_then(|value| value.parse().ok()).unwrap_or(0)

@@ -15,6 +15,7 @@ use strobe_tests::{
 };
 
 use crate::bench::{Bench, PATIENCE, tracing};
+use crate::chain::counted;
 use crate::features::writes_from_probes;
 
 /// A request that is relayed.
@@ -72,8 +73,12 @@ fn all() -> Vec<Relayed> {
     ]
 }
 
-/// Requests, of which one in [`OF_TWO`] brings a list, that are made while two agents are there.
+/// Requests that are made while two agents are there, of which one in [`OF_TWO`] brings a list.
+const OF_TWO_AGENTS: u8 = 32;
 const OF_TWO: u8 = 8;
+/// Lists that do not go on: the other one of its trace and the one behind it, two behind a request without one, the one that is too long and the
+/// one behind it, and two with characters that are not written.
+const NOT_KEPT: usize = 8;
 
 /// What is relayed carries what is due, and what was left out is counted.
 pub fn go_on(version: &str) -> Result<String> {
@@ -92,7 +97,7 @@ pub fn go_on(version: &str) -> Result<String> {
     }
     // By either of the two, and once.
     let mut second = agent(&bench, &app)?;
-    for nth in 0..4 * OF_TWO {
+    for nth in 0..OF_TWO_AGENTS {
         let trace = 100 + nth;
         let brings = if nth % OF_TWO == 0 { vec![list(60)] } else { Vec::new() };
         let due = brings.first().cloned().unwrap_or_default();
@@ -117,13 +122,18 @@ pub fn go_on(version: &str) -> Result<String> {
         logs.iter().map(|log| shown(log)).collect::<String>()
     );
     if written {
-        let due = all.iter().filter(|relayed| !relayed.due.is_empty()).count();
-        ensure!(due > 5, "{due} lists are due");
+        let of_all = all.iter().filter(|relayed| !relayed.due.is_empty()).count();
+        let of_two = usize::from(OF_TWO_AGENTS.div_ceil(OF_TWO));
+        let counted = |log: &String, name: &str| counted(log, name) as usize;
+        let written: usize = logs.iter().map(|log| counted(log, "tracestate.written")).sum();
+        ensure!(written == of_all + of_two, "{written} of {of_all} and {of_two} were counted");
+        let not_kept = counted(&logs[1], "tracestate.not_kept");
+        ensure!(not_kept == NOT_KEPT, "{not_kept} of {NOT_KEPT} were counted");
         check_counted(&logs[1], &[("tracestate.lost", 0), ("tracestate.no_room", 0)])?;
     }
     app.signal(libc::SIGTERM)?;
     ensure!(app.wait(PATIENCE)?.success(), "the program ended badly:\n{}", app.output());
-    Ok(format!("{} requests, and {} of two agents; contexts written: {written}", all.len(), 4 * OF_TWO))
+    Ok(format!("{} requests, and {} of two agents; contexts written: {written}", all.len(), OF_TWO_AGENTS))
 }
 
 /// An agent that traces the program, and writes where it may.
