@@ -56,7 +56,8 @@ pub fn close<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File, mut entry: E
     }
     if !kept.has(SAMPLED) {
         if let Outcome::Error { .. } = outcome {
-            return flight::fails::<C>(hit, entry);
+            kept.state |= FAILED;
+            return;
         }
         return flight::rest::<C>(hit, entry);
     }
@@ -81,7 +82,7 @@ pub fn close<C: Client>(ctx: &ProbeContext, hit: &Hit, file: &File, mut entry: E
         }
         Outcome::Error { error, data } => {
             if send_error(hit, file, kept, error, data, 0) {
-                flight::fails::<C>(hit, entry);
+                kept.state |= FAILED;
             } else {
                 // The agent must not take it for a call that sent nothing, when the next one begins here.
                 flight::rest::<C>(hit, entry);

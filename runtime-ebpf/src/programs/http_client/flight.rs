@@ -91,15 +91,6 @@ pub fn rest<C: Client>(hit: &Hit, mut entry: Entry) {
     }
 }
 
-/// The round trip has failed, and may be tried again. Where many are kept nobody waits for that: its goroutine may be gone.
-#[inline(always)]
-pub fn fails<C: Client>(hit: &Hit, mut entry: Entry) {
-    entry.get_mut().state |= FAILED;
-    if in_flight::is_crowded::<C>(hit) {
-        rest::<C>(hit, entry);
-    }
-}
-
 /// What is kept is of no use any more.
 #[inline(always)]
 pub fn remove<C: Client>(hit: &Hit, key: &Key) {
