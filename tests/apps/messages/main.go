@@ -8,9 +8,8 @@ package main
 
 import (
 	"fmt"
-	"hash/fnv"
+	"hash/crc32"
 	"io"
-	"math/rand"
 	"net"
 	"net/http"
 	"os"
@@ -41,17 +40,29 @@ type message struct {
 	own string
 }
 
+// numbers come one out of the other. (Emulated processors take their time for those of math/rand.)
+type numbers uint64
+
+func (n *numbers) below(limit int) int {
+	// Knuth's linear congruential generator, of which the upper bits are taken.
+	*n = *n*6364136223846793005 + 1442695040888963407
+	return int(uint64(*n>>33) % uint64(limit))
+}
+
 // of makes the message of a number, always the same.
 func of(nth int) message {
-	r := rand.New(rand.NewSource(int64(nth)))
-	m := message{path: fmt.Sprintf("/m/%d", nth), headers: map[string]string{}, body: make([]byte, r.Intn(1024))}
-	r.Read(m.body)
-	for i := r.Intn(24); i > 0; i-- {
-		value := make([]byte, r.Intn(1+r.Intn(120)))
+	n := numbers(nth)
+	n.below(1)
+	m := message{path: "/m/" + strconv.Itoa(nth), headers: map[string]string{}, body: make([]byte, n.below(1024))}
+	for at := range m.body {
+		m.body[at] = byte(n.below(256))
+	}
+	for i := n.below(24); i > 0; i-- {
+		value := make([]byte, n.below(1+n.below(120)))
 		for at := range value {
-			value[at] = byte('!' + r.Intn('~'-'!'+1))
+			value[at] = byte('!' + n.below('~'-'!'+1))
 		}
-		m.headers[fmt.Sprintf("x-n-%d", r.Intn(1000))] = string(value)
+		m.headers["x-n-"+strconv.Itoa(n.below(1000))] = string(value)
 	}
 	if nth%8 == 0 {
 		m.own = fmt.Sprintf("00-%032x-%016x-01", nth+1, nth+1)
@@ -66,13 +77,14 @@ func sum(path string, headers map[string]string, body []byte) string {
 		names = append(names, name)
 	}
 	sort.Strings(names)
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%q", path)
+	h := crc32.NewIEEE()
+	io.WriteString(h, path)
 	for _, name := range names {
-		fmt.Fprintf(h, "%q%q", name, headers[name])
+		io.WriteString(h, "\n"+name+":"+headers[name])
 	}
+	h.Write([]byte{0})
 	h.Write(body)
-	return fmt.Sprintf("%016x", h.Sum64())
+	return strconv.FormatUint(uint64(h.Sum32()), 16)
 }
 
 var counted struct{ sent, carried, own, none, wrong atomic.Int64 }
