@@ -91,7 +91,7 @@ impl<O: Output + 'static> Drain<O> {
         self.tell(Message::Forget { tgid, generation });
     }
 
-    /// What a process never ends is kept no longer. (Of one that ended just then, and is still in the ring, the span is lost.)
+    /// What a process never ends is kept no longer once its records are taken: it may have ended just before.
     pub fn gave_way(&self, gone: Gone) {
         self.tell(Message::GaveWay(gone));
     }
@@ -118,14 +118,22 @@ impl<O: Output + 'static> Drain<O> {
 #[error("the drain thread has panicked: what it had not exported is lost; please report the message above")]
 pub struct StopError;
 
-/// A process that is to be forgotten.
+/// What is to be forgotten, once its records are taken.
 struct Leaving {
-    tgid: u32,
-    generation: u32,
+    what: Left,
     /// When drain heard of it.
     heard: Instant,
     /// When so many bytes have been taken, what was in the ring when guard spoke has been taken.
     by_taken_bytes: u64,
+}
+
+enum Left {
+    Process {
+        tgid: u32,
+        generation: u32,
+    },
+    /// The oldest of what a process has open.
+    Oldest(Gone),
 }
 
 /// What the thread works with.
@@ -219,11 +227,13 @@ impl<O: Output> Worker<O> {
 
     fn forget_those_leaving(&mut self, is_empty: bool) {
         let Self { leaving, sink, taken_bytes, .. } = self;
-        leaving.retain(|process| {
-            let is_settled = is_empty && process.heard.elapsed() >= SETTLED;
-            let stays = !is_settled && *taken_bytes < process.by_taken_bytes;
-            if !stays {
-                sink.forget(process.tgid, process.generation);
+        leaving.retain(|left| {
+            let is_settled = is_empty && left.heard.elapsed() >= SETTLED;
+            let stays = !is_settled && *taken_bytes < left.by_taken_bytes;
+            match left.what {
+                _ if stays => {}
+                Left::Process { tgid, generation } => sink.forget(tgid, generation),
+                Left::Oldest(gone) => sink.gave_way(gone),
             }
             stays
         });
@@ -242,9 +252,12 @@ fn listen<O: Output>(
         match inbox.try_recv() {
             Ok(Message::Know { tgid, generation, source }) => sink.know(tgid, generation, source),
             Ok(Message::Forget { tgid, generation }) => {
-                leaving.push(Leaving { tgid, generation, heard: Instant::now(), by_taken_bytes });
+                let what = Left::Process { tgid, generation };
+                leaving.push(Leaving { what, heard: Instant::now(), by_taken_bytes });
             }
-            Ok(Message::GaveWay(gone)) => sink.gave_way(gone),
+            Ok(Message::GaveWay(gone)) => {
+                leaving.push(Leaving { what: Left::Oldest(gone), heard: Instant::now(), by_taken_bytes });
+            }
             // Whoever held the other end is gone without a word: the thread must not outlive it.
             Ok(Message::Stop) | Err(TryRecvError::Disconnected) => {
                 *is_stopping = true;

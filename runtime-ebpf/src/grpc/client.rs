@@ -6,7 +6,7 @@
 //! ```
 
 use super::StatusFields;
-use crate::{errors::Errors, record::Head};
+use crate::{abi::SPAN_BYTES, errors::Errors, record::Head};
 
 /// What the programs need to know of one file. Value of `GRPC_CLIENT_FILES`.
 #[repr(C)]
@@ -70,6 +70,8 @@ pub const IN_FLIGHT_BYTES: usize = 64 + 24;
 
 /// What an entry's state has where an RPC has a stream, whose entry is the RPC's.
 pub const BOUND: u32 = 2;
+/// And where that entry has the stream's address, by which it is found.
+pub const STREAM_AT: usize = SPAN_BYTES + 8;
 
 /// The fixed part of a beginning.
 #[repr(C)]

@@ -115,14 +115,19 @@ pub struct GivesWay {
     pub is_loss: bool,
     /// The state of such an entry has one of these bits.
     pub states: u32,
+    /// Where such an entry says the address by which it is found, if others of the table are found by other addresses, and belong to goroutines.
+    pub address_at: Option<usize>,
     /// The table's place among those that count how much of them a process has.
     pub table: usize,
 }
 
 impl GivesWay {
-    /// Whether it is one of those.
-    pub fn is(&self, entry: &[u8]) -> bool {
+    /// Whether it is one of those. Keys begin with the address.
+    pub fn is(&self, key: &[u8], entry: &[u8]) -> bool {
+        let is_found_by_it =
+            |at: usize| key.first_chunk::<8>().map(<[u8; 8]>::as_slice) == entry.get(at..at + 8);
         word(entry, SPAN_STATE_AT).is_some_and(|state| state & self.states != 0)
+            && self.address_at.is_none_or(is_found_by_it)
     }
 }
 

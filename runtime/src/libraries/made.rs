@@ -53,6 +53,7 @@ pub fn flight() -> Flight {
             is_loss: true,
             states: OPEN | BEGINS,
             table: BY_HAND_TABLE,
+            address_at: None,
         }),
     }
 }

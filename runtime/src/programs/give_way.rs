@@ -17,10 +17,12 @@ use super::sweep::{Generations, whose};
 use crate::libraries::{Flight, GivesWay, NeverEnded};
 use crate::records::Gone;
 
-/// Of a share, or the table, so many parts may be used; the last one is room for what begins meanwhile. Of what a process has, one part gives way.
+/// Of a share, or the table, so many parts may be used; the last one is room for what begins meanwhile. Of what a process has, or all have, one part
+/// gives way.
 const PARTS: u64 = 8;
-/// How long the table is left alone where nobody has more than that.
+/// How long the table is left alone where nobody has half of what it may have, and where somebody has.
 const REST: Duration = Duration::from_secs(2);
+const SHORT_REST: Duration = Duration::from_millis(200);
 /// Entries that are looked at in one call: at least so many, and a part of the table.
 const AT_LEAST_AT_ONCE: u64 = 1024;
 const SLICES: u64 = 4;
@@ -47,10 +49,19 @@ pub struct GiveWay {
 /// What it is doing.
 #[derive(Debug)]
 enum Pass {
-    /// Looks how much each process has: the beginnings of its entries.
-    Look(HashMap<u32, Vec<u64>>),
+    /// Looks how much each process has.
+    Look(HashMap<u32, Has>),
     /// Removes what began no later, by process.
     Remove(HashMap<u32, u64>),
+}
+
+/// What a process has.
+#[derive(Debug, Default)]
+struct Has {
+    /// Entries, whatever they are.
+    all: u64,
+    /// The beginnings of those that may give way.
+    starts: Vec<u64>,
 }
 
 impl Default for Pass {
@@ -116,55 +127,66 @@ impl GiveWay {
             return Ok(());
         }
         let limit = u32::try_from((entries / SLICES).max(AT_LEAST_AT_ONCE)).unwrap_or(u32::MAX);
+        let before = self.bucket;
         let slice = table.entries(&mut self.bucket, limit)?;
         let what = self.what;
         let its = |key: &[u8], value: &[u8]| {
             let (tgid, generation) = whose(key, value)?;
             let start =
                 value.get(SPAN_START_AT..SPAN_START_AT + 8)?.try_into().ok().map(u64::from_ne_bytes)?;
-            (generations.is_live(tgid, generation) && what.is(value)).then_some((tgid, start))
+            generations.is_live(tgid, generation).then_some((tgid, start, what.is(key, value)))
         };
-        match &mut self.pass {
-            Pass::Look(seen) => {
-                for (tgid, start) in slice.iter().filter_map(|(key, value)| its(key, value)) {
-                    seen.entry(tgid).or_default().push(start);
-                }
+        if let Pass::Look(seen) = &mut self.pass {
+            for (tgid, start, may_go) in slice.iter().filter_map(|(key, value)| its(key, value)) {
+                let has = seen.entry(tgid).or_default();
+                has.all += 1;
+                has.starts.extend(may_go.then_some(start));
             }
-            Pass::Remove(until) => {
-                let is_due = |(tgid, start): &(u32, u64)| until.get(tgid).is_some_and(|until| start <= until);
-                for (key, _) in
-                    slice.iter().filter(|(key, value)| its(key, value).is_some_and(|it| is_due(&it)))
-                {
-                    // A younger one may be there by now.
-                    let Some(value) = table.lookup(key)? else { continue };
-                    let Some((tgid, _)) = its(key, &value).filter(is_due) else { continue };
-                    if !table.delete(key)? {
-                        continue;
-                    }
-                    *self.given.entry(tgid).or_default() += 1;
-                    self.removed += 1;
-                    if !self.news.contains(&tgid) {
-                        self.news.push(tgid);
-                    }
+        }
+        let is_due = |key: &[u8], value: &[u8]| match (&self.pass, its(key, value)) {
+            (Pass::Remove(until), Some((tgid, start, true))) => {
+                until.get(&tgid).is_some_and(|until| start <= *until).then_some(tgid)
+            }
+            _ => None,
+        };
+        let mut went = Vec::new();
+        let result =
+            slice.iter().filter(|(key, value)| is_due(key, value).is_some()).try_for_each(|(key, _)| {
+                // A younger one may be there by now.
+                let Some(value) = table.lookup(key)? else { return Ok(()) };
+                let Some(tgid) = is_due(key, &value) else { return Ok(()) };
+                if table.delete(key)? {
                     let counts =
                         |lost: NeverEnded| whose(key, &value).is_some_and(|(_, of)| lost.is(&value, of));
-                    self.count += u64::from(self.lost.is_none_or(counts));
+                    went.push((tgid, self.lost.is_none_or(counts)));
                 }
+                Ok(())
+            });
+        for (tgid, is_counted) in went {
+            *self.given.entry(tgid).or_default() += 1;
+            self.removed += 1;
+            self.count += u64::from(is_counted);
+            if !self.news.contains(&tgid) {
+                self.news.push(tgid);
             }
         }
-        if self.bucket.is_none() {
-            self.turn(generations, most, entries / PARTS * (PARTS - 1));
+        if result.is_err() {
+            // The rest of the slice is looked at again.
+            self.bucket = before;
+        } else if self.bucket.is_none() {
+            self.turn(generations, [most, entries]);
         }
-        Ok(())
+        result
     }
 
     /// The pass is over.
-    fn turn(&mut self, generations: &Generations, most: u64, most_of_all: u64) {
+    fn turn(&mut self, generations: &Generations, [most, entries]: [u64; 2]) {
         self.pass = match std::mem::take(&mut self.pass) {
             Pass::Look(seen) => {
-                let next = oldest(seen, most, most_of_all);
-                let is_nothing = matches!(next, Pass::Look(_));
-                self.rests_until = is_nothing.then(|| Instant::now() + REST);
+                let largest = seen.values().map(|has| has.all).max().unwrap_or(0);
+                let next = oldest(seen, most, entries);
+                let rest = if largest > most / 2 { SHORT_REST } else { REST };
+                self.rests_until = matches!(next, Pass::Look(_)).then(|| Instant::now() + rest);
                 next
             }
             Pass::Remove(until) => {
@@ -178,46 +200,76 @@ impl GiveWay {
     }
 }
 
-/// The oldest of whoever has more than `most` are to go, and where all together have too much, those of whoever has most.
-fn oldest(seen: HashMap<u32, Vec<u64>>, most: u64, most_of_all: u64) -> Pass {
-    let len = |starts: &Vec<u64>| starts.len() as u64;
-    let all: u64 = seen.values().map(len).sum();
-    let largest = seen.values().map(len).max().unwrap_or(0);
-    let limit = if all > most_of_all { most.min(largest.saturating_sub(1)) } else { most };
-    let until: HashMap<u32, u64> = seen
-        .into_iter()
-        .filter(|(_, starts)| len(starts) > limit)
-        .map(|(tgid, mut starts)| {
-            let last = starts.len() / PARTS as usize;
-            (tgid, *starts.select_nth_unstable(last).1)
-        })
-        .collect();
+/// The oldest of whoever has more than `most` are to go, and where all together have more than seven eighths of the table, an eighth of it: of those who
+/// have most, what they have more than others.
+fn oldest(seen: HashMap<u32, Has>, most: u64, entries: u64) -> Pass {
+    let all: u64 = seen.values().map(|has| has.all).sum();
+    let level = if all > entries / PARTS * (PARTS - 1) { level(&seen, entries / PARTS) } else { u64::MAX };
+    let mut until = HashMap::new();
+    for (tgid, Has { all, mut starts }) in seen {
+        let above = all.saturating_sub(level);
+        let too_many = if all > most { above.max(all / PARTS) } else { above };
+        let Some(last) =
+            usize::try_from(too_many.min(starts.len() as u64)).unwrap_or(usize::MAX).checked_sub(1)
+        else {
+            continue;
+        };
+        until.insert(tgid, *starts.select_nth_unstable(last).1);
+    }
     if until.is_empty() { Pass::default() } else { Pass::Remove(until) }
+}
+
+/// The level above which so many of what may give way lie.
+fn level(seen: &HashMap<u32, Has>, wanted: u64) -> u64 {
+    let above = |level: u64| -> u64 {
+        seen.values().map(|has| has.all.saturating_sub(level).min(has.starts.len() as u64)).sum()
+    };
+    let (mut low, mut high) = (0, seen.values().map(|has| has.all).max().unwrap_or(0));
+    // Nothing lies above `high`, or not enough.
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        *(if above(middle) >= wanted { &mut low } else { &mut high }) = middle;
+    }
+    low
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn going(seen: &[(u32, u64)], most: u64, most_of_all: u64) -> Vec<(u32, u64)> {
-        let starts = |(tgid, count): &(u32, u64)| (*tgid, (0..*count).rev().collect());
-        match oldest(seen.iter().map(starts).collect(), most, most_of_all) {
+    /// How many of each process go; it has `idle` entries that cannot.
+    fn going(seen: &[(u32, u64)], idle: u64, most: u64, entries: u64) -> Vec<(u32, u64)> {
+        let has = |(tgid, count): &(u32, u64)| {
+            (*tgid, Has { all: count + idle, starts: (0..*count).rev().collect() })
+        };
+        match oldest(seen.iter().map(has).collect(), most, entries) {
             Pass::Look(_) => Vec::new(),
             Pass::Remove(until) => {
-                let mut until: Vec<_> = until.into_iter().collect();
-                until.sort_unstable();
-                until
+                let mut going: Vec<_> = until.into_iter().map(|(tgid, last)| (tgid, last + 1)).collect();
+                going.sort_unstable();
+                going
             }
         }
     }
 
     #[test]
     fn the_oldest_of_whoever_has_too_much() {
-        assert_eq!(going(&[(7, 80), (8, 40)], 40, 1_000), [(7, 10)]);
-        assert_eq!(going(&[(7, 40), (8, 40)], 40, 1_000), []);
-        // Nobody has, but all together: those of whoever has most, of several if they have as much.
-        assert_eq!(going(&[(7, 32), (8, 24), (9, 24)], 40, 79), [(7, 4)]);
-        assert_eq!(going(&[(7, 32), (8, 32), (9, 8)], 40, 71), [(7, 4), (8, 4)]);
-        assert_eq!(going(&[], 40, 0), []);
+        assert_eq!(going(&[(7, 80), (8, 40)], 0, 40, 1_000), [(7, 10)]);
+        assert_eq!(going(&[(7, 40), (8, 40)], 0, 40, 1_000), []);
+        // What cannot go takes room all the same, and what is asked for is no more than there is.
+        assert_eq!(going(&[(7, 80)], 20, 90, 1_000), [(7, 12)]);
+        assert_eq!(going(&[(7, 2)], 100, 90, 1_000), [(7, 2)]);
+        assert_eq!(going(&[(7, 0)], 100, 90, 1_000), []);
+    }
+
+    #[test]
+    fn an_eighth_of_the_table_where_all_together_have_too_much() {
+        // From the top: whoever has few keeps them.
+        assert_eq!(going(&[(7, 32), (8, 24), (9, 18)], 0, 40, 80), [(7, 9), (8, 1)]);
+        assert_eq!(going(&[(7, 32), (8, 32), (9, 8)], 0, 40, 80), [(7, 5), (8, 5)]);
+        let many: Vec<(u32, u64)> = (0..100).map(|tgid| (tgid, 8)).collect();
+        assert_eq!(going(&many, 0, 400, 880).len(), 100);
+        assert_eq!(going(&[(7, 32), (8, 24), (9, 13)], 0, 40, 80), []);
+        assert_eq!(going(&[], 0, 40, 0), []);
     }
 }

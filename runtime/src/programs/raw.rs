@@ -151,6 +151,11 @@ impl RawMap<'_> {
 /// More than any bucket has: they are as many as entries.
 const MOST_IN_A_BUCKET: u32 = 1 << 20;
 
+/// Whether a map had no room for another entry.
+pub fn is_full(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::E2BIG)
+}
+
 /// Whether the same call may succeed the next time: a bucket's lock was held for too long (`htab_lock_bucket` in kernel/bpf/hashtab.c; EBUSY since
 /// Linux 5.11, the others where it is a resilient lock), or there was no memory.
 pub fn is_passing(error: &io::Error) -> bool {

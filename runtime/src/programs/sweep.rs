@@ -87,8 +87,9 @@ impl Sweep {
         if !self.is_due {
             return Ok(());
         }
+        let before = self.bucket;
         let entries = table.entries(&mut self.bucket, limit)?;
-        for (key, value) in entries.iter() {
+        let swept = entries.iter().try_for_each(|(key, value)| {
             let is_over =
                 |value: &[u8]| whose(key, value).is_some_and(|(tgid, of)| generations.is_over(tgid, of));
             // Somebody may have another one there by now.
@@ -98,11 +99,15 @@ impl Sweep {
             {
                 self.removed += 1;
             }
-        }
-        if self.bucket.is_none() {
+            Ok(())
+        });
+        if swept.is_err() {
+            // The rest of the slice is looked at again.
+            self.bucket = before;
+        } else if self.bucket.is_none() {
             self.is_due = std::mem::take(&mut self.again);
         }
-        Ok(())
+        swept
     }
 }
 

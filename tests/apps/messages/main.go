@@ -2,8 +2,8 @@
 // was sent: each has its own path, headers and body, and says their sum. It prints "listening on http://ADDRESS", waits for a request for /go,
 // sends MESSAGES of them, prints "done" with what it has counted, and serves until SIGTERM.
 //
-// One in eight has a traceparent of the program's own. Anything that the program has not sent is wrong, but one traceparent, whose span no other
-// message has. Of those that say that their span is recorded it prints the path and the traceparent behind "recorded ".
+// One in eight has a traceparent of the program's own. Anything that the program has not sent is wrong, but one traceparent, whose trace and span
+// no other message has. Of those that say that their span is recorded it prints the path and the traceparent behind "recorded ".
 package main
 
 import (
@@ -90,12 +90,15 @@ func sum(path string, headers map[string]string, body []byte) string {
 var counted struct{ sent, carried, own, none, wrong atomic.Int64 }
 
 // added are the headers that a message may have beside its own: what net/http, gRPC and HTTP/2 add, always the same.
-var added = map[string]*atomic.Pointer[string]{
-	"user-agent": {}, "accept-encoding": {}, "content-type": {}, "te": {}, "connection": {}, "grpc-accept-encoding": {}, ":authority": {},
+var added = map[string]bool{
+	"user-agent": true, "accept-encoding": true, "content-type": true, "te": true, "grpc-accept-encoding": true, ":authority": true,
 }
 
-// spans are those that messages have named.
-var spans sync.Map
+// addedFirst are those of the first message.
+var addedFirst atomic.Pointer[string]
+
+// ids are those of the traces and spans that messages have named.
+var ids sync.Map
 
 var wellFormed = regexp.MustCompile("^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$")
 
@@ -108,7 +111,7 @@ func wrong(path, format string, values ...any) {
 // arrived looks at a message. Names are in small letters.
 func arrived(path string, all map[string][]string, body []byte) {
 	headers, said, own := map[string]string{}, "", ""
-	var parents []string
+	var parents, more []string
 	for name, values := range all {
 		switch {
 		case name == "traceparent":
@@ -125,14 +128,18 @@ func arrived(path string, all map[string][]string, body []byte) {
 			if values[0] != strconv.Itoa(len(body)) {
 				wrong(path, "%s: %q", name, values)
 			}
-		case added[name] == nil:
+		case name == "connection" && values[0] == "close":
+		case !added[name]:
 			wrong(path, "%s: %q", name, values)
 		default:
-			added[name].CompareAndSwap(nil, &values[0])
-			if before := *added[name].Load(); before != values[0] {
-				wrong(path, "%s: %q, not %q", name, values, before)
-			}
+			more = append(more, name+": "+values[0])
 		}
+	}
+	sort.Strings(more)
+	text := strings.Join(more, ", ")
+	addedFirst.CompareAndSwap(nil, &text)
+	if first := *addedFirst.Load(); first != text || !strings.Contains(text, "user-agent: Go-http-client/") && !strings.Contains(text, "user-agent: grpc-go/") {
+		wrong(path, "%s, and the first one %s", text, first)
 	}
 	if got := sum(path, headers, body); got != said {
 		wrong(path, "its sum is %s, not %s: %q", got, said, headers)
@@ -151,8 +158,10 @@ func arrived(path string, all map[string][]string, body []byte) {
 			wrong(path, "%q", parents)
 			return
 		}
-		if other, is := spans.LoadOrStore(parents[0][36:52], path); is {
-			wrong(path, "%q names the span of %s", parents, other)
+		for _, id := range []string{parents[0][3:35], parents[0][36:52]} {
+			if other, is := ids.LoadOrStore(id, path); is {
+				wrong(path, "%q names what %s does", parents, other)
+			}
 		}
 		if strings.HasSuffix(parents[0], "1") {
 			fmt.Printf("recorded %s %s\n", path, parents[0])

@@ -3,7 +3,10 @@
 //! keeps is followed.
 
 use runtime_ebpf::{
-    grpc::{DEFAULT_ENTRIES, client::IN_FLIGHT_BYTES},
+    grpc::{
+        DEFAULT_ENTRIES,
+        client::{IN_FLIGHT_BYTES, STREAM_AT},
+    },
     libraries::grpc_client::counters::Counter,
 };
 
@@ -39,6 +42,7 @@ pub struct Flight {
 begins_with_span!(Flight);
 
 const _: () = assert!(size_of::<Flight>() == IN_FLIGHT_BYTES);
+const _: () = assert!(core::mem::offset_of!(Flight, stream) == STREAM_AT);
 
 /// An RPC is open that is recorded, and the agent has its beginning; it has no stream yet.
 pub const OPEN: u32 = 1;

@@ -3,7 +3,7 @@
 use analyzer::{Plan, plan};
 use runtime_ebpf::{
     abi::{CHECK_NONE, GRPC_CLIENT_TABLE, MAX_OFFSET, NO_OFFSET},
-    grpc::client::{BOUND, File, IN_FLIGHT_BYTES},
+    grpc::client::{BOUND, File, IN_FLIGHT_BYTES, STREAM_AT},
     libraries::GRPC_CLIENT,
 };
 
@@ -96,6 +96,7 @@ impl Library for GrpcClient {
                 is_loss: false,
                 states: BOUND,
                 table: GRPC_CLIENT_TABLE,
+                address_at: Some(STREAM_AT),
             }),
         })
     }
