@@ -60,13 +60,13 @@ versions! {
 /// Many at once, and none is lost, or below another's.
 #[test]
 fn older_many_at_once_are_each_their_own() -> Result<()> {
-    crate::many_at_once(&NEWEST_OLDER.build()?, &[("TRACER", "global")])
+    crate::load::many_at_once(&NEWEST_OLDER.build()?, &[("TRACER", "global")])
 }
 
 /// What never ends gives way, at both of its addresses.
 #[test]
 fn older_ones_that_never_end_give_way() -> Result<()> {
-    crate::never_ended(&NEWEST_OLDER.build()?, &[("TRACER", "global")])
+    crate::load::never_ended(&NEWEST_OLDER.build()?, &[("TRACER", "global")])
 }
 
 /// A program whose spans are an SDK's from some moment on: `PROVIDER` is set in the middle.
