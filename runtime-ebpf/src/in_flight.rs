@@ -1,5 +1,6 @@
 //! What the in-flight tables of all libraries have in common: an entry belongs to a goroutine, which alone writes to it and removes it
-//! while its process lives, so that it needs no lock. (Where it is not a goroutine's: [`Key::at`].)
+//! while its process lives, so that it needs no lock. (Where it is not a goroutine's: [`Key::at`]. Where [`Table::GIVES_WAY`], the agent removes
+//! others' too: whoever may find one of those copies it, and believes it by its seal, or by having removed it.)
 
 use core::ptr::NonNull;
 
