@@ -22,6 +22,8 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 /// SETTINGS_HEADER_TABLE_SIZE = 0.
 const NO_TABLE: [u8; 6] = [0, 1, 0, 0, 0, 0];
+/// The same for a request over HTTP/1.1 that asks for HTTP/2: a SETTINGS frame's payload in base64url.
+pub const HTTP2_SETTINGS: &str = "AAEAAAAA";
 /// What a connection's answers may come to: all that the protocol allows, less what every connection begins with (65,535).
 const WINDOW: u32 = (1 << 31) - 1 - 65_535;
 /// The error code of a client that has lost interest.
@@ -53,20 +55,23 @@ pub struct Answer {
 impl Connection {
     /// Connects to a server on loopback, by prior knowledge.
     pub fn open(server: SocketAddr) -> Result<Self> {
-        Self::begin(TcpStream::connect(server).with_context(|| format!("connect to {server}"))?, 1)
+        Self::begin(TcpStream::connect(server).with_context(|| format!("connect to {server}"))?, 1, &NO_TABLE)
     }
 
-    /// The same on a connection that HTTP/1.1 was upgraded on, which gave the first stream away.
+    /// The same on a connection that HTTP/1.1 was upgraded on by [`HTTP2_SETTINGS`], which gave the first stream away.
+    ///
+    /// Its first SETTINGS frame says nothing: the server is answering the first stream already, and Go's (x/net's v0.47 with any
+    /// Go, seen without an agent too) ends the whole process by "concurrent map writes" when the table's size changes meanwhile.
     pub fn upgraded(stream: TcpStream) -> Result<Self> {
-        Self::begin(stream, 3)
+        Self::begin(stream, 3, &[])
     }
 
-    fn begin(mut stream: TcpStream, next: u32) -> Result<Self> {
+    fn begin(mut stream: TcpStream, next: u32, settings: &[u8]) -> Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
         let window = frame(WINDOW_UPDATE, 0, 0, &WINDOW.to_be_bytes())?;
-        let preface = [PREFACE, &frame(SETTINGS, 0, 0, &NO_TABLE)?, &window].concat();
+        let preface = [PREFACE, &frame(SETTINGS, 0, 0, settings)?, &window].concat();
         stream.write_all(&preface).context("the preface")?;
         Ok(Connection { stream, next, answers: HashMap::new() })
     }

@@ -56,6 +56,7 @@ impl Library for ToyWheel {
             entries_global: "TOY_WHEEL_ENTRIES",
             part: 1,
             lost: None,
+            gives_way: None,
         })
     }
 

@@ -88,7 +88,7 @@ fn upgraded(server: SocketAddr) -> Result<Vec<Expected>> {
     let asks = Exchange::get("/raw/ok")
         .header("Connection", "Upgrade, HTTP2-Settings")
         .header("Upgrade", "h2c")
-        .header("HTTP2-Settings", "AAMAAABkAAQAAP__");
+        .header("HTTP2-Settings", h2::HTTP2_SETTINGS);
     let named = name(server, vec![asks]);
     let asks = named.first().context("one exchange")?;
     let mut stream = TcpStream::connect(server)?;
