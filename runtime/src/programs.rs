@@ -11,6 +11,7 @@ mod refusal;
 mod rings;
 mod sweep;
 mod tables;
+mod verified;
 
 use std::{
     io,
@@ -38,6 +39,7 @@ pub use rings::Rings;
 use rings::{WAKE, Wake, large_bytes};
 use sweep::Generations;
 use tables::Table;
+use verified::verified_instructions;
 
 /// What is decided at load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +140,17 @@ impl Programs {
         let writing: Vec<&str> =
             libraries::ALL.iter().flat_map(|library| library.telling()).map(|(_, name)| *name).collect();
         if telling { self.load_programs(&writing) } else { Ok(()) }
+    }
+
+    /// The library's program that the verifier had most work with, of those that are loaded, and how many instructions it walked for that. `None`:
+    /// the kernel does not say (before Linux 5.16), or no program is loaded.
+    pub fn largest(&self) -> Option<(&'static str, u32)> {
+        let of = |library: &&'static dyn Library| {
+            let roles = library.programs().iter().chain(library.telling()).map(|(_, name)| *name);
+            roles.chain(library.tails().iter().copied())
+        };
+        let walked = |name: &'static str| Some((name, verified_instructions(self.descriptor(name).ok()?)?));
+        libraries::ALL.iter().flat_map(of).filter_map(walked).max_by_key(|(_, walked)| *walked)
     }
 
     /// The object itself, for what brings programs of its own that serve no library (discovery, signals).
@@ -337,6 +350,8 @@ impl Programs {
             let (name, is_loss) = table.counter();
             Counted { name, value: table.count, is_loss }
         }));
+        let read_again = self.tables.iter().map(|table| table.read_again).sum();
+        counted.push(Counted { name: "tables.read_again", value: read_again, is_loss: false });
         Ok(counted)
     }
 }

@@ -38,6 +38,8 @@ pub struct Machine<'a> {
     pub kernel: &'a Path,
     pub initramfs: &'a Path,
     pub command_line: &'a str,
+    /// Memory, which its files are in too.
+    pub memory_mib: u32,
     /// Where everything on the console is written while it comes.
     pub log: &'a Path,
 }
@@ -73,7 +75,8 @@ impl Machine<'_> {
     fn boot(&self) -> Result<Seen> {
         let (program, machine) = self.arch.emulator();
         let mut command = Command::new(&program);
-        command.args(machine).args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024"]);
+        command.args(machine).args(["-accel", "tcg,thread=multi", "-smp", "2"]);
+        command.args(["-m", &self.memory_mib.to_string()]);
         command.args(["-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio"]);
         command.arg("-kernel").arg(self.kernel).arg("-initrd").arg(self.initramfs);
         // A panic reboots at once, which `-no-reboot` turns into QEMU's end. On a busy host the kernel's check whether timer

@@ -83,7 +83,12 @@ fn programs(facts: &Facts) -> [Feature; 2] {
     });
     match loaded.map_err(|error| facts.missing_for_programs(&error)) {
         Ok(mut programs) => {
-            let said = "the kernel's verifier accepts all programs".to_owned();
+            let mut said = "the kernel's verifier accepts all programs".to_owned();
+            if let Some((name, instructions)) = programs.largest() {
+                said += &format!(
+                    "; it walked {instructions} instructions of {name}, the most, and would walk a million"
+                );
+            }
             [Feature::required("programs", true, said), attach(facts, &mut programs)]
         }
         Err(missing) => [

@@ -24,6 +24,8 @@ pub struct Table {
     uses: Option<Uses>,
     /// Where the oldest entries give way.
     pub give_way: Option<GiveWay>,
+    /// How often it could not be read to its end.
+    pub read_again: u64,
 }
 
 /// How many entries it has.
@@ -39,12 +41,12 @@ impl Table {
     pub fn of(flight: &Flight, entries: u64) -> Self {
         let uses = Some(Uses { map: flight.use_map, entries });
         let give_way = GiveWay::of(flight);
-        Self { map: flight.map, value_bytes: flight.value_bytes, sweep: Sweep::default(), uses, give_way }
+        Self { uses, give_way, ..Self::of_nobody(flight.map, flight.value_bytes) }
     }
 
     /// One whose entries nobody counts.
     pub fn of_nobody(map: &'static str, value_bytes: usize) -> Self {
-        Self { map, value_bytes, sweep: Sweep::default(), uses: None, give_way: None }
+        Self { map, value_bytes, sweep: Sweep::default(), uses: None, give_way: None, read_again: 0 }
     }
 
     /// A generation is over: its entries are to be removed.
@@ -54,12 +56,13 @@ impl Table {
 
     /// Removes some of what is to go; gives how many entries.
     pub fn sweep(&mut self, ebpf: &Ebpf, generations: &Generations) -> Result<u64, ProgramsError> {
-        let failed = |source| ProgramsError::Element { action: "sweeping", map: self.map, source };
+        let map = self.map;
+        let failed = |source| ProgramsError::Element { action: "sweeping", map, source };
         let table = raw(ebpf, self.map, KEY_BYTES, self.value_bytes)?;
         let before = self.removed();
         let mut result = self.sweep.slice(&table, generations, AT_ONCE);
         let Some(uses) = &self.uses else {
-            return passing(result).map(|()| self.removed() - before).map_err(failed);
+            return self.passing(result).map(|()| self.removed() - before).map_err(failed);
         };
         let counts = raw(ebpf, uses.map, 4, 8)?;
         if let Some(give_way) = &mut self.give_way {
@@ -79,7 +82,7 @@ impl Table {
         if removed > 0 {
             counts.update(&1u32.to_ne_bytes(), &self.removed().to_ne_bytes()).map_err(failed)?;
         }
-        passing(result).map_err(failed)?;
+        self.passing(result).map_err(failed)?;
         Ok(removed)
     }
 
@@ -88,19 +91,20 @@ impl Table {
         self.give_way.as_mut().map(GiveWay::gone).unwrap_or_default()
     }
 
+    /// What may succeed the next time is no failure: what was to be done is still to be done then.
+    fn passing(&mut self, result: std::io::Result<()>) -> std::io::Result<()> {
+        match result {
+            Err(error) if is_passing(&error) => {
+                self.read_again += 1;
+                debug!("{} could not be read to its end, it will be read again: {error}", self.map);
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
     fn removed(&self) -> u64 {
         self.sweep.removed + self.give_way.as_ref().map_or(0, |table| table.removed)
-    }
-}
-
-/// What may succeed the next time is no failure: what was to be done is still to be done then.
-fn passing(result: std::io::Result<()>) -> std::io::Result<()> {
-    match result {
-        Err(error) if is_passing(&error) => {
-            debug!("a table could not be read to its end, it will be read again: {error}");
-            Ok(())
-        }
-        result => result,
     }
 }
 
@@ -112,4 +116,22 @@ pub fn forget(tables: &mut [Table], ebpf: &Ebpf, tgid: u32) -> Result<(), Progra
         deleted.map_err(|source| ProgramsError::Element { action: "writing to", map: GIVEN_WAY, source })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn what_passes_is_counted_and_no_failure() {
+        let mut table = Table::of_nobody("CURRENT", 8);
+        assert!(table.passing(Ok(())).is_ok() && table.read_again == 0);
+        for number in [libc::EBUSY, libc::ENOMEM] {
+            table.passing(Err(io::Error::from_raw_os_error(number))).expect("it passes");
+        }
+        assert_eq!(table.read_again, 2);
+        assert!(table.passing(Err(io::Error::from_raw_os_error(libc::EBADF))).is_err());
+    }
 }

@@ -16,6 +16,8 @@ use strobe_tests::http_server::{drive, kinds};
 use strobe_tests::process::Running;
 use strobe_tests::spans::{self, Expected, Received};
 
+use crate::endings::left;
+
 /// The agent in this machine.
 pub const STROBE: &str = "/bin/strobe";
 /// How long anything may take on an emulated processor whose host is busy.
@@ -27,6 +29,8 @@ pub struct Bench {
     pub app: PathBuf,
     pub collector: Collector,
     pub minor: u32,
+    /// Whether net/http's server alone is traced.
+    is_of_one_library: bool,
 }
 
 impl Bench {
@@ -35,11 +39,22 @@ impl Bench {
         Self::of("httpserver", version)
     }
 
+    /// The same, with net/http's server alone traced: for what is asked of processes, files and privileges, and not of libraries. Verifying the
+    /// programs of the others takes most of such a case's time.
+    pub fn of_one_library(version: &str) -> Result<Self> {
+        Ok(Self { is_of_one_library: true, ..Self::new(version)? })
+    }
+
     /// The same with another of the programs.
     pub fn of(app: &str, version: &str) -> Result<Self> {
         let folder = PathBuf::from("/tmp/case");
         fs::create_dir_all(&folder)?;
-        let bench = Bench { app: folder.join(app), collector: Collector::start()?, minor: 0 };
+        let bench = Bench {
+            app: folder.join(app),
+            collector: Collector::start()?,
+            minor: 0,
+            is_of_one_library: false,
+        };
         bench.overwrite(version)
     }
 
@@ -72,6 +87,11 @@ impl Bench {
             .env("STROBE_PROPAGATION", "correlate")
             // As in tests/e2e/http_server: which span is the first with a route of a mux depends on when its probe came.
             .env("OTEL_GO_AUTO_TRACES_NET_HTTP_SERVEMUX_INSTRUMENTATION_ENABLED", "false");
+        if self.is_of_one_library {
+            command
+                .env("OTEL_GO_AUTO_INSTRUMENTATION_ENABLED", "false")
+                .env("OTEL_GO_AUTO_TRACES_NET_HTTP_SERVER_INSTRUMENTATION_ENABLED", "true");
+        }
     }
 
     /// Starts the agent on a running service and waits until it traces it.
@@ -96,9 +116,7 @@ impl Bench {
     /// Waits for the spans, ends the agent so that late or doubled ones come too, compares, and allows no loss.
     pub fn settle(&self, agent: &mut Running, due: &[Expected]) -> Result<Vec<Received>> {
         self.collector.wait_for(due.len(), PATIENCE);
-        agent.signal(libc::SIGTERM)?;
-        let status = agent.wait(PATIENCE)?;
-        ensure!(status.success(), "strobe ended with {status} after SIGTERM:\n{}", agent.output());
+        left(agent)?;
         self.compare(agent, due)
     }
 

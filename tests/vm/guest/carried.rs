@@ -12,6 +12,7 @@ use strobe_tests::{
 };
 
 use crate::bench::{Bench, PATIENCE, tracing};
+use crate::endings::{ended, left};
 use crate::features::writes_from_probes;
 
 /// What arrives is what the program sends, and the context.
@@ -55,19 +56,15 @@ fn sent(bench: &Bench, recorder: &Recorder, sampler: Option<&str>) -> Result<(By
     }
     let mut log = String::new();
     if let Some(mut agent) = agent {
-        agent.signal(libc::SIGTERM)?;
-        let status = agent.wait(PATIENCE)?;
-        ensure!(status.success(), "strobe ended with {status}:\n{}", agent.output());
+        log = left(&mut agent)?;
         let mut lost = losses(&agent);
         // The name of the error's type, of the request that is sent again: it lies where the program itself never looks, and a page of its file
         // that nobody has looked at is not there for a probe.
         if lost.get("reads.failed") == Some(&1) {
             lost.remove("reads.failed");
         }
-        ensure!(lost.is_empty(), "{sampler:?}: lost {lost:?}:\n{}", shown(&agent.output()));
-        log = agent.output();
+        ensure!(lost.is_empty(), "{sampler:?}: lost {lost:?}:\n{}", shown(&log));
     }
-    app.signal(libc::SIGTERM)?;
-    ensure!(app.wait(PATIENCE)?.success(), "the program ended badly:\n{}", app.output());
+    ended(&mut app)?;
     Ok((by_path(recorder.take()), log))
 }

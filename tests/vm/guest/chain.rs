@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use strobe_tests::agent::losses;
 use strobe_tests::collector::Collector;
 use strobe_tests::http_client::carried::shown;
 use strobe_tests::process::Running;
@@ -13,6 +12,7 @@ use strobe_tests::propagation::chain::{self, Service, compare};
 use strobe_tests::spans::Received;
 
 use crate::bench::{PATIENCE, STROBE, install, tracing};
+use crate::endings::{ended, left_without_loss};
 use crate::features::writes_from_probes;
 
 /// Two of each pair of ways.
@@ -132,11 +132,7 @@ fn run() -> Result<(Vec<Received>, Vec<String>)> {
         collector.wait_for(SPANS_OF_A_CHAIN * CHAINS * (round + 1), PATIENCE);
     }
     for agent in &mut agents {
-        agent.signal(libc::SIGTERM)?;
-        let status = agent.wait(PATIENCE)?;
-        ensure!(status.success(), "strobe ended with {status}:\n{}", agent.output());
-        let lost = losses(agent);
-        ensure!(lost.is_empty(), "lost {lost:?}:\n{}", shown(&agent.output()));
+        left_without_loss(agent)?;
     }
     Ok((collector.take()?, agents.map(|agent| agent.output()).to_vec()))
 }
@@ -160,8 +156,7 @@ fn chains(agents: &[Running; 2], round: usize, programs: [&PathBuf; 3], kind: &K
     first.begin()?;
     first.done_within(CHAINS, PATIENCE)?;
     for service in [&mut first, &mut middle, &mut last] {
-        service.app.signal(libc::SIGTERM)?;
-        ensure!(service.app.wait(PATIENCE)?.success(), "a service ended badly:\n{}", service.app.output());
+        ended(&mut service.app)?;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use strobe_tests::{
 };
 
 use crate::bench::{Bench, PATIENCE};
+use crate::endings::{ended, left};
 
 /// How many times as long as on a processor of its own everything may take here.
 const SLOW: &str = "10";
@@ -55,14 +56,11 @@ fn run(
     let done = app.stdout.wait_for("done", 0, PATIENCE);
     done.with_context(|| format!("the calls never ended:\n{}", app.output()))?;
     bench.collector.wait_for(due(&places)?, PATIENCE);
-    agent.signal(libc::SIGTERM)?;
-    let status = agent.wait(PATIENCE)?;
-    ensure!(status.success(), "strobe ended with {status} after SIGTERM:\n{}", agent.output());
+    left(&mut agent)?;
     let found = Found::new(bench.collector.take()?)?;
     let wrong = compare(&places, &found, &agent)?;
     ensure!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), agent.output());
-    app.signal(libc::SIGTERM)?;
-    ensure!(app.wait(PATIENCE)?.success(), "the program ended badly:\n{}", app.output());
+    ended(&mut app)?;
     let calls: usize = found.calls.values().map(Vec::len).sum();
     Ok(format!("{calls} calls"))
 }

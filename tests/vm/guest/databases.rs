@@ -12,6 +12,7 @@ use strobe_tests::{
 };
 
 use crate::bench::{Bench, PATIENCE};
+use crate::endings::{ended, left};
 
 /// How many times as long as on a processor of its own everything may take here.
 const SLOW: &str = "50";
@@ -24,9 +25,7 @@ pub fn operations(version: &str) -> Result<String> {
     let mut agent = bench.trace_pid(&app)?;
     go(&app, address, PATIENCE)?;
     bench.collector.wait_for(cases::due_count(), PATIENCE);
-    agent.signal(libc::SIGTERM)?;
-    let status = agent.wait(PATIENCE)?;
-    ensure!(status.success(), "strobe ended with {status} after SIGTERM:\n{}", agent.output());
+    left(&mut agent)?;
     let spans = bench.collector.take()?;
     let mut wrong = cases::compare(golang::minor(version), &spans);
     let lost = losses(&agent);
@@ -34,8 +33,7 @@ pub fn operations(version: &str) -> Result<String> {
         wrong.push(format!("lost: {lost:?}"));
     }
     ensure!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), agent.output());
-    app.signal(libc::SIGTERM)?;
-    ensure!(app.wait(PATIENCE)?.success(), "the program ended badly:\n{}", app.output());
+    ended(&mut app)?;
     let operations = spans.iter().filter(|span| span.scope == SCOPE).count();
     Ok(format!("{operations} operations"))
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::bench::STROBE;
 use crate::boot;
+use crate::loading::MOST_INSTRUCTIONS;
 
 /// One line of `strobe features --json`.
 #[derive(Debug, Deserialize)]
@@ -54,6 +55,13 @@ pub fn writes_from_probes() -> bool {
     !is_locked_down()
 }
 
+/// The number of instructions that the verifier walked in the program that it had most work with, and that one's name.
+fn largest(detail: &str) -> Option<(u32, &str)> {
+    let words: Vec<&str> = detail.split_once("it walked ")?.1.split(' ').collect();
+    let [count, "instructions", "of", name, ..] = words[..] else { return None };
+    Some((count.parse().ok()?, name.trim_end_matches(',')))
+}
+
 /// `strobe features` as root.
 pub fn gates() -> Result<String> {
     let kernel = Kernel {
@@ -76,6 +84,17 @@ pub fn gates() -> Result<String> {
         let expected = has(&kernel);
         ensure!(feature.available == expected, "{name} should be {expected}: {}", feature.detail);
         checked.push(format!("{name}={expected}"));
+    }
+    let programs = features.iter().find(|feature| feature.name == "programs");
+    let largest = programs.and_then(|programs| largest(&programs.detail));
+    // bpf_prog_info.verified_insns.
+    let tells = kernel.version >= (5, 16, 0);
+    ensure!(
+        largest.is_some_and(|(count, _)| count <= MOST_INSTRUCTIONS) || !tells && largest.is_none(),
+        "at most {MOST_INSTRUCTIONS} instructions are to be verified: {text}"
+    );
+    if let Some((count, name)) = largest {
+        checked.push(format!("verified: {name} {count}"));
     }
     ensure!(checked.len() >= 4, "only {checked:?} of the gates are in {text}");
     Ok(checked.join(" "))

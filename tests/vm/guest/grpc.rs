@@ -14,6 +14,7 @@ use strobe_tests::{
 };
 
 use crate::bench::{Bench, PATIENCE};
+use crate::endings::{ended, left};
 
 /// How many times as long as on a processor of its own everything may take here.
 const SLOW: &str = "10";
@@ -29,16 +30,13 @@ pub fn rpcs(version: &str) -> Result<String> {
     done.with_context(|| format!("the calls never ended:\n{}", app.output()))?;
     let due = cases::due(&places);
     bench.collector.wait_for(due.len() + 2 * MANY + SERVED + 1, PATIENCE);
-    agent.signal(libc::SIGTERM)?;
-    let status = agent.wait(PATIENCE)?;
-    ensure!(status.success(), "strobe ended with {status} after SIGTERM:\n{}", agent.output());
+    left(&mut agent)?;
     let mut wrong = Found::new(bench.collector.take()?).differing(&due);
     let lost = losses(&agent);
     if !lost.is_empty() {
         wrong.push(format!("lost: {lost:?}"));
     }
     ensure!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), agent.output());
-    app.signal(libc::SIGTERM)?;
-    ensure!(app.wait(PATIENCE)?.success(), "the program ended badly:\n{}", app.output());
+    ended(&mut app)?;
     Ok(format!("{} RPCs", due.len() / 2 + MANY))
 }

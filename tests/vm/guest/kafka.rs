@@ -11,6 +11,7 @@ use strobe_tests::{
 };
 
 use crate::bench::{Bench, PATIENCE};
+use crate::endings::{ended, left};
 
 /// The program that is the broker.
 const BROKER: &str = "/apps/kafkabroker";
@@ -32,9 +33,7 @@ pub fn operations(version: &str) -> Result<String> {
     let mut agent = bench.trace_pid(&app)?;
     go(&app, address, PATIENCE)?;
     bench.collector.wait_for(cases::due_count(OF_GROUP), PATIENCE);
-    agent.signal(libc::SIGTERM)?;
-    let status = agent.wait(PATIENCE)?;
-    ensure!(status.success(), "strobe ended with {status} after SIGTERM:\n{}", agent.output());
+    left(&mut agent)?;
     let spans = bench.collector.take()?;
     let mut wrong = cases::compare(&spans, broker, OF_GROUP, true);
     let lost = losses(&agent);
@@ -42,8 +41,7 @@ pub fn operations(version: &str) -> Result<String> {
         wrong.push(format!("lost: {lost:?}"));
     }
     ensure!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), agent.output());
-    app.signal(libc::SIGTERM)?;
-    ensure!(app.wait(PATIENCE)?.success(), "the program ended badly:\n{}", app.output());
+    ended(&mut app)?;
     let operations = spans.iter().filter(|span| span.scope == cases::SCOPE).count();
     Ok(format!("{operations} operations"))
 }

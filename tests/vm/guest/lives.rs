@@ -111,7 +111,7 @@ pub fn helper_calls(version: &str) -> Result<String> {
 
 /// The first request already has its span, and the service's status comes back.
 pub fn exec(version: &str) -> Result<String> {
-    let bench = Bench::new(version)?;
+    let bench = Bench::of_one_library(version)?;
     let app = bench.app.to_str().context("path")?;
     let running = Running::start(&mut bench.strobe(&["exec", "--strict", "--", app, "-exit", "7"]))?;
     let mut service = Service::started(running)?;
@@ -123,7 +123,7 @@ pub fn exec(version: &str) -> Result<String> {
 
 /// The agent is there first; the service lives twice.
 pub fn restart(version: &str) -> Result<String> {
-    let bench = Bench::new(version)?;
+    let bench = Bench::of_one_library(version)?;
     let mut agent = bench.trace_exe()?;
     let mut due = one_life(&bench, &agent, 0)?;
     due.extend(one_life(&bench, &agent, 1).context("the second life")?);
@@ -133,7 +133,7 @@ pub fn restart(version: &str) -> Result<String> {
 
 /// The new program runs, is planned anew and is traced.
 pub fn overwritten_in_place(before: &str, after: &str) -> Result<String> {
-    let bench = Bench::new(before)?;
+    let bench = Bench::of_one_library(before)?;
     let mut agent = bench.trace_exe()?;
     let due = one_life(&bench, &agent, 0)?;
     bench.collector.wait_for(due.len(), std::time::Duration::from_secs(60));

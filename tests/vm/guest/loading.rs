@@ -1,8 +1,8 @@
 //! Every program of the object through this kernel's verifier, with the number of instructions that it walked.
 //!
-//! `bpf_prog_info.verified_insns` exists since 5.16 only. The verifier's own statistics (log level 4, kernel 5.2) are on
-//! every kernel that strobe knows, so the programs are loaded by hand here, with a log. That strobe itself loads them is
-//! what every other case shows.
+//! `bpf_prog_info.verified_insns` exists since 5.16 only: there `strobe features` says which program is the largest (`features`). The
+//! verifier's own statistics (log level 4, kernel 5.2) are on every kernel that strobe knows, so the programs are loaded by hand here, with a
+//! log, on the kernel that has nothing else. That strobe itself loads them is what every other case shows.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -25,7 +25,7 @@ const LOG_STEPS: u32 = 1;
 const LOG_STATS: u32 = 4;
 /// No program may be more to any of these verifiers, of the million that they take: those before Linux 6.3 compare states more strictly than the
 /// kernel that the unit tests run on.
-const MOST_INSTRUCTIONS: u32 = 100_000;
+pub const MOST_INSTRUCTIONS: u32 = 100_000;
 /// How many lines of a refused program's log are shown.
 const SHOWN_STEPS: usize = 40;
 /// `BPF_PROG_TYPE_…` and `BPF_TRACE_ITER` (include/uapi/linux/bpf.h).

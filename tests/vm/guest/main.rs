@@ -14,6 +14,7 @@ mod cases;
 mod chain;
 mod clients;
 mod databases;
+mod endings;
 mod features;
 mod grpc;
 mod kafka;

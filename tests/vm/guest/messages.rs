@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use strobe_tests::{
-    agent::losses,
     http_client::carried::shown,
     process::Running,
     spans::{Received, Value, hex},
@@ -18,6 +17,7 @@ use strobe_tests::{
 use crate::bench::{Bench, PATIENCE, tracing};
 use crate::boot::said;
 use crate::chain::{NO_ROOM, OWN, WRITTEN, counted_by};
+use crate::endings::{ended, left_without_loss};
 use crate::features::writes_from_probes;
 use crate::own_tests::stay_alive;
 
@@ -47,12 +47,7 @@ pub fn arrive(way: &str) -> Result<String> {
     tracing(&agent, 0)?;
     stay_alive();
     go(&app, address, LONGEST)?;
-    agent.signal(libc::SIGTERM)?;
-    let status = agent.wait(PATIENCE)?;
-    let log = agent.output();
-    ensure!(status.success(), "strobe ended with {status}:\n{log}");
-    let lost = losses(&agent);
-    ensure!(lost.is_empty(), "lost {lost:?}:\n{}", shown(&log));
+    let log = left_without_loss(&mut agent)?;
     let recorded = bench.collector.take()?;
     let lines = app.stdout.all();
     let wrong = others(&lines, &recorded);
@@ -88,8 +83,7 @@ pub fn arrive(way: &str) -> Result<String> {
         "{line}, but the agent counted {by_agent}, {own_by_agent}, {no_room}:\n{}",
         shown(&logs[0])
     );
-    app.signal(libc::SIGTERM)?;
-    ensure!(app.wait(PATIENCE)?.success(), "the program ended badly:\n{}", app.output());
+    ended(&mut app)?;
     Ok(line.trim_start_matches("done ").to_owned())
 }
 

@@ -19,7 +19,7 @@ const REPLICAS: usize = 3;
 
 /// The service is one PID namespace below the agent.
 pub fn target_below(version: &str) -> Result<String> {
-    let bench = Bench::new(version)?;
+    let bench = Bench::of_one_library(version)?;
     let mut agent = bench.trace_exe()?;
     let app = bench.app.to_str().context("path")?;
     let service = Service::started(Running::start(Command::new("/init").args(["nested", app]))?)?;
@@ -45,7 +45,7 @@ pub fn inner_same(version: &str) -> Result<String> {
         fs::read_link("/proc/self")?.as_os_str() == "1",
         "this is not the first process of its namespace"
     );
-    let bench = Bench::new(version)?;
+    let bench = Bench::of_one_library(version)?;
     let service = bench.service()?;
     let mut agent = bench.trace_pid(&service.running)?;
     let due = bench.requests(&service)?;
@@ -64,7 +64,7 @@ fn in_a_namespace(case: &str) -> Result<String> {
 /// Three containers of one image: each span once, nothing counted, though each mount has an inode of its own above the
 /// one that the kernel probes.
 pub fn overlay_mounts(version: &str) -> Result<String> {
-    let bench = Bench::new(version)?;
+    let bench = Bench::of_one_library(version)?;
     let lower = bench.app.parent().and_then(|p| p.to_str()).context("path")?;
     let program = format!("{IMAGE}/httpserver");
     let mut agent = Running::start(&mut bench.strobe(&["run", "--exe", &program]))?;

@@ -6,7 +6,6 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use strobe_tests::{
-    agent::losses,
     http_client::carried::{check_counted, shown},
     process::Running,
     propagation::{
@@ -18,6 +17,7 @@ use strobe_tests::{
 };
 
 use crate::bench::{Bench, PATIENCE, install, tracing};
+use crate::endings::{ended, left_without_loss};
 use crate::features::writes_from_probes;
 
 /// How many of the requests that are wrong are shown.
@@ -41,12 +41,7 @@ pub fn contexts(version: &str) -> Result<String> {
     }
     // And those of the two requests for /go.
     bench.collector.wait_for(SPANS + REQUESTS + 2, PATIENCE);
-    agent.signal(libc::SIGTERM)?;
-    let status = agent.wait(PATIENCE)?;
-    let log = agent.output();
-    ensure!(status.success(), "strobe ended with {status}:\n{log}");
-    let lost = losses(&agent);
-    ensure!(lost.is_empty(), "lost {lost:?}:\n{}", shown(&log));
+    let log = left_without_loss(&mut agent)?;
     let (spans, written) = (bench.collector.take()?, writes_from_probes());
     let mut wrong = Said::by(&with_sdk)?.wrong(of_sdk.address(), of_sdk.take(), &spans);
     wrong.truncate(SHOWN);
@@ -68,8 +63,7 @@ pub fn contexts(version: &str) -> Result<String> {
         )?;
     }
     for app in [&mut with_sdk, &mut thousand] {
-        app.signal(libc::SIGTERM)?;
-        ensure!(app.wait(PATIENCE)?.success(), "a program ended badly:\n{}", app.output());
+        ended(app)?;
     }
     Ok(format!("{OVER_HTTP} requests of an SDK, and {}; contexts written: {written}", due.text()))
 }

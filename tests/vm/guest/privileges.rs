@@ -50,7 +50,7 @@ fn set_paranoid(level: u32) -> Result<()> {
 
 /// The agent traces another user's process.
 pub fn exactly_the_documented(version: &str) -> Result<String> {
-    let bench = Bench::new(version)?;
+    let bench = Bench::of_one_library(version)?;
     let service = others_service(&bench)?;
     let capabilities = documented(boot::kernel_version()?);
     set_paranoid(2)?;
@@ -63,7 +63,7 @@ pub fn exactly_the_documented(version: &str) -> Result<String> {
 
 /// Exit status 3, and one line that names what is missing.
 pub fn each_missing_in_turn(version: &str) -> Result<String> {
-    let bench = Bench::new(version)?;
+    let bench = Bench::of_one_library(version)?;
     let service = others_service(&bench)?;
     let kernel = boot::kernel_version()?;
     let all = documented(kernel);

@@ -5,7 +5,6 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use strobe_tests::{
-    agent::losses,
     client::Connection,
     http_client::carried::{check_counted, shown},
     process::Running,
@@ -14,8 +13,9 @@ use strobe_tests::{
     wire,
 };
 
-use crate::bench::{Bench, PATIENCE, tracing};
+use crate::bench::{Bench, tracing};
 use crate::chain::counted;
+use crate::endings::{ended, left_without_loss};
 use crate::features::writes_from_probes;
 
 /// A request that is relayed.
@@ -108,12 +108,7 @@ pub fn go_on(version: &str) -> Result<String> {
     }
     let mut logs = Vec::new();
     for agent in [&mut second, &mut first] {
-        agent.signal(libc::SIGTERM)?;
-        let status = agent.wait(PATIENCE)?;
-        ensure!(status.success(), "strobe ended with {status}:\n{}", agent.output());
-        let lost = losses(agent);
-        ensure!(lost.is_empty(), "lost {lost:?}:\n{}", shown(&agent.output()));
-        logs.push(agent.output());
+        logs.push(left_without_loss(agent)?);
     }
     ensure!(
         wrong.is_empty(),
@@ -131,8 +126,7 @@ pub fn go_on(version: &str) -> Result<String> {
         ensure!(not_kept == NOT_KEPT, "{not_kept} of {NOT_KEPT} were counted");
         check_counted(&logs[1], &[("tracestate.lost", 0), ("tracestate.no_room", 0)])?;
     }
-    app.signal(libc::SIGTERM)?;
-    ensure!(app.wait(PATIENCE)?.success(), "the program ended badly:\n{}", app.output());
+    ended(&mut app)?;
     Ok(format!("{} requests, and {} of two agents; contexts written: {written}", all.len(), OF_TWO_AGENTS))
 }
 
