@@ -42,6 +42,7 @@ fuzz_target!(|data: &[u8]| {
                     results: back as u8 & 15,
                     also_reached: on(6),
                     stepped: on(7),
+                    repeats: on(3),
                     cases: on(4),
                 };
                 let _ = calls::after_calls(&image, &code, &asked);

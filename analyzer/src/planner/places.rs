@@ -102,6 +102,7 @@ impl Case<'_> {
             results,
             also_reached: wanted.also_reached,
             stepped: wanted.stepped,
+            repeats: wanted.repeats,
             cases: callee == SELECT && wanted.at == At::AfterCall,
         };
         let what = if callee.is_empty() { "its indirect calls" } else { callee };

@@ -177,7 +177,8 @@ fn frameless_exits(code: &Code<'_>) -> Option<Vec<Instruction>> {
 }
 
 /// Go's internal ABI. iced numbers the general registers as the machine does.
-pub const ABI: Abi = Abi { results: &[0, 3, 1, 7, 6, 8, 9, 10, 11], goroutine: 14, stack: 4, pushed: 8 };
+pub const ABI: Abi =
+    Abi { results: &[0, 3, 1, 7, 6, 8, 9, 10, 11], goroutine: 14, stack: 4, pushed: 8, scratch: None };
 
 /// What each instruction does. Targets count from the function's entry, where the decoder begins.
 pub fn steps<'a>(code: &Code<'a>) -> impl Iterator<Item = Step> + 'a {

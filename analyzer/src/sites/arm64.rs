@@ -114,6 +114,7 @@ pub const ABI: Abi = Abi {
     goroutine: 28,
     stack: 31,
     pushed: 0,
+    scratch: Some(27),
 };
 
 /// What each instruction does. Targets count from the function's entry. As a register that is written, 31 is the stack pointer,

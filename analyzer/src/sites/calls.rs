@@ -1,7 +1,7 @@
 //! Sites at a call and behind it.
 //!
 //! A function's return can be seen where its caller goes on: at the first instruction behind the call that the kernel emulates, on
-//! a straight line, with the result registers as the callee left them.
+//! a straight line, with the result registers as the callee left them, and where no goroutine is set back to ([`super::step::Abi::scratch`]).
 //! ```text
 //!  call callee            ┐
 //!  mov  %rax,0x68(%rsp)   │ the gap: nothing in it writes a result register, nothing may jump into it
@@ -101,11 +101,12 @@ fn gaps(image: &Image<'_>, code: &Code<'_>, asked: &Question<'_>) -> Result<Vec<
     if asked.cases {
         kept = kept.with(Registers::of([abi.stack]));
     }
+    let scratch = Registers::of(abi.scratch.filter(|_| !asked.repeats));
     let mut scan = Scan::new(code, asked);
     let (mut out, mut waiting): (Vec<Gap>, Option<Waiting>) = (Vec::new(), None);
     for step in super::steps(image.arch, code) {
         if let Some(call) = waiting.take() {
-            match call.look_at(&step, kept, asked.stepped)? {
+            match call.look_at(&step, kept, scratch, asked.stepped)? {
                 Seen::Site(gap) => out.push(gap),
                 Seen::Further(call) => waiting = Some(call),
             }
@@ -138,12 +139,20 @@ enum Seen {
 }
 
 impl Waiting {
-    fn look_at(mut self, step: &Step, kept: Registers, stepped: bool) -> Result<Seen, Trouble> {
-        let here = step.cost.map(|cost| Instruction { offset: step.offset, len: step.len, cost });
+    fn look_at(
+        mut self,
+        step: &Step,
+        kept: Registers,
+        scratch: Registers,
+        stepped: bool,
+    ) -> Result<Seen, Trouble> {
+        // Not where a preempted goroutine would come back to.
+        let cost = step.cost.filter(|_| step.flow != Flow::Next || !step.writes.meets(scratch));
+        let here = cost.map(|cost| Instruction { offset: step.offset, len: step.len, cost });
         if self.distance == 0 {
             self.first = here;
         }
-        let site = if step.cost == Some(Cost::Emulated) {
+        let site = if cost == Some(Cost::Emulated) {
             here
         } else if self.distance < MAX_DISTANCE && step.flow == Flow::Next && !step.writes.meets(kept) {
             self.distance += 1;

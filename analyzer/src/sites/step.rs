@@ -108,6 +108,10 @@ pub struct Abi {
     pub stack: u8,
     /// How many bytes a call pushes.
     pub pushed: i64,
+    /// The assembler's own register, where it makes some instructions of several, by way of that one. A goroutine that is preempted between those
+    /// goes back to the first of them (`isRestartable` in cmd/internal/obj/arm64/asm7.go, `PCDATA_UnsafePoint`), so that a probe at
+    /// any but the last is hit again: and it is then that a signal is likely, which has waited for the probe.
+    pub scratch: Option<u8>,
 }
 
 impl Abi {

@@ -29,6 +29,8 @@ pub struct Site {
     pub also_reached: bool,
     /// For [`At::AfterCall`]: where nothing that the kernel emulates follows, an instruction that it steps will do.
     pub stepped: bool,
+    /// For [`At::AfterCall`]: one call may be seen twice there, which means no more than once.
+    pub repeats: bool,
     /// For [`At::AfterCall`] and [`At::Call`]: also in every function that the compiler copied this one's body into.
     pub inlined: bool,
     /// For [`At::Entry`] of a deferred function: the function that deferred it, whose results are wanted.
@@ -100,6 +102,8 @@ pub(super) struct RawSite {
     #[serde(default)]
     stepped: bool,
     #[serde(default)]
+    repeats: bool,
+    #[serde(default)]
     inlined: bool,
     results_of: Option<Text>,
     #[serde(default)]
@@ -131,6 +135,7 @@ impl RawSite {
             ("by_name", !self.by_name.is_empty() && self.indirect.is_none(), "is for a site with `indirect`"),
             ("also_reached", self.also_reached && !behind, "is for a site at \"after_call\""),
             ("stepped", self.stepped && !behind, "is for a site at \"after_call\""),
+            ("repeats", self.repeats && !behind, "is for a site at \"after_call\""),
             ("inlined", self.inlined && !calls, "is for a site at \"after_call\" or \"call\""),
             ("results_of", self.results_of.is_some() && !entry, "is for a site at \"entry\""),
             ("callers", !self.callers.is_empty() && !entry, "is for a site at \"entry\""),
@@ -195,6 +200,7 @@ pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawSite>) ->
             .collect::<Result<_, _>>()?,
         also_reached: raw.also_reached,
         stepped: raw.stepped,
+        repeats: raw.repeats,
         inlined: raw.inlined,
         results_of: raw.results_of.map(|name| reader.name("role.site.results_of", name)).transpose()?,
         callers: raw

@@ -273,9 +273,11 @@ fn sites_say_what_is_called_and_who_calls() {
         let text = GOOD.replace("at = \"entry\"", keys);
         load_dir([("good.toml", text.as_str())]).expect(keys)[0].roles[0].sites[0].clone()
     };
-    let behind = site("at = \"after_call\"\nindirect = \"method 3\"\nalso_reached = true\nstepped = true");
+    let behind = site(
+        "at = \"after_call\"\nindirect = \"method 3\"\nalso_reached = true\nstepped = true\nrepeats = true",
+    );
     assert_eq!((behind.at, behind.indirect, behind.callee), (At::AfterCall, Some(Indirect::Method(3)), None));
-    assert!(behind.also_reached && behind.stepped && !behind.inlined);
+    assert!(behind.also_reached && behind.stepped && behind.repeats && !behind.inlined);
     let value = site("at = \"after_call\"\nindirect = \"closure\"\ninlined = true");
     assert_eq!((value.indirect, value.inlined), (Some(Indirect::Closure), true));
     let call = site("at = \"call\"\ncallee = \"a.C\"\ninlined = true");

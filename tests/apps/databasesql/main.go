@@ -2,6 +2,7 @@
 // in the ways in which drivers do. Each call has a table of its own, by which the tests know its span. It uses the standard library
 // alone and builds with Go 1.19 and later.
 //
+// With SQL_RETRIED=N it makes that many queries of which each gets a good connection at its third, and nothing else.
 // With -slow N every limit is N times as long, for machines on which everything is. With SQL_PROFILE=FILE it asks for some seconds as often as it can, writes a profile of that, and ends. Otherwise
 // it prints "listening on URL", waits for a request for /go, runs all cases once, prints "done", and serves until SIGTERM.
 package main
@@ -16,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -54,6 +56,8 @@ func main() {
 	}
 	base := "http://" + l.Addr().String()
 	switch {
+	case os.Getenv("SQL_RETRIED") != "":
+		retried()
 	case os.Getenv("SQL_OPERATIONS") != "":
 		load(base)
 	case len(more) > 0:
@@ -66,6 +70,16 @@ func main() {
 	}
 	fmt.Println("done")
 	<-stop
+}
+
+// retried makes queries that are tried three times, whose garbage is collected and which are preempted meanwhile.
+func retried() {
+	n, err := strconv.Atoi(os.Getenv("SQL_RETRIED"))
+	must(err)
+	db := open("fake", "")
+	for i := 0; i < n; i++ {
+		must(rows(db.Query("SELECT a FROM badtwice_" + strconv.Itoa(i))))
+	}
 }
 
 func open(driver, dsn string) *sql.DB {

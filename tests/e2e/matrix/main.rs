@@ -159,6 +159,7 @@ fn compare(bytes: &[u8], reference: &Reference) -> Result<Cell> {
         results: 3,
         also_reached: false,
         stepped: false,
+        repeats: false,
         cases: false,
     };
     cell.after_read_request = calls::after_calls(&go.image, &code, &asked).is_ok();

@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use strobe_tests::agent::losses;
 use strobe_tests::collector::Collector;
+use strobe_tests::http_client::carried::shown;
 use strobe_tests::http_server::{drive, kinds};
 use strobe_tests::process::Running;
 use strobe_tests::spans::{self, Expected, Received};
-
-use crate::endings::left;
 
 /// The agent in this machine.
 pub const STROBE: &str = "/bin/strobe";
@@ -130,6 +130,30 @@ impl Bench {
         ensure!(lost.is_empty(), "counted {lost:#?}");
         Ok(got)
     }
+}
+
+/// Tells the agent to leave, and waits until it has. What it said.
+pub fn left(agent: &mut Running) -> Result<String> {
+    agent.signal(libc::SIGTERM)?;
+    let status = agent.wait(PATIENCE)?;
+    ensure!(status.success(), "strobe ended with {status} after SIGTERM:\n{}", agent.output());
+    Ok(agent.output())
+}
+
+/// The same, and it has counted no loss.
+pub fn left_without_loss(agent: &mut Running) -> Result<String> {
+    let log = left(agent)?;
+    let lost = losses(agent);
+    ensure!(lost.is_empty(), "lost {lost:?}:\n{}", shown(&log));
+    Ok(log)
+}
+
+/// Tells a program to end, and waits until it has, as it should.
+pub fn ended(program: &mut Running) -> Result<()> {
+    program.signal(libc::SIGTERM)?;
+    let status = program.wait(PATIENCE)?;
+    ensure!(status.success(), "the program ended with {status}:\n{}", program.output());
+    Ok(())
 }
 
 /// Puts the program of a Go version into a file of the program's name.

@@ -11,8 +11,7 @@ use strobe_tests::{
     stage::{go, listening},
 };
 
-use crate::bench::{Bench, PATIENCE, tracing};
-use crate::endings::{ended, left};
+use crate::bench::{Bench, PATIENCE, ended, left, tracing};
 use crate::features::writes_from_probes;
 
 /// What arrives is what the program sends, and the context.

@@ -11,8 +11,7 @@ use strobe_tests::process::Running;
 use strobe_tests::propagation::chain::{self, Service, compare};
 use strobe_tests::spans::Received;
 
-use crate::bench::{PATIENCE, STROBE, install, tracing};
-use crate::endings::{ended, left_without_loss};
+use crate::bench::{PATIENCE, STROBE, ended, install, left_without_loss, tracing};
 use crate::features::writes_from_probes;
 
 /// Two of each pair of ways.

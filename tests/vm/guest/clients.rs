@@ -16,8 +16,7 @@ use strobe_tests::{
     process::Running,
 };
 
-use crate::bench::{Bench, PATIENCE};
-use crate::endings::{ended, left};
+use crate::bench::{Bench, PATIENCE, ended, left};
 
 /// How many times as long as on a processor of its own everything may take here.
 const SLOW: &str = "10";

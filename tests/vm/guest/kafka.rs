@@ -10,8 +10,7 @@ use strobe_tests::{
     stage::{go, listening},
 };
 
-use crate::bench::{Bench, PATIENCE};
-use crate::endings::{ended, left};
+use crate::bench::{Bench, PATIENCE, ended, left};
 
 /// The program that is the broker.
 const BROKER: &str = "/apps/kafkabroker";

@@ -14,7 +14,6 @@ mod cases;
 mod chain;
 mod clients;
 mod databases;
-mod endings;
 mod features;
 mod grpc;
 mod kafka;

@@ -14,10 +14,9 @@ use strobe_tests::{
     stage::{go, listening},
 };
 
-use crate::bench::{Bench, PATIENCE, tracing};
+use crate::bench::{Bench, PATIENCE, ended, left_without_loss, tracing};
 use crate::boot::said;
 use crate::chain::{NO_ROOM, OWN, WRITTEN, counted_by};
-use crate::endings::{ended, left_without_loss};
 use crate::features::writes_from_probes;
 use crate::own_tests::stay_alive;
 

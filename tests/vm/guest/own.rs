@@ -16,8 +16,7 @@ use strobe_tests::{
     stage::{go, listening},
 };
 
-use crate::bench::{Bench, PATIENCE, install, tracing};
-use crate::endings::{ended, left_without_loss};
+use crate::bench::{Bench, PATIENCE, ended, install, left_without_loss, tracing};
 use crate::features::writes_from_probes;
 
 /// How many of the requests that are wrong are shown.

@@ -13,9 +13,8 @@ use strobe_tests::{
     wire,
 };
 
-use crate::bench::{Bench, tracing};
+use crate::bench::{Bench, ended, left_without_loss, tracing};
 use crate::chain::counted;
-use crate::endings::{ended, left_without_loss};
 use crate::features::writes_from_probes;
 
 /// A request that is relayed.

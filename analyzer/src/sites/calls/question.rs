@@ -18,6 +18,8 @@ pub struct Question<'q> {
     pub also_reached: bool,
     /// Whether an instruction that the kernel steps will do where none that it emulates follows.
     pub stepped: bool,
+    /// Whether one call may be seen twice.
+    pub repeats: bool,
     /// Whether to tell where the cases of `runtime.selectgo` are.
     pub cases: bool,
 }

@@ -20,6 +20,7 @@ fn plain() -> Question<'static> {
         results: 2,
         also_reached: false,
         stepped: false,
+        repeats: false,
         cases: false,
     }
 }
@@ -156,6 +157,32 @@ fn the_site_behind_a_call_has_the_results_in_place() {
     let mut tail = SERVE.to_vec();
     tail[0] = 0xe9;
     assert_eq!(after(AMD64, &tail, &plain()), Err(Trouble::TailCall));
+}
+
+/// Behind the call of the driver in `(*DB).queryDC` of Go 1.27: whether there is a write barrier is asked by way of x27.
+#[test]
+fn a_preempted_goroutine_does_not_come_back_to_the_site() {
+    let code = words(&[
+        0x9400_0020, //  0 bl    80
+        0xb27b_27fb, //  4 mov   x27, #0x7fe0
+        0x9000_1b9b, //  8 adrp  x27, …
+        0xb948_0368, //  c ldr   w8, [x27, #2048]
+        0x3500_0048, // 10 cbnz  w8, 18
+        0xd65f_03c0, // 14 ret
+        0xd65f_03c0, // 18 ret
+    ]);
+    assert_eq!(after(ARM64, &code, &plain()), Ok(vec![0x10]));
+    assert_eq!(after(ARM64, &code, &Question { repeats: true, ..plain() }), Ok(vec![8]));
+    // Where a result has been overwritten before that.
+    let mut loads = code.clone();
+    loads[0xc] = 0x61;
+    assert_eq!(after(ARM64, &loads, &plain()), Err(Trouble::NotFollowed));
+    let stepped = Question { stepped: true, ..plain() };
+    assert_eq!(after(ARM64, &loads, &stepped), Err(Trouble::NotFollowed), "nor one that is stepped");
+    // A branch whose distance looks like the register.
+    let mut far = code;
+    far[0x10..0x14].copy_from_slice(&0x1400_001b_u32.to_le_bytes());
+    assert_eq!(after(ARM64, &far, &plain()), Ok(vec![0x10]));
 }
 
 #[test]
