@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::{config::Propagation, planning::Own};
 
@@ -45,12 +45,13 @@ pub enum Command {
 
 /// `strobe run`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("target").args(["pid", "exe"]).required(true)))]
 pub struct Run {
     /// Trace this process until it ends.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "exe")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Option<u32>,
     /// Trace every process of this executable, those that start later too. May be given several times.
-    #[arg(long, value_name = "PATH", required_unless_present = "pid")]
+    #[arg(long, value_name = "PATH")]
     pub exe: Vec<PathBuf>,
     /// How a trace goes on in another service (STROBE_PROPAGATION).
     #[arg(long, value_name = "HOW", value_enum)]
@@ -93,10 +94,12 @@ mod tests {
 
     #[test]
     fn a_target_is_required_and_only_one() {
-        assert!(parse(&["run"]).is_err());
+        let usage = parse(&["run"]).expect_err("no target").to_string();
+        assert!(usage.contains("--pid <N>") && usage.contains("--exe <PATH>"), "{usage}");
         assert!(parse(&["run", "--pid", "1", "--exe", "/bin/true"]).is_err());
         assert!(parse(&["run", "--pid", "0"]).is_err());
         assert!(parse(&["run", "--pid", "1"]).is_ok());
+        assert!(parse(&["run", "--exe", "/bin/true", "--exe", "/bin/false"]).is_ok());
     }
 
     #[test]

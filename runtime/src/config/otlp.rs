@@ -128,7 +128,8 @@ fn protocol(env: &mut Env<'_>) -> Result<(), OtlpError> {
         "http/protobuf" => {}
         "grpc" => return Err(OtlpError::Grpc { variable }),
         "http/json" => {
-            env.warn(variable, "is http/json; http/protobuf goes to the same endpoint instead, and so")
+            let why = "which strobe does not send: http/protobuf goes to the same endpoint";
+            env.warnings.push(format!("{variable} is http/json, {why}"));
         }
         _ => env.warn(variable, &format!("is {text:?}, not http/protobuf")),
     }

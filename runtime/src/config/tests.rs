@@ -203,6 +203,8 @@ fn protocols() {
         let (config, warnings) = config(&[(name, value)]);
         assert!(config.otlp.is_ok(), "{value}");
         assert_eq!(warnings.len(), warned, "{value}");
+        let said = warnings.concat();
+        assert_eq!(said.contains("ignored"), value == "smoke", "{said}");
     }
     let traces = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf");
     assert!(config(&[(name, "grpc"), traces]).0.otlp.is_ok());

@@ -21,7 +21,10 @@ impl Own {
         analyzer::own::entries(&files).map_err(|error| error.to_string())?;
         let text = serde_json::to_string(&files).map_err(|error| error.to_string())?;
         if text.len() > MAX_BYTES {
-            return Err(format!("{folder}: its .toml files have more than {MAX_BYTES} bytes together"));
+            let bytes = text.len();
+            return Err(format!(
+                "{folder}: its .toml files have {bytes} bytes as strings of JSON, as which they are handed on, and may have {MAX_BYTES}"
+            ));
         }
         Ok(Self(Some(text.into())))
     }
@@ -63,5 +66,9 @@ mod tests {
         Own::read(path).expect("a catalog").hand_to(&mut child);
         let (name, value) = child.get_envs().next().expect("a variable");
         assert!(name == VARIABLE && value.is_some_and(|text| text.to_string_lossy().contains("a.b/c.F")));
+        // Each line's end is two bytes in JSON, so this file has less than may be handed on, and its JSON more.
+        std::fs::write(&file, entry.to_owned() + &"\n".repeat(70_000)).expect("written");
+        let why = Own::read(path).expect_err("too much");
+        assert!(why.contains("have 140") && why.contains("bytes as strings of JSON"), "{why}");
     }
 }

@@ -129,9 +129,11 @@ fn fields(library: &Library) -> String {
     let known: Vec<_> = library.fields.iter().filter(|f| f.offset.is_some()).collect();
     let by = |witness| known.iter().filter(|f| f.witnesses.contains(&witness)).count();
     format!(
-        "Of {} fields {} have an offset: {} by the binary's type data, {} by its DWARF, {} by the offset database.",
+        "Of {} {} {} {} an offset: {} by the binary's type data, {} by its DWARF, {} by the offset database.",
         library.fields.len(),
+        if library.fields.len() == 1 { "field" } else { "fields" },
         known.len(),
+        if known.len() == 1 { "has" } else { "have" },
         by(Witness::Types),
         by(Witness::Dwarf),
         by(Witness::Database)

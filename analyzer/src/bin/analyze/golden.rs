@@ -18,8 +18,11 @@ fn plan() -> Plan {
 
 /// The Plan in one of the forms, without colours.
 fn render(form: &str, width: Width) -> String {
+    render_plan(plan(), form, width)
+}
+
+fn render_plan(plan: Plan, form: &str, width: Width) -> String {
     let mut out = anstream::StripStream::new(Vec::new());
-    let plan = plan();
     match form {
         "short" => lines::print(&mut out, &plan, width).expect("printed"),
         "long" => details::print(&mut out, &plan, width).expect("printed"),
@@ -45,6 +48,16 @@ fn golden_texts_at_80_and_120_columns() {
             let golden = fs::read_to_string(&file).expect("a golden file");
             assert_eq!(printed, golden, "{}: STROBE_BLESS=1 accepts it", file.display());
         }
+    }
+}
+
+#[test]
+fn one_field_is_no_fields() {
+    let mut plan = plan();
+    plan.libraries.iter_mut().for_each(|library| library.fields.truncate(1));
+    for form in ["short", "long", KAFKA] {
+        let printed = render_plan(plan.clone(), form, Width(None));
+        assert!(printed.contains("1 field") && !printed.contains("1 fields"), "{printed}");
     }
 }
 

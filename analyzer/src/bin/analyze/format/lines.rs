@@ -160,6 +160,7 @@ fn fields(library: &Library) -> String {
     let known = library.fields.iter().filter(|field| field.offset.is_some()).count();
     match library.fields.len() {
         0 => String::new(),
+        1 => format!("{} field", if known == 1 { "1" } else { "0 of 1" }),
         all if all == known => format!("{all} fields"),
         all => format!("{known} of {all} fields"),
     }
