@@ -1,7 +1,8 @@
-//! Errors with their causes: what a library's own text leaves out.
+//! Errors with their causes: what a library's own text, and the kernel's number, leave out.
 
 use std::{error::Error, io};
 
+use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 
@@ -31,6 +32,11 @@ pub fn errno(error: &(dyn Error + 'static)) -> Option<Errno> {
         cause = error.source();
     }
     None
+}
+
+/// Does the calling thread have this capability, so that it is not what lacks?
+pub fn holds(capability: Capability) -> bool {
+    caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false)
 }
 
 /// The limit that this error number means has been reached, and how to raise it; none of most numbers.

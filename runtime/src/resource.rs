@@ -46,12 +46,21 @@ pub struct BinaryFacts {
 /// What the agent's configuration says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AgentFacts {
-    /// Whether the agent has a single target (`--pid`, `exec`), which its own service name then names.
+    /// Whether the agent has a single target (`--pid`, one `--exe`, `exec`), which its own service name then names.
     pub single_target: bool,
     /// The agent's `OTEL_SERVICE_NAME`.
     pub service_name: Option<String>,
     /// The agent's `OTEL_RESOURCE_ATTRIBUTES`.
     pub attributes: Vec<(String, String)>,
+}
+
+impl AgentFacts {
+    /// Which variable of the agent's names a service, and names nobody's, since there are several targets.
+    pub fn unused_name(&self) -> Option<&'static str> {
+        let by_name = self.service_name.as_ref().map(|_| config::SERVICE_NAME);
+        let by_attribute = || named(&self.attributes).map(|_| config::RESOURCE_ATTRIBUTES);
+        by_name.or_else(by_attribute).filter(|_| !self.single_target)
+    }
 }
 
 /// Everything that a resource is made of.
@@ -197,9 +206,6 @@ fn target_attributes(process: &ProcessFacts, warnings: &mut Vec<String>) -> Vec<
 }
 
 fn service_name(facts: Facts<'_>, target: &[(String, String)]) -> String {
-    let named = |attributes: &[(String, String)]| {
-        attributes.iter().find(|(key, _)| key == key::SERVICE_NAME).map(|(_, value)| value.clone())
-    };
     let agent = facts.agent;
     let of_agent =
         || agent.service_name.clone().or_else(|| named(&agent.attributes)).filter(|_| agent.single_target);
@@ -208,6 +214,11 @@ fn service_name(facts: Facts<'_>, target: &[(String, String)]) -> String {
         Some(name) => format!("unknown_service:{name}"),
         None => "unknown_service".to_owned(),
     })
+}
+
+/// `service.name` among attributes.
+fn named(attributes: &[(String, String)]) -> Option<String> {
+    attributes.iter().find(|(key, _)| key == key::SERVICE_NAME).map(|(_, value)| value.clone())
 }
 
 fn executable_name(process: &ProcessFacts) -> Option<String> {

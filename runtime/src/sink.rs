@@ -21,6 +21,12 @@ use crate::spans::{Counts, Settings, Span, clock::Clock, trace_state::TraceState
 /// What all joiners may keep together, unless the configuration says otherwise.
 pub const BEGUN_BYTES: usize = 64 << 20;
 
+/// Does it count what spans lack, or have in part? The span is there, so it is no loss, and whoever looks for the attribute wants to
+/// know.
+fn is_lacking(count: &Count) -> bool {
+    matches!(count.name, "spans.routes_cut" | "spans.texts_cut" | "spans.trace_states_void")
+}
+
 /// Where finished spans go.
 pub trait Output: Send {
     /// Takes a span; never waits.
@@ -207,23 +213,31 @@ impl<O: Output> Sink<O> {
         all
     }
 
-    /// Says what was lost since the last time; keeps the clock.
+    /// Says what was lost since the last time, and what spans lack; keeps the clock.
     pub fn report(&mut self) {
         self.clock.refresh();
         let now = self.counters();
-        let more = |count: &&Count| count.value > self.reported.get(count.name).copied().unwrap_or(0);
-        let lost = now.iter().filter(|count| count.is_loss).filter(more);
-        let news: Vec<String> = lost
-            .map(|count| {
-                let before = self.reported.get(count.name).copied().unwrap_or(0);
-                format!("{} +{}", count.name, count.value - before)
-            })
-            .collect();
-        if !news.is_empty() {
-            warn!("{}", news.join(", "));
+        if let Some(news) = self.grown(&now, |count| count.is_loss) {
+            warn!("{news}");
+        }
+        if let Some(news) = self.grown(&now, is_lacking) {
+            info!("attributes that are left out of spans, or in part: {news}");
         }
         debug!("records and spans: {now:?}");
         self.reported = now.into_iter().map(|count| (count.name, count.value)).collect();
+    }
+
+    /// Those of the counters that have grown since the last report, and by how much.
+    fn grown(&self, now: &[Count], is_it: impl Fn(&Count) -> bool) -> Option<String> {
+        let news: Vec<String> = now
+            .iter()
+            .filter(|count| is_it(count))
+            .filter_map(|count| {
+                let more = count.value.saturating_sub(self.reported.get(count.name).copied().unwrap_or(0));
+                (more > 0).then(|| format!("{} +{more}", count.name))
+            })
+            .collect();
+        (!news.is_empty()).then(|| news.join(", "))
     }
 
     /// Says what was lost and what was changed; gives the way out back, which may still have something to send.
@@ -235,10 +249,10 @@ impl<O: Output> Sink<O> {
         self.report();
         let counts = self.counts;
         info!("{} spans were built", counts.built);
-        if counts.routes_cut + counts.texts_cut + counts.texts_repaired > 0 {
+        if counts.routes_cut + counts.texts_cut + counts.texts_repaired + counts.trace_states_void > 0 {
             info!(
-                "{} routes left out, {} strings cut, {} repaired",
-                counts.routes_cut, counts.texts_cut, counts.texts_repaired
+                "{} routes left out, {} strings cut, {} repaired, {} tracestate lists left out",
+                counts.routes_cut, counts.texts_cut, counts.texts_repaired, counts.trace_states_void
             );
         }
         self.output

@@ -160,6 +160,22 @@ fn what_is_kept_has_a_bound() {
     assert_eq!(sink.held_bytes, 0);
 }
 
+#[test]
+fn what_spans_lack_is_said_when_it_grows_and_is_no_loss() {
+    let mut sink = sink(BEGUN_BYTES, Taken::default());
+    sink.counts.texts_cut = 2;
+    sink.counts.trace_states_void = 1;
+    sink.counts.texts_repaired = 1;
+    let news = |sink: &Sink<Taken>| {
+        let now = sink.counters();
+        (sink.grown(&now, is_lacking), sink.grown(&now, |count| count.is_loss))
+    };
+    let said = "spans.texts_cut +2, spans.trace_states_void +1";
+    assert_eq!(news(&sink), (Some(said.to_owned()), None));
+    sink.report();
+    assert_eq!(news(&sink), (None, None));
+}
+
 /// Else what was ended long ago would count against what is kept, and be given up for it.
 #[test]
 fn what_has_waited_long_enough_is_not_kept_any_more() {

@@ -77,7 +77,8 @@ pub fn agent(
     own: Own,
     stream: Stream,
 ) -> Result<Agent, Refusal> {
-    Agent::new(target, programs, way_out(config, own, stream)?).map_err(|error| Refusal {
+    let way_out = way_out(&target, config, own, stream)?;
+    Agent::new(target, programs, way_out).map_err(|error| Refusal {
         status: if error.is::<WatchError>() { STATUS_MISSING } else { STATUS_FAILED },
         reason: with_limit(&error),
     })
@@ -90,7 +91,7 @@ fn with_limit(error: &anyhow::Error) -> String {
 }
 
 /// Starts the exporters that the configuration asks for; a terminal on `stream` gets the waterfall if it names none.
-fn way_out(config: &Config, own: Own, stream: Stream) -> anyhow::Result<WayOut> {
+fn way_out(target: &Target, config: &Config, own: Own, stream: Stream) -> anyhow::Result<WayOut> {
     let is_terminal = match stream {
         Stream::Stdout => std::io::stdout().is_terminal(),
         Stream::Stderr => std::io::stderr().is_terminal(),
@@ -103,6 +104,10 @@ fn way_out(config: &Config, own: Own, stream: Stream) -> anyhow::Result<WayOut> 
         .with_telling(trials::writing_probes().unwrap_or(false))
         .with_correlation(config.propagation.correlates())
         .without_contexts(config.writes_no_contexts());
+    let sources = Sources::new(config, target);
+    if let Some(warning) = sources.unused_name() {
+        warn!("{warning}");
+    }
     Ok(WayOut {
         sampling: Sampling {
             sampler: config.sampler,
@@ -113,7 +118,7 @@ fn way_out(config: &Config, own: Own, stream: Stream) -> anyhow::Result<WayOut> 
             forwarded: config.spans.forwarded,
         },
         off,
-        sources: Sources::new(config, true),
+        sources,
         sink: Sink::new(libraries::joiners(), config, config.capacity.joiner_bytes, pipeline)?,
         own,
     })

@@ -22,6 +22,16 @@ pub enum Target {
     Tree(u32),
 }
 
+impl Target {
+    /// Did the user name one thing alone, which the agent's own `OTEL_SERVICE_NAME` can be meant for?
+    pub fn is_single(&self) -> bool {
+        match self {
+            Self::Pid(_) | Self::Tree(_) => true,
+            Self::Exe(paths) => paths.len() <= 1,
+        }
+    }
+}
+
 /// A path of [`Target::Exe`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Wanted {

@@ -8,12 +8,15 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{FileExt as _, MetadataExt as _},
     time::{Duration, Instant},
 };
 
 use super::state::ProcessKey;
-use crate::discover::{self, OpenError, ProcessId};
+use crate::{
+    causes,
+    discover::{self, OpenError, ProcessId},
+};
 
 /// The smallest page: programs are loaded at whole ones.
 const PAGE: u64 = 4096;
@@ -97,7 +100,7 @@ impl Switches {
         // First, for it stands for the address space that the process has now: whatever the process executes after this, what is
         // written here reaches nobody else.
         let memory = OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem"));
-        let memory = memory.map_err(failed("opening /proc/PID/mem (CAP_SYS_PTRACE)"))?;
+        let memory = memory.map_err(|source| SwitchError::Io { what: opening(pid, &source), source })?;
         let process = discover::open(self.id)?;
         if process.start_ticks != self.process.started {
             return Ok(Outcome::Gone);
@@ -125,6 +128,28 @@ impl Switches {
         }
         process.still_the_same()?;
         Ok(Outcome::Set { changed })
+    }
+}
+
+/// What strobe was doing when it could not open a process's memory, with what it lacks for that.
+fn opening(pid: u32, error: &io::Error) -> &'static str {
+    use caps::Capability::{CAP_DAC_OVERRIDE, CAP_SYS_PTRACE};
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return "opening /proc/PID/mem";
+    }
+    let own = fs::metadata(format!("/proc/{pid}/mem"))
+        .is_ok_and(|mem| mem.uid() == nix::unistd::Uid::effective().as_raw());
+    forbidden(own || causes::holds(CAP_DAC_OVERRIDE), causes::holds(CAP_SYS_PTRACE))
+}
+
+/// The file is its owner's alone (fs/proc/base.c: `REG("mem", S_IRUSR|S_IWUSR, …)`); whoever gets past that is asked as ptrace(2) asks
+/// (`proc_mem_open`).
+fn forbidden(may_open: bool, may_trace: bool) -> &'static str {
+    match (may_open, may_trace) {
+        (false, true) => "opening /proc/PID/mem (CAP_DAC_OVERRIDE is missing)",
+        (false, false) => "opening /proc/PID/mem (CAP_DAC_OVERRIDE and CAP_SYS_PTRACE are missing)",
+        (true, false) => "opening /proc/PID/mem (CAP_SYS_PTRACE is missing)",
+        (true, true) => "opening /proc/PID/mem (a policy of the machine's forbids it)",
     }
 }
 
@@ -203,6 +228,21 @@ mod tests {
             (0, false),
         ] {
             assert_eq!(is_private_data(maps, address), own, "{address:#x}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_for_another_process_s_memory_is_named() {
+        for (may_open, may_trace, named) in [
+            (false, true, &["CAP_DAC_OVERRIDE"][..]),
+            (true, false, &["CAP_SYS_PTRACE"]),
+            (false, false, &["CAP_DAC_OVERRIDE", "CAP_SYS_PTRACE"]),
+            (true, true, &[]),
+        ] {
+            let said = forbidden(may_open, may_trace);
+            for capability in ["CAP_DAC_OVERRIDE", "CAP_SYS_PTRACE"] {
+                assert_eq!(said.contains(capability), named.contains(&capability), "{said}");
+            }
         }
     }
 

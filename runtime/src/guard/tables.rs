@@ -25,6 +25,19 @@ pub struct Ready {
     pub entry: Option<u64>,
     /// What it lacked at first was missed: it is attached, too, whenever the rest is.
     pub is_missed: bool,
+    /// It was said that there is no lease on the file.
+    said_unleased: bool,
+}
+
+impl Ready {
+    pub fn new(plan: Plan, layout: Layout, entry: Option<u64>) -> Self {
+        Self { plan: Arc::new(plan), layout, entry, is_missed: false, said_unleased: false }
+    }
+
+    /// The file was attached without a lease: is it the first time, so that it is to be said?
+    pub fn is_first_without_lease(&mut self) -> bool {
+        !std::mem::replace(&mut self.said_unleased, true)
+    }
 }
 
 /// An attachment in the keeper's hands.

@@ -3,7 +3,7 @@
 //! A process can end at any moment, and its files may be closed to us: whatever cannot be read is left out.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -27,6 +27,8 @@ pub struct ProcessFacts {
     pub exe: Option<PathBuf>,
     /// Start time in clock ticks since boot.
     pub start_ticks: Option<u64>,
+    /// Its environment may not be read: what would follow from it is not known.
+    pub environ_is_closed: bool,
     /// `OTEL_SERVICE_NAME` in its environment.
     pub service_name: Option<String>,
     /// `OTEL_RESOURCE_ATTRIBUTES` in its environment, as written.
@@ -39,13 +41,17 @@ impl ProcessFacts {
     /// Reads what there is to read.
     pub fn read(pid: u32) -> Self {
         let proc = PathBuf::from(format!("/proc/{pid}"));
-        let environ = read(&proc.join("environ")).unwrap_or_default();
+        let environ = read(&proc.join("environ"));
+        let environ_is_closed =
+            matches!(&environ, Err(error) if error.kind() == io::ErrorKind::PermissionDenied);
+        let environ = environ.unwrap_or_default();
         let text = |name: &str| read_text(&proc.join(name)).unwrap_or_default();
         Self {
             pid,
             namespace_pid: namespace_pid(&text("status")),
             exe: std::fs::read_link(proc.join("exe")).ok().map(without_deleted),
             start_ticks: start_ticks(&text("stat")),
+            environ_is_closed,
             service_name: variable(&environ, config::SERVICE_NAME),
             resource_attributes: variable(&environ, config::RESOURCE_ATTRIBUTES),
             container_id: container_id(&text("cgroup")).or_else(|| container_id(&text("mountinfo"))),
@@ -105,14 +111,14 @@ fn arch(rust: &'static str) -> &'static str {
     }
 }
 
-fn read(path: &Path) -> Option<Vec<u8>> {
+fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    File::open(path)?.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn read_text(path: &Path) -> Option<String> {
-    read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// `/proc/PID/environ`: `name=value`, each ended by a NUL. The first wins, as in Go's `os.Getenv`; empty is unset.
@@ -209,5 +215,17 @@ mod tests {
         assert!(facts.start_ticks.is_some() && facts.namespace_pid.is_some());
         assert!(facts.creation_time(&HostFacts::read()).is_some());
         assert_eq!(ProcessFacts::read(u32::MAX), ProcessFacts { pid: u32::MAX, ..ProcessFacts::default() });
+    }
+
+    /// Capabilities are a thread's: this one has none. It may read what a process of its own user has that has none either.
+    #[test]
+    fn an_environment_that_may_not_be_read_is_told_from_an_empty_one() {
+        let read = || {
+            caps::clear(None, caps::CapSet::Effective).expect("fewer");
+            (ProcessFacts::read(1).environ_is_closed, File::open("/proc/1/environ").is_err())
+        };
+        let (closed, denied) = std::thread::spawn(read).join().expect("no panic");
+        assert_eq!(closed, denied);
+        assert!(!ProcessFacts::read(std::process::id()).environ_is_closed);
     }
 }

@@ -111,6 +111,29 @@ fn exactly_the_documented_capabilities_do() -> Result<()> {
     Ok(())
 }
 
+/// They do not do for a file's lease and a process's environment: that is said, once, however often the program is started.
+#[test]
+fn what_the_documented_capabilities_do_not_do_for_is_said_once() -> Result<()> {
+    let (folder, app) = app("signals")?;
+    let program = copy_of_strobe(folder.path())?;
+    let mut agent = as_nobody(&program, &documented()?);
+    agent.env("OTEL_LOG_LEVEL", "debug");
+    let mut agent = Running::start(agent.arg("run").arg("--exe").arg(&app))?;
+    agent.expect_stderr("waiting for a process", 0)?;
+    for start in 0..2 {
+        let service = Running::start(&mut Command::new(&app))?;
+        agent.expect_stderr(&format!("tracing pid {} ", service.pid()), 0)?;
+        drop(service);
+        agent.expect_stderr("its probes are gone", start)?;
+    }
+    ensure!(agent.terminate()?.success(), "{}", agent.output());
+    let said = agent.stderr.text();
+    for what in ["CAP_DAC_READ_SEARCH", "no lease on it"] {
+        ensure!(said.matches(what).count() == 1, "{what}: {said}");
+    }
+    Ok(())
+}
+
 /// Of somebody else's process, with one capability less each time.
 #[test]
 fn each_missing_capability_is_named() -> Result<()> {

@@ -34,7 +34,7 @@ impl Worker {
         let event = match news {
             keeper::News::Attached { no_lease } => {
                 if let Some(reason) = &no_lease {
-                    debug!("{name}: no lease: {reason}; its probes go with its last process");
+                    self.say_unleased(file, &name, reason);
                 }
                 let probes = self.tables.plans.get(&file).map_or(0, |ready| ready.layout.first.probes.len());
                 info!(file = %name, probes, "probes attached");
@@ -77,6 +77,18 @@ impl Worker {
         }
     }
 
+    /// Says it at a file's first attachment: where it is started again and again, it is attached as often, since without a lease
+    /// its probes do not linger.
+    fn say_unleased(&mut self, file: Inode, name: &str, reason: &str) {
+        if self.tables.plans.get_mut(&file).is_some_and(Ready::is_first_without_lease) {
+            warn!(
+                "{name}: no lease on it ({reason}): whoever overwrites it is not held back, and its probes go as soon as its last \
+                 process has ended; deploy it by a rename. A lease wants CAP_LEASE where the file is another user's, and a file \
+                 system that has leases"
+            );
+        }
+    }
+
     pub(super) fn planned(&mut self, planned: Planned) {
         let Planned { file, content, entry, result } = planned;
         let name = self.name(file);
@@ -87,9 +99,7 @@ impl Worker {
             (_, Err(PlanError::NotGo(text))) => Err(Failure::Final(Reason { not_go: true, ..text.into() })),
             (_, Ok(plan)) => match attach::layout(&plan, &self.off) {
                 Ok(layout) => {
-                    self.tables
-                        .plans
-                        .insert(file, Ready { plan: Arc::new(plan), layout, entry, is_missed: false });
+                    self.tables.plans.insert(file, Ready::new(plan, layout, entry));
                     Ok(())
                 }
                 Err(error) => Err(Failure::Final(format!("{error:#}").into())),
