@@ -72,8 +72,10 @@ pub fn entry(code: &Code<'_>) -> Option<Instruction> {
             break;
         }
     }
-    // `udf` is no code: the linker's markers of where FIPS code begins and ends are functions of zeros.
-    let first = words(code).next().filter(|&(_, word)| word >> 16 != 0);
+    // `udf` is no code: the linker's markers of where FIPS code begins and ends are functions of zeros. Where the assembler begins one
+    // instruction made of several, a goroutine that is preempted in it comes back to: a call would be hit twice.
+    let comes_back = |word| Registers::of(ABI.scratch).meets(Registers::of(writes(word)));
+    let first = words(code).next().filter(|&(_, word)| word >> 16 != 0 && !comes_back(word));
     check.or_else(|| first.map(|(offset, word)| instruction(offset, word)))
 }
 

@@ -146,6 +146,15 @@ mod tests {
     }
 
     #[test]
+    fn no_site_where_a_preempted_goroutine_comes_back_to() {
+        let words = |words: [u32; 3]| words.map(u32::to_le_bytes).concat();
+        // adrp x27,…; ldr x0,[x27]; ret: what Go's assembler makes of one load
+        assert_eq!(entry_of(183, &words([0x9000_001b, 0xf940_0360, 0xd65f_03c0]), None), None);
+        // adrp x16,…
+        assert_eq!(entry_of(183, &words([0x9000_0010, 0xf940_0200, 0xd65f_03c0]), None), Some(0));
+    }
+
+    #[test]
     fn the_way_back_from_the_stack_check_is_no_loop() {
         // cmp 0x10(%r14),%rsp; jbe; sub $16,%rsp; ret; call morestack; jmp to the start
         let old =
