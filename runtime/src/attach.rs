@@ -239,7 +239,7 @@ impl Part {
         let is_wanted = |role: &str| {
             let is_of_use =
                 off.correlating() || !traced.correlating().contains(&role) || carrying.contains(&role);
-            is_of_use && traced.takes(role, library)
+            is_of_use && traced.takes(role, library, !carrying.is_empty())
         };
         for function in library.functions.iter().filter(|function| is_wanted(&function.role)) {
             let of_role = |all: &'static [(&'static str, &'static str)]| {

@@ -47,6 +47,7 @@ fuzz_target!(|data: &[u8]| {
                 };
                 let _ = calls::after_calls(&image, &code, &asked);
                 let _ = calls::at_calls(&image, &code, &asked);
+                let _ = calls::not_nil_after_calls(&image, &code, &asked, back as u8 & 15);
             }
             let _ = slots::results(&image, &code, targets[1]);
         }

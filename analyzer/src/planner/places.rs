@@ -7,7 +7,7 @@ use offsets::catalog::{At, Indirect, Site as Alternative, Status};
 
 use super::case::Case;
 use super::failure::Failure;
-use super::values::results_kept;
+use super::values::{first_register, results_kept};
 use crate::go::functions::{Function as GoFunction, Run};
 use crate::go::inline;
 use crate::plan::{Caller, Code as Word, ResultSlots, Value};
@@ -45,9 +45,10 @@ impl Case<'_> {
                 .ok_or_else(|| Failure(Word::NoExitSite, "its returns cannot all be found".to_owned())),
             At::AfterCall => {
                 let results = results_kept(values, image.arch)?;
-                self.calls(wanted, function, &code, body, results)
+                let nil = wanted.unless_nil.as_deref().map(|name| first_register(values, name, image.arch));
+                self.calls(wanted, function, &code, body, results, nil.transpose()?)
             }
-            At::Call => self.calls(wanted, function, &code, body, 0),
+            At::Call => self.calls(wanted, function, &code, body, 0, None),
         }
     }
 
@@ -70,6 +71,7 @@ impl Case<'_> {
         code: &Code<'_>,
         body: Option<&str>,
         results: u8,
+        unless_nil: Option<u8>,
     ) -> Result<Vec<Site>, Failure> {
         let runs = self.inline_indexes(function)?;
         let within =
@@ -106,6 +108,11 @@ impl Case<'_> {
             cases: callee == SELECT && wanted.at == At::AfterCall,
         };
         let what = if callee.is_empty() { "its indirect calls" } else { callee };
+        if let Some(register) = unless_nil {
+            return calls::not_nil_after_calls(&self.go.image, code, &asked, register).map_err(|trouble| {
+                Failure(word(trouble, Word::NoSiteAfterCall), format!("{what}: {trouble}"))
+            });
+        }
         match wanted.at {
             At::Call => calls::at_calls(&self.go.image, code, &asked)
                 .map_err(|trouble| Failure(word(trouble, Word::NoCallSite), format!("{what}: {trouble}"))),

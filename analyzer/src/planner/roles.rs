@@ -46,7 +46,8 @@ impl Case<'_> {
         findings: &mut Findings,
         taken: &mut Vec<&'r str>,
     ) -> Vec<Function> {
-        if role.if_present && role.sites.iter().all(|site| self.is_absent(&site.function)) {
+        let is_elsewhere = |site: &Alternative| self.is_absent(&site.function) || !self.applies(site);
+        if role.if_present && role.sites.iter().all(is_elsewhere) {
             return Vec::new();
         }
         let mut failures = Vec::new();

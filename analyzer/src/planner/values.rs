@@ -273,6 +273,20 @@ pub(super) fn results_kept(values: &[Value], arch: Arch) -> Result<u8, Failure> 
     Ok(kept)
 }
 
+/// The machine's number of the register that has the first word of a value.
+pub(super) fn first_register(values: &[Value], name: &str, arch: Arch) -> Result<u8, Failure> {
+    let value = values.iter().find(|value| value.name == name);
+    let register = value.and_then(|value| match value.words.first()? {
+        Word::Register(register) => Some(register),
+        Word::Stack(_) => None,
+    });
+    let registers = abi::integer_registers(arch.name());
+    let place = register.and_then(|name| registers.iter().position(|known| known == name));
+    place.and_then(|place| crate::sites::register(arch, place)).ok_or_else(|| {
+        Failure(Code::NoPlace, format!("{name} is in no register that a branch could depend on"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ use iced_x86::{
 
 use super::code::{Code, Instruction};
 use super::site::Cost;
-use super::step::{Abi, Flow, Registers, Step, Value};
+use super::step::{Abi, Flow, Nil, Registers, Step, Value};
 use super::tables::{self, IndirectJump};
 use crate::go::functions::Run;
 
@@ -184,7 +184,10 @@ pub const ABI: Abi =
 pub fn steps<'a>(code: &Code<'a>) -> impl Iterator<Item = Step> + 'a {
     let vaddr = code.vaddr;
     let mut info = InstructionInfoFactory::new();
+    let mut tested = None;
     decode(code).map_while(move |(x86, cost)| {
+        let nil = tested.and_then(|register| nil(&x86, register));
+        tested = tests(&x86);
         let used = info.info(&x86).used_registers().iter();
         let written = used
             .filter(|used| !matches!(used.access(), OpAccess::None | OpAccess::Read | OpAccess::CondRead));
@@ -195,6 +198,7 @@ pub fn steps<'a>(code: &Code<'a>) -> impl Iterator<Item = Step> + 'a {
             flow: flow(&x86),
             writes: Registers::of(written.filter_map(|used| number(used.register()))),
             compares: compares(&x86),
+            nil,
             sets: [set(&x86, vaddr), None],
         })
     })
@@ -225,6 +229,21 @@ fn compares(x86: &X86) -> Registers {
     let operand = |i| (x86.op_kind(i) == OpKind::Register).then(|| number(x86.op_register(i))).flatten();
     let operands = if x86.mnemonic() == Mnemonic::Cmp { 0..x86.op_count() } else { 0..0 };
     Registers::of(operands.filter_map(operand))
+}
+
+/// The register that an instruction compares with zero: `test r,r`, of 64 bits.
+fn tests(x86: &X86) -> Option<u8> {
+    let is_test = x86.code() == Opcode::Test_rm64_r64 && x86.op0_kind() == OpKind::Register;
+    (is_test && x86.op0_register() == x86.op1_register()).then(|| number(x86.op0_register())).flatten()
+}
+
+/// What a branch just behind that depends on.
+fn nil(x86: &X86, register: u8) -> Option<Nil> {
+    match x86.mnemonic() {
+        Mnemonic::Je => Some(Nil { register, is_taken: true }),
+        Mnemonic::Jne => Some(Nil { register, is_taken: false }),
+        _ => None,
+    }
 }
 
 /// What a `mov` or a `lea` puts into its register.

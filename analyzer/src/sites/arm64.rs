@@ -16,7 +16,7 @@
 
 use super::code::{Code, Instruction};
 use super::site::Cost;
-use super::step::{Abi, Flow, Registers, Step, Value};
+use super::step::{Abi, Flow, Nil, Registers, Step, Value};
 use super::tables::{self, IndirectJump};
 use crate::bytes;
 use crate::go::functions::Run;
@@ -131,6 +131,7 @@ pub fn steps<'a>(code: &Code<'a>) -> impl Iterator<Item = Step> + 'a {
             flow: flow(offset, word),
             writes: Registers::of(writes(word)),
             compares: compares(word),
+            nil: nil(word),
             sets: sets(vaddr.wrapping_add(offset as u64), before, word),
         };
         before = word;
@@ -160,6 +161,16 @@ fn flow(offset: usize, word: u32) -> Flow {
 fn compares(word: u32) -> Registers {
     let is_compare = word & 0xff20_001f == 0xeb00_001f;
     Registers::of(is_compare.then(|| [register(word, 5), register(word, 16)]).into_iter().flatten())
+}
+
+/// `cbz` and `cbnz` of 64 bits.
+fn nil(word: u32) -> Option<Nil> {
+    let is_taken = match word & 0xff00_0000 {
+        0xb400_0000 => true,
+        0xb500_0000 => false,
+        _ => return None,
+    };
+    Some(Nil { register: register(word, 0), is_taken })
 }
 
 /// What loads from the stack and additions to an address put into their registers.

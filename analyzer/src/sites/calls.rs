@@ -14,15 +14,19 @@
 //!  call *%rcx             ┐ the bridge: what jumps in comes from behind a call too, with its results in place
 //!  jmp  gap               ┘
 //! ```
+//! Where only those calls are wanted whose result is not nil there is another site ([`not_nil`]).
+//!
 //! Which calls are meant is said by a [`Question`] and told apart in [`scan`].
 //!
 //! Deliberately not here: which functions are looked at, and what a catalog entry says of them (the planner).
 
+mod not_nil;
 mod question;
 mod scan;
 
 use std::ops::RangeInclusive;
 
+pub use not_nil::not_nil_after_calls;
 pub use question::{Callees, Question, Trouble};
 use scan::Scan;
 

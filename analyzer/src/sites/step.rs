@@ -22,6 +22,8 @@ pub struct Step {
     pub writes: Registers,
     /// The registers that it compares, when that is what it does.
     pub compares: Registers,
+    /// Of a branch that depends on whether a register is zero.
+    pub nil: Option<Nil>,
     /// What it puts into registers, as far as that can be told. A pair of registers can be loaded at once.
     pub sets: [Option<(u8, Value)>; 2],
 }
@@ -47,6 +49,15 @@ pub enum Flow {
     Stop,
     /// These bytes are no instruction, so that nothing behind them is sure to be what it seems.
     Undecoded,
+}
+
+/// What a branch depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nil {
+    /// The register, all of it.
+    pub register: u8,
+    /// Whether it is when that is zero that the branch is taken; else when it is not.
+    pub is_taken: bool,
 }
 
 /// What an instruction puts into a register.

@@ -31,6 +31,8 @@ pub struct Site {
     pub stepped: bool,
     /// For [`At::AfterCall`]: one call may be seen twice there, which means no more than once.
     pub repeats: bool,
+    /// For [`At::AfterCall`]: which of `values` is not nil at the site, where the calls whose result is nil do not come by.
+    pub unless_nil: Option<String>,
     /// For [`At::AfterCall`] and [`At::Call`]: also in every function that the compiler copied this one's body into.
     pub inlined: bool,
     /// For [`At::Entry`] of a deferred function: the function that deferred it, whose results are wanted.
@@ -103,6 +105,7 @@ pub(super) struct RawSite {
     stepped: bool,
     #[serde(default)]
     repeats: bool,
+    unless_nil: Option<Text>,
     #[serde(default)]
     inlined: bool,
     results_of: Option<Text>,
@@ -136,6 +139,12 @@ impl RawSite {
             ("also_reached", self.also_reached && !behind, "is for a site at \"after_call\""),
             ("stepped", self.stepped && !behind, "is for a site at \"after_call\""),
             ("repeats", self.repeats && !behind, "is for a site at \"after_call\""),
+            ("unless_nil", self.unless_nil.is_some() && !behind, "is for a site at \"after_call\""),
+            (
+                "unless_nil",
+                self.unless_nil.is_some() && (self.also_reached || self.stepped || self.repeats),
+                "is for a site without `also_reached`, `stepped` and `repeats`",
+            ),
             ("inlined", self.inlined && !calls, "is for a site at \"after_call\" or \"call\""),
             ("results_of", self.results_of.is_some() && !entry, "is for a site at \"entry\""),
             ("callers", !self.callers.is_empty() && !entry, "is for a site at \"entry\""),
@@ -187,6 +196,13 @@ pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawSite>) ->
     }
     let values = values::read(raw.values, at.sees_arguments(), args.is_some());
     let values = values.map_err(|defect| reader.error(defect.offset, "role.site.values", defect.reason))?;
+    let unless_nil = raw.unless_nil.as_ref().map(|name| {
+        let is_value = values.iter().any(|value| value.name == *name.as_ref());
+        let reason = "is none of the site's `values`";
+        is_value
+            .then(|| name.as_ref().clone())
+            .ok_or_else(|| reader.error(name.span().start, "role.site.unless_nil", reason))
+    });
     Ok(Site {
         name: reader.optional("role.site.name", raw.name)?,
         function: reader.name("role.site.function", raw.function)?,
@@ -201,6 +217,7 @@ pub(super) fn parse(reader: &Reader<'_>, module: &str, raw: Spanned<RawSite>) ->
         also_reached: raw.also_reached,
         stepped: raw.stepped,
         repeats: raw.repeats,
+        unless_nil: unless_nil.transpose()?,
         inlined: raw.inlined,
         results_of: raw.results_of.map(|name| reader.name("role.site.results_of", name)).transpose()?,
         callers: raw

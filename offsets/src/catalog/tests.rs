@@ -278,6 +278,10 @@ fn sites_say_what_is_called_and_who_calls() {
     );
     assert_eq!((behind.at, behind.indirect, behind.callee), (At::AfterCall, Some(Indirect::Method(3)), None));
     assert!(behind.also_reached && behind.stepped && behind.repeats && !behind.inlined);
+    let failed = site(
+        "at = \"after_call\"\ncallee = \"a.C\"\nreturns = \"{8 8}\"\nvalues = { err = \"result 0\" }\nunless_nil = \"err\"",
+    );
+    assert_eq!(failed.unless_nil.as_deref(), Some("err"));
     let value = site("at = \"after_call\"\nindirect = \"closure\"\ninlined = true");
     assert_eq!((value.indirect, value.inlined), (Some(Indirect::Closure), true));
     let call = site("at = \"call\"\ncallee = \"a.C\"\ninlined = true");

@@ -44,11 +44,10 @@ pub struct File {
     pub field_name: u16,
     /// Bytes of a `hpack.HeaderField`; 0: not known.
     pub field_bytes: u16,
-    /// 1: each call passes the site of failed calls once, failed or not; 0: each attempt that fails does, without an error if there is to be another
-    /// one.
-    pub fail_is_final: u8,
-    /// 1: each attempt passes the site where a stream is bound; 0: the first one alone.
-    pub bind_is_of_attempts: u8,
+    /// Who passes the site where a stream is bound, and has what for its first argument: a `BIND_` number.
+    pub bind: u8,
+    /// Zero.
+    pub reserved: u8,
     /// `streamID` of the frame that is sent, four bytes at any multiple of them.
     pub frame_stream: u16,
     /// Its `hf`.
@@ -63,10 +62,25 @@ pub struct File {
     pub buffered_net: u16,
     /// Address in the file of the send site.
     pub send_vaddr: u64,
+    /// `csAttempt.cs`.
+    pub attempt_stream: u16,
+    /// `csAttempt.transport`, an interface.
+    pub attempt_transport: u16,
+    /// `transport.http2Client.activeStreams`.
+    pub transport_streams: u16,
+    /// `transport.http2Client.conn`.
+    pub transport_net: u16,
 }
 
+/// [`File::bind`]: a call, once, with its `*clientStream`.
+pub const BIND_CALL: u8 = 0;
+/// Each attempt, before it has a transport, with its `*clientStream`.
+pub const BIND_ATTEMPTS: u8 = 1;
+/// Each attempt, with its `*csAttempt`, which has both.
+pub const BIND_ATTEMPT: u8 = 2;
+
 /// Size of the programs' in-flight entry, pinned here for the agent.
-pub const IN_FLIGHT_BYTES: usize = 64 + 24;
+pub const IN_FLIGHT_BYTES: usize = 64 + 40;
 
 /// What an entry's state has where an RPC has a stream, whose entry is the RPC's.
 pub const BOUND: u32 = 2;
@@ -100,7 +114,7 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<File>(), 16 + size_of::<Errors>() + 8 + 9 * 2 + 6 + 8 + 8);
+        assert_eq!(size_of::<File>(), 16 + size_of::<Errors>() + 8 + 9 * 2 + 6 + 8 + 8 + 8);
         assert_eq!(size_of::<Began>(), 72 + 4 * BEGAN_SLOT_COUNT);
         for (small, large) in BEGAN_SLOTS.iter().zip(BEGAN_LARGE_SLOTS) {
             assert!(*small <= large && small % 8 == 0 && large % 8 == 0);

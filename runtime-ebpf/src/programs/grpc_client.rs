@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! start   newClientStream entered                        ► KIND_BEGAN
-//! bind    its *clientStream is about to get a transport
-//! fields  the header of an attempt has been made
-//! send    it is about to be sent: it is noted who sends it
+//! bind    an attempt has got its transport
+//! number  its stream has its number: it is noted who sends it
+//! fields  else the header of the attempt has been made
+//! send    and is about to be sent: it is noted who sends it
 //! frame   the framer has its header together            ► its field, where requests carry the context
-//! fail    behind that: an error is the end               ► KIND_FAILED
+//! fail    there is no stream, but an error               ► KIND_FAILED
 //! end     (*clientStream).finish entered                 ► KIND_ENDED or KIND_FAILED
 //! ```
 //! All but `end`, `send` and `frame` are on the caller's goroutine, which is the key until the RPC has its `*clientStream`, the key from then on: who finishes a
@@ -41,11 +42,21 @@ pub fn grpc_client_start(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// The call of `(*clientStream).withRetry(cs, …)` in `newClientStreamWithParams`, or `newAttemptLocked(cs, …)` after its stack check.
+/// `(*csAttempt).newStream(a)` or `newAttemptLocked(cs, …)` after its stack check, or the call of `(*clientStream).withRetry(cs, …)` in
+/// `newClientStreamWithParams`.
 #[uprobe]
 pub fn grpc_client_bind(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |file| file.bind_check) {
         start::bind(&hit, file, ctx.argument::<0>());
+    }
+    0
+}
+
+/// In a closure of `(*http2Client).NewStream` the call of `mapassign_fast32(type, streams, id)`.
+#[uprobe]
+pub fn grpc_client_number(ctx: ProbeContext) -> u32 {
+    if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |_| 0) {
+        send::number(&ctx, &hit, file);
     }
     0
 }
@@ -90,11 +101,12 @@ pub fn grpc_client_frame(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// Behind that call, with its result (err error).
+/// In `newClientStreamWithParams` behind the call of `withRetry`, with its result (err error), which is not nil or, where there is no site for that
+/// alone, may be.
 #[uprobe]
 pub fn grpc_client_fail(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |_| 0) {
-        end::fail(&hit, file, ctx.argument::<0>(), ctx.argument::<1>());
+        end::fail(&hit, file, ctx.stack(), [ctx.argument::<0>(), ctx.argument::<1>()]);
     }
     0
 }

@@ -56,7 +56,7 @@ impl Library for KafkaGo {
         &["join", "make", "produce", "produced"]
     }
 
-    fn takes(&self, role: &str, library: &plan::Library) -> bool {
+    fn takes(&self, role: &str, library: &plan::Library, _carries: bool) -> bool {
         config::takes(role, library)
     }
 

@@ -28,8 +28,9 @@ pub trait Library: Sync {
     fn correlating(&self) -> &'static [&'static str] {
         &[]
     }
-    /// Whether a role's probes are put into this file: some are of use only together, or where the binary says enough.
-    fn takes(&self, _role: &str, _library: &plan::Library) -> bool {
+    /// Whether a role's probes are put into this file: some are of use only together, or where the binary says enough, and some only where its
+    /// requests carry trace contexts, or do not.
+    fn takes(&self, _role: &str, _library: &plan::Library, _carries: bool) -> bool {
         true
     }
     /// Roles, and the programs that they have where the kernel lets probes write, in place of their own or for the first time: these write the

@@ -60,7 +60,7 @@ impl Library for OtelGlobal {
         "OTEL_GLOBAL_TAILS"
     }
 
-    fn takes(&self, role: &str, library: &plan::Library) -> bool {
+    fn takes(&self, role: &str, library: &plan::Library, _carries: bool) -> bool {
         role != "add_link" || config::knows_links(library)
     }
 

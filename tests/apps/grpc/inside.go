@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 var (
@@ -34,4 +36,30 @@ func inside(at *place, methods map[string]unary) {
 		return call(traced(ctx, in, "b"), inner(at), "load-below")
 	}
 	methods["load-below"] = answers(nil)
+}
+
+// asks are credentials that ask a service for a token, on the goroutine that makes a call with them.
+type asks struct {
+	of    *grpc.ClientConn
+	fails bool
+}
+
+func (a asks) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	if err := call(context.Background(), a.of, "token"); err != nil {
+		return nil, err
+	}
+	if a.fails {
+		return nil, status.Error(codes.Unauthenticated, "the token is not worth it")
+	}
+	return map[string]string{"authorization": "token"}, nil
+}
+
+func (asks) RequireTransportSecurity() bool { return false }
+
+// within makes calls whose credentials make others.
+func within(cc *grpc.ClientConn) {
+	for name, fails := range map[string]bool{"with-token": false, "without-token": true} {
+		in, out := []byte(name), []byte(nil)
+		cc.Invoke(context.Background(), "/strobe.Test/"+name, &in, &out, grpc.PerRPCCredentials(asks{cc, fails}))
+	}
 }

@@ -201,15 +201,27 @@ fn retried(at: &Places) -> Vec<Due> {
     vec![
         Due::new(SpanKind::Client, "retried", "OK", port),
         server("UNAVAILABLE").says("not yet"),
-        // Who reads the answer tries again: nobody knows for whom.
-        server("UNAVAILABLE").says("not yet").below(Parent::Nobody),
-        server("OK").below(Parent::Nobody),
+        // Who reads the answer tries again, on the goroutine that has made the call.
+        server("UNAVAILABLE").says("not yet"),
+        server("OK"),
         Due::new(SpanKind::Client, "refused-once", "OK", at.refuses.port()),
         closed("refused"),
         closed("refused-stream"),
         unix(SpanKind::Client).with("server.address", &at.unix),
         unix(SpanKind::Server).with("server.address", "localhost"),
     ]
+}
+
+/// Calls whose credentials make others, on the same goroutine: which one is sent then is not known, and of one that fails its end is known where
+/// that `ends` its stream.
+pub fn within(port: u16, ends: bool) -> Vec<Due> {
+    let of = |kind, name| Due::new(kind, name, "OK", port);
+    let token = || [of(SpanKind::Client, "token"), of(SpanKind::Server, "token")];
+    let mut all: Vec<Due> = [token(), token()].into_iter().flatten().collect();
+    all.push(of(SpanKind::Client, "with-token"));
+    all.push(of(SpanKind::Server, "with-token").below(Parent::Nobody));
+    all.extend(ends.then(|| Due::new(SpanKind::Client, "without-token", "INTERNAL", port)));
+    all
 }
 
 fn remote(number: &str, digit: &str) -> Parent {

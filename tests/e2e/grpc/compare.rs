@@ -56,6 +56,13 @@ impl Found {
 
     /// What differs from these, and from the calls of many.
     pub fn differing(&self, due: &[Due]) -> Vec<String> {
+        let mut wrong = self.differing_alone(due);
+        wrong.extend(self.many());
+        wrong
+    }
+
+    /// What differs from these.
+    pub fn differing_alone(&self, due: &[Due]) -> Vec<String> {
         let mut wrong = self.twice.clone();
         let mut wanted: BTreeMap<(i32, &str), Vec<&Due>> = BTreeMap::new();
         for one in due {
@@ -80,7 +87,6 @@ impl Found {
                 .filter(|(_, method)| !is_many(method))
                 .map(|(kind, method)| format!("{kind} {method} is not due")),
         );
-        wrong.extend(self.many());
         wrong
     }
 

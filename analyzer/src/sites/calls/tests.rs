@@ -333,3 +333,53 @@ fn the_call_itself_has_the_arguments_in_place() {
     let arm = words(&[0x1400_0020, 0xd65f_03c0]); // b 0x80
     assert_eq!(calls(ARM64, &arm, &plain()), Err(Trouble::TailCall));
 }
+
+/// Offsets of the sites behind calls whose first result is not nil.
+fn not_nil(machine: u8, bytes: &[u8], register: u8) -> Result<Vec<u64>, Trouble> {
+    let found = |image: &Image<'_>, code: &Code<'_>| not_nil_after_calls(image, code, &plain(), register);
+    let sites = ask(machine, bytes, Vec::new(), found)?;
+    Ok(sites.iter().map(|site| site.vaddr - VADDR).collect())
+}
+
+#[test]
+fn only_those_that_fail_come_by() {
+    let mut code = vec![
+        0xe8, 0, 0, 0, 0, // 0: call 0x80
+        0x48, 0x89, 0x44, 0x24, 0x08, // 5: mov %rax,0x8(%rsp)
+        0x48, 0x85, 0xc0, // a: test %rax,%rax
+        0x74, 0x02, // d: je 11
+        0x89, 0xd8, // f: mov %ebx,%eax
+        0x90, 0xc3, // 11: nop; ret
+    ];
+    leads(&mut code, 5, 0x80);
+    assert_eq!(not_nil(AMD64, &code, 0), Ok(vec![0xf]));
+    assert_eq!(not_nil(AMD64, &code, 3), Err(Trouble::NotFollowed), "another register");
+    // jne to what lies behind a return, which nothing else leads to
+    let mut far = code.clone();
+    far[0xd] = 0x75;
+    far[0xe] = 0x04; // to 13
+    far.extend([0x89, 0xd8, 0xc3]);
+    assert_eq!(not_nil(AMD64, &far, 0), Ok(vec![0x13]));
+    let mut fallen = far.clone();
+    fallen[0x12] = 0x90;
+    assert_eq!(not_nil(AMD64, &fallen, 0), Err(Trouble::JumpedInto), "what stands before goes on there");
+    for (to, what) in [(0x13_u8, "the site"), (0x0a, "the gap")] {
+        let mut entered = far.clone();
+        entered.extend([0xeb, to.wrapping_sub(0x18)]);
+        assert_eq!(not_nil(AMD64, &entered, 0), Err(Trouble::JumpedInto), "another jump leads to {what}");
+    }
+    let mut changed = code.clone();
+    changed[5..10].copy_from_slice(&[0x48, 0x8b, 0x44, 0x24, 0x08]); // mov 0x8(%rsp),%rax
+    assert_eq!(not_nil(AMD64, &changed, 0), Err(Trouble::NotFollowed));
+    // bl 0x80; cbz x0,c; mov x0,x1; ret
+    let arm = words(&[0x9400_0020, 0xb400_0040, 0xaa01_03e0, 0xd65f_03c0]);
+    assert_eq!(not_nil(ARM64, &arm, 0), Ok(vec![8]));
+    // bl 0x80; cbnz x0,c; ret; mov x0,x1; ret
+    let arm = words(&[0x9400_0020, 0xb500_0040, 0xd65f_03c0, 0xaa01_03e0, 0xd65f_03c0]);
+    assert_eq!(not_nil(ARM64, &arm, 0), Ok(vec![0xc]));
+    // The same of 32 bits, and where the assembler begins an instruction that it makes of several.
+    let half = words(&[0x9400_0020, 0x3500_0040, 0xd65f_03c0, 0xaa01_03e0, 0xd65f_03c0]);
+    assert_eq!(not_nil(ARM64, &half, 0), Err(Trouble::NotFollowed));
+    let begun = words(&[0x9400_0020, 0xb400_0040, 0x9000_001b, 0xd65f_03c0]);
+    assert_eq!(not_nil(ARM64, &begun, 0), Err(Trouble::NotFollowed));
+}

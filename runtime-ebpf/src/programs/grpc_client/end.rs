@@ -6,7 +6,7 @@ use runtime_ebpf::{
 };
 
 use super::{
-    flight::{self, BOUND, Client, Flight, Key, OPEN, PASSED_ON, count},
+    flight::{self, BOUND, Client, Flight, Key, OPEN, UNRECORDED, count},
     start::is_of,
 };
 use crate::{
@@ -19,25 +19,28 @@ use crate::{
 /// `io.EOF`, which is how a stream ends well: its text is this.
 const EOF: u32 = u32::from_le_bytes(*b"EOF\0");
 
-/// The goroutine's RPC has a transport's stream, or has failed to get one.
+/// The goroutine's RPC has failed before there was a stream of a transport's.
 #[inline(always)]
-pub fn fail(hit: &Hit, file: &File, error: u64, data: u64) {
-    if file.fail_is_final == 0 && error == 0 {
+pub fn fail(hit: &Hit, file: &File, stack: u64, error: [u64; 2]) {
+    if error[0] == 0 {
         return;
     }
     let key = Key::of(hit);
     let Some(mut entry) = flight::live(hit, &key) else { return };
     let flight = entry.get_mut();
-    if !flight.has(BOUND) {
-        if flight.has(PASSED_ON) {
-            flight::rest(hit, &key, flight);
-        }
+    if !flight.has(OPEN | UNRECORDED | BOUND) {
         return;
     }
-    if error != 0 && hit.goid() == Some(flight.goid) {
+    if !flight::is_around(hit, flight, stack) || hit.goid() != Some(flight.goid) {
+        return count(hit, Counter::Mismatch);
+    }
+    if flight.has(OPEN) {
+        let sent = send(hit, &flight.span, said(file, flight, error), 0, || true);
+        note(hit, sent);
+    } else if flight.has(BOUND) {
         // Nothing keeps the stream any more, so it is not looked at: its entry counts if it is the same span's.
         let span_id = flight.span_id;
-        close(hit, file, flight.stream, [error, data], |kept| kept.span_id == span_id);
+        close(hit, file, flight.stream, error, |kept| kept.span_id == span_id);
     }
     flight::rest(hit, &key, flight);
 }

@@ -1,6 +1,5 @@
 //! The in-flight table of gRPC's client. An RPC is in its goroutine's entry until it has a `*clientStream`, and then in one of that
-//! stream's, which any goroutine may end: whoever removes it has ended it. The goroutine's entry stays, idle. Nothing that an entry
-//! keeps is followed.
+//! stream's, which any goroutine may end: whoever removes it has ended it. The goroutine's entry stays, with the RPC's ids, for its attempts.
 
 use runtime_ebpf::{
     grpc::{
@@ -15,6 +14,7 @@ use crate::{
     count::count_of,
     enter::Hit,
     in_flight::{self, Span, begins_with_span, table},
+    read::sign,
 };
 pub use runtime_ebpf::grpc::client::BOUND;
 
@@ -33,10 +33,14 @@ pub struct Flight {
     pub span: Span,
     /// The `*ClientConn`: an address to compare, as the next.
     pub conn: u64,
-    /// `BOUND`: the `*clientStream`; else the stack pointer where the RPC began.
+    /// The `*clientStream`, once it is known.
     pub stream: u64,
     /// What the file's addresses are less than the process's.
     pub bias: u64,
+    /// How deep in its goroutine's stack the RPC began.
+    pub depth: u64,
+    /// The `*http2Client` of the attempt that is about to be sent: it is followed, where it has the very table that stands in a register.
+    pub transport: u64,
 }
 
 begins_with_span!(Flight);
@@ -49,7 +53,7 @@ pub const OPEN: u32 = 1;
 /// An RPC has begun that is not recorded; it has no stream yet.
 pub const UNRECORDED: u32 = 4;
 
-/// Its attempts are about to be sent, recorded or not: the goroutine's entry still has its ids.
+/// An attempt of it is about to be sent, recorded or not: the goroutine's entry has its ids.
 pub const PASSED_ON: u32 = 8;
 
 /// An entry of the table.
@@ -79,6 +83,13 @@ pub fn hand_over(hit: &Hit, flight: &mut Flight, stream: u64) -> bool {
     in_flight::copy::<Client>(hit, &Key::at(hit, stream), flight)
 }
 
+/// Whether the RPC is being made where the stack pointer is. One that has begun deeper was made while another one was, which the entry has no more:
+/// credentials may ask a service of their own.
+#[inline(always)]
+pub fn is_around(hit: &Hit, flight: &Flight, stack: u64) -> bool {
+    sign(flight.depth.wrapping_sub(hit.depth(stack))) != 0
+}
+
 /// The goroutine's entry has no RPC any more: it stays, idle, unless many do.
 #[inline(always)]
 pub fn rest(hit: &Hit, key: &Key, flight: &mut Flight) {
@@ -90,11 +101,13 @@ pub fn rest(hit: &Hit, key: &Key, flight: &mut Flight) {
     }
 }
 
-/// Where nothing will say that the goroutine's first attempt is over, its entry gives way at once if there are many.
+/// The attempt has been sent, as far as the programs see it. The entry stays for the next one and for a failure, unless many do.
 #[inline(always)]
-pub fn give_way(hit: &Hit, key: &Key, flight: &mut Flight) {
+pub fn passed_on(hit: &Hit, key: &Key, flight: &mut Flight) {
     if in_flight::is_crowded::<Client>(hit) {
         rest(hit, key, flight);
+    } else {
+        flight.state &= BOUND;
     }
 }
 

@@ -8,7 +8,7 @@ use runtime_ebpf::{
     grpc::client::File, libraries::grpc_client::counters::Counter, trace_parent::TraceParent,
 };
 
-use super::flight::{self, Key, PASSED_ON, count};
+use super::flight::{self, Entry, Key, PASSED_ON, count};
 use crate::{
     connection::{self, Conn, End},
     enter::Hit,
@@ -27,12 +27,38 @@ pub fn keep(ctx: &ProbeContext, hit: &Hit, file: &File) {
     if !hit.passes_on() || fields == 0 {
         return;
     }
-    let entry = flight::live(hit, &Key::of(hit));
-    let span = entry.filter(|entry| entry.get().has(PASSED_ON) && hit.goid() == Some(entry.get().goid));
-    if span.is_none() {
+    let attempt = attempt(hit).filter(|(_, entry)| flight::is_around(hit, entry.get(), ctx.stack()));
+    if attempt.is_none() {
         count(hit, Counter::AttemptUnknown);
     }
-    senders::keep(hit, fields, span.map(|entry| entry.get().as_parent()));
+    senders::keep(hit, fields, attempt.map(|(_, entry)| entry.get().as_parent()));
+}
+
+/// The goroutine's RPC, of which an attempt is about to be made.
+#[inline(always)]
+fn attempt(hit: &Hit) -> Option<(Key, Entry)> {
+    let key = Key::of(hit);
+    let entry = flight::live(hit, &key).filter(|entry| entry.get().has(PASSED_ON))?;
+    Some((key, entry))
+}
+
+/// An attempt's stream has its number, and is about to be put into its transport's table of them.
+#[inline(always)]
+pub fn number(ctx: &ProbeContext, hit: &Hit, file: &File) {
+    let (streams, id) = (ctx.argument::<1>(), ctx.argument::<2>() & 0xffff_ffff);
+    if !hit.correlates() {
+        return;
+    }
+    let Some((key, mut entry)) = attempt(hit) else { return count(hit, Counter::AttemptUnknown) };
+    let flight = entry.get_mut();
+    let (bias, transport, span) = (flight.bias, flight.transport, flight.as_parent());
+    flight::passed_on(hit, &key, flight);
+    // The transport is what it was, or the address is another one's by now.
+    if streams == 0 || word_or_zero(transport, file.transport_streams, 0) != streams {
+        return count(hit, Counter::AttemptUnknown);
+    }
+    let net = Conn::at(transport, file.transport_net);
+    senders::note(hit, connection::link(hit, bias, net, End::Client), id, span);
 }
 
 /// An attempt that is about to be sent.

@@ -4,7 +4,10 @@ use aya_ebpf::{maps::ring_buf::RingBufBytes, programs::ProbeContext};
 use runtime_ebpf::{
     counters::Counter as Core,
     grpc::{
-        client::{BEGAN_LARGE_SLOTS, BEGAN_METHOD, BEGAN_SLOT_COUNT, BEGAN_SLOTS, BEGAN_TARGET, Began, File},
+        client::{
+            BEGAN_LARGE_SLOTS, BEGAN_METHOD, BEGAN_SLOT_COUNT, BEGAN_SLOTS, BEGAN_TARGET, BIND_ATTEMPT,
+            BIND_CALL, Began, File,
+        },
         records::{KIND_BEGAN, KIND_BEGAN_LARGE},
     },
     libraries::grpc_client::counters::Counter,
@@ -17,7 +20,7 @@ use crate::{
     ids,
     parent::{self, Context},
     programs::grpc::now,
-    read::{GoString, known, try_read},
+    read::{GoString, known, try_read, word_or_zero},
     registers::GoRegisters,
     ring,
     texts::{fill, string_in},
@@ -38,7 +41,7 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
     let context = Context { itab: ctx.argument::<0>(), data: ctx.argument::<1>() };
     let conn = ctx.argument::<3>();
     let method = GoString { address: ctx.argument::<4>(), len: ctx.argument::<5>() };
-    let stack = ctx.stack();
+    let depth = hit.depth(ctx.stack());
     let key = Key::of(hit);
     let Some(goid) = hit.goid() else {
         count(hit, Counter::Unreadable);
@@ -52,7 +55,7 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
     // One that is not recorded, too: asked again, the sampler might answer otherwise.
     if flight.generation == generation && flight.has(OPEN | UNRECORDED) {
         let is_near = start_ns.wrapping_sub(flight.start_ns) < DOUBLED_WITHIN_NS;
-        if flight.goid == goid && flight.conn == conn && flight.stream == stack && is_near {
+        if flight.goid == goid && flight.conn == conn && flight.depth == depth && is_near {
             return count_core(Core::Doubled);
         }
         if flight.has(OPEN) {
@@ -65,8 +68,10 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
     flight.goid = goid;
     flight.start_ns = start_ns;
     flight.conn = conn;
-    flight.stream = stack;
+    flight.stream = 0;
     flight.bias = bias;
+    flight.depth = depth;
+    flight.transport = 0;
     let parent = parent::find(hit, goid, bias, context);
     let identity = ids::identify(hit, start_ns, parent.trace);
     flight.set_identity(&identity, parent.kind);
@@ -119,28 +124,46 @@ fn submit(
     ring::submit(record);
 }
 
-/// The goroutine's RPC has this `*clientStream`.
+/// An attempt of the goroutine's RPC is about to be made: its stream is known by then.
 #[inline(always)]
-pub fn bind(hit: &Hit, file: &File, stream: u64) {
+pub fn bind(hit: &Hit, file: &File, argument: u64) {
     let key = Key::of(hit);
     let Some(mut entry) = flight::live(hit, &key) else { return };
     let flight = entry.get_mut();
-    // A later attempt of an RPC that has its stream, or a second attachment of this program.
-    if !flight.has(OPEN | UNRECORDED) {
+    // What an earlier attempt has left is of no use any more.
+    let state = flight.state;
+    flight.state &= !PASSED_ON;
+    let (stream, transport) = match file.bind {
+        BIND_ATTEMPT => {
+            let stream = word_or_zero(argument, file.attempt_stream, 0);
+            (stream, word_or_zero(argument, file.attempt_transport, 8))
+        }
+        _ => (argument, 0),
+    };
+    if hit.goid() != Some(flight.goid) {
+        // The RPC of another goroutine that was at the same address.
+        if flight.has(OPEN | UNRECORDED | BOUND) {
+            count(hit, Counter::Mismatch);
+            flight::rest(hit, &key, flight);
+        }
         return;
     }
-    if hit.goid() != Some(flight.goid) {
-        count(hit, Counter::Mismatch);
-        return flight::rest(hit, &key, flight);
+    flight.transport = transport;
+    if !flight.has(OPEN | UNRECORDED) {
+        // A later attempt of the RPC that the goroutine has begun, or of another one, of which this entry does not know.
+        if state & BOUND != 0 && flight.stream == stream && is_still(hit, stream, flight.span_id) {
+            flight.state |= PASSED_ON;
+        }
+        return;
     }
     // A later attempt of another RPC, whose stream is its own: the goroutine's has failed before it had one.
-    if file.bind_is_of_attempts != 0 && is_bound(hit, file, stream) {
+    if file.bind != BIND_CALL && is_bound(hit, file, stream) {
         return;
     }
     if flight.has(UNRECORDED) {
         // One that was never finished may have had its stream at the same address: its entry would take this one's end.
         let _ = flight::remove::<Client>(hit, &Key::at(hit, stream));
-        flight.state = PASSED_ON;
+        flight.state |= PASSED_ON;
         return;
     }
     // Another RPC's stream: one is made while the other begins.
@@ -150,10 +173,17 @@ pub fn bind(hit: &Hit, file: &File, stream: u64) {
     if !flight::hand_over(hit, flight, stream) {
         count(hit, Counter::FlightFull);
         flight::rest(hit, &key, flight);
-    } else if file.fail_is_final == 0 {
-        flight::give_way(hit, &key, flight);
+    } else if !hit.passes_on() {
+        flight::passed_on(hit, &key, flight);
     }
     const _: () = assert!(OPEN & BOUND == 0 && (OPEN | BOUND) & UNRECORDED == 0);
+}
+
+/// Whether a stream has this span.
+#[inline(always)]
+fn is_still(hit: &Hit, stream: u64, span_id: u64) -> bool {
+    let kept = flight::live(hit, &Key::at(hit, stream));
+    kept.is_some_and(|kept| kept.get().has(BOUND) && kept.get().span_id == span_id)
 }
 
 /// Whether a stream has its RPC.

@@ -3,7 +3,7 @@
 use analyzer::{Plan, plan};
 use runtime_ebpf::{
     abi::{CHECK_NONE, GRPC_CLIENT_TABLE, MAX_OFFSET, NO_OFFSET},
-    grpc::client::{BOUND, File, IN_FLIGHT_BYTES, STREAM_AT},
+    grpc::client::{BIND_ATTEMPT, BIND_ATTEMPTS, BIND_CALL, BOUND, File, IN_FLIGHT_BYTES, STREAM_AT},
     libraries::GRPC_CLIENT,
 };
 
@@ -41,6 +41,7 @@ impl Library for GrpcClient {
         &[
             ("start", "grpc_client_start"),
             ("bind", "grpc_client_bind"),
+            ("number", "grpc_client_number"),
             ("fields", "grpc_client_fields"),
             ("send", "grpc_client_send"),
             ("fail", "grpc_client_fail"),
@@ -49,14 +50,18 @@ impl Library for GrpcClient {
     }
 
     fn correlating(&self) -> &'static [&'static str] {
-        &["fields", "send"]
+        &["number", "fields", "send"]
     }
 
-    fn takes(&self, role: &str, library: &plan::Library) -> bool {
-        // Whose an attempt is, is known until `fail` says that the first one is over: without it a later attempt of another RPC, made on the
-        // same goroutine, would be taken for this one's.
-        let says_when = || values::role(library, "fail").is_some_and(|function| !is_of_attempts(function));
-        !self.correlating().contains(&role) || says_when()
+    fn takes(&self, role: &str, library: &plan::Library, carries: bool) -> bool {
+        // Whose an attempt is, is known where it passes the site that says so: else one of another RPC, made on the same goroutine, would be
+        // taken for this one's.
+        let has_number = || !carries && has_number(library);
+        match role {
+            "number" => has_number(),
+            "fields" | "send" => bind(library) != BIND_CALL && !has_number(),
+            _ => true,
+        }
     }
 
     fn telling(&self) -> &'static [(&'static str, &'static str)] {
@@ -72,7 +77,7 @@ impl Library for GrpcClient {
         let offsets = [file.frame, file.field_name, file.frame_stream, file.frame_fields];
         // Of fields that stand in registers the program needs no offsets.
         let needed = if file.frame_argument == 0 { 2 } else { offsets.len() };
-        let is_there = |role: &&str| values::role(library, role).is_some() && self.takes(role, library);
+        let is_there = |role: &&str| values::role(library, role).is_some() && self.takes(role, library, true);
         offsets.iter().take(needed).all(|offset| *offset != NO_OFFSET)
             && file.field_bytes != 0
             && carrier.roles.iter().all(is_there)
@@ -134,14 +139,42 @@ fn field_bytes(library: &plan::Library) -> u16 {
     size.and_then(|size| u16::try_from(size).ok()).filter(|size| *size <= MAX_OFFSET).unwrap_or(0)
 }
 
-/// Whether a site is passed by attempts, where another alternative is passed once by each call.
-fn is_of_attempts(function: &plan::Function) -> bool {
-    function.site.as_deref() == Some("attempts")
+/// Who passes the site where a stream is bound.
+fn bind(library: &plan::Library) -> u8 {
+    match values::role(library, "bind").and_then(|function| function.site.as_deref()) {
+        Some("attempt") => BIND_ATTEMPT,
+        Some("attempts") => BIND_ATTEMPTS,
+        _ => BIND_CALL,
+    }
+}
+
+/// The fields by which an attempt's transport and its connection are found.
+const OF_NUMBER: [(&str, &str); 3] = [
+    ("google.golang.org/grpc.csAttempt", "transport"),
+    ("google.golang.org/grpc/internal/transport.http2Client", "activeStreams"),
+    ("google.golang.org/grpc/internal/transport.http2Client", "conn"),
+];
+
+/// Where such a field is; `csAttempt.transport` was `t` up to v1.70.
+fn of_number(library: &plan::Library, (type_name, field): (&str, &str)) -> u16 {
+    let at = values::offset(library, type_name, field, ANYWHERE);
+    if at == NO_OFFSET && field == "transport" {
+        values::offset(library, type_name, "t", ANYWHERE)
+    } else {
+        at
+    }
+}
+
+/// Whether one probe tells the number of an attempt's stream and its connection.
+fn has_number(library: &plan::Library) -> bool {
+    bind(library) == BIND_ATTEMPT
+        && values::role(library, "number").is_some()
+        && OF_NUMBER.into_iter().all(|field| of_number(library, field) != NO_OFFSET)
 }
 
 /// What the programs need to know of this binary.
 fn file(part: Part<'_>) -> Result<File, ConfigError> {
-    let (start, bind, end) = (part.site("start")?, part.site("bind")?, part.site("end")?);
+    let (start, bound, end) = (part.site("start")?, part.site("bind")?, part.site("end")?);
     let send = part.role("send").and_then(|role| Some((role, role.sites.first()?)));
     // The struct that is sent was split in two by v1.82.1.
     let in_frame = |of: &dyn Fn(&'static str) -> u16| {
@@ -157,7 +190,7 @@ fn file(part: Part<'_>) -> Result<File, ConfigError> {
         conn_target: part.required("google.golang.org/grpc.ClientConn", "target", ANYWHERE)?,
         stream_conn: part.required("google.golang.org/grpc.clientStream", "cc", ANYWHERE)?,
         start_check: part.check(start),
-        bind_check: part.check(bind),
+        bind_check: part.check(bound),
         end_check: part.check(end),
         send_check: send.map_or(CHECK_NONE, |(_, site)| part.check(site)),
         frame_argument: match send.and_then(|(role, _)| role.site.as_deref()) {
@@ -171,8 +204,8 @@ fn file(part: Part<'_>) -> Result<File, ConfigError> {
         frame: part.offset("golang.org/x/net/http2.Framer", "wbuf", ANYWHERE),
         field_name: part.offset(FIELD, "Name", ANYWHERE),
         field_bytes: field_bytes(part.library),
-        fail_is_final: u8::from(part.role("fail").is_some_and(|function| !is_of_attempts(function))),
-        bind_is_of_attempts: u8::from(part.role("bind").is_some_and(is_of_attempts)),
+        bind: bind(part.library),
+        reserved: 0,
         frame_stream: in_frame(&|frame| part.offset_of_half(frame, "streamID")),
         frame_fields: in_frame(&|frame| part.offset(frame, "hf", ANYWHERE)),
         writer_net: of_transport("loopyWriter", "conn"),
@@ -180,5 +213,9 @@ fn file(part: Part<'_>) -> Result<File, ConfigError> {
         framer_writer: of_transport("framer", "writer"),
         buffered_net: of_transport("bufWriter", "conn"),
         send_vaddr: send.map_or(0, |(_, site)| site.vaddr),
+        attempt_stream: part.required("google.golang.org/grpc.csAttempt", "cs", ANYWHERE)?,
+        attempt_transport: of_number(part.library, OF_NUMBER[0]),
+        transport_streams: of_number(part.library, OF_NUMBER[1]),
+        transport_net: of_number(part.library, OF_NUMBER[2]),
     })
 }
