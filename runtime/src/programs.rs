@@ -280,12 +280,12 @@ impl Programs {
         Ok(())
     }
 
-    /// From now on they do not. What it has in flight is as good as none, and swept later.
-    pub fn forget(&mut self, tgid: u32) -> Result<(), ProgramsError> {
+    /// From now on they do not, since it has ended or goes on without. What it has in flight is as good as none, and swept later.
+    pub fn forget(&mut self, tgid: u32, has_ended: bool) -> Result<(), ProgramsError> {
         let key = tgid.to_ne_bytes();
         let deleted = self.raw(PROCESSES, key.len(), size_of::<abi::Process>())?.delete(&key);
         deleted.map_err(|source| ProgramsError::Element { action: "writing to", map: PROCESSES, source })?;
-        let before = self.generations.end(tgid, Instant::now());
+        let before = self.generations.end(tgid, Instant::now(), has_ended);
         tables::forget(&mut self.tables, &self.ebpf, tgid)?;
         if let Some(generation) = before {
             open::count(&mut self.open, &self.ebpf, tgid, generation)?;
@@ -304,6 +304,11 @@ impl Programs {
             removed += table.sweep(&self.ebpf, &self.generations)?;
         }
         Ok(removed)
+    }
+
+    /// Whether it is to be called again at once: there is room to be made that others need.
+    pub fn is_in_haste(&self) -> bool {
+        self.generations.has_news() || self.tables.iter().any(|table| table.is_in_haste)
     }
 
     /// What processes have left that go on: it is gone from the tables and counted, since the last call.

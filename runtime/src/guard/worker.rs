@@ -186,10 +186,12 @@ impl Worker {
     /// Waits, and takes everything that has come; false: it is to stop.
     fn turn(&mut self) -> anyhow::Result<bool> {
         let mut ready = [EpollEvent::empty(); 64];
-        let timeout = TICK.saturating_sub(self.ticked.elapsed());
         // Whole milliseconds: up, or the last one would be spent asking.
-        let timeout =
-            EpollTimeout::try_from(timeout + Duration::from_micros(999)).unwrap_or(EpollTimeout::ZERO);
+        let timeout = TICK.saturating_sub(self.ticked.elapsed()) + Duration::from_micros(999);
+        let timeout = match self.programs.is_in_haste() {
+            true => EpollTimeout::ZERO,
+            false => EpollTimeout::try_from(timeout).unwrap_or(EpollTimeout::ZERO),
+        };
         let count = match self.epoll.wait(&mut ready, timeout) {
             Ok(count) => count,
             Err(nix::errno::Errno::EINTR) => 0,
@@ -219,15 +221,18 @@ impl Worker {
             self.alive = Instant::now();
             self.keeper.alive();
         }
-        if self.ticked.elapsed() < TICK {
+        let is_time = self.ticked.elapsed() >= TICK;
+        if is_time || self.programs.is_in_haste() {
+            self.programs.sweep()?;
+            self.programs.gone().into_iter().for_each(|gone| self.audience.gave_way(gone));
+        }
+        if !is_time {
             return Ok(());
         }
         self.ticked = Instant::now();
         self.on(Event::Tick);
         self.take_wishes();
         self.switch();
-        self.programs.sweep()?;
-        self.programs.gone().into_iter().for_each(|gone| self.audience.gave_way(gone));
         if self.counted.elapsed() >= COUNT {
             self.counted = Instant::now();
             self.count()?;

@@ -5,6 +5,7 @@
 mod connections;
 mod contexts;
 mod errors;
+mod given_up;
 mod grpc;
 mod http2_server;
 mod http_client;

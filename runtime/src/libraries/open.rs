@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use runtime_ebpf::record::Head;
 
+use super::given_up::GivenUp;
+
 /// Which part of what is kept goes when it has become too much.
 const SHED_PART: usize = 16;
 
@@ -20,11 +22,13 @@ pub trait Kept {
 pub struct Open<K> {
     processes: HashMap<(u32, u32), HashMap<[u8; 8], K>>,
     held_bytes: usize,
+    /// Whom [`Open::shed`] has given up.
+    pub given_up: GivenUp,
 }
 
 impl<K> Default for Open<K> {
     fn default() -> Self {
-        Self { processes: HashMap::new(), held_bytes: 0 }
+        Self { processes: HashMap::new(), held_bytes: 0, given_up: GivenUp::default() }
     }
 }
 
@@ -81,8 +85,11 @@ impl<K: Kept> Open<K> {
         let mut starts: Vec<u64> = process.values().map(Kept::start_ns).collect();
         let nth = starts.len() / SHED_PART;
         let (_, &mut limit, _) = starts.select_nth_unstable(nth);
-        let shed: Vec<K> =
-            process.extract_if(|_, kept| kept.start_ns() <= limit).map(|(_, kept)| kept).collect();
+        let mut shed = Vec::new();
+        for (span_id, kept) in process.extract_if(|_, kept| kept.start_ns() <= limit) {
+            self.given_up.add(span_id);
+            shed.push(kept);
+        }
         shed.iter().for_each(|kept| self.gone(Some(kept)));
         shed
     }
@@ -132,6 +139,8 @@ mod tests {
         let mut shed: Vec<u64> = open.shed().into_iter().map(|at| at.0).collect();
         shed.sort_unstable();
         assert_eq!(shed, [1, 3]);
+        let given_up: Vec<u8> = (1..=32).filter(|span| open.given_up.has([*span; 8])).collect();
+        assert_eq!(given_up, [1, 3]);
         assert_eq!(open.take(&head(2, 2), [2; 8]), Some(At(0)));
         assert_eq!(open.take_if(head(1, 1).tgid, 1, |at| at.0 > 30).len(), 2);
         assert_eq!(open.forget(head(2, 1).tgid, 2), [At(99)]);

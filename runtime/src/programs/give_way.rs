@@ -19,7 +19,7 @@ use crate::records::Gone;
 
 /// Of a share, or the table, so many parts may be used; the last one is room for what begins meanwhile. Of what a process has, or all have, one part
 /// gives way.
-const PARTS: u64 = 8;
+pub const PARTS: u64 = 8;
 /// How long the table is left alone where nobody has half of what it may have, and where somebody has.
 const REST: Duration = Duration::from_secs(2);
 const SHORT_REST: Duration = Duration::from_millis(200);
@@ -114,6 +114,11 @@ impl GiveWay {
         std::mem::take(&mut self.gone)
     }
 
+    /// Whether it has begun to look through the table, and not looked at all of it.
+    pub fn is_under_way(&self) -> bool {
+        self.bucket.is_some() || !matches!(&self.pass, Pass::Look(seen) if seen.is_empty())
+    }
+
     /// Goes on by a slice, in a table with room for so many, of which so many are used.
     pub fn slice(
         &mut self,
@@ -122,8 +127,9 @@ impl GiveWay {
         [entries, used]: [u64; 2],
     ) -> io::Result<()> {
         let most = entries / SHARES / PARTS * (PARTS - 1);
-        let is_idle = self.bucket.is_none() && matches!(&self.pass, Pass::Look(seen) if seen.is_empty());
-        if is_idle && (used <= most || self.rests_until.is_some_and(|until| Instant::now() < until)) {
+        if !self.is_under_way()
+            && (used <= most || self.rests_until.is_some_and(|until| Instant::now() < until))
+        {
             return Ok(());
         }
         let limit = u32::try_from((entries / SLICES).max(AT_LEAST_AT_ONCE)).unwrap_or(u32::MAX);

@@ -2,7 +2,9 @@
 //!
 //! Nobody waits for it: an entry of a generation that is not the process's is as good as none. So it goes through a table a
 //! bounded slice at a time. The kernel gives a removed entry's memory to the next one at once; that a program still writes to
-//! it is ruled out by leaving a generation alone for a while after it has ended.
+//! it is ruled out by leaving a generation alone for a while after it has ended, unless its process has, too: then no thread is
+//! left that a program could run on. Nothing that such a process has left is needed any more: its records lead nowhere into the
+//! tables, and what it leaves open is counted (`open`) when it is forgotten, before anything is swept.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,11 +17,13 @@ use super::raw::{Bucket, RawMap};
 /// How long a generation's entries are left alone after its end: programs run for microseconds.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Which generations are alive, or ended only just now.
+/// Which generations are alive, or ended only just now in processes that go on.
 #[derive(Debug, Default)]
 pub struct Generations {
     live: HashMap<u32, u32>,
     ended: VecDeque<(Instant, u32, u32)>,
+    /// A process has ended since [`Generations::forget_old`] was called last.
+    has_news: bool,
 }
 
 impl Generations {
@@ -30,11 +34,21 @@ impl Generations {
         }
     }
 
-    /// The process is not traced any more; gives the generation that it had.
-    pub fn end(&mut self, tgid: u32, now: Instant) -> Option<u32> {
+    /// The process is not traced any more, since it has ended or goes on without; gives the generation that it had.
+    pub fn end(&mut self, tgid: u32, now: Instant, has_ended: bool) -> Option<u32> {
         let before = self.live.remove(&tgid)?;
-        self.ended.push_back((now, tgid, before));
+        if has_ended {
+            self.ended.retain(|(_, of, _)| *of != tgid);
+            self.has_news = true;
+        } else {
+            self.ended.push_back((now, tgid, before));
+        }
         Some(before)
+    }
+
+    /// Whether there is something to remove that nobody was told of yet.
+    pub fn has_news(&self) -> bool {
+        self.has_news
     }
 
     /// The generation that the process has now.
@@ -52,13 +66,13 @@ impl Generations {
         !self.is_live(tgid, generation) && !self.ended.iter().any(|(_, t, g)| (*t, *g) == (tgid, generation))
     }
 
-    /// Whether some of those that had ended only just now are over.
+    /// Whether some are over since the last call: those that had ended only just now, and those of processes that have ended.
     pub fn forget_old(&mut self, now: Instant) -> bool {
         let before = self.ended.len();
         while self.ended.front().is_some_and(|(at, ..)| now.duration_since(*at) > GRACE) {
             self.ended.pop_front();
         }
-        self.ended.len() < before
+        std::mem::take(&mut self.has_news) || self.ended.len() < before
     }
 }
 
@@ -82,10 +96,15 @@ impl Sweep {
         self.is_due = true;
     }
 
-    /// Looks at up to `limit` entries from where the last slice ended, and removes what is over.
-    pub fn slice(&mut self, table: &RawMap<'_>, generations: &Generations, limit: u32) -> io::Result<()> {
+    /// Whether there may be something to remove.
+    pub fn is_due(&self) -> bool {
+        self.is_due
+    }
+
+    /// Looks at up to `limit` entries from where the last slice ended, and removes what is over; gives at how many it has looked.
+    pub fn slice(&mut self, table: &RawMap<'_>, generations: &Generations, limit: u32) -> io::Result<u64> {
         if !self.is_due {
-            return Ok(());
+            return Ok(0);
         }
         let before = self.bucket;
         let entries = table.entries(&mut self.bucket, limit)?;
@@ -107,7 +126,7 @@ impl Sweep {
         } else if self.bucket.is_none() {
             self.is_due = std::mem::take(&mut self.again);
         }
-        swept
+        swept.map(|()| entries.iter().count() as u64)
     }
 }
 
@@ -132,10 +151,21 @@ mod tests {
         assert!(!generations.is_over(7, 1) && generations.is_over(8, 1) && generations.is_over(7, 2));
         generations.begin(7, 2, start);
         assert!(!generations.is_over(7, 1) && !generations.is_over(7, 2));
-        assert_eq!(generations.end(7, start + GRACE / 2), Some(2));
+        assert_eq!(generations.end(7, start + GRACE / 2, false), Some(2));
         generations.forget_old(start + GRACE * 5 / 4);
         assert!(generations.is_over(7, 1) && !generations.is_over(7, 2));
         generations.forget_old(start + GRACE * 2);
         assert!(generations.is_over(7, 2));
+    }
+
+    #[test]
+    fn what_a_process_has_left_that_has_ended_is_over_at_once() {
+        let (mut generations, start) = (Generations::default(), Instant::now());
+        generations.begin(7, 1, start);
+        generations.begin(7, 2, start);
+        generations.begin(8, 3, start);
+        assert_eq!(generations.end(7, start, true), Some(2));
+        assert!(generations.is_over(7, 1) && generations.is_over(7, 2) && !generations.is_over(8, 3));
+        assert!(generations.forget_old(start) && !generations.forget_old(start));
     }
 }

@@ -1,11 +1,20 @@
 //! The tables that are swept: keys are two words, the second of which begins with the tgid; values begin with the generation.
+//!
+//! What a process has left that has ended takes room from all others. In a table of which no more than an eighth is used, that part which is
+//! kept free for what begins meanwhile, it goes at leisure; else in haste: slice after slice, of which each is short, since whoever sweeps
+//! has other things to do, too.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use aya::Ebpf;
 use tracing::debug;
 
 use super::error::ProgramsError;
-use super::give_way::GiveWay;
-use super::raw::{is_full, is_passing, raw};
+use super::give_way::{GiveWay, PARTS};
+use super::raw::{RawMap, is_full, is_passing, raw};
 use super::sweep::{Generations, Sweep};
 use crate::libraries::Flight;
 use crate::records::Gone;
@@ -15,6 +24,10 @@ const GIVEN_WAY: &str = "GIVEN_WAY";
 pub const KEY_BYTES: usize = 16;
 /// Entries of one table that a sweep looks at in one call.
 const AT_ONCE: u32 = 1024;
+/// Where it is in haste it looks at so many again and again, for about so long.
+const LONGEST: Duration = Duration::from_millis(10);
+/// Where nobody counts the entries, it is in haste as long as so many parts of what it looks at are to go: one of them.
+const PART: u64 = 4;
 
 /// One of them.
 pub struct Table {
@@ -26,6 +39,8 @@ pub struct Table {
     pub give_way: Option<GiveWay>,
     /// How often it could not be read to its end.
     pub read_again: u64,
+    /// What is to go takes room that others need: it is to be swept again at once.
+    pub is_in_haste: bool,
 }
 
 /// How many entries it has.
@@ -46,7 +61,15 @@ impl Table {
 
     /// One whose entries nobody counts.
     pub fn of_nobody(map: &'static str, value_bytes: usize) -> Self {
-        Self { map, value_bytes, sweep: Sweep::default(), uses: None, give_way: None, read_again: 0 }
+        Self {
+            map,
+            value_bytes,
+            sweep: Sweep::default(),
+            uses: None,
+            give_way: None,
+            read_again: 0,
+            is_in_haste: false,
+        }
     }
 
     /// A generation is over: its entries are to be removed.
@@ -60,16 +83,21 @@ impl Table {
         let failed = |source| ProgramsError::Element { action: "sweeping", map, source };
         let table = raw(ebpf, self.map, KEY_BYTES, self.value_bytes)?;
         let before = self.removed();
-        let mut result = self.sweep.slice(&table, generations, AT_ONCE);
         let Some(uses) = &self.uses else {
+            let result = self.remove_dead(&table, generations, None);
             return self.passing(result).map(|()| self.removed() - before).map_err(failed);
         };
+        let entries = uses.entries;
         let counts = raw(ebpf, uses.map, 4, 8)?;
+        let made = counts.lookup(&0u32.to_ne_bytes()).map_err(failed)?.unwrap_or_default();
+        let made = made.first_chunk::<8>().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+        let is_crowded = made.saturating_sub(before) > entries / PARTS;
+        let mut result = self.remove_dead(&table, generations, Some(is_crowded));
+        let used = made.saturating_sub(self.removed());
         if let Some(give_way) = &mut self.give_way {
-            let made = counts.lookup(&0u32.to_ne_bytes()).map_err(failed)?.unwrap_or_default();
-            let made = made.first_chunk::<8>().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
-            let used = made.saturating_sub(self.sweep.removed + give_way.removed);
-            result = result.and(give_way.slice(&table, generations, [uses.entries, used]));
+            let gave = give_way.slice(&table, generations, [entries, used]);
+            self.is_in_haste |= gave.is_ok() && used > entries / 4 * 3 && give_way.is_under_way();
+            result = result.and(gave);
             // Of what was removed the programs hear even where not all could be.
             for (tgid, given) in give_way.news() {
                 let key = give_way.key(tgid).to_ne_bytes();
@@ -86,13 +114,33 @@ impl Table {
         Ok(removed)
     }
 
+    /// Removes some of what processes have left that have ended: a slice, or more where others need the room (`None`: it shows).
+    fn remove_dead(
+        &mut self,
+        table: &RawMap<'_>,
+        generations: &Generations,
+        is_crowded: Option<bool>,
+    ) -> io::Result<()> {
+        let began = Instant::now();
+        loop {
+            self.is_in_haste = false;
+            let before = self.sweep.removed;
+            let seen = self.sweep.slice(table, generations, AT_ONCE)?;
+            let went = self.sweep.removed - before;
+            self.is_in_haste = self.sweep.is_due() && is_crowded.unwrap_or(went * PART > seen);
+            if !self.is_in_haste || began.elapsed() > LONGEST {
+                return Ok(());
+            }
+        }
+    }
+
     /// What is gone and counted since this was asked last.
     pub fn gone(&mut self) -> Vec<Gone> {
         self.give_way.as_mut().map(GiveWay::gone).unwrap_or_default()
     }
 
     /// What may succeed the next time is no failure: what was to be done is still to be done then.
-    fn passing(&mut self, result: std::io::Result<()>) -> std::io::Result<()> {
+    fn passing(&mut self, result: io::Result<()>) -> io::Result<()> {
         match result {
             Err(error) if is_passing(&error) => {
                 self.read_again += 1;
@@ -120,8 +168,6 @@ pub fn forget(tables: &mut [Table], ebpf: &Ebpf, tgid: u32) -> Result<(), Progra
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     #[test]

@@ -1,6 +1,7 @@
 //! Needs root and a kernel with BPF: a verifier is the only judge of these programs.
 
 use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::time::Duration;
 
 use super::*;
 use crate::causes::chain;
@@ -196,5 +197,55 @@ fn programs_of_uprobes_stay_on_the_kernels_stack() {
             }
         }
         assert!(uprobes >= 8 && going_on >= 5, "{arch}: {uprobes}, {going_on}");
+    }
+}
+
+/// A job that has begun more than its share of spans, ended none and exited takes no room from others: what it left is gone before
+/// another job could begin as many, and nothing of whoever goes on.
+#[test]
+fn what_ended_processes_leave_goes_in_haste_where_others_need_the_room() {
+    const SHARE: u64 = 32_768;
+    const OTHERS: u64 = 4_000;
+    let mut programs = Programs::load(&LoadOptions::default()).expect("this test needs root and BPF");
+    let flights = flights();
+    let flight =
+        flights.iter().find(|flight| flight.map == "BY_HAND_FLIGHT").expect("a table of the agent's");
+    let key = |at: u64, tgid: u64| [at.to_ne_bytes(), tgid.to_ne_bytes()].concat();
+    let has = |programs: &Programs, tgid: u64, of: u64| {
+        let table = raw(&programs.ebpf, flight.map, tables::KEY_BYTES, flight.value_bytes).expect("it");
+        (0..of).filter(|at| table.lookup(&key(*at, tgid)).expect("a look").is_some()).count() as u64
+    };
+    let fill = |programs: &Programs, tgid: u64, generation: u32, of: u64| {
+        let table = raw(&programs.ebpf, flight.map, tables::KEY_BYTES, flight.value_bytes).expect("it");
+        let mut value = vec![0; flight.value_bytes];
+        value[..4].copy_from_slice(&generation.to_ne_bytes());
+        (0..of).for_each(|at| table.update(&key(at, tgid), &value).expect("there is room"));
+        let uses = raw(&programs.ebpf, flight.use_map, 4, 8).expect("it");
+        let made = uses.lookup(&0u32.to_ne_bytes()).expect("a look").expect("a count");
+        let made = made.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes)) + of;
+        uses.update(&0u32.to_ne_bytes(), &made.to_ne_bytes()).expect("it is counted");
+    };
+    programs.generations.begin(8, 1, Instant::now());
+    fill(&programs, 8, 1, OTHERS);
+    for generation in 2..5 {
+        programs.generations.begin(7, generation, Instant::now());
+        fill(&programs, 7, generation, SHARE);
+        assert_eq!(programs.sweep().expect("a sweep"), 0, "all of them are alive");
+        programs.generations.end(7, Instant::now(), true);
+        let (began, mut longest, mut removed) = (Instant::now(), Duration::ZERO, 0);
+        while programs.is_in_haste() {
+            let before = began.elapsed();
+            removed += programs.sweep().expect("a sweep");
+            longest = longest.max(began.elapsed() - before);
+        }
+        println!("{removed} in {:?}, at most {longest:?} at a time", began.elapsed());
+        // The rest takes nobody's room, and goes at leisure.
+        assert!(
+            removed >= SHARE / 4 * 3 && began.elapsed() < Duration::from_secs(2),
+            "{removed} in {:?}",
+            began.elapsed()
+        );
+        while programs.sweep().expect("a sweep") > 0 {}
+        assert_eq!((has(&programs, 7, SHARE), has(&programs, 8, OTHERS)), (0, OTHERS));
     }
 }

@@ -4,6 +4,7 @@
 
 mod carried;
 mod cases;
+mod clear;
 mod found;
 mod hooks;
 mod parents;

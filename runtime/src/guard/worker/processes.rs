@@ -1,7 +1,11 @@
 //! Processes: waited for, told to the programs and to drain, and forgotten.
 
-use std::{os::fd::AsFd as _, sync::Arc};
+use std::{
+    os::fd::{AsFd as _, BorrowedFd},
+    sync::Arc,
+};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use runtime_ebpf::abi;
 use tracing::{debug, info, warn};
 
@@ -69,9 +73,9 @@ impl Worker {
         if known.traced.take().is_none() {
             return;
         }
-        let tgid = known.id.tgid;
+        let (tgid, has_ended) = (known.id.tgid, has_ended(known.pidfd.as_fd()));
         self.switch_off(process.pid);
-        if let Err(error) = self.programs.forget(tgid) {
+        if let Err(error) = self.programs.forget(tgid, has_ended) {
             warn!("pid {}: {error}", process.pid);
         }
         self.audience.forget(tgid, generation);
@@ -166,4 +170,9 @@ impl Worker {
             let _ = answer.send(Ok(()));
         }
     }
+}
+
+/// Whether none of a process's threads is left: a pidfd can be read then (`pidfd_poll`, fs/pidfs.c).
+fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    poll(&mut [PollFd::new(pidfd, PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }

@@ -6,7 +6,8 @@
 //! | word that it has been done, or a final error | the span |
 //! | word that its connection was bad | waits: for a next try, for the goroutine's next operation, or for its time |
 //! | word of a next try | the error did not count |
-//! | an end whose beginning is not there | nothing |
+//! | an end whose beginning was given up | nothing: that was counted then |
+//! | an end whose beginning is not there | nothing, and counted |
 
 use std::time::{Duration, Instant};
 
@@ -96,13 +97,14 @@ impl Joiner {
     fn ended(&mut self, head: &Head, outcome: &Outcome, cx: &mut SpanContext<'_>) {
         match self.take(head, head.span_id) {
             Some(kept) => emit(&kept.begun, outcome, head.end_ns, cx),
-            None => self.counts.unmatched += 1,
+            None => self.counts.unmatched += u64::from(!self.open.given_up.end(head.span_id)),
         }
     }
 
     fn failed(&mut self, head: &Head, outcome: Outcome) {
         let Some(kept) = self.open.get_mut(head, head.span_id) else {
-            self.counts.unmatched += 1;
+            // It may be tried again: this is its end only if nothing follows.
+            self.counts.unmatched += u64::from(!self.open.given_up.has(head.span_id));
             return;
         };
         let failed = Try { outcome, end_ns: head.end_ns, since: Instant::now() };

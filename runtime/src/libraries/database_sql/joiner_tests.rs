@@ -150,7 +150,12 @@ fn the_oldest_go_when_they_are_too_many() {
     (1..=32).for_each(|span| stage.take(&query(span, 0, "SELECT a FROM t")));
     stage.take(&failed(1, false, TEXT, Some(BAD)));
     stage.joiner.shed();
-    assert!(stage.counted().iter().any(|(name, _)| *name == "database_sql.lost.too_many_open"));
+    let counted = stage.counted();
+    assert!(matches!(counted[..], [("database_sql.lost.too_many_open", 1..)]), "{counted:?}");
+    // Its end is not counted once more.
+    stage.take(&failed(1, false, TEXT, Some(BAD)));
+    stage.take(&ended(1));
+    assert_eq!((stage.counted(), stage.spans.len()), (counted, 0));
     assert!(!stage.joiner.waits());
 }
 

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | a beginning | kept |
 //! | an end | the span |
-//! | an end whose beginning is not there (it was given up) | nothing, and counted |
+//! | an end whose beginning was given up | nothing: that was counted then |
+//! | an end whose beginning is not there | nothing, and counted |
 //! | the process is gone | what is kept never ended: counted |
 
 use runtime_ebpf::record::Head;
@@ -60,7 +61,8 @@ impl join::Joiner for Joiner {
             }
             Record::Ended(ended, message) => {
                 let Some(begun) = self.open.take(head, head.span_id) else {
-                    self.counts.beginning_missing += 1;
+                    let was_given_up = self.open.given_up.end(head.span_id);
+                    self.counts.beginning_missing += u64::from(!was_given_up);
                     return Ok(());
                 };
                 cx.trace_states.forget(begun.span_id);

@@ -164,3 +164,14 @@ fn what_never_ends_is_counted() {
     let counts: Vec<u64> = stage.joiner.counters().iter().map(|count| count.value).collect();
     assert_eq!((counts, stage.joiner.held_bytes(), stage.spans.len()), (vec![1, 1, 0], 0, 1));
 }
+
+#[test]
+fn what_was_given_up_is_counted_once() {
+    let mut stage = Stage::new(Side::Client);
+    // All begin at the same time, so that all go.
+    (1..=4).for_each(|span| stage.take(&called(span, "/a/b", "svc")));
+    stage.joiner.shed();
+    (1..=4).for_each(|span| stage.take(&ended(Side::Client, span, 0, None, false)));
+    let counts: Vec<u64> = stage.joiner.counters().iter().map(|count| count.value).collect();
+    assert_eq!((counts, stage.spans.len()), (vec![0, 0, 4], 0));
+}

@@ -8,7 +8,8 @@
 //! | word that there is no connection, and that net/http makes one | nothing: it has sent nothing |
 //! | another error | waits: for a next attempt, for the goroutine's next round trip, or for its time |
 //! | word of a next attempt, or its response | the error did not count; the request was sent once more, if it had been sent |
-//! | an end whose beginning is not there | nothing: HTTP/2 says the end of a request that opened its connection twice |
+//! | an end whose beginning was given up | nothing: that was counted then |
+//! | an end whose beginning is not there | nothing: HTTP/2 says twice that a request has failed which opened its connection, or has no TLS |
 
 use std::time::{Duration, Instant};
 
@@ -143,13 +144,19 @@ impl Joiner {
                 }
                 self.emit(&kept.begun, outcome, head.end_ns, cx);
             }
-            None => self.counts.unmatched += 1,
+            None => self.unmatched(head),
         }
+    }
+
+    /// An end without its beginning.
+    fn unmatched(&mut self, head: &Head) {
+        self.counts.unmatched += u64::from(!self.open.given_up.end(head.span_id));
     }
 
     fn failed(&mut self, head: &Head, error: &ErrorTexts<'_>) {
         let Some(kept) = self.open.get_mut(head, head.span_id) else {
-            self.counts.unmatched += 1;
+            // It may be tried again: this is its end only if nothing follows.
+            self.counts.unmatched += u64::from(!self.open.given_up.has(head.span_id));
             return;
         };
         let (outcome, had_sent) = (Outcome::of_error(error), had_sent(error));
@@ -169,7 +176,7 @@ impl Joiner {
     fn passed_on(&mut self, head: &Head) {
         match self.take(head, head.span_id) {
             Some(_) => self.counts.not_sent += 1,
-            None => self.counts.unmatched += 1,
+            None => self.unmatched(head),
         }
     }
 

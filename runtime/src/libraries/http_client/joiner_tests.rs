@@ -227,6 +227,13 @@ fn the_oldest_go_when_it_is_too_much() {
     }
     stage.joiner.shed();
     assert_eq!(stage.joiner.counts.too_many_open, 3);
+    // Their ends are not counted once more, unless they are said again.
+    stage.take(&failed(1, false, "*errors.errorString", Some(CLOSED)));
+    stage.take(&resumed(1));
+    (1..=3).for_each(|span| stage.take(&ended(span, 200)));
+    assert_eq!((stage.joiner.counts.unmatched, stage.spans.len()), (0, 0));
+    stage.take(&ended(1, 200));
+    assert_eq!(stage.joiner.counts.unmatched, 1);
     stage.joiner.forget(42, 1);
     assert_eq!((stage.joiner.counts.open_at_exit, stage.joiner.open.held_bytes()), (29, 0));
 }

@@ -9,11 +9,12 @@
 //! | a beginning | kept; an older request of the same goroutine or at the same address never ended |
 //! | more of its header | kept with it |
 //! | a route | kept with it, in place of one that came before: the last router that was asked is the innermost |
-//! | a route of a request that is not there | dropped, and counted |
+//! | a route of a request that is not there | dropped, and counted, unless it was given up |
 //! | an end with its span id | its request's span; the request is forgotten |
 //! | an end without a span id, of the same peer | its request's span; the span id is kept, since the connection's goroutine will say the end once more |
 //! | the end once more | nothing |
 //! | the end of a pushed stream | no span: no client has sent that request |
+//! | an end whose beginning was given up | no span: that was counted then |
 //! | an end whose beginning is not there | no span (nobody knows what was asked for), and counted |
 //! | a whole record | a span |
 
@@ -28,6 +29,7 @@ use super::begun::{Begun, PEER};
 use super::more::HeaderTexts;
 use super::records::{self, BeganTexts, EndedView, Record};
 use super::span::span;
+use crate::libraries::given_up::GivenUp;
 use crate::libraries::join::{self, Count, SpanContext};
 use crate::records::{DecodeError, Text};
 
@@ -77,6 +79,7 @@ pub struct Joiner {
     version: Option<(u8, u8)>,
     processes: HashMap<(u32, u32), Process>,
     held_bytes: usize,
+    given_up: GivenUp,
     names: Vec<u64>,
     counts: Counted,
 }
@@ -157,7 +160,7 @@ impl Joiner {
         let kept = process.and_then(|process| process.by_response.get_mut(&routed.response));
         let kept = kept.filter(|kept| kept.span_id == head.span_id);
         let Some(begun) = kept.and_then(|kept| kept.open.as_mut()) else {
-            self.counts.routes_alone += 1;
+            self.counts.routes_alone += u64::from(!self.given_up.has(head.span_id));
             return;
         };
         let before = begun.held_bytes();
@@ -176,12 +179,10 @@ impl Joiner {
         };
         let Some((span_id, process)) = kept.filter(is_its_end) else {
             // Without a span id it may be the end of a request that is not sampled, or that began before the agent.
-            let count = if ended.names_its_span() {
-                &mut self.counts.beginning_missing
-            } else {
-                &mut self.counts.ended_unknown
-            };
-            *count += 1;
+            match ended.names_its_span() {
+                true => self.counts.beginning_missing += u64::from(!self.given_up.end(head.span_id)),
+                false => self.counts.ended_unknown += 1,
+            }
             return;
         };
         let Some(mut kept) = process.remove(response) else { return };
@@ -298,6 +299,7 @@ impl join::Joiner for Joiner {
             if !stays {
                 self.held_bytes = self.held_bytes.saturating_sub(kept.held_bytes());
                 self.counts.too_many_open += u64::from(kept.open.is_some());
+                self.given_up.add(kept.span_id);
             }
             stays
         });

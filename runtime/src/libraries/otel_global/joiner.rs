@@ -27,6 +27,18 @@ pub struct OtelGlobalJoiner {
     unmatched: u64,
 }
 
+impl OtelGlobalJoiner {
+    /// What is said of a span that is not there. One that was given up is lost when it ends: if it never does, the programs' own table
+    /// counts it.
+    fn said_of_none(&mut self, head: &Head) {
+        match head.kind == KIND_ENDED {
+            true if self.open.given_up.end(head.span_id) => self.too_many_open += 1,
+            false if self.open.given_up.has(head.span_id) => {}
+            _ => self.unmatched += 1,
+        }
+    }
+}
+
 impl Joiner for OtelGlobalJoiner {
     fn record(&mut self, head: &Head, bytes: &[u8], cx: &mut SpanContext<'_>) -> Result<(), DecodeError> {
         let said: Said = read(bytes, 0)?;
@@ -52,7 +64,7 @@ impl Joiner for OtelGlobalJoiner {
         }
         // What is kept of it takes another amount of memory afterwards.
         let Some(mut kept) = self.open.take(head, head.span_id) else {
-            self.unmatched += 1;
+            self.said_of_none(head);
             return Ok(());
         };
         let now_unix_ns = cx.clock.unix_ns(head.end_ns);
@@ -89,15 +101,21 @@ impl Joiner for OtelGlobalJoiner {
     }
 
     fn shed(&mut self) {
-        self.too_many_open += self.open.shed().len() as u64;
+        self.open.shed();
     }
 
     fn counters(&self) -> Vec<Count> {
         let count = |name, value, is_loss| Count { name, value, is_loss };
+        // Of those that are forgotten nobody will know that they were given up.
+        let too_many_open = self.too_many_open + self.open.given_up.forgotten;
         vec![
-            count("otel_global.lost.too_many_open", self.too_many_open, true),
+            count("otel_global.lost.too_many_open", too_many_open, true),
             count("otel_global.lost.span_too_large", self.too_large, true),
             count("otel_global.unmatched", self.unmatched, false),
         ]
     }
 }
+
+#[cfg(test)]
+#[path = "joiner_tests.rs"]
+mod tests;
