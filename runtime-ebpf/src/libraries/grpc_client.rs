@@ -14,6 +14,8 @@ pub mod counters {
         EndUnsent = "grpc_client.ends_unsent", info;
         /// RPCs that found no room in the in-flight table.
         FlightFull = "grpc_client.lost.in_flight_full", loss;
+        /// RPCs that have begun, and whose stream found no room in the in-flight table: the agent counts them as never ended.
+        StreamFull = "grpc_client.streams_without_room", info;
         /// RPCs of which the goroutine's id could not be read.
         Unreadable = "grpc_client.lost.unreadable", loss;
         /// An RPC began on a goroutine whose last one never got a stream: its channel had no addresses in time, or its metadata or options

@@ -196,6 +196,20 @@ func load(at *place, n int) {
 }
 
 // leak opens n streams whose ends nobody reads, 200 in a second, and then makes a hundred calls.
+// crowd makes so many calls at once, each of which waits for the others.
+func crowd(at *place, n int) {
+	cc := dial(at.plain)
+	var wg sync.WaitGroup
+	for i := 0; i < n; i++ {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			must(call(context.Background(), cc, "graceful"))
+		}()
+	}
+	wg.Wait()
+}
+
 func leak(at *place, n int) []grpc.ClientStream {
 	cc := dial(at.plain)
 	var open []grpc.ClientStream

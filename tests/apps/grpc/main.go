@@ -73,6 +73,8 @@ func main() {
 		stop()
 	} else if n, _ := strconv.Atoi(os.Getenv("LEAK")); n > 0 {
 		defer runtime.KeepAlive(leak(at, n))
+	} else if n, _ := strconv.Atoi(os.Getenv("CROWD")); n > 0 {
+		crowd(at, n)
 	} else if os.Getenv("WITHIN") != "" {
 		within(dial(at.plain))
 	} else {

@@ -1,5 +1,5 @@
 //! A program that opens streams and never ends them has as many as it likes: the oldest give way before it has used up its share of the
-//! client's table, and what it calls behind that, and what others call, is all there.
+//! client's table, and what it calls behind that, and what others call, is all there. And of calls that are too many at once each is lost once.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -16,6 +16,7 @@ use strobe_tests::spans::Received;
 
 use super::places::Places;
 use super::program::Program;
+use super::stage::Stage;
 
 /// What the table has: half of it is one process's.
 const ENTRIES: usize = 1_024;
@@ -81,4 +82,23 @@ fn what_a_process_never_ends_neither_it_nor_another_misses() -> Result<()> {
         ensure!(app.terminate()?.success(), "the program was harmed:\n{}", app.output());
     }
     Ok(())
+}
+
+/// Calls at once: their goroutines' entries are less than a process's share, and those with their streams' are more.
+const AT_ONCE: usize = 400;
+
+#[test]
+fn a_call_without_room_for_its_stream_is_lost_once() -> Result<()> {
+    let room = ENTRIES.to_string();
+    let program = Program { go: go(26), grpc: "v1.85.0" }.build()?;
+    let variables = [("STROBE_MAX_IN_FLIGHT", room.as_str())];
+    let mut stage = Stage::new(&program, &[("CROWD", &AT_ONCE.to_string())], &variables)?;
+    let spans = stage.run(2 * AT_ONCE + 1, Duration::from_secs(60))?;
+    let there = spans.iter().filter(|span| span.span.kind() == SpanKind::Client).count();
+    let lost = losses(&stage.agent);
+    let of_clients = lost.iter().filter(|(name, _)| name.starts_with("grpc_client.")).map(|(_, lost)| *lost);
+    let lost_there: u64 = of_clients.sum();
+    ensure!(lost_there > 0, "there was room: {}", stage.agent.output());
+    ensure!(there as u64 + lost_there == AT_ONCE as u64, "{there} spans, {lost:?}\n{}", stage.agent.output());
+    stage.stop()
 }

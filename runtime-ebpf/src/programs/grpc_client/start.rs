@@ -171,7 +171,8 @@ pub fn bind(hit: &Hit, file: &File, argument: u64) {
         return count(hit, Counter::Mismatch);
     }
     if !flight::hand_over(hit, flight, stream) {
-        count(hit, Counter::FlightFull);
+        // The agent has its beginning, and counts it as never ended.
+        count(hit, Counter::StreamFull);
         flight::rest(hit, &key, flight);
     } else if !hit.passes_on() {
         flight::passed_on(hit, &key, flight);
