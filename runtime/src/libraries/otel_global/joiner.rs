@@ -145,3 +145,7 @@ impl Joiner for OtelGlobalJoiner {
         ]
     }
 }
+
+#[cfg(test)]
+#[path = "joiner_tests.rs"]
+mod tests;
