@@ -6,7 +6,7 @@
 
 use runtime_ebpf::{
     abi::BY_HAND_TABLE,
-    made::{BEGINS, DEFAULT_ENTRIES, IN_FLIGHT_BYTES, OPEN, SECOND},
+    made::{BEGINS, DEFAULT_ENTRIES, IN_FLIGHT_BYTES, OPEN, TOLD},
     trace_parent::TraceParent,
 };
 
@@ -28,7 +28,8 @@ pub struct Open {
     pub span: Span,
     /// What its identity and its addresses are together: see [`seal`].
     pub seal: u64,
-    /// The other address at which the program has it; 0: there is none.
+    /// The other address at which it was given to the program, which may have kept one of them only: what lies at the other is another's then,
+    /// or another span's. 0: there is none.
     pub other: u64,
 }
 
@@ -47,25 +48,23 @@ fn seal(span: &Span) -> u64 {
         ^ (span.generation as u64) << 32
 }
 
-/// Keeps it. What was open there before; `None` if there is no room.
+/// Keeps it. What was open there before, but for spans that the agent counts itself; `None` if there is no room.
 #[inline(always)]
 pub fn open(hit: &Hit, address: u64, span: &Span) -> Option<u32> {
     write(hit, address, 0, span)
 }
 
-/// The same of a span that the program has at two addresses. One that lay at the first and never ended is gone from its second one, too.
+/// The same of a span that the program has at two addresses, from both of which [`displace`] has removed what lay there. Whether there is room.
 #[inline(always)]
-pub fn open_twice(hit: &Hit, address: u64, second: u64, span: &Span) -> Option<u32> {
-    if let Some(before) = whole(hit, address, &Key::at(hit, address)) {
-        forget_second(hit, &before);
+pub fn open_twice(hit: &Hit, address: u64, second: u64, span: &Span) -> bool {
+    if write(hit, address, second, span).is_none() {
+        return false;
     }
-    let before = write(hit, address, second, span)?;
-    let copy = Span { own: SECOND, ..*span };
-    if second != 0 && write(hit, second, address, &copy).is_none() {
+    let is_kept = second == 0 || write(hit, second, address, span).is_some();
+    if !is_kept {
         in_flight::remove::<ByHand>(hit, &Key::at(hit, address));
-        return None;
     }
-    Some(before)
+    is_kept
 }
 
 #[inline(always)]
@@ -78,7 +77,7 @@ fn write(hit: &Hit, address: u64, other: u64, span: &Span) -> Option<u32> {
         if kept.generation != span.generation {
             // What an earlier program of the process has left is not among what this one has.
             hit.add_entries(BY_HAND_TABLE, 1);
-        } else if kept.own != SECOND {
+        } else if kept.own != TOLD {
             before = kept.state;
         }
     }
@@ -130,28 +129,38 @@ fn entry(hit: &Hit, address: u64, key: &Key) -> Option<Open> {
     is_whole.then_some(copy)
 }
 
-/// It has ended: the caller alone has it now. `None`: nothing was kept, or somebody else has ended it.
+/// It has ended. `None`: nothing was kept, or somebody else has ended it. (Of a span at two addresses two who end it at the same moment may both
+/// be given it. The agent, which was told of its beginning, heeds the first.)
 #[inline(always)]
 pub fn take(hit: &Hit, address: u64) -> Option<Span> {
     let key = Key::at(hit, address);
     let open = whole(hit, address, &key)?;
-    if !in_flight::remove::<ByHand>(hit, &key) {
-        return None;
+    // The other one first: whoever finds that at its address then knows that this one has not ended.
+    if is_elsewhere(hit, &open) {
+        in_flight::remove::<ByHand>(hit, &Key::at(hit, open.other));
     }
-    forget_second(hit, &open);
-    Some(open.span)
+    let is_removed = in_flight::remove::<ByHand>(hit, &key);
+    (is_removed || open.other != 0).then_some(open.span)
 }
 
-/// Removes what is kept of a span at its other address, if that is not another's by now.
+/// The address is a new span's, so that nobody has the one any more that lay there: Go gives memory away that the program does not reach. Removes
+/// that, and gives it if it never ends, since the program has it at no other address either.
 #[inline(always)]
-fn forget_second(hit: &Hit, open: &Open) {
-    if open.other == 0 {
-        return;
-    }
-    let key = Key::at(hit, open.other);
-    if whole(hit, open.other, &key).is_some_and(|other| other.span.span_id == open.span.span_id) {
-        in_flight::remove::<ByHand>(hit, &key);
-    }
+pub fn displace(hit: &Hit, address: u64) -> Option<Span> {
+    let key = Key::at(hit, address);
+    let open = whole(hit, address, &key)?;
+    // Before this one is removed: one that ends meanwhile is removed here before it is there.
+    let is_elsewhere = is_elsewhere(hit, &open);
+    let is_removed = in_flight::remove::<ByHand>(hit, &key);
+    (is_removed && !is_elsewhere).then_some(open.span)
+}
+
+/// Whether the span is kept at its other address, too: what lies there may be another's by now.
+#[inline(always)]
+fn is_elsewhere(hit: &Hit, open: &Open) -> bool {
+    open.other != 0
+        && whole(hit, open.other, &Key::at(hit, open.other))
+            .is_some_and(|other| other.span.span_id == open.span.span_id)
 }
 
 /// As a parent.

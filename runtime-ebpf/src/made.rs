@@ -36,8 +36,8 @@ pub const SAMPLED: u32 = 2;
 /// It begins, and the program has nothing of it yet: the entry is its goroutine's.
 pub const BEGINS: u32 = 4;
 
-/// What an entry's `own` says where the program has a span at two addresses, and this one is the second.
-pub const SECOND: u32 = 1;
+/// What an entry's `own` says where the agent was told that the span begins: it counts those itself that never end.
+pub const TOLD: u32 = 1;
 
 /// Open spans at once, over all processes, unless the agent says otherwise.
 pub const DEFAULT_ENTRIES: u32 = 65_536;

@@ -110,7 +110,7 @@ impl<O: Output> Sink<O> {
         self.sources.remove(&(tgid, generation));
     }
 
-    /// What a process never ends is gone in the kernel, and counted.
+    /// What a process never ends is gone in the kernel.
     pub fn gave_way(&mut self, gone: Gone) {
         self.joiners.values_mut().for_each(|joiner| joiner.gave_way(gone));
         self.held_bytes = self.joiners.values().map(|joiner| joiner.held_bytes()).sum();

@@ -14,7 +14,7 @@ use aya_ebpf::{
 };
 use runtime_ebpf::{
     made::{
-        CONTEXT_WORD, File, OPEN, SAMPLED,
+        CONTEXT_WORD, File, OPEN, SAMPLED, TOLD,
         counters::Counter,
         records::{Ended, KIND_ENDED, ROOMS},
     },
@@ -91,8 +91,10 @@ fn count(hit: &Hit, counter: Counter) {
 pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) -> Option<Span> {
     // SAFETY: plain helper call.
     let start_ns = unsafe { bpf_ktime_get_ns() };
+    let address = ctx.argument::<3>();
     let Some(goid) = hit.goid() else {
         count(hit, Counter::Unreadable);
+        forget(hit, address);
         return None;
     };
     let bias = ctx.instruction().wrapping_sub(file.start_vaddr);
@@ -114,8 +116,9 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) -> Option<Span> {
         own: 0,
     };
     span.set_identity(&identity, parent.kind);
-    let Some(before) = by_hand::open(hit, ctx.argument::<3>(), &span) else {
+    let Some(before) = by_hand::open(hit, address, &span) else {
         count(hit, if is_sampled { Counter::FlightFull } else { Counter::UnsampledFull });
+        forget(hit, address);
         return None;
     };
     if before & SAMPLED != 0 {
@@ -123,6 +126,14 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) -> Option<Span> {
     }
     count(hit, if is_sampled { Counter::Started } else { Counter::Unsampled });
     Some(span)
+}
+
+/// Nothing is kept of a new span: its end must not be taken for that of one which lay there before.
+#[inline(always)]
+fn forget(hit: &Hit, address: u64) {
+    if by_hand::displace(hit, address).is_some_and(|before| before.has(SAMPLED) && before.own != TOLD) {
+        count(hit, Counter::NeverEnded);
+    }
 }
 
 /// What a `trace.SpanContext` begins with: its first 25 bytes, all that is written of it.

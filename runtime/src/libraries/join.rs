@@ -61,7 +61,7 @@ pub trait Joiner: Send {
     /// A process, or a generation of it, is gone and all its records have been taken: nothing of it is kept any more.
     fn forget(&mut self, tgid: u32, generation: u32);
 
-    /// Spans made by hand that a process never ends are gone in the kernel, and counted.
+    /// Spans made by hand that a process never ends are gone in the kernel. Those count that the agent was not told of.
     fn gave_way(&mut self, _gone: Gone) {}
 
     /// About how much memory is taken by what is kept.

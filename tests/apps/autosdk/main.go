@@ -1,7 +1,7 @@
 // Command autosdk makes spans by hand through OpenTelemetry's Auto SDK, in every way that its tests know of (tests/e2e/auto_sdk): it prints
 // "listening on http://ADDRESS", runs its cases when it is asked for /go, and prints "done". TRACER says whose tracer it has: of the SDK
 // itself, of the API's global provider ("global"), or of a context without a span ("context"). With SPAN_PAIRS it makes many spans at once in place of
-// the cases, behind SPANS_FORGOTTEN that never end; with SPANS_PROFILE, too, at once, writes a profile of that there, and ends.
+// the cases, behind SPANS_FORGOTTEN that never end; with SPANS it does what held.go has under that name; with SPANS_PROFILE, too, at once, writes a profile of that there, and ends.
 package main
 
 import (
@@ -41,6 +41,9 @@ var passOn = func(context.Context, http.Header) {}
 
 // ofSDK makes a tracer of the Auto SDK itself; only a program with sdk.go has it.
 var ofSDK = func() trace.Tracer { panic("no Auto SDK") }
+
+// instead is what there is to do in place of the cases; only a program with held.go has any.
+var instead = map[string]func(){}
 
 // choose takes the tracer that is asked for.
 func choose() {
@@ -247,6 +250,13 @@ func main() {
 		choose()
 		if pairs > 0 {
 			close(begin)
+			return
+		}
+		if do := instead[os.Getenv("SPANS")]; do != nil {
+			go func() {
+				do()
+				fmt.Println("done")
+			}()
 			return
 		}
 		cases(r.Context(), own)

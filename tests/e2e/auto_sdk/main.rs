@@ -2,6 +2,7 @@
 //! all that it has, below the span that is its parent, made by hand or not. What each has to look like is in `cases`.
 
 mod cases;
+mod held;
 mod load;
 mod older;
 mod program;

@@ -11,6 +11,7 @@ use strobe_tests::golang::go;
 const MAIN: (&str, &str) = ("main.go", include_str!("../../apps/autosdk/main.go"));
 const SDK: (&str, &str) = ("sdk.go", include_str!("../../apps/autosdk/sdk.go"));
 const PASSES_ON: (&str, &str) = ("passes_on.go", include_str!("../../apps/autosdk/passes_on.go"));
+const HELD: (&str, &str) = ("held.go", include_str!("../../apps/autosdk/held.go"));
 /// The newest.
 pub const NEWEST: Program = Program { go: go(26), sdk: "v1.2.1", otel: "v1.38.0", passes_on: false };
 const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
@@ -50,7 +51,7 @@ impl Older {
             modules.iter().map(|(path, version)| format!("require {path} {version}\n")).collect();
         // An older module asks for no Go whose ServeMux has routes.
         let go_mod = format!("module example.com/app\n\ngo 1.22\n\n{required}");
-        let files = &[MAIN, ("go.mod", &go_mod)];
+        let files = &[MAIN, HELD, ("go.mod", &go_mod)];
         Recipe { version: self.go, arch, mode: "exe", args, files, modules }.build()
     }
 }

@@ -26,6 +26,16 @@ pub const KIND_ERROR: u16 = 7;
 /// It has another link.
 pub const KIND_LINKED: u16 = 8;
 
+/// Nobody will end it. The number says why.
+pub const KIND_GONE: u16 = 9;
+
+/// Another span lies at the last address at which the program had it.
+pub const GONE_NEVER_ENDED: u64 = 1;
+/// It found no room in the table of open spans when `Start` returned it.
+pub const GONE_NO_ROOM: u64 = 2;
+/// The tracer has handed it on to an SDK, which was set up just then: it is that one's.
+pub const GONE_HANDED_ON: u64 = 3;
+
 /// What stands before the items.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,11 +3,12 @@
 //!
 //! ```text
 //! start     `(*tracer).Start` entered                 ► KIND_BEGUN; the entry, by the goroutine
-//! started   its return                                the entry, by the addresses of the span
+//! started   its return                                the entry, by the addresses of the span; ► KIND_GONE of what lay there
 //! set_...   `(*nonRecordingSpan).SetName` and the rest  ► a record for each
 //! end       `(*nonRecordingSpan).End`                 ► KIND_ENDED
 //! ```
-//! A nonRecordingSpan is copied to the heap twice: what Start returns has one address, what the context holds another. Both lead to the span. Where
+//! A nonRecordingSpan is copied to the heap twice: what Start returns has one address, what the context holds another. Both lead to the span. A program
+//! that keeps one of them only leaves the other to the garbage collector, and another span's copy may lie there before this one ends. Where
 //! an SDK has been set up meanwhile, the tracer hands on to its delegate, and nothing is done here.
 
 mod gather;
@@ -24,15 +25,15 @@ use runtime_ebpf::{
     abi::MAX_FILES,
     counters,
     libraries::OTEL_GLOBAL,
-    made::{BEGINS, OPEN, SAMPLED},
+    made::{self, BEGINS, OPEN, SAMPLED, TOLD},
     otel_global::{
         ADD_EVENT, ADD_LINK, END, ERROR, File, NEW_ROOT, RECORD_ERROR, RETURNS, SET_ATTRIBUTES, SET_NAME,
         SET_STATUS, START,
         counters::Counter,
         records::{
-            ERROR_TYPE_BYTES, ITEM_DESCRIPTION, ITEM_ERROR_TEXT, ITEM_ERROR_TYPE, ITEM_NAME, ITEM_SCOPE,
-            KIND_ATTRIBUTES, KIND_BEGUN, KIND_ENDED, KIND_ERROR, KIND_EVENT, KIND_LINKED, KIND_NAMED,
-            KIND_STATUS,
+            ERROR_TYPE_BYTES, GONE_HANDED_ON, GONE_NEVER_ENDED, GONE_NO_ROOM, ITEM_DESCRIPTION,
+            ITEM_ERROR_TEXT, ITEM_ERROR_TYPE, ITEM_NAME, ITEM_SCOPE, KIND_ATTRIBUTES, KIND_BEGUN, KIND_ENDED,
+            KIND_ERROR, KIND_EVENT, KIND_LINKED, KIND_NAMED, KIND_STATUS,
         },
     },
     record::PARENT_NONE,
@@ -48,7 +49,7 @@ use crate::{
     read::{GoString, is_some, known, opaque, read, read_result, try_read},
     registers::GoRegisters,
 };
-use gather::{Call, NOTHING, Source, class, class_of_option, tell, tell_little, tell_much};
+use gather::{Call, NOTHING, Source, class, class_of_option, tell, tell_gone, tell_little, tell_much};
 
 #[map]
 static OTEL_GLOBAL_FILES: Array<File> = Array::with_max_entries(MAX_FILES, 0);
@@ -220,7 +221,7 @@ fn begin(ctx: &ProbeContext, hit: &Hit, file: &File, bias: u64, goid: u64, optio
         trace_flags: 0,
         parent: PARENT_NONE,
         library: hit.library,
-        own: 0,
+        own: TOLD,
     };
     span.set_identity(&identity, parent.kind);
     if by_hand::begins(hit, &span).is_none() {
@@ -257,7 +258,7 @@ pub fn otel_global_started(ctx: ProbeContext) -> u32 {
 
 #[inline(always)]
 fn started(ctx: &ProbeContext, hit: &Hit, file: &File) {
-    let Some(begun) = hit.goid().and_then(|goid| by_hand::take_begun(hit, goid)) else { return };
+    let take_begun = || hit.goid().and_then(|goid| by_hand::take_begun(hit, goid));
     let (itab, span) = (ctx.argument::<2>(), ctx.argument::<3>());
     // A program is loaded at a multiple of a page, which tells the return that this is.
     let mut bias = u64::MAX;
@@ -267,18 +268,44 @@ fn started(ctx: &ProbeContext, hit: &Hit, file: &File) {
             bias = from;
         }
     }
-    // An SDK has been set up just now.
+    // An SDK has been set up, just now if something has begun.
     if itab != file.itab_vaddr.wrapping_add(bias) || span == 0 {
+        if let Some(begun) = take_begun() {
+            gone(hit, &begun, GONE_HANDED_ON);
+        }
         return;
     }
     // `valueCtx` is { Context; key, val any }.
     let [kind, held] = try_read::<[u64; 2]>(ctx.argument::<1>() + 32).unwrap_or([0; 2]);
     let second = if kind == file.span_type_vaddr.wrapping_add(bias) { held } else { 0 };
+    // Whether or not this one is kept: its methods must not lead to what lay there before.
+    for address in [span, second] {
+        if let Some(before) = by_hand::displace(hit, address) {
+            gone(hit, &before, GONE_NEVER_ENDED);
+        }
+    }
+    let Some(begun) = take_begun() else { return };
     let open = Span { state: begun.state & SAMPLED | OPEN, ..begun };
-    match by_hand::open_twice(hit, span, second, &open) {
-        None => count(hit, if open.has(SAMPLED) { Counter::FlightFull } else { Counter::UnsampledFull }),
-        Some(before) if before & SAMPLED != 0 => count(hit, Counter::NeverEnded),
-        Some(_) => {}
+    if !by_hand::open_twice(hit, span, second, &open) {
+        if !open.has(SAMPLED) {
+            count(hit, Counter::UnsampledFull);
+        }
+        gone(hit, &open, GONE_NO_ROOM);
+    }
+}
+
+/// Nothing is kept of the span any more, and nobody ends it. If it is recorded, the agent has its beginning and counts it, by the reason: here
+/// or, if this record finds no room, in the end.
+#[inline(always)]
+fn gone(hit: &Hit, span: &Span, reason: u64) {
+    if !span.has(SAMPLED) {
+        return;
+    }
+    if span.own == TOLD {
+        tell_gone(hit, span, reason);
+    } else {
+        // One of the Auto SDK's, which lay there before.
+        count_of(span.library, made::counters::Counter::NeverEnded as u32);
     }
 }
 
