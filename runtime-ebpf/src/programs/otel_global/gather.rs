@@ -15,7 +15,7 @@ use runtime_ebpf::{
         counters::Counter,
         records::{
             ITEM_ELEMENT, ITEM_KEY, ITEM_LINK, ITEM_OWN, ITEM_SCHEMA, ITEM_SPAN_KIND, ITEM_TIME, ITEM_VALUE,
-            ITEM_VERSION, KIND_ENDED, KIND_GONE, OF_FAULT, Said, TYPE_BOOLS, TYPE_STRING, TYPE_STRINGS,
+            ITEM_VERSION, KIND_ENDED, OF_FAULT, Said, TYPE_BOOLS, TYPE_STRING, TYPE_STRINGS,
         },
     },
 };
@@ -95,21 +95,6 @@ pub fn tell_little(call: Call<'_>, source: &Source) {
     if !gather::<256, 4, false>(call, source) {
         gather::<65536, 4, true>(call, source);
     }
-}
-
-/// Sends that nobody will end the span, and why.
-#[inline(always)]
-pub fn tell_gone(hit: &Hit, span: &Span, reason: u64) {
-    let Some(mut record) = ring::reserve_large(size_of::<Said>()) else { return };
-    let base = record.as_mut_ptr();
-    span.write_head(hit, base, KIND_GONE, size_of::<Said>() as u32, 0);
-    // SAFETY: the reservation is as long as a Said, and aligned to 8.
-    unsafe {
-        let said = base.cast::<Said>();
-        (&raw mut (*said).number).write_volatile(reason);
-        (&raw mut (*said).is_cut).write_volatile(0);
-    }
-    ring::submit_large(record);
 }
 
 /// What is still to be copied, and where to. It lies behind the record's room, where the verifier follows none of it: to it each turn of the loop

@@ -12,6 +12,7 @@
 //! an SDK has been set up meanwhile, the tracer hands on to its delegate, and nothing is done here.
 
 mod gather;
+mod returned;
 
 use core::mem::MaybeUninit;
 
@@ -25,15 +26,15 @@ use runtime_ebpf::{
     abi::MAX_FILES,
     counters,
     libraries::OTEL_GLOBAL,
-    made::{self, BEGINS, OPEN, SAMPLED, TOLD},
+    made::{BEGINS, SAMPLED, TOLD},
     otel_global::{
-        ADD_EVENT, ADD_LINK, END, ERROR, File, NEW_ROOT, RECORD_ERROR, RETURNS, SET_ATTRIBUTES, SET_NAME,
-        SET_STATUS, START,
+        ADD_EVENT, ADD_LINK, END, ERROR, File, NEW_ROOT, RECORD_ERROR, SET_ATTRIBUTES, SET_NAME, SET_STATUS,
+        START,
         counters::Counter,
         records::{
-            ERROR_TYPE_BYTES, GONE_HANDED_ON, GONE_NEVER_ENDED, GONE_NO_ROOM, ITEM_DESCRIPTION,
-            ITEM_ERROR_TEXT, ITEM_ERROR_TYPE, ITEM_NAME, ITEM_SCOPE, KIND_ATTRIBUTES, KIND_BEGUN, KIND_ENDED,
-            KIND_ERROR, KIND_EVENT, KIND_LINKED, KIND_NAMED, KIND_STATUS,
+            ERROR_TYPE_BYTES, ITEM_DESCRIPTION, ITEM_ERROR_TEXT, ITEM_ERROR_TYPE, ITEM_NAME, ITEM_SCOPE,
+            KIND_ATTRIBUTES, KIND_BEGUN, KIND_ENDED, KIND_ERROR, KIND_EVENT, KIND_LINKED, KIND_NAMED,
+            KIND_STATUS,
         },
     },
     record::PARENT_NONE,
@@ -49,7 +50,8 @@ use crate::{
     read::{GoString, is_some, known, opaque, read, read_result, try_read},
     registers::GoRegisters,
 };
-use gather::{Call, NOTHING, Source, class, class_of_option, tell, tell_gone, tell_little, tell_much};
+use gather::{Call, NOTHING, Source, class, class_of_option, tell, tell_little, tell_much};
+use returned::started;
 
 #[map]
 static OTEL_GLOBAL_FILES: Array<File> = Array::with_max_entries(MAX_FILES, 0);
@@ -254,59 +256,6 @@ pub fn otel_global_started(ctx: ProbeContext) -> u32 {
         started(&ctx, &hit, file);
     }
     0
-}
-
-#[inline(always)]
-fn started(ctx: &ProbeContext, hit: &Hit, file: &File) {
-    let take_begun = || hit.goid().and_then(|goid| by_hand::take_begun(hit, goid));
-    let (itab, span) = (ctx.argument::<2>(), ctx.argument::<3>());
-    // A program is loaded at a multiple of a page, which tells the return that this is.
-    let mut bias = u64::MAX;
-    for nth in 0..RETURNS {
-        let from = ctx.instruction().wrapping_sub(file.return_vaddrs[nth]);
-        if file.return_vaddrs[nth] != 0 && from & 0xfff == 0 {
-            bias = from;
-        }
-    }
-    // An SDK has been set up, just now if something has begun.
-    if itab != file.itab_vaddr.wrapping_add(bias) || span == 0 {
-        if let Some(begun) = take_begun() {
-            gone(hit, &begun, GONE_HANDED_ON);
-        }
-        return;
-    }
-    // `valueCtx` is { Context; key, val any }.
-    let [kind, held] = try_read::<[u64; 2]>(ctx.argument::<1>() + 32).unwrap_or([0; 2]);
-    let second = if kind == file.span_type_vaddr.wrapping_add(bias) { held } else { 0 };
-    // Whether or not this one is kept: its methods must not lead to what lay there before.
-    for address in [span, second] {
-        if let Some(before) = by_hand::displace(hit, address) {
-            gone(hit, &before, GONE_NEVER_ENDED);
-        }
-    }
-    let Some(begun) = take_begun() else { return };
-    let open = Span { state: begun.state & SAMPLED | OPEN, ..begun };
-    if !by_hand::open_twice(hit, span, second, &open) {
-        if !open.has(SAMPLED) {
-            count(hit, Counter::UnsampledFull);
-        }
-        gone(hit, &open, GONE_NO_ROOM);
-    }
-}
-
-/// Nothing is kept of the span any more, and nobody ends it. If it is recorded, the agent has its beginning and counts it, by the reason: here
-/// or, if this record finds no room, in the end.
-#[inline(always)]
-fn gone(hit: &Hit, span: &Span, reason: u64) {
-    if !span.has(SAMPLED) {
-        return;
-    }
-    if span.own == TOLD {
-        tell_gone(hit, span, reason);
-    } else {
-        // One of the Auto SDK's, which lay there before.
-        count_of(span.library, made::counters::Counter::NeverEnded as u32);
-    }
 }
 
 /// A hit at a method of a span that is open and recorded.
