@@ -36,10 +36,10 @@ pub fn says_once(agent: &Running, words: &str) -> Result<()> {
     Ok(())
 }
 
-/// What the agent says that it lost, by counter: its lines have `NAME +N` since the line before.
+/// What the agent says that it lost, by counter: its warnings have `NAME +N` since the line before.
 pub fn losses(agent: &Running) -> BTreeMap<String, u64> {
     let mut losses = BTreeMap::new();
-    for line in agent.stderr.all() {
+    for line in agent.stderr.all().iter().filter(|line| line.contains(" WARN ")) {
         let words: Vec<&str> = line.split([' ', ',']).filter(|w| !w.is_empty()).collect();
         for (name, more) in words.iter().zip(words.iter().skip(1)) {
             if let Some(more) = more.strip_prefix('+').and_then(|n| n.parse::<u64>().ok()) {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, process::Command, time::Duration, time::In
 
 use anyhow::{Context as _, Result, ensure};
 use strobe_tests::{
+    agent::losses,
     collector::Collector,
     process::Running,
     programs,
@@ -123,13 +124,8 @@ impl Agent {
     pub fn finish(mut self, mut used: Used) -> Result<(Used, Vec<Received>)> {
         let status = self.running.terminate()?;
         ensure!(status.success(), "the agent ended with {status}:\n{}", tail(&self.running));
-        for line in self.running.stderr.all() {
-            let words: Vec<&str> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
-            for (name, more) in words.iter().zip(words.iter().skip(1)) {
-                if let Some(more) = more.strip_prefix('+').and_then(|n| n.parse::<u64>().ok()) {
-                    *used.losses.entry((*name).to_owned()).or_insert(0) += more;
-                }
-            }
+        for (name, more) in losses(&self.running) {
+            *used.losses.entry(name).or_insert(0) += more;
         }
         Ok((used, self.collector.take()?))
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use strobe_tests::agent::losses;
 use strobe_tests::process::Running;
 
 use super::stage::{Service, Stage};
@@ -82,7 +83,7 @@ fn a_keeper_that_is_killed_under_load_loses_no_request() -> Result<()> {
     agent.expect_stderr("probes attached", 1)?;
     service.kill()?;
     agent.terminate()?;
-    let lost: Vec<String> = agent.stderr.all().into_iter().filter(|line| line.contains(" +")).collect();
+    let lost = losses(&agent);
     ensure!(lost.is_empty(), "{lost:#?}");
     // Without the keeper's probes there are no spans, and that is what the agent has said.
     let came = stage.spans(REQUESTS / 10)?;

@@ -126,7 +126,7 @@ impl Bench {
         if let Err(differences) = spans::compare(due, &got) {
             bail!("{differences}\n{}", agent.output());
         }
-        let lost: Vec<String> = agent.stderr.all().into_iter().filter(|line| line.contains(" +")).collect();
+        let lost = losses(agent);
         ensure!(lost.is_empty(), "counted {lost:#?}");
         Ok(got)
     }
