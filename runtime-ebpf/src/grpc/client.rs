@@ -70,6 +70,12 @@ pub struct File {
     pub transport_streams: u16,
     /// `transport.http2Client.conn`.
     pub transport_net: u16,
+    /// `clientStream.firstAttempt`, one byte.
+    pub stream_first: u16,
+    /// `clientStream.attempt`.
+    pub stream_attempt: u16,
+    /// Zero.
+    pub reserved_end: u32,
 }
 
 /// [`File::bind`]: a call, once, with its `*clientStream`.
@@ -114,7 +120,7 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_the_programs() {
-        assert_eq!(size_of::<File>(), 16 + size_of::<Errors>() + 8 + 9 * 2 + 6 + 8 + 8 + 8);
+        assert_eq!(size_of::<File>(), 16 + size_of::<Errors>() + 8 + 9 * 2 + 6 + 8 + 8 + 8 + 8);
         assert_eq!(size_of::<Began>(), 72 + 4 * BEGAN_SLOT_COUNT);
         for (small, large) in BEGAN_SLOTS.iter().zip(BEGAN_LARGE_SLOTS) {
             assert!(*small <= large && small % 8 == 0 && large % 8 == 0);

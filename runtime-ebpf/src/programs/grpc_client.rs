@@ -47,7 +47,7 @@ pub fn grpc_client_start(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn grpc_client_bind(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |file| file.bind_check) {
-        start::bind(&hit, file, ctx.argument::<0>());
+        start::bind(&hit, file, ctx.stack(), ctx.argument::<0>());
     }
     0
 }
@@ -115,7 +115,7 @@ pub fn grpc_client_fail(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn grpc_client_end(ctx: ProbeContext) -> u32 {
     if let Some((hit, file)) = arrive(&ctx, GRPC_CLIENT, &GRPC_CLIENT_FILES, |file| file.end_check) {
-        end::end(&hit, file, ctx.argument::<0>(), [ctx.argument::<1>(), ctx.argument::<2>()]);
+        end::end(&hit, file, ctx.stack(), ctx.argument::<0>(), [ctx.argument::<1>(), ctx.argument::<2>()]);
     }
     0
 }

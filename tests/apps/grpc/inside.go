@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 )
 
@@ -56,10 +57,30 @@ func (a asks) GetRequestMetadata(context.Context, ...string) (map[string]string,
 
 func (asks) RequireTransportSecurity() bool { return false }
 
-// within makes calls whose credentials make others.
-func within(cc *grpc.ClientConn) {
-	for name, fails := range map[string]bool{"with-token": false, "without-token": true} {
-		in, out := []byte(name), []byte(nil)
-		cc.Invoke(context.Background(), "/strobe.Test/"+name, &in, &out, grpc.PerRPCCredentials(asks{cc, fails}))
+// tells is a stats handler that calls a service when another call begins.
+type tells struct{ of *grpc.ClientConn }
+
+func (t tells) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+
+func (t tells) HandleRPC(_ context.Context, of stats.RPCStats) {
+	if _, ok := of.(*stats.Begin); ok {
+		call(context.Background(), t.of, "told")
 	}
+}
+
+func (t tells) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+func (t tells) HandleConn(context.Context, stats.ConnStats) {}
+
+// within makes calls within which others are made, one after the other.
+func within(cc *grpc.ClientConn, target string) {
+	for _, one := range []struct {
+		name  string
+		fails bool
+	}{{"without-token", true}, {"with-token", false}} {
+		in, out := []byte(one.name), []byte(nil)
+		cc.Invoke(context.Background(), "/strobe.Test/"+one.name, &in, &out, grpc.PerRPCCredentials(asks{cc, one.fails}))
+	}
+	call(context.Background(), dial(target, grpc.WithStatsHandler(tells{cc})), "with-handler")
+	call(context.Background(), cc, "behind")
 }

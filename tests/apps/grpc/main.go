@@ -76,7 +76,7 @@ func main() {
 	} else if n, _ := strconv.Atoi(os.Getenv("CROWD")); n > 0 {
 		crowd(at, n)
 	} else if os.Getenv("WITHIN") != "" {
-		within(dial(at.plain))
+		within(dial(at.plain), at.plain)
 	} else {
 		cases(at)
 	}

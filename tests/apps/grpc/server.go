@@ -103,6 +103,9 @@ func service(at *place) *grpc.ServiceDesc {
 		"token":            answers(nil),
 		"with-token":       answers(nil),
 		"without-token":    answers(nil),
+		"with-handler":     answers(nil),
+		"told":             answers(nil),
+		"behind":           answers(nil),
 		"graceful":         func(context.Context, string) error { time.Sleep(200 * slow * time.Millisecond); return nil },
 		"retried": func(context.Context, string) error {
 			if atomic.AddInt32(&failed, 1) < 3 {

@@ -212,15 +212,14 @@ fn retried(at: &Places) -> Vec<Due> {
     ]
 }
 
-/// Calls whose credentials make others, on the same goroutine: which one is sent then is not known, and of one that fails its end is known where
-/// that `ends` its stream.
-pub fn within(port: u16, ends: bool) -> Vec<Due> {
+/// Calls whose credentials and stats handlers make others, on the same goroutine, which are tried again or fail: `code` is that of a call whose
+/// credentials have failed.
+pub fn within(port: u16, code: &str) -> Vec<Due> {
     let of = |kind, name| Due::new(kind, name, "OK", port);
-    let token = || [of(SpanKind::Client, "token"), of(SpanKind::Server, "token")];
-    let mut all: Vec<Due> = [token(), token()].into_iter().flatten().collect();
-    all.push(of(SpanKind::Client, "with-token"));
-    all.push(of(SpanKind::Server, "with-token").below(Parent::Nobody));
-    all.extend(ends.then(|| Due::new(SpanKind::Client, "without-token", "INTERNAL", port)));
+    let both = |name| [of(SpanKind::Client, name), of(SpanKind::Server, name)];
+    let mut all: Vec<Due> =
+        ["token", "token", "with-token", "told", "with-handler", "behind"].map(both).concat();
+    all.push(Due::new(SpanKind::Client, "without-token", code, port));
     all
 }
 

@@ -13,7 +13,7 @@ use crate::{
     enter::Hit,
     go_error::GoError,
     programs::grpc::{Said, Sent, send, send_and_remove},
-    read::{GoString, known, read},
+    read::{GoString, known, read, try_read},
 };
 
 /// `io.EOF`, which is how a stream ends well: its text is this.
@@ -25,15 +25,8 @@ pub fn fail(hit: &Hit, file: &File, stack: u64, error: [u64; 2]) {
     if error[0] == 0 {
         return;
     }
-    let key = Key::of(hit);
-    let Some(mut entry) = flight::live(hit, &key) else { return };
+    let Some((key, mut entry)) = flight::own(hit, stack, OPEN | UNRECORDED | BOUND) else { return };
     let flight = entry.get_mut();
-    if !flight.has(OPEN | UNRECORDED | BOUND) {
-        return;
-    }
-    if !flight::is_around(hit, flight, stack) || hit.goid() != Some(flight.goid) {
-        return count(hit, Counter::Mismatch);
-    }
     if flight.has(OPEN) {
         let sent = send(hit, &flight.span, said(file, flight, error), 0, || true);
         note(hit, sent);
@@ -47,15 +40,16 @@ pub fn fail(hit: &Hit, file: &File, stack: u64, error: [u64; 2]) {
 
 /// Whoever it is ends this `*clientStream`.
 #[inline(always)]
-pub fn end(hit: &Hit, file: &File, stream: u64, error: [u64; 2]) {
+pub fn end(hit: &Hit, file: &File, stack: u64, stream: u64, error: [u64; 2]) {
     if close(hit, file, stream, error, |kept| is_of(file, stream, kept)) {
         return;
     }
-    // It may have failed before it was bound to its stream (up to v1.40).
-    let key = Key::of(hit);
-    let Some(mut entry) = flight::live(hit, &key) else { return count(hit, Counter::Unmatched) };
+    // It may have failed before it was bound to its stream: that has no attempt then.
+    let has_none = known(stream, file.stream_attempt).and_then(try_read::<u64>) == Some(0);
+    let own = if has_none { flight::own(hit, stack, OPEN) } else { None };
+    let Some((key, mut entry)) = own else { return count(hit, Counter::Unmatched) };
     let flight = entry.get_mut();
-    if !flight.has(OPEN) || hit.goid() != Some(flight.goid) || !is_of(file, stream, flight) {
+    if !is_of(file, stream, flight) {
         return count(hit, Counter::Unmatched);
     }
     let sent = send(hit, &flight.span, said(file, flight, error), 0, || true);

@@ -83,11 +83,29 @@ pub fn hand_over(hit: &Hit, flight: &mut Flight, stream: u64) -> bool {
     in_flight::copy::<Client>(hit, &Key::at(hit, stream), flight)
 }
 
-/// Whether the RPC is being made where the stack pointer is. One that has begun deeper was made while another one was, which the entry has no more:
-/// credentials may ask a service of their own.
+/// The RPC that is being made where the stack pointer is, on this goroutine, and has one of these bits: that of its entry or, where that one has begun
+/// deeper or is through, the one that was being made meanwhile and was put aside.
 #[inline(always)]
-pub fn is_around(hit: &Hit, flight: &Flight, stack: u64) -> bool {
-    sign(flight.depth.wrapping_sub(hit.depth(stack))) != 0
+pub fn own(hit: &Hit, stack: u64, bits: u32) -> Option<(Key, Entry)> {
+    let (goid, depth) = (hit.goid()?, hit.depth(stack));
+    let is_own = |entry: &Entry| {
+        let flight = entry.get();
+        flight.has(bits) && flight.goid == goid && sign(flight.depth.wrapping_sub(depth)) != 0
+    };
+    let key = Key::of(hit);
+    if let Some(entry) = live(hit, &key).filter(is_own) {
+        return Some((key, entry));
+    }
+    let key = aside(hit);
+    let entry = live(hit, &key).filter(is_own)?;
+    Some((key, entry))
+}
+
+/// Where the RPC is that a goroutine is making while it makes another one, deeper in its stack: credentials, pickers and stats handlers may ask a
+/// service of their own. A `g` lies at a multiple of eight.
+#[inline(always)]
+pub fn aside(hit: &Hit) -> Key {
+    Key::at(hit, hit.goroutine | 1)
 }
 
 /// The goroutine's entry has no RPC any more: it stays, idle, unless many do.

@@ -27,7 +27,7 @@ pub fn keep(ctx: &ProbeContext, hit: &Hit, file: &File) {
     if !hit.passes_on() || fields == 0 {
         return;
     }
-    let attempt = attempt(hit).filter(|(_, entry)| flight::is_around(hit, entry.get(), ctx.stack()));
+    let attempt = attempt(ctx, hit);
     if attempt.is_none() {
         count(hit, Counter::AttemptUnknown);
     }
@@ -36,10 +36,8 @@ pub fn keep(ctx: &ProbeContext, hit: &Hit, file: &File) {
 
 /// The goroutine's RPC, of which an attempt is about to be made.
 #[inline(always)]
-fn attempt(hit: &Hit) -> Option<(Key, Entry)> {
-    let key = Key::of(hit);
-    let entry = flight::live(hit, &key).filter(|entry| entry.get().has(PASSED_ON))?;
-    Some((key, entry))
+fn attempt(ctx: &ProbeContext, hit: &Hit) -> Option<(Key, Entry)> {
+    flight::own(hit, ctx.stack(), PASSED_ON)
 }
 
 /// An attempt's stream has its number, and is about to be put into its transport's table of them.
@@ -49,7 +47,7 @@ pub fn number(ctx: &ProbeContext, hit: &Hit, file: &File) {
     if !hit.correlates() {
         return;
     }
-    let Some((key, mut entry)) = attempt(hit) else { return count(hit, Counter::AttemptUnknown) };
+    let Some((key, mut entry)) = attempt(ctx, hit) else { return count(hit, Counter::AttemptUnknown) };
     let flight = entry.get_mut();
     let (bias, transport, span) = (flight.bias, flight.transport, flight.as_parent());
     flight::passed_on(hit, &key, flight);

@@ -18,9 +18,10 @@ use crate::{
     count::count as count_core,
     enter::Hit,
     ids,
+    in_flight::copy,
     parent::{self, Context},
     programs::grpc::now,
-    read::{GoString, known, try_read, word_or_zero},
+    read::{GoString, known, sign, try_read, word_or_zero},
     registers::GoRegisters,
     ring,
     texts::{fill, string_in},
@@ -58,9 +59,14 @@ pub fn begin(ctx: &ProbeContext, hit: &Hit, file: &File) {
         if flight.goid == goid && flight.conn == conn && flight.depth == depth && is_near {
             return count_core(Core::Doubled);
         }
-        if flight.has(OPEN) {
+        if flight.has(OPEN) && sign(flight.depth.wrapping_sub(depth)) == 0 {
             count(hit, Counter::Replaced);
         }
+    }
+    // It may be made while another one is, deeper in the stack. If there is no room for that one, it is counted as never ended.
+    let is_open = flight.generation == generation && flight.has(OPEN | UNRECORDED | PASSED_ON);
+    if is_open && flight.goid == goid && sign(flight.depth.wrapping_sub(depth)) != 0 {
+        let _ = copy::<Client>(hit, &flight::aside(hit), flight);
     }
     flight.generation = generation;
     flight.state = UNRECORDED;
@@ -126,12 +132,14 @@ fn submit(
 
 /// An attempt of the goroutine's RPC is about to be made: its stream is known by then.
 #[inline(always)]
-pub fn bind(hit: &Hit, file: &File, argument: u64) {
-    let key = Key::of(hit);
-    let Some(mut entry) = flight::live(hit, &key) else { return };
+pub fn bind(hit: &Hit, file: &File, stack: u64, argument: u64) {
+    let begun = flight::own(hit, stack, OPEN | UNRECORDED);
+    let Some((key, mut entry)) = begun.or_else(|| flight::own(hit, stack, BOUND | PASSED_ON)) else { return };
+    // What an earlier attempt has left is of no use any more, be it of one that was made meanwhile.
+    if let Some(mut last) = flight::live(hit, &Key::of(hit)) {
+        last.get_mut().state &= !PASSED_ON;
+    }
     let flight = entry.get_mut();
-    // What an earlier attempt has left is of no use any more.
-    let state = flight.state;
     flight.state &= !PASSED_ON;
     let (stream, transport) = match file.bind {
         BIND_ATTEMPT => {
@@ -140,30 +148,22 @@ pub fn bind(hit: &Hit, file: &File, argument: u64) {
         }
         _ => (argument, 0),
     };
-    if hit.goid() != Some(flight.goid) {
-        // The RPC of another goroutine that was at the same address.
-        if flight.has(OPEN | UNRECORDED | BOUND) {
-            count(hit, Counter::Mismatch);
-            flight::rest(hit, &key, flight);
-        }
-        return;
-    }
     flight.transport = transport;
     if !flight.has(OPEN | UNRECORDED) {
         // A later attempt of the RPC that the goroutine has begun, or of another one, of which this entry does not know.
-        if state & BOUND != 0 && flight.stream == stream && is_still(hit, stream, flight.span_id) {
+        if flight.has(BOUND) && flight.stream == stream && is_still(hit, stream, flight.span_id) {
             flight.state |= PASSED_ON;
         }
         return;
     }
     // A later attempt of another RPC, whose stream is its own: the goroutine's has failed before it had one.
-    if file.bind != BIND_CALL && is_bound(hit, file, stream) {
+    if file.bind != BIND_CALL && !is_first(file, stream) {
         return;
     }
     if flight.has(UNRECORDED) {
         // One that was never finished may have had its stream at the same address: its entry would take this one's end.
         let _ = flight::remove::<Client>(hit, &Key::at(hit, stream));
-        flight.state |= PASSED_ON;
+        flight.state = PASSED_ON;
         return;
     }
     // Another RPC's stream: one is made while the other begins.
@@ -180,18 +180,17 @@ pub fn bind(hit: &Hit, file: &File, argument: u64) {
     const _: () = assert!(OPEN & BOUND == 0 && (OPEN | BOUND) & UNRECORDED == 0);
 }
 
+/// Whether nothing of a `*clientStream` was tried before.
+#[inline(always)]
+fn is_first(file: &File, stream: u64) -> bool {
+    known(stream, file.stream_first).and_then(try_read::<u8>).is_some_and(|first| first != 0)
+}
+
 /// Whether a stream has this span.
 #[inline(always)]
 fn is_still(hit: &Hit, stream: u64, span_id: u64) -> bool {
     let kept = flight::live(hit, &Key::at(hit, stream));
     kept.is_some_and(|kept| kept.get().has(BOUND) && kept.get().span_id == span_id)
-}
-
-/// Whether a stream has its RPC.
-#[inline(always)]
-fn is_bound(hit: &Hit, file: &File, stream: u64) -> bool {
-    let kept = flight::live(hit, &Key::at(hit, stream));
-    kept.is_some_and(|kept| kept.get().has(BOUND) && is_of(file, stream, kept.get()))
 }
 
 /// Whether a `*clientStream` is one of the RPC's channel.

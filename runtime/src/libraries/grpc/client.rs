@@ -155,6 +155,9 @@ const OF_NUMBER: [(&str, &str); 3] = [
     ("google.golang.org/grpc/internal/transport.http2Client", "conn"),
 ];
 
+/// Whether nothing of a stream was tried before.
+const FIRST: (&str, &str) = ("google.golang.org/grpc.clientStream", "firstAttempt");
+
 /// Where such a field is; `csAttempt.transport` was `t` up to v1.70.
 fn of_number(library: &plan::Library, (type_name, field): (&str, &str)) -> u16 {
     let at = values::offset(library, type_name, field, ANYWHERE);
@@ -217,5 +220,9 @@ fn file(part: Part<'_>) -> Result<File, ConfigError> {
         attempt_transport: of_number(part.library, OF_NUMBER[0]),
         transport_streams: of_number(part.library, OF_NUMBER[1]),
         transport_net: of_number(part.library, OF_NUMBER[2]),
+        stream_first: values::offset_of(part.library, FIRST.0, FIRST.1, 1)
+            .ok_or_else(|| values::unusable(part.library, part.id, FIRST, ANYWHERE))?,
+        stream_attempt: part.offset("google.golang.org/grpc.clientStream", "attempt", ANYWHERE),
+        reserved_end: 0,
     })
 }
