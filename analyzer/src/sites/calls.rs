@@ -27,6 +27,7 @@ mod scan;
 use std::ops::RangeInclusive;
 
 pub use not_nil::not_nil_after_calls;
+use question::MAX_DISTANCE;
 pub use question::{Callees, Question, Trouble};
 use scan::Scan;
 
@@ -36,8 +37,6 @@ use super::step::{Flow, MAX_PAST, Past, Registers, Step, Value};
 use super::tables;
 use crate::image::Image;
 
-/// Most instructions between a call and the site behind it: `serve` spills and compares 13 before its first branch.
-const MAX_DISTANCE: usize = 32;
 /// Most jumps that come from behind another call into a gap.
 const MAX_BRIDGES: usize = 256;
 

@@ -9,13 +9,13 @@
 //! ```
 //! Since it is for what goes wrong, an instruction that the kernel steps will do.
 
-use super::question::{Question, Trouble};
+use super::question::{MAX_DISTANCE, Question, Trouble};
 use super::scan::Scan;
-use super::{MAX_DISTANCE, tables};
 use crate::image::Image;
 use crate::sites::code::{Code, Instruction};
 use crate::sites::site::{Site, When};
 use crate::sites::step::{Flow, Registers, Step};
+use crate::sites::tables;
 
 /// The sites, where the first word of the result is in that register.
 pub fn not_nil_after_calls(

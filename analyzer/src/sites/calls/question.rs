@@ -1,5 +1,8 @@
 //! What is asked of a function's calls, and why there may be no answer.
 
+/// Most instructions between a call and the site behind it: `serve` spills and compares 13 before its first branch.
+pub const MAX_DISTANCE: usize = 32;
+
 /// Which calls of a function are meant, and what has to be right behind them.
 pub struct Question<'q> {
     /// What is called.
