@@ -26,8 +26,8 @@ pub mod counters {
         /// What was kept does not belong to what goes on (another goroutine, another channel): it was dropped. The agent counts it as never
         /// ended.
         Mismatch = "grpc_client.mismatch", info;
-        /// Attempts of RPCs of which nobody knows: one began before the agent came, or is tried again by who reads its answer. Whoever serves
-        /// them does not learn whose they are.
+        /// Attempts of RPCs of which nobody knows: one began before the agent came, is not recorded and tried again, or is tried again by another
+        /// goroutine. Whoever serves them does not learn whose they are.
         AttemptUnknown = "grpc_client.attempts_unknown", info;
         /// Attempts into whose header the trace context was written.
         Carried = "grpc_client.context.written", info;

@@ -9,8 +9,8 @@
 //! header  at the call of Header.writeSubset in (*Request).write
 //! frame   at HTTP/2's call of endWrite in (*Framer).WriteHeaders
 //! ```
-//! A request that opens an HTTP/2 connection, and each over HTTP/2 without TLS, passes `h2_end` and then `end`, with the same results: the first of them counts. With
-//! golang.org/x/net's HTTP/2 in place of the standard library's, that one's programs see what `h2_end` would.
+//! A request that opens an HTTP/2 connection, and each over HTTP/2 without TLS, passes `h2_end` and then `end`, with the same results: the first
+//! of them counts. With golang.org/x/net's HTTP/2 in place of the standard library's, that one's programs see what `h2_end` would.
 
 use aya_ebpf::maps::LruHashMap;
 use runtime_ebpf::http_client::CARRIED_ENTRIES;

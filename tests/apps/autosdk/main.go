@@ -156,8 +156,10 @@ func cases(ctx context.Context, own string) {
 
 var kept []trace.Span
 
-// load has so many goroutines make so many pairs of spans each.
+// load has so many goroutines make so many pairs of spans each, one in the other. SPAN_PAUSE milliseconds pass while both are open: without, the two cores of a small machine make
+// more than anybody can take from them.
 func load(goroutines, pairs int) {
+	pause := time.Duration(number("SPAN_PAUSE")) * time.Millisecond
 	var all sync.WaitGroup
 	for g := 0; g < goroutines; g++ {
 		all.Add(1)
@@ -167,6 +169,9 @@ func load(goroutines, pairs int) {
 				id := strconv.Itoa(g*pairs + n)
 				ctx, outer := tracer.Start(context.Background(), "outer "+id)
 				_, inner := tracer.Start(ctx, "inner "+id)
+				if pause > 0 {
+					time.Sleep(pause)
+				}
 				inner.End()
 				outer.End()
 			}

@@ -17,7 +17,9 @@ pub fn many_at_once(built: &Path, own: &[(&str, &str)]) -> Result<()> {
         / GOROUTINES
         / 2;
     let pairs_text = pairs.to_string();
-    let own: Vec<(&str, &str)> = own.iter().copied().chain([("SPAN_PAIRS", pairs_text.as_str())]).collect();
+    // 64 goroutines with two spans each 10 ms: 12,800 in a second. In a tight loop the application would have the two cores of a small machine, and
+    // the agent none.
+    let own = [own, &[("SPAN_PAIRS", pairs_text.as_str()), ("SPAN_PAUSE", "10")]].concat();
     let mut stage = Stage::new(built, &own, &[])?;
     let due = 2 * pairs * GOROUTINES;
     let mut spans = stage.run_for(due + 1, Duration::from_secs(120))?;

@@ -12,6 +12,7 @@
 use super::question::{MAX_DISTANCE, Question, Trouble};
 use super::scan::Scan;
 use crate::image::Image;
+use crate::sites;
 use crate::sites::code::{Code, Instruction};
 use crate::sites::site::{Site, When};
 use crate::sites::step::{Flow, Registers, Step};
@@ -24,9 +25,9 @@ pub fn not_nil_after_calls(
     asked: &Question<'_>,
     register: u8,
 ) -> Result<Vec<Site>, Trouble> {
-    let abi = super::super::abi(image.arch);
+    let abi = sites::abi(image.arch);
     let kept = abi.kept(asked.results).with(Registers::of([register]));
-    let steps: Vec<Step> = super::super::steps(image.arch, code).collect();
+    let steps: Vec<Step> = sites::steps(image.arch, code).collect();
     let mut scan = Scan::new(code, asked);
     let mut found = Vec::new();
     for (nth, step) in steps.iter().enumerate() {
@@ -36,8 +37,8 @@ pub fn not_nil_after_calls(
         scan.past.push(*step);
     }
     let scratch = Registers::of(abi.scratch);
-    let jumps = super::super::jump_targets(image.arch, code);
-    let indirect = super::super::indirect_jumps(image.arch, code);
+    let jumps = sites::jump_targets(image.arch, code);
+    let indirect = sites::indirect_jumps(image.arch, code);
     let switched = tables::targets(image, code, &indirect).ok_or(Trouble::UnknownJump)?;
     let mut sites = Vec::new();
     for way in &found {
