@@ -82,7 +82,7 @@ pub fn run(is_quick: bool) -> Result<bool> {
     let made = of(&spans, &[], &[AUTO_SDK.0]);
     let rows = [
         row::<Streams>("gRPC server, unary", &served, extent, &rpc, 2..=3)?,
-        row::<Calls>("gRPC client, unary", &called, extent, "call", 2..=6)?,
+        row::<Calls>("gRPC client, unary", &called, extent, "call", 2..=4)?,
         row::<Calls>("database/sql, query", &queried, extent, "query", 2..=2)?,
         row::<Calls>("kafka-go, WriteMessages", &queued, extent, "write", 2..=6)?,
         row::<Calls>("kafka-go, FetchMessage", &queued, extent, "fetch", 2..=2)?,

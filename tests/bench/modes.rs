@@ -285,12 +285,21 @@ impl Bench<Load> {
     }
 }
 
+/// Roles that what is measured does not pass, or that the agent probes only where it writes contexts, which no bench lets it.
+const ASIDE: [&str; 5] = ["header", "frame", "fields", "send", "fail"];
+/// Roles that it probes only where it brings together who calls and who is called.
+const CORRELATING: [&str; 6] = ["stream", "number", "join", "make", "produce", "produced"];
+
+/// Where the agent's probes are that an operation may hit: a floor at more sites than these would take from what strobe is said to add.
 fn sites(plan: &Plan, service: &Service<'_>) -> Result<Vec<(String, Site)>> {
     let mut sites = Vec::new();
+    let is_apart = service.variables.contains(&("STROBE_PROPAGATION", "off"));
+    let is_probed = |role: &str| !ASIDE.contains(&role) && !(is_apart && CORRELATING.contains(&role));
     for id in service.libraries {
         let library = plan.libraries.iter().find(|library| library.id == *id);
         let library = library.with_context(|| format!("the service has no {id}"))?;
-        let is_wanted = |role: &str| service.roles.is_empty() || service.roles.contains(&role);
+        let is_wanted =
+            |role: &str| is_probed(role) && (service.roles.is_empty() || service.roles.contains(&role));
         for function in library.functions.iter().filter(|function| is_wanted(&function.role)) {
             sites.extend(function.sites.iter().map(|site| (function.name.clone(), site.clone())));
         }
