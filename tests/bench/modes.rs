@@ -294,7 +294,7 @@ const CORRELATING: [&str; 6] = ["stream", "number", "join", "make", "produce", "
 fn sites(plan: &Plan, service: &Service<'_>) -> Result<Vec<(String, Site)>> {
     let mut sites = Vec::new();
     let is_apart = service.variables.contains(&("STROBE_PROPAGATION", "off"));
-    let is_probed = |role: &str| !ASIDE.contains(&role) && !(is_apart && CORRELATING.contains(&role));
+    let is_probed = |role: &str| !(ASIDE.contains(&role) || is_apart && CORRELATING.contains(&role));
     for id in service.libraries {
         let library = plan.libraries.iter().find(|library| library.id == *id);
         let library = library.with_context(|| format!("the service has no {id}"))?;
