@@ -1,4 +1,4 @@
-//! The trace context in requests over HTTP/1.x, where the kernel lets probes write: with all spans recorded, and with half of them.
+//! The trace context in requests over HTTP/1.x, where the kernel lets probes write.
 
 use std::process::Command;
 
@@ -14,13 +14,13 @@ use strobe_tests::{
 use crate::bench::{Bench, PATIENCE, ended, left, tracing};
 use crate::features::writes_from_probes;
 
-/// What arrives is what the program sends, and the context.
-pub fn contexts(version: &str) -> Result<String> {
+/// What arrives is what the program sends, and the context, under an agent for each of these samplers (the one by ratio records half of the spans).
+pub fn contexts(version: &str, samplers: &[&str]) -> Result<String> {
     let bench = Bench::of("carries", version)?;
     let recorder = Recorder::start()?;
     let (before, _) = sent(&bench, &recorder, None)?;
     let written = writes_from_probes();
-    for sampler in ["parentbased_always_on", "parentbased_traceidratio"] {
+    for &sampler in samplers {
         let is_all = sampler == "parentbased_always_on";
         let (after, log) = sent(&bench, &recorder, Some(sampler))?;
         let wrong = wrong(&before, &after, &bench.collector.take()?, written, is_all);
