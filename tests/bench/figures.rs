@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use analyzer::plan::Cost;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::modes::{AgentUse, Bench, Drive, Hits, Service, Turn};
 
@@ -37,6 +37,12 @@ impl Figures {
         let (turns, agent) = bench.run(turns, limit, work)?;
         let calls = bench.calls(COUNTED, work);
         let hits = bench.hits(COUNTED, work)?;
+        let floor_hits = bench.floor_hits(COUNTED, work)?;
+        ensure!(
+            floor_hits.abs_diff(hits.total()) <= SLACK,
+            "{COUNTED} operations hit the floor {floor_hits} times and strobe {}: they are not at the same sites",
+            hits.total()
+        );
         let stepped = bench.sites.iter().filter(|(_, site)| site.cost != Cost::Emulated);
         let stepped = stepped.map(|(function, _)| function.clone()).collect();
         let losses = bench.finish()?;

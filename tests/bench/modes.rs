@@ -244,6 +244,15 @@ impl<D: Drive> Bench<D> {
         self.hits_of(requests, |drive| drive.run(requests, work))
     }
 
+    /// How often the floor's program runs for `requests` requests: as often as strobe's do, if they are at the same sites.
+    pub fn floor_hits(&mut self, requests: usize, work: &D::Work) -> Result<u64> {
+        let _statistics = measure::BpfStatistics::on()?;
+        let own = std::process::id();
+        let (before, _) = measure::bpf(own)?;
+        self.lanes[Mode::Floor as usize].drive.run(requests, work)?;
+        Ok(measure::runs_since(&before, own)?.iter().map(|runs| runs.count).sum())
+    }
+
     fn hits_of(&mut self, requests: usize, run: impl FnOnce(&mut D) -> Result<()>) -> Result<Hits> {
         let _statistics = measure::BpfStatistics::on()?;
         let agent = self.agent.pid();

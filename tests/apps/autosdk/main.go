@@ -156,8 +156,8 @@ func cases(ctx context.Context, own string) {
 
 var kept []trace.Span
 
-// load has so many goroutines make so many pairs of spans each, one in the other. SPAN_PAUSE milliseconds pass while both are open: without, the two cores of a small machine make
-// more than anybody can take from them.
+// load has so many goroutines make so many pairs of spans each, one in the other. SPAN_PAUSE milliseconds pass while both are open: without, the
+// two cores of a small machine make more than anybody can take from them.
 func load(goroutines, pairs int) {
 	pause := time.Duration(number("SPAN_PAUSE")) * time.Millisecond
 	var all sync.WaitGroup
