@@ -33,7 +33,7 @@ pub const GRPC: (&str, &str) = ("google.golang.org/grpc", "v1.85.0");
 const AUTO_SDK: (&str, &str) = ("go.opentelemetry.io/auto/sdk", "v1.2.1");
 const OTEL: [(&str, &str); 2] =
     [("go.opentelemetry.io/otel", "v1.38.0"), ("go.opentelemetry.io/otel/trace", "v1.38.0")];
-const KAFKA: (&str, &str) = ("github.com/segmentio/kafka-go", "v0.4.51");
+pub const KAFKA: (&str, &str) = ("github.com/segmentio/kafka-go", "v0.4.51");
 
 const HOST: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
 

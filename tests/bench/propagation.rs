@@ -12,7 +12,7 @@ use strobe_tests::{
 use crate::{
     drives::{Calls, Request, Streams},
     figures::Figures,
-    libraries::{self, GRPC, QUICK, WHOLE},
+    libraries::{self, GRPC, KAFKA, QUICK, WHOLE},
     measure,
     modes::{self, Drive, Service, TURN},
     scale::service::{self, Built, Copies},
@@ -27,6 +27,7 @@ pub fn run(is_quick: bool) -> Result<()> {
     machine::require_probes()?;
     let extent = if is_quick { QUICK } else { WHOLE };
     let grpc = libraries::build(libraries::source!("grpc.go"), &[GRPC])?;
+    let kafka = libraries::build(libraries::source!("kafka.go"), &[KAFKA])?;
     measure::pin(0, 1).context("pinning the bench to processor 1")?;
     let http = Built::app("benchhttp")?;
     let copies = Copies::of_built(&http)?;
@@ -59,6 +60,7 @@ pub fn run(is_quick: bool) -> Result<()> {
         let called = of(&http, &calling, &[CLIENT], 1);
         let both = of(&http, &calling, &[SERVER, CLIENT], 2);
         let rpc = of(&grpc, &rpcs, &["google.golang.org/grpc.client"], 1);
+        let queued = of(&kafka, &[], &[KAFKA.0], 1);
         let rpc_served = of(&grpc, &[], &["google.golang.org/grpc.server"], 1);
         measured::<Load>(&row("HTTP/1.1 server"), &served, extent, &text(service::PATH))?;
         measured::<Calls>(&row("HTTP/1.1 client"), &called, extent, "h1")?;
@@ -66,6 +68,7 @@ pub fn run(is_quick: bool) -> Result<()> {
         measured::<Load>(&row("HTTP/1.1, both"), &both, extent, &text("/chain"))?;
         measured::<Streams>(&row("gRPC server"), &rpc_served, extent, &Request::rpc())?;
         measured::<Calls>(&row("gRPC client"), &rpc, extent, "call")?;
+        measured::<Calls>(&row("kafka-go, write"), &queued, extent, "write")?;
     }
     Ok(())
 }
