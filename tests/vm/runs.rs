@@ -28,8 +28,8 @@ const CASES: [&str; 34] = [
     "h2-1.27",
     "client1.22",
     "client1.27",
-    "carried1.22",
     "carried1.27",
+    "written1.22",
     "written1.27",
     "own1.27",
     "states1.27",
@@ -65,8 +65,8 @@ const OF_THE_OLDEST: &str = "load";
 const OF_THE_ENDS: [&str; 12] = [
     "h2-1.27",
     "client1.27",
-    "carried1.22",
     "carried1.27",
+    "written1.22",
     "own1.27",
     "states1.27",
     "chain",
@@ -87,7 +87,7 @@ const OF_THE_NEWEST_ARM64: [&str; 8] =
 
 /// Those of them that do what another case does with a newer Go, or over TCP: `--all` alone has the time for them.
 const DONE_BY_ANOTHER: [&str; 9] =
-    ["go1.22", "go1.24", "carried1.22", "h2-1.22", "client1.22", "go1.26", "unix1.26", "grpc1.22", "sql1.22"];
+    ["go1.22", "go1.24", "written1.22", "h2-1.22", "client1.22", "go1.26", "unix1.26", "grpc1.22", "sql1.22"];
 
 /// A machine's memory.
 const MEMORY_MIB: u32 = 1024;
@@ -143,7 +143,7 @@ const SPECIAL: [Special; 4] = [
         suite: "trixie",
         arch: Arch::Amd64,
         command_line: "preempt=full",
-        cases: &["preempt", "calls", "go1.24"],
+        cases: &["preempt", "calls", "go1.27"],
     },
     // Where tracing programs may get a stack for each processor, which a preempted one of a uprobe must not have.
     Special {
@@ -151,7 +151,7 @@ const SPECIAL: [Special; 4] = [
         suite: "sid",
         arch: Arch::Amd64,
         command_line: "preempt=full",
-        cases: &["preempt", "go1.24"],
+        cases: &["preempt", "go1.27"],
     },
 ];
 

@@ -58,21 +58,28 @@ pub struct Run<'a> {
     pub is_older: bool,
 }
 
-/// What is wrong with these, and with what was counted.
-pub fn wrong(received: &[Received], lost: &BTreeMap<String, u64>, run: Run<'_>) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let mut counted: Vec<(&str, u64)> = lost
-        .iter()
-        .map(|(name, count)| (name.split_once('.').map_or("", |(_, rest)| rest), *count))
-        .collect();
-    counted.sort_unstable();
-    let (spans, more, due) = match run.is_older {
-        true => (SPANS_OF_OLDER, &OF_OLDER[..], &LOST_OF_OLDER[..]),
-        false => (SPANS, &[][..], &LOST[..]),
-    };
-    if counted != due {
-        wrong.push(format!("lost: {lost:?}"));
+/// What is wrong with what was counted as lost of so many runs, of which so many had an API without an Auto SDK.
+pub fn miscounted(lost: &BTreeMap<String, u64>, runs: u64, of_older: u64) -> Option<String> {
+    let newer = LOST.map(|(name, count)| (name, count * (runs - of_older)));
+    let older = LOST_OF_OLDER.map(|(name, count)| (name, count * of_older));
+    let mut due = BTreeMap::new();
+    for (name, count) in newer.into_iter().chain(older).filter(|(_, count)| *count > 0) {
+        *due.entry(name).or_insert(0) += count;
     }
+    let mut counted = BTreeMap::new();
+    for (name, count) in lost {
+        *counted.entry(name.split_once('.').map_or("", |(_, rest)| rest)).or_insert(0) += count;
+    }
+    (counted != due).then(|| format!("lost {lost:?}, and due were {due:?}"))
+}
+
+/// What is wrong with the spans of a run.
+pub fn wrong(received: &[Received], run: Run<'_>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let (spans, more) = match run.is_older {
+        true => (SPANS_OF_OLDER, &OF_OLDER[..]),
+        false => (SPANS, &[][..]),
+    };
     let mut by_name: BTreeMap<&str, &Received> = BTreeMap::new();
     for span in received {
         if by_name.insert(&span.span.name, span).is_some() {

@@ -46,7 +46,8 @@ fn every_span_of(built: &Path, tracer: &str, library: &str) -> Result<()> {
     ensure!(status.success(), "strobe ended with {status}:\n{}", stage.agent.output());
     let told = writes_from_probes()?;
     let run = cases::Run { output: &stage.app.stdout.text(), told, passes_on: false, is_older: false };
-    let wrong = cases::wrong(&stage.collector.take()?, &losses(&stage.agent), run);
+    let mut wrong = cases::wrong(&stage.collector.take()?, run);
+    wrong.extend(cases::miscounted(&losses(&stage.agent), 1, 0));
     ensure!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), stage.agent.output());
     Ok(())
 }

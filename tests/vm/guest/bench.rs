@@ -39,8 +39,8 @@ impl Bench {
         Self::of("httpserver", version)
     }
 
-    /// The same, with net/http's server alone traced: for what is asked of processes, files and privileges, and not of libraries. Verifying the
-    /// programs of the others takes most of such a case's time.
+    /// The same, with net/http's server alone traced: for what is asked of processes, files and privileges, and of a Go version beside the one that
+    /// is traced with all libraries. Verifying the programs of the others takes most of such a case's time.
     pub fn of_one_library(version: &str) -> Result<Self> {
         Ok(Self { is_of_one_library: true, ..Self::new(version)? })
     }

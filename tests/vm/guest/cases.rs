@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 use strobe_tests::gotest::suite::{GRPC, NET_HTTP};
 
 use crate::{
-    by_hand, carried, chain, clients, databases, features, grpc, kafka, lives, loading, machines, messages,
-    namespaces, own, own_tests, privileges, states,
+    bench::Bench, by_hand, carried, chain, clients, databases, features, grpc, kafka, lives, loading,
+    machines, messages, namespaces, own, own_tests, privileges, states,
 };
 
 /// Runs one; what it says goes into the table.
@@ -13,20 +13,20 @@ pub fn run(name: &str) -> Result<String> {
     match name {
         "load" => loading::every_program(),
         "features" => features::gates(),
-        "go1.22" => lives::every_kind_of_request("1.22"),
-        "go1.24" => lives::every_kind_of_request("1.24"),
-        "go1.27" => lives::every_kind_of_request("1.27"),
+        "go1.22" => lives::every_kind_of_request(&Bench::of_one_library("1.22")?),
+        "go1.24" => lives::every_kind_of_request(&Bench::of_one_library("1.24")?),
+        "go1.27" => lives::every_kind_of_request(&Bench::new("1.27")?),
         "h2-1.22" => lives::over_http2("1.22"),
         "h2-1.27" => lives::over_http2("1.27"),
         "client1.22" => clients::round_trips("1.22"),
         "client1.27" => clients::round_trips("1.27"),
-        "carried1.22" => carried::contexts("1.22", &["parentbased_always_on", "parentbased_traceidratio"]),
         "carried1.27" => carried::contexts("1.27", &["parentbased_always_on", "parentbased_traceidratio"]),
+        "written1.22" => carried::contexts("1.22", &["parentbased_always_on"]),
         "written1.27" => carried::contexts("1.27", &["parentbased_always_on"]),
         "own1.27" => own::contexts("1.27"),
         "states1.27" => states::go_on("1.27"),
         "chain" => chain::contexts(),
-        "go1.26" => lives::every_kind_of_request("1.26"),
+        "go1.26" => lives::every_kind_of_request(&Bench::of_one_library("1.26")?),
         "unix1.26" => lives::over_a_socket("1.26"),
         "routes1.26" => lives::routes("1.26"),
         "x-net1.26" => clients::round_trips_of_x_net(),

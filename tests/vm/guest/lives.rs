@@ -18,8 +18,7 @@ use crate::bench::{Bench, Service, tracing};
 const PATH: &str = "/raw/ok";
 
 /// Every kind of request, handlers that panic, and ordinary requests after those, on a service that runs already.
-pub fn every_kind_of_request(version: &str) -> Result<String> {
-    let bench = Bench::new(version)?;
+pub fn every_kind_of_request(bench: &Bench) -> Result<String> {
     let mut service = bench.service()?;
     let mut agent = bench.trace_pid(&service.running)?;
     let mut due = bench.requests(&service)?;
@@ -50,7 +49,7 @@ pub fn over_http2(version: &str) -> Result<String> {
 
 /// Requests over a Unix socket.
 pub fn over_a_socket(version: &str) -> Result<String> {
-    let bench = Bench::new(version)?;
+    let bench = Bench::of_one_library(version)?;
     let path = bench.app.with_file_name("socket");
     let running = Running::start(Command::new(&bench.app).args(["-tls", "-unix"]).arg(&path))?;
     let mut service = Service::started(running)?;
