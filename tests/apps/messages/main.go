@@ -7,6 +7,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -97,8 +98,27 @@ var added = map[string]bool{
 // addedFirst are those of the first message.
 var addedFirst atomic.Pointer[string]
 
-// ids are those of the traces and spans that messages have named.
-var ids sync.Map
+// seen has the ids that messages have named, and the numbers of these. There are no pointers in it: the garbage collector of a program that keeps
+// millions of them would take half of its time.
+type seen[ID comparable] struct {
+	mu sync.Mutex
+	of map[ID]int32
+}
+
+// other is the path of the message that has named it before.
+func (s *seen[ID]) other(id ID, path string) (string, bool) {
+	nth, err := strconv.ParseInt(strings.TrimPrefix(path, "/m/"), 10, 32)
+	must(err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other, is := s.of[id]; is {
+		return "/m/" + strconv.Itoa(int(other)), true
+	}
+	s.of[id] = int32(nth)
+	return "", false
+}
+
+var traces, spans = seen[[16]byte]{of: map[[16]byte]int32{}}, seen[[8]byte]{of: map[[8]byte]int32{}}
 
 var wellFormed = regexp.MustCompile("^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$")
 
@@ -158,10 +178,15 @@ func arrived(path string, all map[string][]string, body []byte) {
 			wrong(path, "%q", parents)
 			return
 		}
-		for _, id := range []string{parents[0][3:35], parents[0][36:52]} {
-			if other, is := ids.LoadOrStore(id, path); is {
-				wrong(path, "%q names what %s does", parents, other)
-			}
+		var trace [16]byte
+		var span [8]byte
+		hex.Decode(trace[:], []byte(parents[0][3:35]))
+		hex.Decode(span[:], []byte(parents[0][36:52]))
+		if other, is := traces.other(trace, path); is {
+			wrong(path, "%q names the trace of %s", parents, other)
+		}
+		if other, is := spans.other(span, path); is {
+			wrong(path, "%q names the span of %s", parents, other)
 		}
 		if strings.HasSuffix(parents[0], "1") {
 			fmt.Printf("recorded %s %s\n", path, parents[0])
