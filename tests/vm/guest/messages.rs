@@ -21,7 +21,7 @@ use crate::features::writes_from_probes;
 use crate::own_tests::stay_alive;
 
 /// How long the slowest machine may need for all of them.
-const LONGEST: Duration = Duration::from_secs(7_000);
+const LONGEST: Duration = Duration::from_secs(14_000);
 
 /// The attributes that have a message's path.
 const NAMES: [&str; 3] = ["url.full", "rpc.method_original", "rpc.method"];
