@@ -13,7 +13,7 @@ pub const USAGE: &str = "\
 usage: scripts/vm [--all | --own-tests | --messages N] [--json] [--only RUN]… [--case CASE]… [--kernel FILE [--arch amd64|arm64]]
   with no option: the oldest kernel on amd64 and the newest on arm64
   --all          every kernel on both architectures, and the special runs
-  --own-tests    the tests that net/http and gRPC have of their own, under an agent that writes; an hour
+  --own-tests    the tests that net/http and gRPC have of their own, under an agent that writes
   --messages N   N messages over each way to carry them, under an agent that writes: what arrives is what was sent
   --only RUN     those runs of --all whose name contains RUN
   --case CASE    this case alone

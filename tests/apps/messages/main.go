@@ -105,17 +105,15 @@ type seen[ID comparable] struct {
 	of map[ID]int32
 }
 
-// other is the path of the message that has named it before.
-func (s *seen[ID]) other(id ID, path string) (string, bool) {
-	nth, err := strconv.ParseInt(strings.TrimPrefix(path, "/m/"), 10, 32)
-	must(err)
+// other is the number of the message that has named it before.
+func (s *seen[ID]) other(id ID, nth int32) (int32, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if other, is := s.of[id]; is {
-		return "/m/" + strconv.Itoa(int(other)), true
+	other, is := s.of[id]
+	if !is {
+		s.of[id] = nth
 	}
-	s.of[id] = int32(nth)
-	return "", false
+	return other, is
 }
 
 var traces, spans = seen[[16]byte]{of: map[[16]byte]int32{}}, seen[[8]byte]{of: map[[8]byte]int32{}}
@@ -178,15 +176,20 @@ func arrived(path string, all map[string][]string, body []byte) {
 			wrong(path, "%q", parents)
 			return
 		}
+		nth, err := strconv.ParseInt(strings.TrimPrefix(path, "/m/"), 10, 32)
+		if err != nil {
+			wrong(path, "no message has this path: %v", err)
+			return
+		}
 		var trace [16]byte
 		var span [8]byte
 		hex.Decode(trace[:], []byte(parents[0][3:35]))
 		hex.Decode(span[:], []byte(parents[0][36:52]))
-		if other, is := traces.other(trace, path); is {
-			wrong(path, "%q names the trace of %s", parents, other)
+		if other, is := traces.other(trace, int32(nth)); is {
+			wrong(path, "%q names the trace of /m/%d", parents, other)
 		}
-		if other, is := spans.other(span, path); is {
-			wrong(path, "%q names the span of %s", parents, other)
+		if other, is := spans.other(span, int32(nth)); is {
+			wrong(path, "%q names the span of /m/%d", parents, other)
 		}
 		if strings.HasSuffix(parents[0], "1") {
 			fmt.Printf("recorded %s %s\n", path, parents[0])
