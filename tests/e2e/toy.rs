@@ -12,7 +12,6 @@ use strobe_tests::golang;
 use strobe_tests::machine::{require_probes, run, workspace};
 use strobe_tests::process::{PATIENCE, Running};
 use strobe_tests::spans::Value;
-use tempfile::TempDir;
 
 /// Where each file of `tests/toy` goes.
 const FILES: [(&str, &str); 5] = [
@@ -25,7 +24,7 @@ const FILES: [(&str, &str); 5] = [
 
 #[test]
 fn a_library_in_five_places_compiles() -> Result<()> {
-    let toy = Toy::new()?;
+    let toy = Toy::new("compiles")?;
     toy.objects()?;
     toy.cargo(&["check", "-p", "runtime", "--lib"], &[])
 }
@@ -33,15 +32,14 @@ fn a_library_in_five_places_compiles() -> Result<()> {
 #[test]
 fn a_library_in_five_places_has_its_spans() -> Result<()> {
     require_probes()?;
-    let toy = Toy::new()?;
+    let toy = Toy::new("spans")?;
     toy.objects()?;
     toy.cargo(&["build", "--release", "-p", "runtime", "--bin", "strobe"], &[]).context("the agent")?;
     // The tables agree, and the verifier takes it.
     let tests = ["test", "--release", "-p", "runtime", "--lib"];
     toy.cargo(&tests, &["programs::tests"]).context("the agent's tests of its tables")?;
-    let folder = &toy.folder;
 
-    let app = folder.path().join("app");
+    let app = toy.folder.join("app");
     let (_, go) = golang::installed_or_newest()?;
     let source = workspace().join("tests/toy/app");
     let build = ["build", "-ldflags=-s -w", "-o"];
@@ -54,7 +52,7 @@ fn a_library_in_five_places_has_its_spans() -> Result<()> {
 
     let collector = Collector::start()?;
     let turns = [3_i64, 1_000, 70_000];
-    let mut command = Command::new(target().join("release/strobe"));
+    let mut command = Command::new(toy.target().join("release/strobe"));
     command.args(["exec", "--strict", "--"]).arg(&app).args(turns.map(|n| n.to_string()));
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()).env("OTEL_TRACES_EXPORTER", "otlp");
     let mut agent = Running::start(&mut command)?;
@@ -74,16 +72,20 @@ fn a_library_in_five_places_has_its_spans() -> Result<()> {
     Ok(())
 }
 
-/// A copy of this repository with the library in it.
+/// A copy of this repository with the library in it, always in the same place: what is built of it is kept by its path.
 struct Toy {
-    folder: TempDir,
+    folder: PathBuf,
     copy: PathBuf,
 }
 
 impl Toy {
-    fn new() -> Result<Self> {
-        let (here, folder) = (workspace(), tempfile::tempdir().context("a folder for the copy")?);
-        let copy = folder.path().join("strobe");
+    fn new(name: &str) -> Result<Self> {
+        let here = workspace();
+        let folder = here.join("target/toy").join(name);
+        let copy = folder.join("strobe");
+        if copy.exists() {
+            fs::remove_dir_all(&copy).with_context(|| format!("removing {}", copy.display()))?;
+        }
         copy_tracked(&here, &copy)?;
         for (from, to) in FILES {
             let (from, to) = (here.join("tests/toy").join(from), copy.join(to));
@@ -104,17 +106,17 @@ impl Toy {
         Ok(())
     }
 
-    /// What is not of this workspace is the same as here, and built already.
     fn cargo(&self, command: &[&str], last: &[&str]) -> Result<()> {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(command).args(["--locked", "--quiet", "--target-dir"]).arg(target()).args(last);
+        cargo.args(command).args(["--locked", "--quiet", "--target-dir"]).arg(self.target()).args(last);
         run(cargo.current_dir(&self.copy))?;
         Ok(())
     }
-}
 
-fn target() -> PathBuf {
-    workspace().join("target/toy")
+    /// To cargo the crates of a copy are those of the original, wherever it lies: in one folder they would be built in each other's place.
+    fn target(&self) -> PathBuf {
+        self.folder.join("target")
+    }
 }
 
 /// Adds a line, made with its number, behind the last of a file's table, and says how many there were.

@@ -14,8 +14,9 @@ usage: scripts/vm [--all | --own-tests | --messages N] [--json] [--only RUN]… 
   with no option: the oldest kernel on amd64 and the newest on arm64
   --all          every kernel on both architectures, and the special runs
   --own-tests    the tests that net/http and gRPC have of their own, under an agent that writes
-  --messages N   N messages over each way to carry them, under an agent that writes: what arrives is what was sent
-  --only RUN     those runs of --all whose name contains RUN
+  --messages N   N messages over each way to carry them, under an agent that writes: what arrives is what was sent;
+                 250,000 at most in one machine
+  --only RUN     those runs (without another option: of --all) whose name contains RUN
   --case CASE    this case alone
   --kernel FILE  this kernel in place of Debian's (what it lacks as built in cannot be tested)
   --arch ARCH    its architecture; amd64 unless said otherwise
@@ -107,6 +108,8 @@ mod tests {
         assert_eq!(runs(&["--only", "5.10 amd64", "--case", "load"]).expect("one"), ["5.10 amd64: 1"]);
         assert_eq!(runs(&["--own-tests"]).expect("two").len(), 2);
         assert_eq!(runs(&["--messages", "7"]).expect("four").len(), 4);
+        let parts = runs(&["--messages", "250001", "--case", "messages-h2"]).expect("two");
+        assert_eq!(parts, ["6.1 messages-h2 1-of-2 amd64: 1", "6.1 messages-h2 2-of-2 amd64: 1"]);
         assert!(runs(&["--only", "4.19"]).is_err());
     }
 

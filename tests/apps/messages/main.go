@@ -1,6 +1,6 @@
 // Command messages sends messages to itself over one way to carry them (its argument: h1, h2, h2c or grpc), and holds what arrives against what
 // was sent: each has its own path, headers and body, and says their sum. It prints "listening on http://ADDRESS", waits for a request for /go,
-// sends MESSAGES of them, prints "done" with what it has counted, and serves until SIGTERM.
+// sends MESSAGES of them, those that come after the first BEFORE, prints "done" with what it has counted, and serves until SIGTERM.
 //
 // One in eight has a traceparent of the program's own. Anything that the program has not sent is wrong, but one traceparent, whose trace and span
 // no other message has. Of those that say that their span is recorded it prints the path and the traceparent behind "recorded ".
@@ -214,7 +214,10 @@ func handle(w http.ResponseWriter, r *http.Request) {
 func run(send func(nth int, m message) (string, error)) {
 	messages, err := strconv.Atoi(os.Getenv("MESSAGES"))
 	must(err)
+	before, err := strconv.Atoi(os.Getenv("BEFORE"))
+	must(err)
 	var next atomic.Int64
+	next.Store(int64(before))
 	var all sync.WaitGroup
 	for i := 0; i < callers; i++ {
 		all.Add(1)
@@ -222,7 +225,7 @@ func run(send func(nth int, m message) (string, error)) {
 			defer all.Done()
 			for {
 				nth := int(next.Add(1))
-				if nth > messages {
+				if nth > before+messages {
 					return
 				}
 				m := of(nth)

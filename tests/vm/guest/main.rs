@@ -37,7 +37,7 @@ use verdict::{Message, Verdict};
 
 /// How long a case may take. On a busy host the emulated processors are a hundred times slower than real ones.
 const LIMIT: Duration = Duration::from_secs(300);
-/// And the tests that Go and gRPC have of their own, or a million messages.
+/// And the tests that Go and gRPC have of their own, or a quarter of a million messages.
 const LIMIT_OF_LONG_ONES: Duration = Duration::from_secs(7_200);
 /// How much of a failed case's output is shown from its beginning, and twice as much from its end.
 const SHOWN_BYTES: usize = 3 * 1024;
